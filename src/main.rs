@@ -1,0 +1,2 @@
+//! The `kastellan` binary.
+fn main() {}
