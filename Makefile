@@ -1,0 +1,116 @@
+# Everything that is done here, by one word each; `make` lists them. What a task needs beyond Rust, Go and a C
+# compiler it builds into .cache/bin, once, and again only when its sources have changed.
+#
+# With KASTELLAN_TEST_KUBECONFIG (a kubeconfig) or KUBEBUILDER_ASSETS (a directory with etcd and kube-apiserver) set,
+# the tests use that API server, and none is built.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := $(CURDIR)/.cache/bin
+TESTENV := $(BIN)/testenv
+KUBECTL := $(BIN)/kubectl
+HELM := $(BIN)/helm
+
+# Those of tests/testenv/go.mod and tools/helm/go.mod.
+KUBERNETES_VERSION := 1.36.3
+HELM_VERSION := 4.2.4
+
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY_ROOT := $(CURDIR)/.cache/cargo-deny-$(CARGO_DENY_VERSION)
+CARGO_DENY := $(CARGO_DENY_ROOT)/bin/cargo-deny
+
+# $(call go-build,DIRECTORY,LINKER FLAGS,PACKAGE): the same bytes from the same sources, wherever it is built.
+go-build = CGO_ENABLED=0 go build -C $(1) -trimpath -buildvcs=false -ldflags '-s -w $(2)' -o $@ $(3)
+# What `kubectl version` and the server's /version say.
+COMPONENT_VERSION := k8s.io/component-base/version
+KUBERNETES_STAMP := -X $(COMPONENT_VERSION).gitVersion=v$(KUBERNETES_VERSION) \
+	-X $(COMPONENT_VERSION).gitMajor=$(word 1,$(subst ., ,$(KUBERNETES_VERSION))) \
+	-X $(COMPONENT_VERSION).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES_VERSION)))
+
+ifeq ($(KASTELLAN_TEST_KUBECONFIG)$(KUBEBUILDER_ASSETS),)
+TEST_TOOLS := $(TESTENV) $(KUBECTL) $(HELM)
+export KASTELLAN_TESTENV := $(TESTENV)
+else
+TEST_TOOLS := $(HELM)
+endif
+export KASTELLAN_HELM := $(HELM)
+
+.PHONY: help
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: prerequisites
+prerequisites: ## Say what is missing on this machine
+	@scripts/check-prerequisites
+
+.PHONY: demo
+demo: prerequisites $(TESTENV) $(KUBECTL) ## See it work: an API server, a ZITADEL that fits in a test, the operator, a tenant (KEEP=1 stays up)
+	@scripts/demo
+
+.PHONY: test
+test: prerequisites $(TEST_TOOLS) ## Run the tests, against a real API server
+	cargo test --workspace
+
+.PHONY: test-long
+test-long: prerequisites $(TEST_TOOLS) ## Run the tests that take minutes
+	cargo test --workspace --tests -- --ignored
+
+.PHONY: lint
+lint: ## Check format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	@unformatted=$$(gofmt -l tests/testenv); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+	gofmt -w tests/testenv
+
+.PHONY: doc
+doc: ## Build the documentation of the code
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
+
+.PHONY: generate
+generate: ## Write the generated files anew: CRDs, reference, tables
+	UPDATE=1 cargo test generated
+
+.PHONY: deny
+deny: $(CARGO_DENY) ## Check licences, banned crates and sources
+	$(CARGO_DENY) --locked --all-features check licenses bans sources
+
+.PHONY: chart
+chart: $(HELM) ## Check the Helm chart and package it
+	$(HELM) lint --strict charts/kastellan
+	$(HELM) package charts/kastellan --destination .cache/charts
+
+.PHONY: tools
+tools: prerequisites $(TESTENV) $(KUBECTL) $(HELM) $(CARGO_DENY) ## Build the API server, kubectl, helm and cargo-deny into .cache/bin
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf .cache
+	cargo clean
+
+$(TESTENV): tests/testenv/go.mod tests/testenv/go.sum tests/testenv/main.go
+	@echo "Building the API server of the tests: about 7 minutes on two cores the first time, seconds from then on." >&2
+	$(call go-build,tests/testenv,$(KUBERNETES_STAMP),.)
+
+$(KUBECTL): $(TESTENV)
+	ln -sf testenv $@
+
+$(HELM): tools/helm/go.mod tools/helm/go.sum
+	@echo "Building helm $(HELM_VERSION): about 2 minutes the first time." >&2
+	$(call go-build,tools/helm,-X helm.sh/helm/v4/internal/version.version=v$(HELM_VERSION),helm.sh/helm/v4/cmd/helm)
+
+# How fast it runs does not matter, how fast it builds does.
+$(CARGO_DENY):
+	@echo "Building cargo-deny $(CARGO_DENY_VERSION): about 2 minutes." >&2
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+		CARGO_TARGET_DIR=$(CARGO_DENY_ROOT)/target \
+		cargo install --locked --version $(CARGO_DENY_VERSION) --root $(CARGO_DENY_ROOT) cargo-deny
+	rm -rf $(CARGO_DENY_ROOT)/target
+
+# What is missing is said before a build that takes minutes.
+$(TESTENV) $(HELM) $(CARGO_DENY): | prerequisites
