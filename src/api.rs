@@ -1,0 +1,24 @@
+//! What all custom resources share: the fields common to every spec, the status with its conditions, and the CRD made of
+//! both. `zitadel.kastellan.dev/v1alpha1`. Pure.
+
+pub mod crd;
+pub mod spec;
+pub mod status;
+
+/// API group of all kinds.
+pub const GROUP: &str = "zitadel.kastellan.dev";
+/// The only version so far.
+pub const VERSION: &str = "v1alpha1";
+/// Keeps an object until its remote side is settled.
+pub const FINALIZER: &str = "zitadel.kastellan.dev/finalizer";
+/// Any new value: reconcile now, whatever is believed to be so.
+pub const RECONCILE_AT: &str = "kastellan.dev/reconcile-at";
+/// `"true"`: release an object that is being deleted without a call.
+pub const ABANDON: &str = "kastellan.dev/abandon";
+/// Field manager of everything that is written to Kubernetes.
+pub const MANAGER: &str = "kastellan";
+
+/// `zitadel.kastellan.dev/v1alpha1`
+pub fn api_version() -> String {
+    format!("{GROUP}/{VERSION}")
+}

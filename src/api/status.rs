@@ -1,0 +1,256 @@
+//! The status: what is remembered of the remote side, and what is said about it.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The status of every kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The generation of the spec that this status speaks of; -1: nobody has looked at the object yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Id in ZITADEL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Id of the ZITADEL instance that `id` counts for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<String>,
+    /// Id of the organization it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<String>,
+    /// Whether Kastellan made it or found it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+    /// Settings: what the declared fields held before Kastellan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<std::collections::BTreeMap<String, AnyValue>>")]
+    pub original: Option<Map<String, Value>>,
+    /// `Ready`, and while they are true `Reconciling` and `Stalled`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// What differs right now, field by field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<Drift>,
+    /// The last change by somebody else that made a difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_drift: Option<LastDrift>,
+    /// The value of the annotation `kastellan.dev/reconcile-at` that was last acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciled_at: Option<String>,
+}
+
+/// Any JSON value.
+#[derive(JsonSchema)]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub(crate) struct AnyValue(#[allow(dead_code, reason = "only its schema is used")] Value);
+
+/// Where a remote object comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Provenance {
+    /// Kastellan made it.
+    Created,
+    /// It was there before.
+    Adopted,
+}
+
+/// A field that differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Drift {
+    /// The field's path in the spec.
+    pub field: String,
+    /// What is declared.
+    #[schemars(with = "AnyValue")]
+    pub declared: Value,
+    /// What is so in ZITADEL; absent: nothing.
+    #[schemars(with = "AnyValue")]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub live: Value,
+}
+
+/// A change by somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastDrift {
+    /// When it was found.
+    pub at: String,
+    /// The declared fields that it changed.
+    pub fields: Vec<String>,
+    /// Who did it, where the event feed tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Whether it was set back.
+    pub corrected: bool,
+}
+
+/// A condition in the form of Kubernetes and kstatus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// `Ready`, `Reconciling` or `Stalled`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Why, in one word of the documented list.
+    pub reason: String,
+    /// Why, for people, with what to do.
+    pub message: String,
+    /// The generation of the spec that this speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// When `status` last changed.
+    pub last_transition_time: String,
+}
+
+/// Why an object is in the state that it is in: the closed list of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "documented by `about`")]
+pub enum Reason {
+    InSync,
+    Creating,
+    Updating,
+    Deleting,
+    WaitingForReference,
+    InvalidSpec,
+    AdoptionRefused,
+    Conflict,
+    Contested,
+    Forbidden,
+    Unauthenticated,
+    Unreachable,
+    RateLimited,
+    Rejected,
+    InstanceChanged,
+    LostByZitadel,
+    Observing,
+    Suspended,
+    NotConverged,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::InSync,
+        Self::Creating,
+        Self::Updating,
+        Self::Deleting,
+        Self::WaitingForReference,
+        Self::InvalidSpec,
+        Self::AdoptionRefused,
+        Self::Conflict,
+        Self::Contested,
+        Self::Forbidden,
+        Self::Unauthenticated,
+        Self::Unreachable,
+        Self::RateLimited,
+        Self::Rejected,
+        Self::InstanceChanged,
+        Self::LostByZitadel,
+        Self::Observing,
+        Self::Suspended,
+        Self::NotConverged,
+    ];
+
+    /// What it means and what to do, for the documentation.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::InSync => "What was read back equals what is declared.",
+            Self::Creating => "It is being made.",
+            Self::Updating => "It is being changed.",
+            Self::Deleting => "It is being deleted, or something has to be settled first: see the message.",
+            Self::WaitingForReference => "Something it refers to is not there or not ready. It goes on by itself when that changes.",
+            Self::InvalidSpec => "The object can't mean what it says. Change it as the message says.",
+            Self::AdoptionRefused => "Something of this name exists and differs; `status.drift` shows how. Make them alike, or set `adoptionPolicy: Always`, or choose another name.",
+            Self::Conflict => "An older object declares the same thing. Delete one of them.",
+            Self::Contested => "Somebody keeps undoing what is declared; the message says who. It is still set back, at growing intervals.",
+            Self::Forbidden => "The account, or a namespace, lacks a permission or consent: the message says which.",
+            Self::Unauthenticated => "ZITADEL does not accept the credentials. Renew the Secret.",
+            Self::Unreachable => "ZITADEL can't be reached or does not answer. It is tried again.",
+            Self::RateLimited => "ZITADEL asked to wait.",
+            Self::Rejected => "ZITADEL refused the write; the message is ZITADEL's.",
+            Self::InstanceChanged => "Behind the same address is another ZITADEL instance now. No call is made. Make the objects anew, or point the Instance at the former one.",
+            Self::LostByZitadel => "ZITADEL knows the object but does not show it. See the documentation on ghosts.",
+            Self::Observing => "It differs, and is only observed.",
+            Self::Suspended => "`suspend: true`: nothing is looked at.",
+            Self::NotConverged => "What was read back is not what was written yet.",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+/// What is said about an object: becomes its conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// `True`, `False` or `Unknown` of the condition `Ready`.
+    pub ready: Ready,
+    /// Why.
+    pub reason: Reason,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// The status of the condition `Ready`, and which condition stands beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// What was read equals what is declared.
+    True,
+    /// Not yet; it goes on by itself: `Reconciling` is true.
+    Progressing,
+    /// It needs a person: `Stalled` is true.
+    Stalled,
+    /// It differs, and that is all there is to say.
+    False,
+    /// Nobody looks.
+    Unknown,
+}
+
+impl Status {
+    /// Puts a verdict into the conditions; times of those whose status stays are kept.
+    pub fn set(&mut self, verdict: &Verdict, generation: i64, now: Timestamp) {
+        let ready = match verdict.ready {
+            Ready::True => "True",
+            Ready::Unknown => "Unknown",
+            _ => "False",
+        };
+        let mut conditions = vec![("Ready", ready)];
+        match verdict.ready {
+            Ready::Progressing => conditions.push(("Reconciling", "True")),
+            Ready::Stalled => conditions.push(("Stalled", "True")),
+            _ => {}
+        }
+        let former = std::mem::take(&mut self.conditions);
+        self.observed_generation = Some(generation);
+        self.conditions = conditions
+            .into_iter()
+            .map(|(kind, status)| Condition {
+                kind: kind.into(),
+                status: status.into(),
+                reason: verdict.reason.to_string(),
+                message: verdict.message.clone(),
+                observed_generation: generation,
+                last_transition_time: former
+                    .iter()
+                    .find(|c| c.kind == kind && c.status == status)
+                    .map_or_else(|| format!("{now:.0}"), |c| c.last_transition_time.clone()),
+            })
+            .collect();
+    }
+
+    /// The condition of this type, if there is one.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.kind == kind)
+    }
+
+    /// Whether the object was Ready when this was written.
+    pub fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(|c| c.status == "True")
+    }
+}

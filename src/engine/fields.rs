@@ -1,0 +1,180 @@
+//! The fields of a remote thing as data, and the difference between two sides. Pure.
+
+use std::collections::{BTreeMap, btree_map};
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::api::status::Drift;
+
+/// Values by path (`embeddedIframe.enabled`). A list is one value; what is not there is not managed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields(BTreeMap<String, Value>);
+
+impl Fields {
+    /// The fields that are set in a state; absent and `null` ones are none.
+    pub fn of(state: &impl Serialize) -> Self {
+        let mut fields = BTreeMap::new();
+        flatten("", serde_json::to_value(state).unwrap_or_default(), &mut fields);
+        Self(fields)
+    }
+
+    /// The state that these fields make.
+    pub fn to<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        let mut root = Map::new();
+        for (path, value) in &self.0 {
+            let mut at = &mut root;
+            let mut steps = path.split('.').peekable();
+            while let Some(step) = steps.next() {
+                if steps.peek().is_none() {
+                    at.insert(step.into(), value.clone());
+                    break;
+                }
+                let next = at.entry(step).or_insert_with(|| Value::Object(Map::new()));
+                match next {
+                    Value::Object(map) => at = map,
+                    _ => break,
+                }
+            }
+        }
+        serde_json::from_value(Value::Object(root))
+    }
+
+    /// These fields, with those of `over` in their place: the one way in which a write is made.
+    #[must_use]
+    pub fn overlaid(&self, over: &Self) -> Self {
+        let mut all = self.0.clone();
+        all.extend(over.0.clone());
+        Self(all)
+    }
+
+    /// Only the fields that `like` has too.
+    #[must_use]
+    pub fn restricted(&self, like: &Self) -> Self {
+        Self(self.0.iter().filter(|(k, _)| like.0.contains_key(*k)).map(|(k, v)| (k.clone(), v.clone())).collect())
+    }
+
+    /// The value at a path.
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        self.0.get(path)
+    }
+
+    /// The text at a path.
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.get(path)?.as_str()
+    }
+
+    /// Paths and values in order.
+    pub fn iter(&self) -> btree_map::Iter<'_, String, Value> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As a JSON object of paths.
+    pub fn into_map(self) -> Map<String, Value> {
+        self.0.into_iter().collect()
+    }
+
+    /// From a JSON object of paths.
+    pub fn from_map(map: Map<String, Value>) -> Self {
+        Self(map.into_iter().collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a Fields {
+    type Item = (&'a String, &'a Value);
+    type IntoIter = btree_map::Iter<'a, String, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+fn flatten(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Null => {}
+        Value::Object(map) => {
+            for (key, value) in map {
+                flatten(&if path.is_empty() { key } else { format!("{path}.{key}") }, value, into);
+            }
+        }
+        leaf => {
+            into.insert(path.into(), leaf);
+        }
+    }
+}
+
+/// What differs between the declared fields and the live ones. `sets`: paths of lists whose order means nothing.
+pub fn diff(want: &Fields, have: &Fields, sets: &[&str]) -> Vec<Drift> {
+    want.iter()
+        .filter_map(|(field, declared)| {
+            let live = have.get(field).unwrap_or(&Value::Null);
+            let same = if sets.contains(&field.as_str()) { as_set(declared) == as_set(live) } else { declared == live };
+            (!same).then(|| Drift { field: field.clone(), declared: declared.clone(), live: live.clone() })
+        })
+        .collect()
+}
+
+fn as_set(list: &Value) -> Vec<String> {
+    let mut items: Vec<String> = list.as_array().into_iter().flatten().map(ToString::to_string).collect();
+    items.sort();
+    items.dedup();
+    items
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn leaf() -> impl Strategy<Value = Value> {
+        prop_oneof![any::<bool>().prop_map(Value::from), "[a-z]{0,3}".prop_map(Value::from), prop::collection::vec("[a-c]", 0..3).prop_map(Value::from)]
+    }
+
+    fn fields() -> impl Strategy<Value = Fields> {
+        prop::collection::btree_map("[a-c]|d\\.[ab]", leaf(), 0..5).prop_map(Fields)
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_differs_from_itself(x in fields()) {
+            prop_assert!(diff(&x, &x, &[]).is_empty());
+        }
+
+        #[test]
+        fn what_is_overlaid_no_longer_differs_and_the_rest_stays(have in fields(), want in fields()) {
+            let after = have.overlaid(&want);
+            prop_assert!(diff(&want, &after, &[]).is_empty());
+            for (k, v) in &have {
+                if want.get(k).is_none() {
+                    prop_assert_eq!(after.get(k), Some(v));
+                }
+            }
+        }
+
+        #[test]
+        fn fields_survive_the_way_to_a_state_and_back(x in fields()) {
+            let state: Value = x.to().unwrap();
+            prop_assert_eq!(Fields::of(&state), x);
+        }
+    }
+
+    #[test]
+    fn order_is_a_difference_only_where_it_means_something() {
+        let (a, b) = (Fields::of(&json!({"x": ["1", "2"]})), Fields::of(&json!({"x": ["2", "1"]})));
+        assert_eq!(diff(&a, &b, &["x"]), []);
+        assert_eq!(diff(&a, &b, &[]).len(), 1);
+    }
+
+    #[test]
+    fn null_is_not_declared_and_empty_is() {
+        let f = Fields::of(&json!({"a": null, "b": [], "c": false, "d": {"e": null}}));
+        assert_eq!(f.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    }
+}

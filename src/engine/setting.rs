@@ -1,0 +1,50 @@
+//! The plan for a setting: it is always there; what its declared fields held before us is kept.
+
+use super::{
+    Error, Fields,
+    claims::What,
+    error::Result,
+    reconcile::{Action, Job, Plan},
+};
+use crate::api::status::Provenance;
+
+/// Reads the setting, and keeps the original values of fields that are about to be managed.
+pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
+    job.take(vec![job.claim(What::Setting)])?;
+    let Some(remote) = job.seen("", true).await? else {
+        return Err(Error::NotConverged(format!("{} can't be read", job.entry.noun())));
+    };
+    let changes = job.changes(&remote.state);
+    let action = if changes.is_empty() && remote.own { Action::Nothing } else { Action::Update };
+    let provenance = job.object.status.provenance.unwrap_or(if remote.own { Provenance::Adopted } else { Provenance::Created });
+    if !job.shared.observes() {
+        keep_originals(job, &remote.state, provenance);
+        if action != Action::Nothing && job.outcome.status.original != job.object.status.original {
+            remember(job, provenance).await?;
+        }
+    }
+    Ok(Plan { action, changes, want: remote.state.overlaid(&job.declared), have: Some(remote), id: String::new(), provenance })
+}
+
+/// Adds the live values of newly declared fields to the originals, and releases those that are no longer declared.
+fn keep_originals(job: &mut Job<'_>, live: &Fields, provenance: Provenance) {
+    let former = job.object.status.original.clone().map(Fields::from_map).unwrap_or_default();
+    let kept = former.restricted(&job.declared);
+    let released: Vec<&str> = former.iter().map(|(k, _)| k.as_str()).filter(|k| kept.get(k).is_none()).collect();
+    if !released.is_empty() {
+        let message = format!("{} is no longer declared and keeps its value", released.join(", "));
+        job.outcome.note(false, "Released", message);
+    }
+    // What we made ourselves has no past: it is removed as a whole.
+    let original = if provenance == Provenance::Created { Fields::default() } else { live.restricted(&job.declared).overlaid(&kept) };
+    job.outcome.status.original = Some(original.into_map());
+}
+
+/// The originals have to be in the status before the first write: after a crash in between nobody could tell them any more.
+async fn remember(job: &mut Job<'_>, provenance: Provenance) -> Result<()> {
+    let status = &mut job.outcome.status;
+    status.instance_id = Some(job.target.connection.instance_id.clone());
+    status.organization_id.clone_from(&job.target.at.organization);
+    status.provenance = Some(provenance);
+    job.host.remember(job.object, status).await.map_err(Error::Host)
+}

@@ -1,0 +1,120 @@
+//! The live side: what is known of a ZITADEL instance, and how fresh it is.
+//!
+//! Entities are listed, a scope at a time, and read by id where one or two are in doubt; settings are read. What the event
+//! feed ([`feed`]) or an own write touches is in doubt until it is read again. After an own write nothing older is believed.
+
+pub mod feed;
+mod scope;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+pub use scope::Expectation;
+use scope::Scope;
+
+use crate::{
+    engine::kind::{At, Entry, Remote, Shape, Version},
+    zitadel::Result,
+};
+
+/// Which scope of which kind: the organization's, or the instance's.
+type ScopeKey = (&'static str, Option<String>);
+
+/// The store of one instance.
+pub struct Live {
+    scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
+    writers: Mutex<HashMap<&'static str, Arc<AsyncMutex<()>>>>,
+    own: Mutex<HashMap<Timestamp, std::time::Instant>>,
+    resync: Duration,
+}
+
+/// What is known of one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// It is so; `None`: it is not there.
+    Settled(Option<Box<Remote>>),
+    /// What can be read is older than our own last write, this long already.
+    Unsettled(Duration),
+}
+
+impl Live {
+    /// An empty store; `resync`: the age at which a scope is listed anew whatever is believed of it.
+    pub fn new(resync: Duration) -> Self {
+        Self { scopes: Mutex::default(), writers: Mutex::default(), own: Mutex::default(), resync }
+    }
+
+    fn scope(&self, entry: &dyn Entry, at: &At) -> Arc<Scope> {
+        let key = (entry.names().kind, at.organization.clone());
+        lock(&self.scopes).entry(key).or_default().clone()
+    }
+
+    /// An entity by its id, or the setting (whose id is `""`). `confirm`: ask for it by id before saying that it is not there.
+    pub async fn get(&self, entry: &dyn Entry, at: &At, id: &str, confirm: bool) -> Result<Seen> {
+        let scope = self.scope(entry, at);
+        scope.refresh(entry, at, id, self.resync).await?;
+        if confirm && scope.is_absent(id) && entry.shape() != Shape::Setting {
+            scope.read(entry, at, id).await?;
+        }
+        Ok(scope.seen(id))
+    }
+
+    /// The entity of this scope that has this natural key, regardless of case.
+    pub async fn find(&self, entry: &dyn Entry, at: &At, field: &str, value: &str) -> Result<Option<Remote>> {
+        let scope = self.scope(entry, at);
+        scope.refresh(entry, at, "", self.resync).await?;
+        Ok(scope.find(field, value))
+    }
+
+    /// An own write took place: until a read shows it, nothing older is believed.
+    pub fn expect(&self, entry: &dyn Entry, at: &At, id: &str, expectation: Expectation) {
+        if let Some(Version { changed, .. }) = expectation.version() {
+            let mut own = lock(&self.own);
+            own.retain(|_, since| since.elapsed() < Duration::from_secs(600));
+            own.insert(*changed, std::time::Instant::now());
+        }
+        self.scope(entry, at).expect(id, expectation);
+    }
+
+    /// One thing is in doubt: it will be read again.
+    pub fn doubt(&self, entry: &dyn Entry, at: &At, id: &str) {
+        self.scope(entry, at).doubt(id);
+    }
+
+    /// Everything is in doubt.
+    pub fn doubt_all(&self) {
+        for scope in lock(&self.scopes).values() {
+            scope.doubt_all();
+        }
+    }
+
+    /// The whole scope is in doubt.
+    pub fn doubt_scope(&self, entry: &dyn Entry, at: &At) {
+        self.scope(entry, at).doubt_all();
+    }
+
+    /// Who changed this thing last, if it was somebody else and nobody asked yet.
+    pub fn take_editor(&self, entry: &dyn Entry, at: &At, id: &str) -> Option<String> {
+        self.scope(entry, at).take_editor(id)
+    }
+
+    /// Writes of one kind go one after the other: with concurrent ones a projection of ZITADEL can skip an event for good.
+    pub async fn writer(&self, entry: &dyn Entry) -> OwnedMutexGuard<()> {
+        let lock = lock(&self.writers).entry(entry.names().kind).or_default().clone();
+        lock.lock_owned().await
+    }
+
+    fn is_own(&self, date: &Timestamp) -> bool {
+        lock(&self.own).contains_key(date)
+    }
+}
+
+/// A poisoned lock only tells that a thread panicked elsewhere; the data are plain maps.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
