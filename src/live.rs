@@ -20,6 +20,7 @@ use scope::Scope;
 
 use crate::{
     engine::kind::{At, Entry, Remote, Shape, Version},
+    kinds::instance::{FeedMode, FeedStatus},
     zitadel::Result,
 };
 
@@ -31,6 +32,8 @@ pub struct Live {
     scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
     writers: Mutex<HashMap<&'static str, Arc<AsyncMutex<()>>>>,
     own: Mutex<HashMap<Timestamp, std::time::Instant>>,
+    feed: AsyncMutex<Option<feed::Feed>>,
+    feed_status: Mutex<Option<FeedStatus>>,
     resync: Duration,
 }
 
@@ -46,7 +49,14 @@ pub enum Seen {
 impl Live {
     /// An empty store; `resync`: the age at which a scope is listed anew whatever is believed of it.
     pub fn new(resync: Duration) -> Self {
-        Self { scopes: Mutex::default(), writers: Mutex::default(), own: Mutex::default(), resync }
+        Self {
+            scopes: Mutex::default(),
+            writers: Mutex::default(),
+            own: Mutex::default(),
+            feed: AsyncMutex::default(),
+            feed_status: Mutex::default(),
+            resync,
+        }
     }
 
     fn scope(&self, entry: &dyn Entry, at: &At) -> Arc<Scope> {
@@ -107,6 +117,20 @@ impl Live {
     pub async fn writer(&self, entry: &dyn Entry) -> OwnedMutexGuard<()> {
         let lock = lock(&self.writers).entry(entry.names().kind).or_default().clone();
         lock.lock_owned().await
+    }
+
+    /// How changes are found, as far as that was tried.
+    pub fn feed_status(&self) -> Option<FeedStatus> {
+        lock(&self.feed_status).clone()
+    }
+
+    /// Keeps how changes are found. Gives whether that is new.
+    pub fn set_feed_status(&self, result: &Result<()>) -> bool {
+        let status = match result {
+            Ok(()) => FeedStatus { mode: FeedMode::Following, reason: None },
+            Err(e) => FeedStatus { mode: FeedMode::Polling, reason: Some(e.to_string()) },
+        };
+        lock(&self.feed_status).replace(status.clone()) != Some(status)
     }
 
     fn is_own(&self, date: &Timestamp) -> bool {

@@ -1,2 +1,15 @@
-//! The `kastellan` binary.
-fn main() {}
+//! The `kastellan` binary: parse, log, dispatch.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use kastellan::cli::Cli;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // The one crypto library, for Kubernetes and ZITADEL alike. It fails only where another was installed before.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let cli = Cli::parse();
+    cli.log();
+    cli.run().await
+}

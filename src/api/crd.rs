@@ -103,13 +103,33 @@ fn schema<T: JsonSchema>() -> Value {
         s.inline_subschemas = true;
         s.meta_schema = None;
     });
-    let generator = settings.with_transform(StructuralSchemaRewriter).with_transform(OptionalEnum).with_transform(OptionalIntOrString).into_generator();
+    let generator = settings.with_transform(keep_field_descriptions).with_transform(StructuralSchemaRewriter).with_transform(OptionalEnum).with_transform(OptionalIntOrString).into_generator();
     let mut schema = serde_json::to_value(generator.into_root_schema_for::<T>()).unwrap_or_default();
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("title");
     }
     drop_formats(&mut schema);
     schema
+}
+
+/// A field says what leaving it out means; what its type says must not take that place.
+fn keep_field_descriptions(schema: &mut schemars::Schema) {
+    fn walk(schema: &mut Value) {
+        let described = schema.get("description").is_some();
+        for alternative in ["anyOf", "oneOf", "allOf"].into_iter().filter(|_| described) {
+            for s in schema.get_mut(alternative).and_then(Value::as_array_mut).into_iter().flatten() {
+                s.as_object_mut().map(|s| s.remove("description"));
+            }
+        }
+        match schema {
+            Value::Object(map) => map.values_mut().for_each(walk),
+            Value::Array(list) => list.iter_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    if let Some(map) = schema.as_object_mut() {
+        map.values_mut().for_each(walk);
+    }
 }
 
 /// Formats that Kubernetes does not know only bring warnings.

@@ -8,7 +8,7 @@ use std::{
 
 use super::Key;
 use crate::{
-    kinds::instance::{Account, FeedStatus},
+    kinds::instance::Account,
     live::Live,
     zitadel::Client,
 };
@@ -31,8 +31,6 @@ pub struct Connection {
     pub poll: Duration,
     /// How often all is listed anew.
     pub resync: Duration,
-    /// How changes are found; set by whoever follows the feed.
-    pub feed: Mutex<Option<FeedStatus>>,
 }
 
 /// The connections by Instance.

@@ -41,7 +41,7 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
                 version: connection.version.clone(),
                 issuer: object.spec.get("issuer").and_then(|v| v.as_str()).map(ToOwned::to_owned),
                 account: Some(connection.account.clone()),
-                feed: connection.feed.lock().ok().and_then(|f| f.clone()),
+                feed: connection.live.feed_status(),
             });
             let Account { name, scope, .. } = &connection.account;
             outcome.conclude(object, &Verdict { ready: Ready::True, reason: Reason::InSync, message: format!("connected as {name}, acting on the {scope}") });
@@ -93,16 +93,23 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
         return Ok(former);
     }
     let known = engine.connections.get(&object.key).filter(|c| c.instance_id == instance_id && c.resync == resync);
+    let live = match known {
+        Some(c) => c.live.clone(),
+        None => {
+            let live = Arc::new(Live::new(resync));
+            live.set_feed_status(&live.start_feed(&client).await);
+            live
+        }
+    };
     let connection = Arc::new(Connection {
         client,
         instance_id,
         version,
         account,
-        live: known.as_ref().map_or_else(|| Arc::new(Live::new(resync)), |c| c.live.clone()),
+        live,
         fingerprint,
         poll,
         resync,
-        feed: known.and_then(|c| c.feed.lock().ok().and_then(|f| f.clone())).into(),
     });
     engine.connections.put(object.key.clone(), connection.clone());
     Ok(connection)

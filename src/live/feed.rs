@@ -196,6 +196,25 @@ fn touches(event: &Event) -> Vec<Touched> {
 }
 
 impl Live {
+    /// Starts to follow the feed; what is listed afterwards needs no second look.
+    pub async fn start_feed(&self, client: &Client) -> Result<()> {
+        let mut feed = self.feed.lock().await;
+        *feed = Some(Feed::start(client).await?);
+        Ok(())
+    }
+
+    /// Asks the feed for news and puts it in doubt. Gives what others touched. Starts to follow where that failed before.
+    pub async fn poll_feed(&self, client: &Client, editors: ReportEditors) -> Result<BTreeSet<Touched>> {
+        let mut feed = self.feed.lock().await;
+        if let Some(feed) = feed.as_mut() {
+            return feed.poll(client, self, editors).await;
+        }
+        *feed = Some(Feed::start(client).await?);
+        // What was listed before is older than the feed.
+        self.doubt_all();
+        Ok(BTreeSet::new())
+    }
+
     /// Puts a thing in doubt; `by`: somebody else did it.
     fn mark(&self, touched: &Touched, by: Option<&str>) {
         let key = (touched.kind, touched.organization.clone());

@@ -1,0 +1,59 @@
+//! The command line: one verb a file.
+
+mod crds;
+mod operator;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Keeps a ZITADEL instance in the state that Git declares.
+#[derive(Parser)]
+#[command(name = "kastellan", version, about, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How much is logged: error, warn, info, debug, trace, or a filter such as `info,kastellan=debug`.
+    #[arg(long, global = true, env = "KASTELLAN_LOG", default_value = "info", value_name = "LEVEL")]
+    log_level: String,
+    /// Form of the log, which goes to stderr.
+    #[arg(long, global = true, env = "KASTELLAN_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run in a cluster: watch the custom resources and keep ZITADEL as they say.
+    Operator(operator::Args),
+    /// Print, write or check the CustomResourceDefinitions.
+    Crds(crds::Args),
+}
+
+impl Cli {
+    /// Starts logging.
+    pub fn log(&self) {
+        let filter = tracing_subscriber::EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => builder.init(),
+            LogFormat::Json => builder.json().flatten_event(true).init(),
+        }
+    }
+
+    /// Runs the command.
+    pub async fn run(self) -> ExitCode {
+        match self.command {
+            Command::Operator(args) => operator::run(args).await,
+            Command::Crds(args) => crds::run(&args),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! `kastellan operator`
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use kube::Client;
+use tokio::{signal::unix::SignalKind, sync::watch};
+
+use super::output;
+use crate::{
+    live::feed::ReportEditors,
+    operator::{self, Options},
+    zitadel::AddressPolicy,
+};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Where /livez, /readyz and /metrics are served.
+    #[arg(long, env = "KASTELLAN_ADMIN_ADDRESS", default_value = "0.0.0.0:8080", value_name = "IP:PORT")]
+    admin_address: SocketAddr,
+    /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect to; may be repeated. Without
+    /// it: whatever is neither loopback nor link-local.
+    #[arg(long, env = "KASTELLAN_ALLOWED_ADDRESS", value_delimiter = ',', value_name = "HOST")]
+    allowed_address: Vec<String>,
+    /// Namespace to watch; may be repeated. Without it: all.
+    #[arg(long, env = "KASTELLAN_WATCH_NAMESPACE", value_delimiter = ',', value_name = "NAMESPACE")]
+    watch_namespace: Vec<String>,
+    /// How the person is named who changed something behind Kastellan's back, in status and Events.
+    #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
+    report_editors: ReportEditors,
+}
+
+pub(super) async fn run(args: Args) -> ExitCode {
+    let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
+    let client = match Client::try_default().await {
+        Ok(client) => client,
+        Err(e) => return output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)),
+    };
+    let options = Options {
+        namespaces: args.watch_namespace,
+        addresses: AddressPolicy::new(args.allowed_address),
+        admin: args.admin_address,
+        editors: args.report_editors,
+    };
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate()).ok();
+        let terminated = async {
+            match terminate.as_mut() {
+                Some(t) => t.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated => {}
+        }
+        tracing::info!("stopping: what is being written comes to its end");
+        stop.send(true).ok();
+    });
+    match operator::run(client, options, stopped).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => output::fail(e, None),
+    }
+}

@@ -1,0 +1,238 @@
+//! The cluster as the engine sees it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
+};
+
+use async_trait::async_trait;
+use futures::TryStreamExt;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    core::{GroupVersionKind, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt,
+        reflector::{ObjectRef, Store},
+        watcher::{self, watcher},
+    },
+};
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{self, FINALIZER, spec::Shared, status::Status},
+    engine::{
+        Key, Object,
+        host::{Host, Missing},
+        kind::{Shape, decode},
+        references::instance_of,
+    },
+    kinds,
+};
+
+pub(super) struct KubeHost {
+    client: Client,
+    resources: HashMap<&'static str, ApiResource>,
+    stores: HashMap<&'static str, OnceLock<Store<DynamicObject>>>,
+    namespaces: RwLock<HashMap<String, BTreeMap<String, String>>>,
+    /// What we wrote and the watch may not have brought back yet: resource version and status.
+    written: Mutex<HashMap<Key, (u64, Value)>>,
+    /// What others were told of an object they refer to.
+    told: Mutex<HashMap<Key, String>>,
+}
+
+impl KubeHost {
+    pub(super) fn new(client: Client) -> Self {
+        let resource = |kind: &str, plural: &str| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind), plural);
+        Self {
+            client,
+            resources: kinds::ALL.iter().map(|e| (e.names().kind, resource(e.names().kind, e.names().plural))).collect(),
+            stores: kinds::ALL.iter().map(|e| (e.names().kind, OnceLock::new())).collect(),
+            namespaces: RwLock::default(),
+            written: Mutex::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    pub(super) fn resource(&self, kind: &str) -> Option<ApiResource> {
+        self.resources.get(kind).cloned()
+    }
+
+    /// The API of one object's kind and namespace.
+    pub(super) fn api(&self, key: &Key) -> Option<Api<DynamicObject>> {
+        Some(Api::namespaced_with(self.client.clone(), &key.namespace, self.resources.get(key.kind)?))
+    }
+
+    /// Takes the store of a kind; once.
+    pub(super) fn set_store(&self, kind: &'static str, store: Store<DynamicObject>) {
+        if let Some(slot) = self.stores.get(kind) {
+            slot.set(store).ok();
+        }
+    }
+
+    fn store(&self, kind: &str) -> Option<&Store<DynamicObject>> {
+        self.stores.get(kind)?.get()
+    }
+
+    /// Returns when every kind has been listed once.
+    pub(super) async fn wait_until_listed(&self) {
+        for kind in self.resources.keys() {
+            loop {
+                if let Some(store) = self.store(kind) {
+                    store.wait_until_ready().await.ok();
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// An object as the engine sees it, with the status that we wrote last.
+    pub(super) fn read(&self, kind: &'static str, o: &DynamicObject) -> Object {
+        let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+        let seen = version(o);
+        let status = {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            match written.get(&key) {
+                Some((ours, status)) if *ours > seen => Some(status.clone()),
+                Some(_) => {
+                    written.remove(&key);
+                    None
+                }
+                None => None,
+            }
+        };
+        let status = status.or_else(|| o.data.get("status").cloned()).unwrap_or_default();
+        Object {
+            uid: o.uid(),
+            generation: o.metadata.generation.unwrap_or_default(),
+            created: o.creation_timestamp().map_or(0, |t| t.0.as_second()),
+            is_deleting: o.metadata.deletion_timestamp.is_some(),
+            annotations: o.annotations().clone(),
+            spec: o.data.get("spec").cloned().unwrap_or_else(|| json!({})),
+            details: lenient(&status),
+            status: lenient(&status),
+            key,
+        }
+    }
+
+    /// Writes a status by server-side apply; one that says what is there already is not written. Gives whether it was.
+    pub(super) async fn write_status(&self, object: &Object, status: &Value) -> Result<bool, kube::Error> {
+        let (Some(api), Some(resource)) = (self.api(&object.key), self.resources.get(object.key.kind)) else { return Ok(false) };
+        let body = json!({
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "metadata": {"name": object.key.name, "namespace": object.key.namespace, "uid": object.uid},
+            "status": status,
+        });
+        let params = PatchParams::apply(api::MANAGER).force();
+        let after = api.patch_status(&object.key.name, &params, &Patch::Apply(body)).await?;
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.insert(object.key.clone(), (version(&after), after.data.get("status").cloned().unwrap_or_default()));
+        Ok(true)
+    }
+
+    /// Whether what others act on has changed.
+    pub(super) fn is_news(&self, key: &Key, signature: String) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(key.clone(), signature.clone()) != Some(signature)
+    }
+
+    /// Forgets an object that is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    async fn get<K>(&self, namespace: &str, name: &str) -> Result<K, Missing>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        match Api::<K>::namespaced(self.client.clone(), namespace).get_opt(name).await {
+            Ok(Some(found)) => Ok(found),
+            Ok(None) => Err(Missing::Object),
+            Err(kube::Error::Api(s)) => Err(Missing::Unreadable(s.message.clone())),
+            Err(_) => Err(Missing::Unreadable("Kubernetes does not answer".into())),
+        }
+    }
+}
+
+/// Resource versions of one resource are comparable numbers.
+fn version(o: &DynamicObject) -> u64 {
+    o.resource_version().and_then(|v| v.parse().ok()).unwrap_or_default()
+}
+
+/// A status that can't be read is none: it will be written anew.
+fn lenient<T: DeserializeOwned + Default>(status: &Value) -> T {
+    serde_json::from_value(status.clone()).unwrap_or_default()
+}
+
+#[async_trait]
+impl Host for KubeHost {
+    fn object(&self, key: &Key) -> Option<Arc<Object>> {
+        let resource = self.resource(key.kind)?;
+        let found = self.store(key.kind)?.get(&ObjectRef::new_with(&key.name, resource).within(&key.namespace))?;
+        Some(Arc::new(self.read(key.kind, &found)))
+    }
+
+    fn dependants(&self, instance: &Key) -> Vec<Key> {
+        let entries = kinds::ALL.iter().filter(|e| e.shape() != Shape::Connection);
+        let mut found = Vec::new();
+        for kind in entries.map(|e| e.names().kind) {
+            let Some(store) = self.store(kind) else { continue };
+            for o in store.state() {
+                let belongs = o.finalizers().iter().any(|f| f == FINALIZER) && {
+                    let spec = o.data.get("spec").cloned().unwrap_or_default();
+                    let shared: Shared = decode(&spec).unwrap_or_default();
+                    instance_of(self, &o.namespace().unwrap_or_default(), &shared).as_ref() == Some(instance)
+                };
+                if belongs {
+                    found.push(Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() });
+                }
+            }
+        }
+        found
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.namespaces.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned().unwrap_or_default()
+    }
+
+    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretString, Missing> {
+        let secret: Secret = self.get(namespace, name).await?;
+        let bytes = secret.data.and_then(|mut d| d.remove(key)).ok_or(Missing::Key)?;
+        String::from_utf8(bytes.0).map(Into::into).map_err(|_| Missing::Key)
+    }
+
+    async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing> {
+        let map: ConfigMap = self.get(namespace, name).await?;
+        map.data.and_then(|mut d| d.remove(key)).ok_or(Missing::Key)
+    }
+
+    async fn remember(&self, object: &Object, status: &Status) -> Result<(), String> {
+        let status = serde_json::to_value(status).map_err(|e| e.to_string())?;
+        self.write_status(object, &status).await.map(|_| ()).map_err(|e| e.to_string())
+    }
+}
+
+/// Follows the labels of namespaces, for `allowedNamespaces` by selector.
+pub(super) async fn follow_namespaces(client: Client, host: Arc<KubeHost>) {
+    let events = watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default()).default_backoff();
+    let mut events = std::pin::pin!(events);
+    loop {
+        match events.try_next().await {
+            Ok(Some(watcher::Event::Apply(ns) | watcher::Event::InitApply(ns))) => {
+                host.namespaces.write().unwrap_or_else(PoisonError::into_inner).insert(ns.name_any(), ns.labels().clone());
+            }
+            Ok(Some(watcher::Event::Delete(ns))) => {
+                host.namespaces.write().unwrap_or_else(PoisonError::into_inner).remove(&ns.name_any());
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return,
+            Err(e) => tracing::debug!(error = %e, "the watch of namespaces starts anew"),
+        }
+    }
+}
