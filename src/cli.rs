@@ -4,9 +4,10 @@ mod crds;
 mod operator;
 mod output;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 /// Keeps a ZITADEL instance in the state that Git declares.
 #[derive(Parser)]
@@ -41,8 +42,10 @@ enum Command {
 impl Cli {
     /// Starts logging.
     pub fn log(&self) {
-        let filter = tracing_subscriber::EnvFilter::try_new(&self.log_level).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // The spans of kube's controllers repeat what our own fields say.
+        let quiet = format!("{},kube_runtime=warn", self.log_level);
+        let filter = EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
             LogFormat::Text => builder.init(),
             LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -380,7 +380,8 @@ impl Job<'_> {
         let Some(remote) = remote else { return Err(Error::NotConverged(format!("{noun} is not there"))) };
         let left = self.changes(&remote.state);
         let status = &mut self.outcome.status;
-        status.id = Some(remote.id.clone()).filter(|id| !id.is_empty());
+        // Some settings come without an id: they are the instance's.
+        status.id = Some(remote.id.clone()).filter(|id| !id.is_empty()).or_else(|| Some(self.target.connection.instance_id.clone()));
         status.instance_id = Some(self.target.connection.instance_id.clone());
         status.organization_id.clone_from(&self.target.at.organization);
         status.provenance = Some(plan.provenance);
