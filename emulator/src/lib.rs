@@ -1,1 +1,101 @@
-//! placeholder while the workspace is laid out
+//! A ZITADEL that fits in a test.
+//!
+//! It speaks the part of ZITADEL's interfaces that an operator of projects, organizations and
+//! settings calls, from memory and at once, and it is event-sourced like the real one: commands
+//! append events to a log, two models follow it, and what a query answers comes from the second.
+//! That is why it can do what real servers do to their clients: reads that lag behind writes, an
+//! event that never reaches the read side, an organization that is made again and inherits what it
+//! forgot.
+//!
+//! Its truth is what a real server answered, exchange by exchange: the recordings in `recordings/`.
+//! `cargo test -p zitadel-emulator` replays them.
+//!
+//! # In a test
+//! In process, as a tower service:
+//!
+//! ```
+//! use axum::{body::Body, http::Request};
+//! use tower::ServiceExt as _;
+//! use zitadel_emulator::{Action, Emulator, Options, Rule};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let zitadel = Emulator::new(Options::default())?;
+//! zitadel.faults().add(Rule::new(Action::Unavailable).path("/admin/v1/restrictions").times(1));
+//! let call = || {
+//!     Request::get("/admin/v1/restrictions")
+//!         .header("authorization", format!("Bearer {}", zitadel.pat()))
+//!         .body(Body::empty())
+//! };
+//! assert_eq!(zitadel.router().oneshot(call()?).await?.status(), 503);
+//! assert_eq!(zitadel.router().oneshot(call()?).await?.status(), 200);
+//! assert_eq!(zitadel.calls().len(), 2);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Over a socket: [`Emulator::start`] gives a [`Running`] with its URL.
+//!
+//! # As a program
+//! ```text
+//! cargo run -p zitadel-emulator -- --pat-file admin.pat --key-file admin.json
+//! ```
+//!
+//! # Faults
+//! [`Faults`] lists them all; [`Rule`] and [`Action`] are those that strike single calls. Everything
+//! is a switch over HTTP as well, on every host and without a token (times in milliseconds, bodies
+//! in JSON with `content-type: application/json`):
+//!
+//! | call | body | does |
+//! | --- | --- | --- |
+//! | `GET /_emulator` | | instance id, number of events, calls and writes |
+//! | `POST /_emulator/reset` | | [`Emulator::reset`]: a fresh instance, the same credentials |
+//! | `GET /_emulator/events` | | all events; `?aggregateType=`, `?aggregateId=` |
+//! | `GET`, `DELETE /_emulator/calls` | | the calls, and how often each route was called; forgets them |
+//! | `POST /_emulator/users` | `{"userName", "displayName", "roles": ["ORG_OWNER"]}` | [`Emulator::add_user`] |
+//! | `POST /_emulator/faults` | a [`Rule`]: `{"action": {"type": "tooManyRequests", "retryAfter": 1}, "method": "POST", "path": "/management/v1/*", "skip": 0, "times": 1}` | [`Faults::add`] |
+//! | `GET`, `DELETE /_emulator/faults` | | the rules that are left; ends all faults |
+//! | `POST /_emulator/conditions` | any of `{"latency": {"read": 20, "write": 40}, "lag": 500, "loseEvery": 100, "lateCommits": 50, "tokenLifetime": 60000}` | [`Faults::latency`], [`Faults::lag`], [`Faults::lose_every`], [`Faults::late_commits`], [`Faults::token_lifetime`] |
+//! | `POST /_emulator/lose-next` | `{"eventType": "project.added"}` | [`Faults::lose_next`] |
+//! | `POST /_emulator/missing` | `{"path": "/zitadel.project.v2", "status": 404}` | [`Faults::missing`] |
+//! | `POST /_emulator/expire-tokens` | | [`Faults::expire_tokens`] |
+//! | `POST /_emulator/new-instance` | | [`Faults::new_instance`] |
+//! | `POST /_emulator/down` | `{"outage": "reset"}` or `{"outage": "unavailable"}` | [`Faults::down`] |
+//! | `POST /_emulator/up` | | [`Faults::up`] |
+//!
+//! The types of actions: `tooManyRequests`, `status`, `unavailable`, `expiredToken`, `reset`,
+//! `loseAnswer`, `loseAnswerWith`, `truncate`, `delay`, `delayAnswer`.
+//!
+//! # Another kind of thing
+//! A file in `api/` with its table of routes, and, where the thing has a life of its own, one in
+//! `model/` that says what its events add up to. The order of checks, the reading and checking of
+//! requests, permissions, errors, pages and the feed are there.
+//!
+//! # Not there
+//! People (only machine users), applications, roles, grants, identity providers, login: the
+//! interfaces of these answer 404 as unknown paths do.
+
+mod api;
+mod auth;
+mod calls;
+mod clock;
+mod connection;
+mod control;
+mod emulator;
+mod errors;
+mod faults;
+mod json;
+mod keys;
+mod message;
+mod model;
+mod proto;
+mod roles;
+mod server;
+mod state;
+mod store;
+
+pub use calls::Call;
+pub use emulator::{Emulator, Error, NewUser, Options, Running};
+pub use faults::{Action, Faults, Outage, Rule};
+pub use server::Reset;
+pub use store::{Editor, Event};

@@ -1,0 +1,33 @@
+//! The caller itself (auth API).
+
+use serde_json::json;
+
+use super::{Access, Route, list::LIST, members, users};
+use crate::{auth, errors::ApiError, message::message, proto::EMPTY, roles};
+
+pub(super) fn routes() -> Vec<Route> {
+    use Access::{Authenticated, Public};
+    vec![
+        Route::get("/auth/v1/users/me", Authenticated, |call| {
+            let user = call.state.read.users.get(&call.user);
+            let user = user.ok_or_else(|| ApiError::not_found("QUERY-Dfbg2", "User could not be found"))?;
+            Ok(json!({ "user": users::view(call.state, user) }).into())
+        }),
+        Route::search("/auth/v1/permissions/zitadel/me/_search", Authenticated, &EMPTY, |call| {
+            let held = auth::roles_in(call.state, &call.user, &call.organization)
+                .ok_or_else(|| ApiError::not_found("AUTHZ-cdgFk", "membership not found"))?;
+            let mut permissions = Vec::new();
+            for permission in held.iter().flat_map(|role| roles::permissions(role)) {
+                if !permissions.contains(&permission) {
+                    permissions.push(permission);
+                }
+            }
+            Ok(message! { "result" => permissions }.into())
+        }),
+        Route::search("/auth/v1/memberships/me/_search", Authenticated, &LIST, |call| {
+            let user = call.user.clone();
+            members::memberships(call, &user)
+        }),
+        Route::get("/auth/v1/healthz", Public, |_| Ok(json!({}).into())),
+    ]
+}

@@ -1,0 +1,349 @@
+//! What is no gRPC: tokens, discovery, health, and the one page of the login that settings change.
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde_json::{Value, json};
+
+use super::{host, settings::LANGUAGES, users};
+use crate::{auth, errors::json_response, keys::Pair, message::message, model::user::User, state::State, state::Token};
+
+/// The scope that makes a token good for ZITADEL's own interfaces.
+const FOR_ZITADEL: &str = "urn:zitadel:iam:org:project:id:zitadel:aud";
+
+/// A route outside gRPC.
+pub(crate) struct Page {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    /// Whether it is served on the instance's host only.
+    pub(crate) of_instance: bool,
+    pub(crate) handler: fn(&mut State, &Parts, &Bytes) -> Response,
+}
+
+const fn page(method: Method, path: &'static str, handler: fn(&mut State, &Parts, &Bytes) -> Response) -> Page {
+    Page { method, path, of_instance: true, handler }
+}
+
+/// All routes outside gRPC.
+pub(crate) fn pages() -> Vec<Page> {
+    let anywhere = |path, handler| Page { of_instance: false, ..page(Method::GET, path, handler) };
+    vec![
+        anywhere("/debug/healthz", |_, _, _| "ok".into_response()),
+        anywhere("/debug/ready", |_, _, _| json_response(StatusCode::OK, &json!("ok"))),
+        page(Method::GET, "/.well-known/openid-configuration", discovery),
+        page(Method::GET, "/oauth/v2/keys", key_set),
+        page(Method::POST, "/oauth/v2/token", token),
+        page(Method::GET, "/oidc/v1/userinfo", user_info),
+        page(Method::POST, "/oidc/v1/userinfo", user_info),
+        page(Method::GET, "/ui/login/register/org", registration),
+        page(Method::POST, "/ui/login/register/org", |_, _, _| html("")),
+    ]
+}
+
+/// What `application/x-www-form-urlencoded` says.
+pub(crate) fn form(body: &[u8]) -> Vec<(String, String)> {
+    body.split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let mut half = || decode(halves.next().unwrap_or_default());
+            (half(), half())
+        })
+        .collect()
+}
+
+fn decode(text: &[u8]) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match (byte, digit(text.get(at)), digit(text.get(at + 1))) {
+            (b'+', ..) => bytes.push(b' '),
+            (b'%', Some(high), Some(low)) => {
+                bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                at += 2;
+            }
+            (byte, ..) => bytes.push(*byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The instance's address as the caller knows it.
+fn issuer(state: &State, parts: &Parts) -> String {
+    let scheme = parts.headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()).unwrap_or("http");
+    let host = host(&parts.headers, &parts.uri).unwrap_or(&state.domain);
+    format!("{scheme}://{host}")
+}
+
+fn discovery(state: &mut State, parts: &Parts, _: &Bytes) -> Response {
+    let issuer = issuer(state, parts);
+    let at = |path: &str| format!("{issuer}{path}");
+    let clients = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+    let body = json!({
+        "issuer": issuer,
+        "authorization_endpoint": at("/oauth/v2/authorize"),
+        "token_endpoint": at("/oauth/v2/token"),
+        "introspection_endpoint": at("/oauth/v2/introspect"),
+        "userinfo_endpoint": at("/oidc/v1/userinfo"),
+        "revocation_endpoint": at("/oauth/v2/revoke"),
+        "end_session_endpoint": at("/oidc/v1/end_session"),
+        "device_authorization_endpoint": at("/oauth/v2/device_authorization"),
+        "jwks_uri": at("/oauth/v2/keys"),
+        "scopes_supported": ["openid", "profile", "email", "phone", "address", "offline_access"],
+        "response_types_supported": ["code", "id_token", "id_token token"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
+        "grant_types_supported": [
+            "authorization_code", "implicit", "refresh_token", "client_credentials",
+            JWT_PROFILE, "urn:ietf:params:oauth:grant-type:device_code",
+        ],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported":
+            ["EdDSA", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512"],
+        "request_object_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": clients,
+        "token_endpoint_auth_signing_alg_values_supported": ["RS256"],
+        "revocation_endpoint_auth_methods_supported": clients,
+        "revocation_endpoint_auth_signing_alg_values_supported": ["RS256"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "private_key_jwt"],
+        "introspection_endpoint_auth_signing_alg_values_supported": ["RS256"],
+        "claims_supported": [
+            "sub", "aud", "exp", "iat", "iss", "auth_time", "nonce", "acr", "amr", "c_hash",
+            "at_hash", "act", "scopes", "client_id", "azp", "preferred_username", "name",
+            "family_name", "given_name", "locale", "email", "email_verified", "phone_number",
+            "phone_number_verified",
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "ui_locales_supported": LANGUAGES,
+        "request_parameter_supported": true,
+        "request_uri_parameter_supported": false,
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+    });
+    json_response(StatusCode::OK, &body)
+}
+
+fn key_set(_: &mut State, _: &Parts, _: &Bytes) -> Response {
+    let components = Pair::shared().ok().and_then(|pair| {
+        let key = DecodingKey::from_rsa_pem(pair.public.as_bytes()).ok()?;
+        jsonwebtoken::jwk::Jwk::from_decoding_key(&key, Some(Algorithm::RS256)).ok()
+    });
+    let keys: Vec<_> = components
+        .and_then(|key| serde_json::to_value(key).ok())
+        .map(|mut key| {
+            if let Some(key) = key.as_object_mut() {
+                key.insert("kid".to_owned(), json!(SERVER_KEY));
+                key.insert("use".to_owned(), json!("sig"));
+            }
+            key
+        })
+        .into_iter()
+        .collect();
+    json_response(StatusCode::OK, &json!({ "keys": keys }))
+}
+
+// Tokens.
+
+const JWT_PROFILE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const SERVER_KEY: &str = "emulator";
+
+/// An OAuth error: its name and its description.
+struct Refused(&'static str, String);
+
+impl Refused {
+    fn new(error: &'static str, description: impl Into<String>) -> Self {
+        Self(error, description.into())
+    }
+
+    fn response(self) -> Response {
+        let status = if self.0 == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+        let body = json!({ "error": self.0, "error_description": self.1 });
+        json_response(status, &body)
+    }
+}
+
+/// The request to the token endpoint.
+struct Asked<'a> {
+    form: Vec<(String, String)>,
+    headers: &'a HeaderMap,
+    issuer: String,
+}
+
+impl Asked<'_> {
+    fn get(&self, name: &str) -> &str {
+        self.form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
+    }
+
+    /// Client id and secret, from the header or from the form.
+    fn client(&self) -> (String, String) {
+        let basic = self
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Basic "))
+            .and_then(|value| STANDARD.decode(value).ok())
+            .and_then(|bytes| String::from_utf8(bytes).ok());
+        match basic.as_deref().and_then(|text| text.split_once(':')) {
+            Some((id, secret)) => (decode(id.as_bytes()), decode(secret.as_bytes())),
+            None => (self.get("client_id").to_owned(), self.get("client_secret").to_owned()),
+        }
+    }
+}
+
+fn token(state: &mut State, parts: &Parts, body: &Bytes) -> Response {
+    let asked = Asked { form: form(body), headers: &parts.headers, issuer: issuer(state, parts) };
+    let user = match asked.get("grant_type") {
+        "" => Err(Refused::new("invalid_request", "grant_type missing")),
+        JWT_PROFILE => by_assertion(state, &asked),
+        "client_credentials" => by_secret(state, &asked),
+        other => Err(Refused::new("unsupported_grant_type", format!("\"{other}\" not supported"))),
+    };
+    user.and_then(|user| issue(state, &user, &asked)).unwrap_or_else(Refused::response)
+}
+
+fn by_assertion(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
+    let assertion = asked.get("assertion");
+    if assertion.is_empty() {
+        return Err(Refused::new("invalid_request", "assertion missing"));
+    }
+    verified(state, assertion, &asked.issuer).ok_or_else(|| Refused::new("invalid_grant", "invalid assertion"))
+}
+
+/// The user that an assertion speaks for: signed by a key of theirs, made for this instance, not
+/// expired, not older than an hour.
+fn verified(state: &State, assertion: &str, issuer: &str) -> Option<String> {
+    let header = jsonwebtoken::decode_header(assertion).ok()?;
+    let claimed: Value = assertion
+        .split('.')
+        .nth(1)
+        .and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())?;
+    let user = state.write.users.get(claimed.get("sub")?.as_str()?)?;
+    let now = Timestamp::now();
+    let key = user.keys.get(header.kid.as_deref()?).filter(|key| !key.is_expired(now))?;
+    let public = STANDARD.decode(&key.public_key).ok()?;
+    let mut rules = Validation::new(Algorithm::RS256);
+    rules.leeway = 1;
+    rules.set_audience(&[issuer]);
+    rules.set_issuer(&[&user.id]);
+    rules.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+    let key = DecodingKey::from_rsa_pem(&public).ok()?;
+    let claims = jsonwebtoken::decode::<Value>(assertion, &key, &rules).ok()?.claims;
+    let age = now.as_second() - claims.get("iat")?.as_i64()?;
+    (-1..=3_600).contains(&age).then(|| user.id.clone())
+}
+
+fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
+    let (id, secret) = asked.client();
+    let named = |user: &&User| user.user_name() == id && user.state.exists();
+    let user = state.write.users.iter().find(named).ok_or_else(|| Refused::new("invalid_client", "client not found"))?;
+    let kept = user.hashed_secret().ok_or_else(|| Refused::new("invalid_request", "Errors.User.Machine.Secret.NotExisting"))?;
+    if kept == users::hash(&secret) {
+        Ok(user.id.clone())
+    } else {
+        Err(Refused::new("invalid_request", "Errors.User.Machine.Secret.Invalid"))
+    }
+}
+
+fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, Refused> {
+    let scopes: Vec<String> = asked.get("scope").split_whitespace().map(str::to_owned).collect();
+    let lifetime = i64::try_from(state.token_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let now = Timestamp::now();
+    let expires = now.as_second().saturating_add(lifetime);
+    let claims = json!({
+        "iss": asked.issuer,
+        "sub": user,
+        "aud": [user],
+        "iat": now.as_second(),
+        "exp": expires,
+        "jti": state.clock.id(),
+    });
+    let wants_jwt = state.write.users.get(user).is_some_and(|user| user.fields.number("accessTokenType") == 1);
+    let access = if wants_jwt { signed(&claims)? } else { users::new_token() };
+    let id = if scopes.iter().any(|scope| scope == "openid") { Some(signed(&claims)?) } else { None };
+    let expires = now.checked_add(state.token_lifetime).unwrap_or(Timestamp::MAX);
+    state.tokens.insert(
+        access.clone(),
+        Token {
+            user: user.to_owned(),
+            personal: None,
+            expires: Some(expires),
+            for_zitadel: scopes.iter().any(|scope| scope == FOR_ZITADEL),
+            scopes,
+        },
+    );
+    let body = message! {
+        "access_token" => access,
+        "token_type" => "Bearer",
+        "expires_in" => lifetime.saturating_sub(1).max(0),
+        "id_token" => id,
+    };
+    let mut response = json_response(StatusCode::OK, &body);
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn signed(claims: &Value) -> Result<String, Refused> {
+    let failed = |error: &dyn std::fmt::Display| Refused::new("server_error", error.to_string());
+    let pair = Pair::shared().map_err(|error| failed(&error))?;
+    let key = EncodingKey::from_rsa_pem(pair.private.as_bytes()).map_err(|error| failed(&error))?;
+    let header = Header { kid: Some(SERVER_KEY.to_owned()), ..Header::new(Algorithm::RS256) };
+    jsonwebtoken::encode(&header, claims, &key).map_err(|error| failed(&error))
+}
+
+fn user_info(state: &mut State, parts: &Parts, _: &Bytes) -> Response {
+    let bearer = auth::bearer(&parts.headers).unwrap_or_default();
+    let token = auth::token_of(state, bearer);
+    let user = token.and_then(|token| state.read.users.get(&token.user));
+    let (Some(token), Some(user)) = (token, user) else {
+        let body = json!({
+            "error": "access_denied",
+            "error_description": "access token invalid",
+        });
+        return json_response(StatusCode::UNAUTHORIZED, &body);
+    };
+    let profile = token.scopes.iter().any(|scope| scope == "profile");
+    let seen = users::view(state, user);
+    let body = message! {
+        "sub" => &*user.id,
+        "name" => profile.then(|| user.display_name()),
+        "preferred_username" => profile
+            .then(|| seen.get("preferredLoginName").cloned())
+            .flatten(),
+        "updated_at" => profile.then(|| user.stamp.changed.as_second()),
+    };
+    json_response(StatusCode::OK, &body)
+}
+
+// The login.
+
+fn html(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], Body::from(text)).into_response()
+}
+
+/// The page on which anybody may make an organization, unless the restrictions forbid it.
+fn registration(state: &mut State, _: &Parts, _: &Bytes) -> Response {
+    let forbidden = state.read.restrictions.as_ref().is_some_and(|restrictions| restrictions.fields.flag("disallowPublicOrgRegistration"));
+    if forbidden { StatusCode::NOT_FOUND.into_response() } else { html("<!DOCTYPE html>\n<title>Organization Registration</title>\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_are_decoded() {
+        let pairs = form(b"a=1+2&b=%C3%A4%zz&c&=d");
+        let pairs: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("a", "1 2"), ("b", "ä%zz"), ("c", ""), ("", "d")]);
+    }
+}

@@ -1,0 +1,417 @@
+//! Organizations: service v2, the caller's own (management API), and all of them (admin API).
+
+use serde_json::{Value, json};
+
+use super::{
+    Access, Answer, Call, Reply, Route, change_details, creation_details, date,
+    list::{self, PAGE, Page, TEXT_QUERY},
+};
+use crate::{
+    clock::NO_DATE,
+    errors::ApiError,
+    message::message,
+    model::{
+        Stamp,
+        organization::{Organization, State},
+    },
+    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request},
+    store::{Aggregate, Draft, Event},
+};
+
+const STATES: [&str; 4] = ["UNSPECIFIED", "ACTIVE", "INACTIVE", "REMOVED"];
+const STATES_V2: &[&str] =
+    &["ORGANIZATION_STATE_UNSPECIFIED", "ORGANIZATION_STATE_ACTIVE", "ORGANIZATION_STATE_INACTIVE", "ORGANIZATION_STATE_REMOVED"];
+const STATES_V1: &[&str] = &["ORG_STATE_UNSPECIFIED", "ORG_STATE_ACTIVE", "ORG_STATE_INACTIVE", "ORG_STATE_REMOVED"];
+
+static ADMIN: Message = Message::new("AddOrganizationRequest_Admin", &[Field::text("userId"), Field::text("roles").repeated()]);
+static CREATE: Message = Message::new(
+    "AddOrganizationRequest",
+    &[
+        Field::text("name").rules(NAME),
+        Field::message("admins", &ADMIN).repeated(),
+        Field::text("orgId").rules(OPTIONAL_NAME),
+        Field::text("organizationId").rules(OPTIONAL_NAME),
+    ],
+);
+const NAME_ALONE: &[Field] = &[Field::text("name").rules(NAME)];
+static UPDATE: Message = Message::new("UpdateOrganizationRequest", NAME_ALONE);
+static ADD_V1: Message = Message::new("AddOrgRequest", NAME_ALONE);
+static UPDATE_V1: Message = Message::new("UpdateOrgRequest", NAME_ALONE);
+
+static NAME_QUERY: Message = Message::new("OrganizationNameQuery", &[Field::text("name").rules(NAME), Field::choice("method", TEXT_QUERY)]);
+static DOMAIN_QUERY: Message =
+    Message::new("OrganizationDomainQuery", &[Field::text("domain").rules(NAME), Field::choice("method", TEXT_QUERY)]);
+static ID_QUERY: Message = Message::new("OrganizationIDQuery", &[Field::text("id").rules(NAME)]);
+static STATE_QUERY: Message = Message::new("OrganizationStateQuery", &[Field::choice("state", STATES_V2)]);
+static STATE_QUERY_V1: Message = Message::new("OrgStateQuery", &[Field::choice("state", STATES_V1)]);
+static QUERY: Message = Message::one_of(
+    "SearchQuery",
+    "query",
+    &[
+        Field::message("nameQuery", &NAME_QUERY),
+        Field::message("domainQuery", &DOMAIN_QUERY),
+        Field::message("stateQuery", &STATE_QUERY),
+        Field::message("idQuery", &ID_QUERY),
+        Field::message("defaultQuery", &EMPTY),
+    ],
+);
+static QUERY_V1: Message = Message::one_of(
+    "OrgQuery",
+    "query",
+    &[
+        Field::message("nameQuery", &NAME_QUERY),
+        Field::message("domainQuery", &DOMAIN_QUERY),
+        Field::message("stateQuery", &STATE_QUERY_V1),
+        Field::message("idQuery", &ID_QUERY),
+    ],
+);
+static LIST: Message = Message::new(
+    "ListOrganizationsRequest",
+    &[
+        Field::message("query", &PAGE),
+        Field::choice(
+            "sortingColumn",
+            &["ORGANIZATION_FIELD_NAME_UNSPECIFIED", "ORGANIZATION_FIELD_NAME_NAME", "ORGANIZATION_FIELD_NAME_CREATION_DATE"],
+        ),
+        Field::message("queries", &QUERY).repeated(),
+    ],
+);
+static LIST_V1: Message = Message::new(
+    "ListOrgsRequest",
+    &[
+        Field::message("query", &PAGE),
+        Field::choice("sortingColumn", &["ORG_FIELD_NAME_UNSPECIFIED", "ORG_FIELD_NAME_NAME", "ORG_FIELD_NAME_CREATION_DATE"]),
+        Field::message("queries", &QUERY_V1).repeated(),
+    ],
+);
+
+pub(super) fn routes() -> Vec<Route> {
+    use Access::{Authenticated, Permission};
+    vec![
+        Route::post("/v2/organizations", Authenticated, &CREATE, create),
+        Route::search("/v2/organizations/_search", Authenticated, &LIST, search),
+        Route::post("/v2/organizations/{id}", Authenticated, &UPDATE, |call| {
+            let id = call.param("id").to_owned();
+            let event = rename(call, &id, true)?;
+            Ok(json!({ "changeDate": date(&event) }).into())
+        }),
+        Route::delete("/v2/organizations/{id}", Authenticated, delete),
+        Route::post("/v2/organizations/{id}/deactivate", Authenticated, &EMPTY, |call| {
+            let id = call.param("id").to_owned();
+            let event = set_active(call, &id, false)?;
+            Ok(json!({ "changeDate": date(&event) }).into())
+        }),
+        Route::post("/v2/organizations/{id}/activate", Authenticated, &EMPTY, |call| {
+            let id = call.param("id").to_owned();
+            let event = set_active(call, &id, true)?;
+            Ok(json!({ "changeDate": date(&event) }).into())
+        }),
+        Route::post("/management/v1/orgs", Permission("org.create"), &ADD_V1, add_v1),
+        Route::get("/management/v1/orgs/me", Permission("org.read"), |call| one(call, &call.organization)),
+        Route::put("/management/v1/orgs/me", Permission("org.write"), &UPDATE_V1, |call| {
+            let id = call.organization.clone();
+            let event = rename(call, &id, false)?;
+            Ok(json!({ "details": creation_details(&event) }).into())
+        }),
+        Route::delete("/management/v1/orgs/me", Permission("org.delete"), |call| {
+            let id = call.organization.clone();
+            remove_v1(call, &id)
+        }),
+        Route::post("/management/v1/orgs/me/_deactivate", Permission("org.write"), &EMPTY, |call| {
+            let id = call.organization.clone();
+            let event = set_active(call, &id, false)?;
+            Ok(json!({ "details": change_details(&event) }).into())
+        }),
+        Route::post("/management/v1/orgs/me/_reactivate", Permission("org.write"), &EMPTY, |call| {
+            let id = call.organization.clone();
+            let event = set_active(call, &id, true)?;
+            Ok(json!({ "details": change_details(&event) }).into())
+        }),
+        Route::search("/admin/v1/orgs/_search", Permission("iam.read"), &LIST_V1, search_v1),
+        Route::get("/admin/v1/orgs/default", Permission("iam.read"), |call| one(call, call.state.read.instance.default_organization())),
+        Route::put("/admin/v1/orgs/default/{id}", Permission("iam.write"), &EMPTY, set_default),
+        Route::get("/admin/v1/orgs/{id}", Permission("iam.read"), |call| one(call, call.param("id"))),
+        Route::delete("/admin/v1/orgs/{id}", Permission("iam.write"), |call| {
+            let id = call.param("id").to_owned();
+            remove_v1(call, &id)
+        }),
+    ]
+}
+
+// Commands.
+
+const NAME_TAKEN: &str = "Organisation's name or id already taken";
+const DOMAIN_TAKEN: &str = "Domain already exists";
+
+/// The domain that an organization gets by its name.
+fn generated_domain(name: &str, instance: &str) -> Result<String, ApiError> {
+    let mut label: String = name.replace(' ', "-").chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || *c == '-').collect();
+    while label.len() > 63 {
+        label.pop();
+    }
+    let label = label.strip_prefix('-').unwrap_or(&label);
+    let label = label.strip_suffix('-').unwrap_or(label);
+    if label.is_empty() {
+        return Err(ApiError::invalid("ORG-RrfXY", "Errors.Org.Domain.EmptyString"));
+    }
+    Ok(format!("{label}.{instance}").to_lowercase())
+}
+
+/// The events that make an organization.
+pub(crate) fn creation(id: &str, name: &str, instance: &str) -> Result<Vec<Draft>, ApiError> {
+    let organization = Aggregate::organization(id);
+    let domain = generated_domain(name, instance)?;
+    let of_domain = |event_type| Draft::new(&organization, event_type).with("domain", &*domain);
+    Ok(vec![
+        Draft::new(&organization, "org.added").with("name", name).take("org_name", name, NAME_TAKEN),
+        of_domain("org.domain.added"),
+        of_domain("org.domain.verified").take("org_domain", &*domain, DOMAIN_TAKEN),
+        of_domain("org.domain.primary.set"),
+    ])
+}
+
+fn existing<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a Organization> {
+    call.state.write.organizations.get(id).filter(|organization| organization.state.exists())
+}
+
+fn trimmed_name(call: &Call<'_>, place: &'static str) -> Result<String, ApiError> {
+    let name = call.request.text("name").trim();
+    if name.is_empty() {
+        return Err(ApiError::invalid(place, "Errors.Invalid.Argument"));
+    }
+    Ok(name.to_owned())
+}
+
+fn create(call: &mut Call<'_>) -> Answer {
+    let chosen = [call.request.text("organizationId"), call.request.text("orgId")].into_iter().find(|id| !id.is_empty()).map(str::to_owned);
+    let id = chosen.unwrap_or_else(|| call.state.clock.id());
+    call.permit("org.create", &id)?;
+    if existing(call, &id).is_some() {
+        return Err(ApiError::exists("ORG-laho2n", "Errors.Org.AlreadyExisting"));
+    }
+    let name = trimmed_name(call, "ORG-mruNY")?;
+    let mut drafts = creation(&id, &name, &call.state.domain)?;
+    let mut created = Vec::new();
+    for admin in call.request.messages("admins") {
+        let user = admin.text("userId").to_owned();
+        let draft = super::members::addition_to(call, &id, &user, admin.texts("roles"))?;
+        drafts.push(draft);
+        created.push(json!({ "userId": user }));
+    }
+    let event = call.push(drafts)?;
+    Ok(Reply::created(message! {
+        "details" => change_details(&event),
+        "organizationId" => id,
+        "createdAdmins" => created,
+    }))
+}
+
+fn add_v1(call: &mut Call<'_>) -> Answer {
+    let id = call.state.clock.id();
+    let name = trimmed_name(call, "ORG-mruNY")?;
+    let mut drafts = creation(&id, &name, &call.state.domain)?;
+    drafts.push(Draft::new(&Aggregate::organization(&id), "org.member.added").with("userId", &*call.user).with("roles", vec!["ORG_OWNER"]));
+    let event = call.push(drafts)?;
+    Ok(json!({ "id": id, "details": creation_details(&event) }).into())
+}
+
+fn missing(id: &'static str) -> ApiError {
+    ApiError::not_found(id, "Organisation not found")
+}
+
+fn rename(call: &mut Call<'_>, id: &str, check: bool) -> Result<Event, ApiError> {
+    let name = trimmed_name(call, "EVENT-Mf9sd")?;
+    let organization = existing(call, id).ok_or_else(|| missing("ORG-1MRds"))?.clone();
+    if check {
+        call.permit("org.write", id)?;
+    }
+    if organization.name == name {
+        return Err(ApiError::precondition("ORG-4VSdf", "Organisation not changed"));
+    }
+    let aggregate = Aggregate::organization(id);
+    let mut drafts = vec![
+        Draft::new(&aggregate, "org.changed")
+            .with("name", &*name)
+            .release("org_name", organization.name.clone())
+            .take("org_name", &*name, NAME_TAKEN),
+    ];
+    let former = generated_domain(&organization.name, &call.state.domain)?;
+    if organization.domains.contains_key(&former) {
+        let now = generated_domain(&name, &call.state.domain)?;
+        let of_domain = |event_type| Draft::new(&aggregate, event_type).with("domain", &*now);
+        drafts.push(of_domain("org.domain.added"));
+        drafts.push(of_domain("org.domain.verified").take("org_domain", &*now, DOMAIN_TAKEN));
+        if organization.primary_domain == former {
+            drafts.push(of_domain("org.domain.primary.set"));
+        }
+        drafts.push(Draft::new(&aggregate, "org.domain.removed").with("domain", &*former).release("org_domain", &*former));
+    }
+    call.push(drafts)
+}
+
+fn set_active(call: &mut Call<'_>, id: &str, active: bool) -> Result<Event, ApiError> {
+    let place = if active { "ORG-Dgf3g" } else { "ORG-oL9nT" };
+    let state = existing(call, id).ok_or_else(|| missing(place))?.state;
+    call.permit("org.write", id)?;
+    let (same, refusal, event_type) = if active {
+        (State::Active, ("EVENT-bfnrh", "Organisation is already active"), "org.reactivated")
+    } else {
+        (State::Inactive, ("EVENT-Dbs2g", "Organisation is already deactivated"), "org.deactivated")
+    };
+    if state == same {
+        return Err(ApiError::precondition(refusal.0, refusal.1));
+    }
+    call.push(vec![Draft::new(&Aggregate::organization(id), event_type)])
+}
+
+/// Removes an organization, if it exists. What is in it is left without an event.
+fn remove(call: &mut Call<'_>, id: &str, check: bool) -> Result<Option<Event>, ApiError> {
+    if id == call.state.write.instance.default_organization() {
+        return Err(ApiError::precondition("COMMA-wG9p1", "Default Organisation must not be deleted"));
+    }
+    // ZITADEL's own project lives in the first organization for ever.
+    let own = call.state.write.instance.fields.text("projectId");
+    if call.state.write.projects.get(own).is_some_and(|project| project.stamp.owner == id) {
+        return Err(ApiError::precondition("COMMA-AF3JW", "Organisation with ZITADEL project should not be deleted"));
+    }
+    let Some(organization) = existing(call, id) else {
+        return Ok(None);
+    };
+    let name = organization.name.clone();
+    if check {
+        call.permit("org.delete", id)?;
+    }
+    let draft = Draft::new(&Aggregate::organization(id), "org.removed").release("org_name", name).release_all();
+    call.push(vec![draft]).map(Some)
+}
+
+fn delete(call: &mut Call<'_>) -> Answer {
+    let id = call.param("id").to_owned();
+    let date = match remove(call, &id, true)? {
+        Some(event) => date(&event),
+        None => NO_DATE.to_owned(),
+    };
+    Ok(json!({ "deletionDate": date }).into())
+}
+
+fn remove_v1(call: &mut Call<'_>, id: &str) -> Answer {
+    let event = remove(call, id, false)?.ok_or_else(|| missing("COMMA-aps2n"))?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+fn set_default(call: &mut Call<'_>) -> Answer {
+    let id = call.param("id").to_owned();
+    if existing(call, &id).is_none() {
+        return Err(ApiError::precondition("INSTA-Wfe21", "Organisation not found"));
+    }
+    if call.state.write.instance.default_organization() == id {
+        return Err(ApiError::precondition("INST-SDfw2", "Instance not changed"));
+    }
+    let draft = Draft::new(&call.state.instance(), "instance.default.org.set").with("orgId", id);
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+// Queries.
+
+fn state_name(state: State) -> &'static str {
+    let index = match state {
+        State::Active | State::Locked => 1,
+        State::Inactive => 2,
+        State::Removed => 3,
+    };
+    STATES.get(index).copied().unwrap_or_default()
+}
+
+/// One organization as the older interfaces tell it. They read it from its events, so it never
+/// lags, is there even after its removal, and carries the date of whatever happened last.
+fn one(call: &Call<'_>, id: &str) -> Answer {
+    let organization = call.state.write.organizations.get(id).ok_or_else(|| missing("QUERY-leq5Q"))?;
+    let mut stamp = organization.stamp.clone();
+    let last = call.state.store.of_aggregate(id).last();
+    if let Some(event) = last.and_then(|position| call.state.store.get(*position)) {
+        stamp.touch(event);
+    }
+    Ok(json!({ "org": view_v1(organization, &stamp) }).into())
+}
+
+fn view_v1(organization: &Organization, stamp: &Stamp) -> Value {
+    message! {
+        "id" => &*organization.id,
+        "details" => stamp.details(),
+        "state" => format!("ORG_STATE_{}", state_name(organization.state)),
+        "name" => &*organization.name,
+        "primaryDomain" => &*organization.primary_domain,
+    }
+}
+
+fn view(organization: &Organization) -> Value {
+    message! {
+        "id" => &*organization.id,
+        "details" => organization.stamp.details(),
+        "state" => format!("ORGANIZATION_STATE_{}", state_name(organization.state)),
+        "name" => &*organization.name,
+        "primaryDomain" => &*organization.primary_domain,
+    }
+}
+
+fn passes(organization: &Organization, query: &Request, default: &str) -> bool {
+    let name = query.message("nameQuery");
+    let domain = query.message("domainQuery");
+    let state = query.message("stateQuery").number("state");
+    let state = STATES.get(usize::try_from(state).unwrap_or_default());
+    (!query.has("nameQuery") || list::matches(&organization.name, &name, "name"))
+        && (!query.has("domainQuery")
+            || organization.domains.iter().any(|(name, verified)| *verified && list::matches(name, &domain, "domain")))
+        && (!query.has("stateQuery") || state == Some(&state_name(organization.state)))
+        && (!query.has("idQuery") || organization.id == query.message("idQuery").text("id"))
+        && (!query.has("defaultQuery") || organization.id == default)
+}
+
+/// The rows of a search, in order.
+fn rows<'a>(call: &'a Call<'_>, page: &Page) -> Vec<&'a Organization> {
+    let queries = call.request.messages("queries");
+    let default = call.state.read.instance.default_organization();
+    let mut rows: Vec<_> = call
+        .state
+        .read
+        .organizations
+        .iter()
+        .filter(|organization| organization.state.exists())
+        .filter(|organization| queries.iter().all(|query| passes(organization, query, default)))
+        .collect();
+    match call.request.number("sortingColumn") {
+        1 => page.sort(&mut rows, |row| (row.name.to_lowercase(), row.position)),
+        2 => page.sort(&mut rows, |row| row.position),
+        _ => {}
+    }
+    rows
+}
+
+fn search(call: &mut Call<'_>) -> Answer {
+    let page = Page::of(&call.request);
+    let (rows, total) = page.cut(rows(call, &page).into_iter());
+    // The total counts what the caller may not see.
+    let result: Vec<_> = rows.into_iter().filter(|row| call.permit("org.read", &row.id).is_ok()).map(view).collect();
+    Ok(message! {
+        "details" => message! {
+            "totalResult" => list::count(total),
+            "timestamp" => call.state.read.latest("organizations"),
+        },
+        "result" => result,
+    }
+    .into())
+}
+
+fn search_v1(call: &mut Call<'_>) -> Answer {
+    let page = Page::of(&call.request);
+    let (rows, total) = page.cut(rows(call, &page).into_iter());
+    Ok(message! {
+        "details" => list::details(total, &call.state.read.latest("organizations")),
+        "result" => rows
+            .into_iter()
+            .map(|row| view_v1(row, &row.stamp))
+            .collect::<Vec<_>>(),
+    }
+    .into())
+}

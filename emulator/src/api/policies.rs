@@ -1,0 +1,326 @@
+//! Policies of the instance and of organizations: the routes of every kind in
+//! [`crate::model::policy`], and the older and newer views of some.
+
+use serde_json::{Map, Value, json};
+
+use super::{Access, Answer, Call, Route, change_details, creation_details, users};
+use crate::{
+    errors::ApiError,
+    message::message,
+    model::{
+        difference, is_zero,
+        policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal},
+    },
+    proto::{Field, Message, Request},
+    state::State,
+    store::{Aggregate, Draft, Event},
+};
+
+/// The older form of the domain policy knows one of its fields.
+const ORG_IAM: &[Field] = &[Field::flag("userLoginMustBeDomain")];
+static UPDATE_ORG_IAM: Message = Message::new("UpdateOrgIAMPolicyRequest", ORG_IAM);
+static ADD_ORG_IAM: Message = Message::new("AddCustomOrgIAMPolicyRequest", ORG_IAM);
+static CHANGE_ORG_IAM: Message = Message::new("UpdateCustomOrgIAMPolicyRequest", ORG_IAM);
+
+/// Where the routes of an organization's policy lie, and who may use them.
+struct Routes {
+    path: &'static str,
+    read: &'static str,
+    write: &'static str,
+    remove: &'static str,
+}
+
+pub(super) fn routes() -> Vec<Route> {
+    use Access::Permission;
+    let privacy = Routes { path: "/management/v1/policies/privacy", read: "policy.read", write: "policy.write", remove: "policy.delete" };
+    let domain = Routes {
+        path: "/admin/v1/orgs/{org}/policies/domain",
+        read: "iam.policy.read",
+        write: "iam.policy.write",
+        remove: "iam.policy.delete",
+    };
+    let mut routes = instance("/admin/v1/policies/privacy", &PRIVACY);
+    routes.extend(instance("/admin/v1/policies/domain", &DOMAIN));
+    routes.extend(organization(&privacy, &PRIVACY));
+    routes.extend(organization(&domain, &DOMAIN));
+    routes.extend(org_iam(&Routes { path: "/admin/v1/orgs/{org}/policies/orgiam", ..domain }));
+    routes.push(Route::get("/management/v1/policies/default/privacy", Permission("policy.read"), |call| {
+        let instance = call.state.instance_id.clone();
+        read(call, &PRIVACY, &instance, PRIVACY.fields)
+    }));
+    for (path, fields) in [("/management/v1/policies/domain", DOMAIN.fields), ("/management/v1/policies/orgiam", &DOMAIN.fields[..1])] {
+        routes.push(Route::get(path, Permission("policy.read"), move |call| {
+            let owner = call.organization.clone();
+            read(call, &DOMAIN, &owner, fields)
+        }));
+    }
+    routes.push(Route::get("/v2/settings/legal_support", Permission("policy.read"), |call| {
+        read_v2(
+            call,
+            &PRIVACY,
+            &[
+                ("tosLink", "tosLink"),
+                ("privacyLink", "privacyPolicyLink"),
+                ("helpLink", "helpLink"),
+                ("supportEmail", "supportEmail"),
+                ("docsLink", "docsLink"),
+                ("customLink", "customLink"),
+                ("customLinkText", "customLinkText"),
+            ],
+        )
+    }));
+    routes.push(Route::get("/v2/settings/domain", Permission("policy.read"), |call| {
+        read_v2(
+            call,
+            &DOMAIN,
+            &[
+                ("userLoginMustBeDomain", "loginNameIncludesDomain"),
+                ("validateOrgDomains", "requireOrgDomainVerification"),
+                ("smtpSenderAddressMatchesInstanceDomain", "smtpSenderAddressMatchesInstanceDomain"),
+            ],
+        )
+    }));
+    routes
+}
+
+fn instance(path: &'static str, kind: &'static Kind) -> Vec<Route> {
+    use Access::Permission;
+    let [update, ..] = &kind.requests;
+    vec![
+        Route::get(path, Permission("iam.policy.read"), |call| {
+            let instance = call.state.instance_id.clone();
+            read(call, kind, &instance, kind.fields)
+        }),
+        Route::put(path, Permission("iam.policy.write"), update, |call| {
+            let want = said(kind, &call.request);
+            update_instance(call, kind, &want)
+        }),
+    ]
+}
+
+fn organization(at: &Routes, kind: &'static Kind) -> Vec<Route> {
+    use Access::Permission;
+    let [_, add_request, change_request] = &kind.requests;
+    vec![
+        Route::get(at.path, Permission(at.read), |call| {
+            let owner = target(call);
+            read(call, kind, &owner, kind.fields)
+        }),
+        Route::post(at.path, Permission(at.write), add_request, |call| {
+            let want = said(kind, &call.request);
+            add(call, kind, want)
+        }),
+        Route::put(at.path, Permission(at.write), change_request, |call| {
+            let want = said(kind, &call.request);
+            change(call, kind, &want)
+        }),
+        Route::delete(at.path, Permission(at.remove), |call| remove(call, kind)),
+    ]
+}
+
+fn org_iam(at: &Routes) -> Vec<Route> {
+    use Access::Permission;
+    let instance_path = "/admin/v1/policies/orgiam";
+    vec![
+        Route::get(instance_path, Permission("iam.policy.read"), |call| {
+            let instance = call.state.instance_id.clone();
+            read(call, &DOMAIN, &instance, &DOMAIN.fields[..1])
+        }),
+        Route::put(instance_path, Permission("iam.policy.write"), &UPDATE_ORG_IAM, |call| {
+            let want = said_by_org_iam(&call.request);
+            update_instance(call, &DOMAIN, &want)
+        }),
+        Route::get(at.path, Permission(at.read), |call| {
+            let owner = target(call);
+            read(call, &DOMAIN, &owner, &DOMAIN.fields[..1])
+        }),
+        Route::post(at.path, Permission(at.write), &ADD_ORG_IAM, |call| {
+            let want = said_by_org_iam(&call.request);
+            add(call, &DOMAIN, want)
+        }),
+        Route::put(at.path, Permission(at.write), &CHANGE_ORG_IAM, |call| {
+            let want = said_by_org_iam(&call.request);
+            change(call, &DOMAIN, &want)
+        }),
+        Route::delete(at.path, Permission(at.remove), |call| remove(call, &DOMAIN)),
+    ]
+}
+
+/// The organization that is meant: the one in the path, or the one that the call acts in.
+fn target(call: &Call<'_>) -> String {
+    match call.param("org") {
+        "" => call.organization.clone(),
+        id => id.to_owned(),
+    }
+}
+
+/// What a request wants, fields that it leaves out as their zero values.
+fn said(kind: &Kind, request: &Request) -> Map<String, Value> {
+    let flags = kind.name == DOMAIN.name;
+    kind.fields
+        .iter()
+        .map(|name| {
+            let value = if flags { json!(request.flag(name)) } else { json!(request.text(name)) };
+            ((*name).to_owned(), value)
+        })
+        .collect()
+}
+
+/// The older form sets the two fields that it lacks.
+fn said_by_org_iam(request: &Request) -> Map<String, Value> {
+    let mut want = said(&DOMAIN, request);
+    for name in DOMAIN.fields.iter().skip(1) {
+        want.insert((*name).to_owned(), json!(true));
+    }
+    want
+}
+
+// Queries.
+
+fn stands<'a>(call: &'a Call<'_>, kind: &Kind, owner: &str) -> (Option<&'a Policy>, bool) {
+    match call.state.read.policy(owner, kind) {
+        Some(own) => (Some(own), owner == call.state.instance_id),
+        None => (call.state.read.policy(&call.state.instance_id, kind), true),
+    }
+}
+
+fn read(call: &Call<'_>, kind: &Kind, owner: &str, fields: &[&str]) -> Answer {
+    let (policy, is_default) = stands(call, kind, owner);
+    let policy = policy.ok_or_else(|| ApiError::internal("QUERY-0", "Errors.Internal"))?;
+    let mut view = message! { "details" => policy.stamp.details(), "isDefault" => is_default };
+    if let Some(view) = view.as_object_mut() {
+        view.extend(fields.iter().filter_map(|name| {
+            let value = policy.fields.0.get(*name)?;
+            (!is_zero(value)).then(|| ((*name).to_owned(), value.clone()))
+        }));
+    }
+    Ok(json!({ "policy": view }).into())
+}
+
+fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
+    let owner = match (call.query("ctx.instance").as_str(), call.query("ctx.orgId")) {
+        ("true", _) => call.state.instance_id.clone(),
+        (_, id) if !id.is_empty() => id,
+        _ => call.organization.clone(),
+    };
+    let (policy, is_default) = stands(call, kind, &owner);
+    let policy = policy.ok_or_else(|| ApiError::internal("QUERY-0", "Errors.Internal"))?;
+    let mut settings = message! {
+        "resourceOwnerType" => if is_default {
+            "RESOURCE_OWNER_TYPE_INSTANCE"
+        } else {
+            "RESOURCE_OWNER_TYPE_ORG"
+        },
+    };
+    if let Some(settings) = settings.as_object_mut() {
+        settings.extend(names.iter().filter_map(|(have, name)| {
+            let value = policy.fields.0.get(*have)?;
+            (!is_zero(value)).then(|| ((*name).to_owned(), value.clone()))
+        }));
+    }
+    Ok(json!({ "details": policy.stamp.details(), "settings": settings }).into())
+}
+
+// Commands.
+
+fn update_instance(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {
+    let instance = call.state.instance();
+    let Some(policy) = call.state.write.policy(&instance.id, kind) else {
+        return Err(ApiError::internal("INSTANCE-0", "Errors.Internal"));
+    };
+    let changes = difference(&policy.fields, want);
+    if changes.is_empty() {
+        return Err(precondition(kind.instance_unchanged));
+    }
+    let [_, changed] = kind.instance_events;
+    let mut drafts = vec![Draft::new(&instance, changed).payload(changes.clone())];
+    if let Some(scoped) = scope_change(kind, &changes) {
+        let organizations: Vec<_> = call
+            .state
+            .write
+            .organizations
+            .iter()
+            .filter(|organization| organization.state.exists())
+            .filter(|organization| call.state.write.policy(&organization.id, kind).is_none())
+            .map(|organization| organization.id.clone())
+            .collect();
+        for id in organizations {
+            drafts.extend(users::user_name_changes(call.state, &id, scoped));
+        }
+    }
+    let position = call.state.store.len();
+    call.push(drafts)?;
+    Ok(json!({ "details": change_details(&event_at(call.state, position)?) }).into())
+}
+
+fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
+    let owner = target(call);
+    if call.state.write.policy(&owner, kind).is_some() {
+        return Err(ApiError::exists(kind.exists.0, kind.exists.1));
+    }
+    let [added, ..] = kind.organization_events;
+    let want: Map<_, _> = want.into_iter().filter(|(_, value)| !is_zero(value)).collect();
+    let scoped = want.get("userLoginMustBeDomain").is_some();
+    let changes = differs_from_instance(call.state, kind, scoped).then_some(scoped);
+    let mut drafts = vec![Draft::new(&Aggregate::organization(&owner), added).payload(want)];
+    if let Some(scoped) = changes {
+        drafts.extend(users::user_name_changes(call.state, &owner, scoped));
+    }
+    let position = call.state.store.len();
+    call.push(drafts)?;
+    Ok(json!({ "details": creation_details(&event_at(call.state, position)?) }).into())
+}
+
+fn change(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {
+    let owner = target(call);
+    let policy = call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_update))?;
+    let changes = difference(&policy.fields, want);
+    if changes.is_empty() {
+        return Err(precondition(kind.unchanged));
+    }
+    let [_, changed, _] = kind.organization_events;
+    let organization = Aggregate::organization(&owner);
+    let mut drafts = vec![Draft::new(&organization, changed).payload(changes.clone())];
+    if let Some(scoped) = scope_change(kind, &changes) {
+        drafts.extend(users::user_name_changes(call.state, &owner, scoped));
+    }
+    let position = call.state.store.len();
+    call.push(drafts)?;
+    Ok(json!({ "details": change_details(&event_at(call.state, position)?) }).into())
+}
+
+fn remove(call: &mut Call<'_>, kind: &Kind) -> Answer {
+    let owner = target(call);
+    let policy = call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_remove))?;
+    let scoped = policy.fields.flag("userLoginMustBeDomain");
+    let [.., removed] = kind.organization_events;
+    let mut drafts = vec![Draft::new(&Aggregate::organization(&owner), removed)];
+    if differs_from_instance(call.state, kind, scoped) {
+        drafts.extend(users::user_name_changes(call.state, &owner, !scoped));
+    }
+    let position = call.state.store.len();
+    call.push(drafts)?;
+    Ok(json!({ "details": change_details(&event_at(call.state, position)?) }).into())
+}
+
+/// Whether a change of policy changes how login names are made, and to what.
+fn scope_change(kind: &Kind, changes: &Map<String, Value>) -> Option<bool> {
+    (kind.name == DOMAIN.name).then(|| changes.get("userLoginMustBeDomain")).flatten().and_then(Value::as_bool)
+}
+
+fn differs_from_instance(state: &State, kind: &Kind, scoped: bool) -> bool {
+    kind.name == DOMAIN.name
+        && state.write.policy(&state.instance_id, kind).is_some_and(|policy| policy.fields.flag("userLoginMustBeDomain") != scoped)
+}
+
+fn event_at(state: &State, position: usize) -> Result<Event, ApiError> {
+    state.store.get(position).cloned().ok_or_else(|| ApiError::internal("EMU-0", "nothing happened"))
+}
+
+fn precondition((id, message): Refusal) -> ApiError {
+    ApiError::precondition(id, message)
+}
+
+fn not_found((id, message): Refusal) -> ApiError {
+    ApiError::not_found(id, message)
+}

@@ -1,0 +1,235 @@
+//! Settings of the instance that are neither policies nor entities: security, restrictions,
+//! languages.
+
+use serde_json::{Map, Value, json};
+
+use super::{Access, Answer, Call, Route, change_details};
+use crate::{
+    errors::ApiError,
+    message::message,
+    model::{Fields, difference},
+    proto::{EMPTY, Field, Message, Request},
+    store::{Aggregate, Draft},
+};
+
+/// The languages that ZITADEL's own texts come in.
+pub(crate) const LANGUAGES: [&str; 22] =
+    ["ar", "bg", "cs", "de", "en", "es", "fr", "hu", "id", "it", "ja", "ko", "mk", "nl", "pl", "pt", "ro", "ru", "sv", "tr", "uk", "zh"];
+
+static IFRAME: Message = Message::new("EmbeddedIframeSettings", &[Field::flag("enabled"), Field::text("allowedOrigins").repeated()]);
+static SET_SECURITY: Message =
+    Message::new("SetSecuritySettingsRequest", &[Field::message("embeddedIframe", &IFRAME), Field::flag("enableImpersonation")]);
+static SET_SECURITY_V1: Message = Message::new(
+    "SetSecurityPolicyRequest",
+    &[Field::flag("enableIframeEmbedding"), Field::text("allowedOrigins").repeated(), Field::flag("enableImpersonation")],
+);
+static SELECT_LANGUAGES: Message = Message::new("SelectLanguages", &[Field::text("list").repeated()]);
+static SET_RESTRICTIONS: Message = Message::new(
+    "SetRestrictionsRequest",
+    &[Field::flag("disallowPublicOrgRegistration"), Field::message("allowedLanguages", &SELECT_LANGUAGES)],
+);
+
+pub(super) fn routes() -> Vec<Route> {
+    use Access::{Authenticated, Permission};
+    vec![
+        Route::get("/v2/settings/security", Permission("iam.policy.read"), security),
+        Route::put("/v2/policies/security", Permission("iam.policy.write"), &SET_SECURITY, |call| {
+            let iframe = call.request.message("embeddedIframe");
+            let want = security_fields(&call.request, iframe.flag("enabled"), &iframe);
+            set_security(call, &want)
+        }),
+        Route::get("/admin/v1/policies/security", Permission("iam.policy.read"), security_v1),
+        Route::put("/admin/v1/policies/security", Permission("iam.policy.write"), &SET_SECURITY_V1, |call| {
+            let enabled = call.request.flag("enableIframeEmbedding");
+            let want = security_fields(&call.request, enabled, &call.request);
+            set_security(call, &want)
+        }),
+        Route::get("/admin/v1/restrictions", Permission("iam.restrictions.read"), restrictions),
+        Route::put("/admin/v1/restrictions", Permission("iam.restrictions.write"), &SET_RESTRICTIONS, set_restrictions),
+        Route::get("/admin/v1/languages", Authenticated, |_| Ok(json!({ "languages": LANGUAGES }).into())),
+        Route::get("/admin/v1/languages/allowed", Authenticated, allowed_languages),
+        Route::get("/admin/v1/languages/default", Authenticated, |call| {
+            Ok(json!({ "language": call.state.read.instance.default_language() }).into())
+        }),
+        Route::put("/admin/v1/languages/default/{language}", Permission("iam.write"), &EMPTY, set_default_language),
+    ]
+}
+
+// Security.
+
+const ENABLED: &str = "enable_iframe_embedding";
+const ORIGINS: &str = "allowedOrigins";
+const IMPERSONATION: &str = "enable_impersonation";
+
+/// What was asked for, under the names of events.
+fn security_fields(request: &Request, enabled: bool, origins: &Request) -> Map<String, Value> {
+    Map::from_iter([
+        (ENABLED.to_owned(), json!(enabled)),
+        (ORIGINS.to_owned(), json!(origins.texts(ORIGINS))),
+        (IMPERSONATION.to_owned(), json!(request.flag("enableImpersonation"))),
+    ])
+}
+
+fn set_security(call: &mut Call<'_>, want: &Map<String, Value>) -> Answer {
+    let none = Fields::default();
+    let have = call.state.write.security.as_ref();
+    let changes = difference(have.map_or(&none, |security| &security.fields), want);
+    if changes.is_empty() {
+        return Err(ApiError::precondition("POLICY-EWsf3", "No changes"));
+    }
+    let instance = call.state.instance();
+    let draft = Draft::new(&instance, "instance.policy.security.set").payload(changes);
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+fn security(call: &mut Call<'_>) -> Answer {
+    let none = Fields::default();
+    let have = call.state.read.security.as_ref();
+    let fields = have.map_or(&none, |security| &security.fields);
+    let iframe = message! {
+        "enabled" => fields.flag(ENABLED),
+        "allowedOrigins" => fields.texts(ORIGINS),
+    };
+    let settings = message! {
+        "embeddedIframe" => iframe,
+        "enableImpersonation" => fields.flag(IMPERSONATION),
+    };
+    Ok(json!({ "settings": settings }).into())
+}
+
+fn security_v1(call: &mut Call<'_>) -> Answer {
+    let none = Fields::default();
+    let have = call.state.read.security.as_ref();
+    let fields = have.map_or(&none, |security| &security.fields);
+    let policy = message! {
+        "details" => have.map_or_else(|| json!({}), |security| security.stamp.details()),
+        "enableIframeEmbedding" => fields.flag(ENABLED),
+        "allowedOrigins" => fields.texts(ORIGINS),
+        "enableImpersonation" => fields.flag(IMPERSONATION),
+    };
+    Ok(json!({ "policy": policy }).into())
+}
+
+// Restrictions and languages.
+
+const DISALLOW: &str = "disallowPublicOrgRegistration";
+const ALLOWED: &str = "allowedLanguages";
+
+/// Whether a text has the form of a language tag.
+fn is_language_tag(text: &str) -> bool {
+    let mut parts = text.split(['-', '_']);
+    let primary = parts.next().unwrap_or_default();
+    (2..=8).contains(&primary.len())
+        && primary.chars().all(|c| c.is_ascii_alphabetic())
+        && parts.all(|part| (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric()))
+}
+
+fn check_tag(language: &str) -> Result<(), ApiError> {
+    if is_language_tag(language) { Ok(()) } else { Err(ApiError::invalid("LANG-jc8Sq", "Could not parse language")) }
+}
+
+fn check_supported(language: &str) -> Result<(), ApiError> {
+    if LANGUAGES.contains(&language) { Ok(()) } else { Err(ApiError::invalid("LANG-lg4DP", "Language is not supported")) }
+}
+
+fn check_languages(languages: &[String], default: &str) -> Result<(), ApiError> {
+    languages.iter().try_for_each(|language| check_tag(language))?;
+    let duplicates: Vec<_> = languages
+        .iter()
+        .enumerate()
+        .filter(|(index, language)| languages.iter().take(*index).any(|other| other == *language))
+        .map(|(_, language)| language.as_str())
+        .collect();
+    if !duplicates.is_empty() {
+        return Err(ApiError::invalid("LANG-XHiK5", format!("Errors.Languages.Duplicate: [{}]", duplicates.join(", "))));
+    }
+    languages.iter().try_for_each(|language| check_supported(language))?;
+    if !languages.is_empty() && !languages.iter().any(|language| language == default) {
+        return Err(ApiError::precondition("COMMAND-L0m2u", "The default language must be allowed"));
+    }
+    Ok(())
+}
+
+fn sorted(mut languages: Vec<String>) -> Vec<String> {
+    languages.sort();
+    languages
+}
+
+fn set_restrictions(call: &mut Call<'_>) -> Answer {
+    let request = &call.request;
+    if !request.has(DISALLOW) && !request.has(ALLOWED) {
+        return Err(ApiError::invalid("COMMAND-oASwj", "No restrictions specified"));
+    }
+    let mut want = Map::new();
+    if request.has(DISALLOW) {
+        want.insert(DISALLOW.to_owned(), json!(request.flag(DISALLOW)));
+    }
+    let none = Fields::default();
+    let have = call.state.write.restrictions.as_ref();
+    let fields = have.map_or(&none, |restrictions| &restrictions.fields);
+    if request.has(ALLOWED) {
+        let languages = request.message(ALLOWED).texts("list");
+        check_languages(&languages, call.state.write.instance.default_language())?;
+        // Another order is no change.
+        if sorted(fields.texts(ALLOWED)) != sorted(languages.clone()) {
+            want.insert(ALLOWED.to_owned(), json!(languages));
+        }
+    }
+    let changes = difference(fields, &want);
+    if changes.is_empty() {
+        let details =
+            have.map_or_else(|| json!({ "resourceOwner": call.state.instance_id }), |restrictions| restrictions.stamp.change_details());
+        return Ok(json!({ "details": details }).into());
+    }
+    let id = have.map(|restrictions| restrictions.id.clone());
+    let id = id.unwrap_or_else(|| call.state.clock.id());
+    let aggregate = Aggregate::new("restrictions", id, &*call.state.instance_id);
+    let event = call.push(vec![Draft::new(&aggregate, "restrictions.set").payload(changes)])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+fn restrictions(call: &mut Call<'_>) -> Answer {
+    let Some(restrictions) = &call.state.read.restrictions else {
+        return Ok(json!({ "details": {} }).into());
+    };
+    Ok(message! {
+        "details" => restrictions.stamp.details(),
+        "disallowPublicOrgRegistration" => restrictions.fields.flag(DISALLOW),
+        "allowedLanguages" => restrictions.fields.texts(ALLOWED),
+    }
+    .into())
+}
+
+fn allowed_languages(call: &mut Call<'_>) -> Answer {
+    let allowed = call
+        .state
+        .read
+        .restrictions
+        .as_ref()
+        .map(|restrictions| restrictions.fields.texts(ALLOWED))
+        .filter(|languages| !languages.is_empty());
+    Ok(match allowed {
+        Some(languages) => json!({ "languages": languages }),
+        None => json!({ "languages": LANGUAGES }),
+    }
+    .into())
+}
+
+fn set_default_language(call: &mut Call<'_>) -> Answer {
+    let language = call.param("language").to_owned();
+    check_tag(&language)?;
+    check_supported(&language)?;
+    let restrictions = call.state.write.restrictions.as_ref();
+    let allowed = restrictions.map(|restrictions| restrictions.fields.texts(ALLOWED)).unwrap_or_default();
+    if !allowed.is_empty() && !allowed.contains(&language) {
+        return Err(ApiError::precondition("LANG-1ChZJ", "Language is not allowed"));
+    }
+    if call.state.write.instance.default_language() == language {
+        return Err(ApiError::precondition("INST-DS3rq", "Instance not changed"));
+    }
+    let instance = call.state.instance();
+    let draft = Draft::new(&instance, "instance.default.language.set").with("language", language);
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}

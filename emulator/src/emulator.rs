@@ -1,0 +1,418 @@
+//! The emulator as a library: options, the handle, a running server.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    api::users,
+    calls::{Call, Calls},
+    faults::Faults,
+    keys::{BadKey, KeyFile, Pair},
+    model::policy,
+    proto::Request,
+    server,
+    state::State,
+    store::{Aggregate, Draft, Editor, Event},
+};
+
+/// How an emulator starts.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The host name of the instance; calls of another host are answered 404.
+    pub domain: String,
+    /// The personal access token of the first machine user; a random one if nothing is said.
+    pub pat: Option<String>,
+    /// The key file (JSON) of the first machine user. Without one, a key is made when
+    /// [`Emulator::key_file`] first asks for it.
+    pub key_file: Option<String>,
+    /// How long reads take.
+    pub delay_read: Duration,
+    /// How long writes take.
+    pub delay_write: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { domain: "localhost".to_owned(), pat: None, key_file: None, delay_read: Duration::ZERO, delay_write: Duration::ZERO }
+    }
+}
+
+/// Why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The key file is no JSON of the form that ZITADEL makes.
+    #[error("the key file is not readable: {0}")]
+    KeyFile(#[from] serde_json::Error),
+    /// The key in the key file is none.
+    #[error("the key file holds no RSA key in PEM")]
+    Key,
+}
+
+impl From<BadKey> for Error {
+    fn from(_: BadKey) -> Self {
+        Self::Key
+    }
+}
+
+/// A user that was added by [`Emulator::add_user`].
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct NewUser {
+    /// Its id.
+    pub id: String,
+    /// Its personal access token.
+    pub pat: String,
+}
+
+/// A handle on an emulated instance. Cheap to clone; all clones are the same instance.
+#[derive(Clone)]
+pub struct Emulator {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    options: Options,
+    state: Arc<Mutex<State>>,
+    pub(crate) faults: Faults,
+    pub(crate) calls: Calls,
+    credentials: Mutex<Credentials>,
+}
+
+struct Credentials {
+    pat: String,
+    key_file: Option<String>,
+}
+
+impl Emulator {
+    /// Makes a fresh instance: one organization `ZITADEL`, one machine user `admin-sa` that owns
+    /// instance and organization.
+    ///
+    /// # Errors
+    /// When the options hold a key file that is none.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let pat = options.pat.clone().unwrap_or_else(users::new_token);
+        let (state, key_file) = fresh(&options, &pat)?;
+        let state = Arc::new(Mutex::new(state));
+        let faults = Faults::new(Arc::clone(&state));
+        faults.latency(options.delay_read, options.delay_write);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                options,
+                state,
+                faults,
+                calls: Calls::default(),
+                credentials: Mutex::new(Credentials { pat, key_file }),
+            }),
+        })
+    }
+
+    /// The instance as an axum router: a tower service to call in process, without a socket. Calls
+    /// without a `Host` are meant for the instance. A reset connection is, in process, an answer
+    /// with the extension [`crate::Reset`] whose body fails.
+    pub fn router(&self) -> axum::Router {
+        server::router(self)
+    }
+
+    /// Serves on a listener until the future is dropped.
+    ///
+    /// # Errors
+    /// Those of the listener.
+    pub async fn serve(&self, listener: TcpListener) -> std::io::Result<()> {
+        server::serve(self, listener).await
+    }
+
+    /// Makes a fresh instance and serves it on a free port of the loopback.
+    ///
+    /// # Errors
+    /// When the options are bad, or no port is free.
+    pub async fn start(options: Options) -> std::io::Result<Running> {
+        let emulator = Self::new(options).map_err(std::io::Error::other)?;
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Running::on(emulator, listener)
+    }
+
+    /// The personal access token of the first machine user.
+    pub fn pat(&self) -> String {
+        self.credentials().pat.clone()
+    }
+
+    /// The key file of the first machine user, as JSON. The first call makes the key, if none was
+    /// given.
+    pub fn key_file(&self) -> String {
+        let mut credentials = self.credentials();
+        if let Some(file) = &credentials.key_file {
+            return file.clone();
+        }
+        let file = self.add_admin_key().unwrap_or_default();
+        credentials.key_file = Some(file.clone());
+        file
+    }
+
+    fn add_admin_key(&self) -> Result<String, Error> {
+        let pair = Pair::shared()?;
+        let mut state = self.state();
+        let key = state.clock.id();
+        let user = state.write.users.get(&state.admin);
+        let owner = user.map(|user| user.stamp.owner.clone()).unwrap_or_default();
+        let user = Aggregate::new("user", &*state.admin, owner);
+        let file = KeyFile {
+            r#type: "serviceaccount".to_owned(),
+            key_id: key.clone(),
+            key: pair.private.clone(),
+            expiration_date: FAR.to_owned(),
+            user_id: user.id.clone(),
+        };
+        let draft = users::key_added(&user, &key, FAR, &pair.public);
+        let _ = state.push(&Editor::server(), vec![draft]);
+        Ok(serde_json::to_string(&file)?)
+    }
+
+    /// The instance's id.
+    pub fn instance_id(&self) -> String {
+        self.state().instance_id.clone()
+    }
+
+    /// The id of the first machine user.
+    pub fn admin_id(&self) -> String {
+        self.state().admin.clone()
+    }
+
+    /// Everything that happened so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.state().store.all().to_vec()
+    }
+
+    /// How much happened so far.
+    pub fn event_count(&self) -> usize {
+        self.state().store.len()
+    }
+
+    /// The calls since the start or [`Self::reset_calls`], oldest first (the last 100,000). Calls of
+    /// `/_emulator` do not count.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.calls.all()
+    }
+
+    /// Forgets the calls.
+    pub fn reset_calls(&self) {
+        self.shared.calls.reset();
+    }
+
+    /// The switches of faults and latency.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// Starts afresh: another instance, with the same credentials. Faults and calls are forgotten.
+    ///
+    /// # Errors
+    /// None after a start that went well.
+    pub fn reset(&self) -> Result<(), Error> {
+        let credentials = self.credentials();
+        let options = Options { key_file: credentials.key_file.clone(), ..self.shared.options.clone() };
+        let (state, _) = fresh(&options, &credentials.pat)?;
+        *self.state() = state;
+        self.faults().clear();
+        self.faults().latency(options.delay_read, options.delay_write);
+        self.reset_calls();
+        Ok(())
+    }
+
+    /// Adds a machine user in the first organization, with roles in the instance (`IAM_OWNER`,
+    /// `IAM_OWNER_VIEWER`, ...) or in that organization (`ORG_OWNER`, ...), to make changes as
+    /// somebody else. A user name that is taken gets a number behind it.
+    pub fn add_user(&self, user_name: &str, display_name: &str, roles: &[&str]) -> NewUser {
+        let mut state = self.state();
+        let id = state.clock.id();
+        let token = state.clock.id();
+        let organization = state.write.instance.default_organization().to_owned();
+        let pat = users::new_token();
+        let mut name = user_name.to_owned();
+        let mut number = 1;
+        while !state.store.is_free("usernames", &name) {
+            number += 1;
+            name = format!("{user_name}-{number}");
+        }
+        let mut request = Request::default();
+        request.0.insert("userName".to_owned(), name.into());
+        request.0.insert("name".to_owned(), display_name.into());
+        let user = Aggregate::new("user", &*id, &*organization);
+        let mut drafts = vec![users::creation(&state, &id, &organization, &request), users::token_added(&user, &token, FAR)];
+        drafts.extend(memberships(&state, &id, &organization, roles));
+        let _ = state.push(&Editor::server(), drafts);
+        users::register_token(&mut state, &pat, &id, &token);
+        NewUser { id, pat }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn credentials(&self) -> MutexGuard<'_, Credentials> {
+        self.shared.credentials.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When the first credentials expire.
+const FAR: &str = "9999-12-31T23:59:59Z";
+
+/// The events that give a user roles in the instance and in an organization.
+fn memberships(state: &State, user: &str, organization: &str, roles: &[&str]) -> Vec<Draft> {
+    let (of_instance, of_organization): (Vec<&str>, Vec<&str>) = roles.iter().partition(|role| role.starts_with("IAM_"));
+    let mut drafts = Vec::new();
+    if !of_instance.is_empty() {
+        drafts.push(Draft::new(&state.instance(), "instance.member.added").with("userId", user).with("roles", of_instance));
+    }
+    if !of_organization.is_empty() {
+        drafts.push(
+            Draft::new(&Aggregate::organization(organization), "org.member.added").with("userId", user).with("roles", of_organization),
+        );
+    }
+    drafts
+}
+
+/// Sets an instance up, and tells the key file that was given.
+fn fresh(options: &Options, pat: &str) -> Result<(State, Option<String>), Error> {
+    let file: Option<KeyFile> = options.key_file.as_deref().map(serde_json::from_str).transpose()?;
+    let mut state = State::new(&options.domain);
+    let organization = state.clock.id();
+    let project = state.clock.id();
+    let token = state.clock.id();
+    state.admin = match &file {
+        Some(file) => file.user_id.clone(),
+        None => state.clock.id(),
+    };
+    let instance = state.instance();
+    let admin = Aggregate::new("user", &*state.admin, &*organization);
+    let mut request = Request::default();
+    request.0.insert("userName".to_owned(), "admin-sa".into());
+    request.0.insert("name".to_owned(), "admin-sa".into());
+    let suffix: String = users::random_text(6).to_lowercase();
+    let generated = format!("zitadel-{suffix}.{}", options.domain);
+    let mut drafts = vec![
+        Draft::new(&instance, "instance.added").with("name", "ZITADEL"),
+        Draft::new(&instance, "instance.default.language.set").with("language", "en"),
+        Draft::new(&instance, "instance.secret.generator.added")
+            .with("generatorType", 7)
+            .with("length", 64)
+            .with("includeLowerLetters", true)
+            .with("includeUpperLetters", true)
+            .with("includeDigits", true),
+    ];
+    for kind in policy::KINDS {
+        let [added, _] = kind.instance_events;
+        let mut draft = Draft::new(&instance, added).payload(serde_json::Map::new());
+        if kind.name == policy::PRIVACY.name {
+            draft = draft.with("docsLink", "https://zitadel.com/docs");
+        }
+        drafts.push(draft);
+    }
+    if let Ok(events) = crate::api::organizations::creation(&organization, "ZITADEL", &state.domain) {
+        drafts.extend(events);
+    }
+    drafts.extend([
+        Draft::new(&instance, "instance.default.org.set").with("orgId", &*organization),
+        Draft::new(&Aggregate::new("project", &*project, &*organization), "project.added").with("name", "ZITADEL").take(
+            "project_names",
+            format!("{organization}:ZITADEL"),
+            "Project already exists on organization",
+        ),
+        Draft::new(&instance, "instance.iam.project.set").with("projectId", &*project),
+        Draft::new(&instance, "instance.domain.added").with("domain", generated).with("generated", true),
+        Draft::new(&instance, "instance.domain.added").with("domain", &*options.domain),
+        Draft::new(&instance, "instance.domain.primary.set").with("domain", &*options.domain),
+        users::creation(&state, &state.admin, &organization, &request),
+        users::token_added(&admin, &token, FAR),
+    ]);
+    if let Some(file) = &file {
+        let pair = Pair::from_private(&file.key)?;
+        let expires = &file.expiration_date;
+        drafts.push(users::key_added(&admin, &file.key_id, expires, &pair.public));
+    }
+    drafts.extend(memberships(&state, &state.admin, &organization, &["IAM_OWNER", "ORG_OWNER"]));
+    let _ = state.push(&Editor::server(), drafts);
+    let id = state.admin.clone();
+    users::register_token(&mut state, pat, &id, &token);
+    Ok((state, options.key_file.clone()))
+}
+
+impl Editor {
+    /// The server itself.
+    pub(crate) fn server() -> Self {
+        Self { service: "zitadel".to_owned(), ..Self::default() }
+    }
+}
+
+/// An emulator that is served in the background. Dropping it stops the server.
+pub struct Running {
+    emulator: Emulator,
+    address: SocketAddr,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Serves an emulator on a listener in the background.
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn on(emulator: Emulator, listener: TcpListener) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let mut running = Self { emulator, address, task: None };
+        running.spawn(listener);
+        Ok(running)
+    }
+
+    fn spawn(&mut self, listener: TcpListener) {
+        let emulator = self.emulator.clone();
+        self.task = Some(tokio::spawn(async move {
+            let _ = emulator.serve(listener).await;
+        }));
+    }
+
+    /// Where it is served, with the instance's host name: `http://localhost:34567`.
+    pub fn url(&self) -> String {
+        let domain = &self.emulator.shared.options.domain;
+        format!("http://{domain}:{}", self.address.port())
+    }
+
+    /// The address of the socket.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The emulator that is served.
+    pub fn emulator(&self) -> &Emulator {
+        &self.emulator
+    }
+
+    /// Stops serving: connections break, new ones are refused. The state stays.
+    pub async fn stop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Serves again on the same port, with the state as it was.
+    ///
+    /// # Errors
+    /// When somebody else took the port meanwhile.
+    pub async fn restart(&mut self) -> std::io::Result<()> {
+        self.stop().await;
+        let listener = TcpListener::bind(self.address).await?;
+        self.spawn(listener);
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}

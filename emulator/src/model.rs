@@ -1,0 +1,230 @@
+//! What the events add up to. There are two of these models: the write side's, which commands
+//! check themselves against, and the read side's, which queries answer from. They are fed the same
+//! events, but the read side's may come late or not at all (see [`crate::faults`]), and the two
+//! forget differently: an organization's removal takes everything in it off the read side, and
+//! nothing but itself off the write side.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    clock,
+    message::message,
+    store::{Event, Position},
+};
+
+pub(crate) mod instance;
+pub(crate) mod member;
+pub(crate) mod organization;
+pub(crate) mod policy;
+pub(crate) mod project;
+pub(crate) mod table;
+pub(crate) mod user;
+
+use instance::{Instance, Restrictions, Security};
+use member::Members;
+use organization::Organization;
+use policy::Policy;
+use project::Project;
+use table::Table;
+use user::User;
+
+/// Which of the two models this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Write,
+    Read,
+}
+
+/// The fields of a thing: the payloads of its events, laid over each other.
+pub(crate) use crate::proto::Request as Fields;
+
+/// When a thing was made and changed, by which event, and whose it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Stamp {
+    pub(crate) created: Timestamp,
+    pub(crate) changed: Timestamp,
+    pub(crate) sequence: u64,
+    pub(crate) owner: String,
+}
+
+impl Stamp {
+    pub(crate) fn new(event: &Event) -> Self {
+        Self { created: event.creation_date, changed: event.creation_date, sequence: event.sequence, owner: event.resource_owner.clone() }
+    }
+
+    pub(crate) fn touch(&mut self, event: &Event) {
+        self.changed = event.creation_date;
+        self.sequence = event.sequence;
+    }
+
+    /// `details` as reads tell them.
+    pub(crate) fn details(&self) -> Value {
+        message! {
+            "sequence" => self.sequence.to_string(),
+            "creationDate" => clock::text(self.created),
+            "changeDate" => clock::text(self.changed),
+            "resourceOwner" => &*self.owner,
+        }
+    }
+
+    /// `details` as changes tell them.
+    pub(crate) fn change_details(&self) -> Value {
+        message! {
+            "sequence" => self.sequence.to_string(),
+            "changeDate" => clock::text(self.changed),
+            "resourceOwner" => &*self.owner,
+        }
+    }
+
+    /// `details` as creations through the older interfaces tell them.
+    pub(crate) fn creation_details(&self) -> Value {
+        message! {
+            "sequence" => self.sequence.to_string(),
+            "creationDate" => clock::text(self.changed),
+            "resourceOwner" => &*self.owner,
+        }
+    }
+}
+
+/// Lays an event's payload over the fields.
+pub(crate) fn overlay(fields: &mut Fields, event: &Event) {
+    if let Some(payload) = &event.payload {
+        fields.0.extend(payload.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+}
+
+/// The fields of a payload that differ from what is there; leaving one out means its zero value.
+pub(crate) fn difference(have: &Fields, want: &Map<String, Value>) -> Map<String, Value> {
+    want.iter()
+        .filter(|(name, value)| match have.0.get(*name) {
+            Some(have) => have != *value,
+            None => !is_zero(value),
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Whether protobuf's JSON form leaves a value out.
+pub(crate) fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(_) => *value == json!(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(_) => false,
+    }
+}
+
+/// One side's view of everything.
+pub(crate) struct Model {
+    side: Side,
+    pub(crate) instance: Instance,
+    pub(crate) restrictions: Option<Restrictions>,
+    pub(crate) security: Option<Security>,
+    pub(crate) organizations: Table<Organization>,
+    pub(crate) projects: Table<Project>,
+    pub(crate) users: Table<User>,
+    pub(crate) members: Members,
+    policies: HashMap<(String, &'static str), Policy>,
+    latest: HashMap<&'static str, Timestamp>,
+}
+
+impl Model {
+    pub(crate) fn new(side: Side) -> Self {
+        Self {
+            side,
+            instance: Instance::default(),
+            restrictions: None,
+            security: None,
+            organizations: Table::default(),
+            projects: Table::default(),
+            users: Table::default(),
+            members: Members::default(),
+            policies: HashMap::new(),
+            latest: HashMap::new(),
+        }
+    }
+
+    /// An organization's own policy, or the instance's.
+    pub(crate) fn policy(&self, owner: &str, kind: &policy::Kind) -> Option<&Policy> {
+        self.policies.get(&(owner.to_owned(), kind.name))
+    }
+
+    /// When the last event of a table was applied.
+    pub(crate) fn latest(&self, table: &'static str) -> String {
+        clock::text(self.latest.get(table).copied().unwrap_or_default())
+    }
+
+    /// Applies an event. `position` orders what is made.
+    pub(crate) fn apply(&mut self, position: Position, event: &Event) {
+        let table = match event.aggregate_type {
+            "org" => self.apply_organization(position, event),
+            "project" => project::apply(&mut self.projects, self.side, position, event),
+            "user" => self.apply_user(position, event),
+            "restrictions" => {
+                instance::apply_restrictions(&mut self.restrictions, event);
+                "restrictions"
+            }
+            "instance" => self.apply_instance(position, event),
+            _ => return,
+        };
+        self.latest.insert(table, event.creation_date);
+        if event.event_type == "org.removed" {
+            // Every table drops what belonged to it, so every table has seen the event.
+            for table in ["projects", "users", "members", "policies"] {
+                self.latest.insert(table, event.creation_date);
+            }
+        }
+    }
+
+    fn apply_organization(&mut self, position: Position, event: &Event) -> &'static str {
+        if let Some(kind) = policy::of_event(event.event_type) {
+            policy::apply(&mut self.policies, kind, event);
+            return "policies";
+        }
+        if event.event_type.starts_with("org.member.") {
+            self.members.apply(self.side, position, event);
+            return "members";
+        }
+        if event.event_type == "org.removed" && self.side == Side::Read {
+            let id = &event.aggregate_id;
+            for user in self.users.remove_owned(id) {
+                self.members.forget_user(&user);
+            }
+            self.projects.remove_owned(id);
+            self.members.forget_scope(id);
+            self.policies.retain(|(owner, _), _| owner != id);
+        }
+        organization::apply(&mut self.organizations, position, event);
+        "organizations"
+    }
+
+    fn apply_user(&mut self, position: Position, event: &Event) -> &'static str {
+        user::apply(&mut self.users, self.side, position, event);
+        if event.event_type == "user.removed" && self.side == Side::Read {
+            self.members.forget_user(&event.aggregate_id);
+        }
+        user::table_of(event.event_type)
+    }
+
+    fn apply_instance(&mut self, position: Position, event: &Event) -> &'static str {
+        if let Some(kind) = policy::of_event(event.event_type) {
+            policy::apply(&mut self.policies, kind, event);
+            return "policies";
+        }
+        if event.event_type.starts_with("instance.member.") {
+            self.members.apply(self.side, position, event);
+            return "members";
+        }
+        if event.event_type == "instance.policy.security.set" {
+            instance::apply_security(&mut self.security, event);
+            return "security";
+        }
+        self.instance.apply(event);
+        "instance"
+    }
+}

@@ -1,0 +1,163 @@
+//! The state of one emulated instance: the log, the two models of it, and the tokens.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    ops::Range,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    clock::Clock,
+    errors::ApiError,
+    model::{Model, Side, policy},
+    store::{Aggregate, Draft, Editor, Position, Store},
+};
+
+/// How the read side misbehaves.
+#[derive(Default)]
+pub(crate) struct Projection {
+    /// How long after its write an event reaches the read side.
+    pub(crate) lag: Duration,
+    /// Every how many-th event never reaches it.
+    pub(crate) lose_every: Option<u64>,
+    /// Types of events of which the next never reaches it.
+    pub(crate) lose_next: Vec<String>,
+    /// How much later than its date an event may show up in the feed.
+    pub(crate) late_commits: Duration,
+    counted: u64,
+}
+
+impl Projection {
+    /// Whether this event is lost on the way to the read side.
+    fn loses(&mut self, event_type: &str) -> bool {
+        if let Some(index) = self.lose_next.iter().position(|lost| lost == event_type) {
+            self.lose_next.remove(index);
+            return true;
+        }
+        self.counted += 1;
+        self.lose_every.is_some_and(|every| every > 0 && self.counted.is_multiple_of(every))
+    }
+}
+
+/// What a bearer token stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) user: String,
+    /// The personal access token it is; `None` for one from the token endpoint.
+    pub(crate) personal: Option<String>,
+    pub(crate) expires: Option<Timestamp>,
+    /// Whether it may be used on ZITADEL's own interfaces.
+    pub(crate) for_zitadel: bool,
+    pub(crate) scopes: Vec<String>,
+}
+
+/// Everything. It lives behind one lock.
+pub(crate) struct State {
+    pub(crate) clock: Clock,
+    pub(crate) store: Store,
+    /// What commands check.
+    pub(crate) write: Model,
+    /// What queries answer.
+    pub(crate) read: Model,
+    pub(crate) projection: Projection,
+    pending: VecDeque<(Instant, Position)>,
+    pub(crate) tokens: HashMap<String, Token>,
+    pub(crate) token_lifetime: Duration,
+    pub(crate) instance_id: String,
+    pub(crate) domain: String,
+    /// The account that the first personal access token belongs to.
+    pub(crate) admin: String,
+}
+
+impl State {
+    pub(crate) fn new(domain: &str) -> Self {
+        let mut clock = Clock::new();
+        Self {
+            instance_id: clock.id(),
+            clock,
+            store: Store::default(),
+            write: Model::new(Side::Write),
+            read: Model::new(Side::Read),
+            projection: Projection::default(),
+            pending: VecDeque::new(),
+            tokens: HashMap::new(),
+            token_lifetime: Duration::from_secs(12 * 60 * 60),
+            domain: domain.to_owned(),
+            admin: String::new(),
+        }
+    }
+
+    /// The instance as an aggregate.
+    pub(crate) fn instance(&self) -> Aggregate {
+        Aggregate::instance(&self.instance_id)
+    }
+
+    /// Appends a transaction. The write side sees it at once, the read side when it should.
+    ///
+    /// # Errors
+    /// 409 when a unique name is taken.
+    pub(crate) fn push(&mut self, editor: &Editor, drafts: Vec<Draft>) -> Result<Range<Position>, ApiError> {
+        let date = self.clock.date();
+        let visible =
+            (!self.projection.late_commits.is_zero()).then(|| Instant::now() + self.projection.late_commits.mul_f64(rand::random::<f64>()));
+        let range = self.store.append(editor, date, drafts, visible)?;
+        let due = Instant::now() + self.projection.lag;
+        for position in range.clone() {
+            let Some(event) = self.store.get(position) else {
+                continue;
+            };
+            self.write.apply(position, event);
+            if !self.projection.loses(event.event_type) {
+                self.pending.push_back((due, position));
+            }
+        }
+        self.catch_up();
+        Ok(range)
+    }
+
+    /// Lets the read side apply what is due.
+    pub(crate) fn catch_up(&mut self) {
+        let now = Instant::now();
+        while let Some((due, position)) = self.pending.front().copied()
+            && due <= now
+        {
+            self.pending.pop_front();
+            if let Some(event) = self.store.get(position) {
+                self.read.apply(position, event);
+            }
+        }
+    }
+
+    /// How a user signs its events.
+    pub(crate) fn editor(&self, user: &str) -> Editor {
+        Editor {
+            user_id: user.to_owned(),
+            display_name: self.write.users.get(user).map(|user| user.display_name().to_owned()).unwrap_or_default(),
+            service: "zitadel".to_owned(),
+        }
+    }
+
+    /// Whether login names in an organization carry its domain.
+    pub(crate) fn login_must_be_domain(model: &Model, instance: &str, organization: &str) -> bool {
+        model
+            .policy(organization, &policy::DOMAIN)
+            .or_else(|| model.policy(instance, &policy::DOMAIN))
+            .is_some_and(|policy| policy.fields.flag("userLoginMustBeDomain"))
+    }
+
+    /// The same instance under another id, as after a restore: everything the instance owns moves.
+    pub(crate) fn rename_instance(&mut self) {
+        let former = std::mem::replace(&mut self.instance_id, self.clock.id());
+        self.store.rename(&former, &self.instance_id);
+        self.write = Model::new(Side::Write);
+        self.read = Model::new(Side::Read);
+        self.pending.clear();
+        for (position, event) in self.store.all().iter().enumerate() {
+            self.write.apply(position, event);
+            self.read.apply(position, event);
+        }
+    }
+}
