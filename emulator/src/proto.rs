@@ -340,7 +340,7 @@ fn nested_violation(message: &Message, field: &Field, value: Option<&Value>) -> 
     entries.iter().enumerate().find_map(|(index, entry)| {
         let cause = violation(inner, &Request::from_value(Some(entry)))?;
         let index = if field.repeated { format!("[{index}]") } else { String::new() };
-        Some(format!("invalid {}.{}{index}: embedded message failed validation | caused by: {cause}", message.name, go_name(field.name),))
+        Some(format!("invalid {}.{}{index}: embedded message failed validation | caused by: {cause}", message.name, go_name(field.name)))
     })
 }
 

@@ -222,7 +222,7 @@ fn search(call: &mut Call<'_>, scope: &str) -> Answer {
 pub(super) fn memberships(call: &mut Call<'_>, user: &str) -> Answer {
     let state = &*call.state;
     let instance_name = state.read.instance.fields.text("name");
-    let mut members: Vec<_> = state.read.members.of_user(user).collect();
+    let mut members: Vec<_> = state.read.members.of_user(user);
     members.sort_by_key(|member| (member.stamp.owner == state.instance_id, member.position));
     let rows = members.into_iter().map(|member| {
         let scope = &member.stamp.owner;
