@@ -4,6 +4,7 @@
 mod admin;
 mod context;
 mod controller;
+mod events;
 mod feed;
 mod host;
 mod metrics;

@@ -117,8 +117,6 @@ pub struct Outcome {
     pub release: bool,
     /// Other objects to look at.
     pub wake: Vec<Key>,
-    /// Objects that this one waits for or depends on.
-    pub references: Vec<Key>,
 }
 
 /// Something that users want to know happened.
@@ -135,7 +133,7 @@ pub struct Note {
 impl Outcome {
     pub(super) fn of(object: &Object) -> Self {
         let status = object.status.clone();
-        Self { status, details: None, notes: Vec::new(), again: None, release: false, wake: Vec::new(), references: Vec::new() }
+        Self { status, details: None, notes: Vec::new(), again: None, release: false, wake: Vec::new() }
     }
 
     pub(super) fn note(&mut self, warning: bool, reason: &'static str, message: String) {
@@ -148,6 +146,10 @@ impl Outcome {
         // A class of failure that begins is an Event, one that goes on is not.
         if fails && former != Some(verdict.reason.to_string().as_str()) {
             self.note(true, reason_word(verdict.reason), verdict.message.clone());
+        }
+        let stalled = object.status.condition("Stalled");
+        if let (Ready::True, Some(before)) = (verdict.ready, stalled) {
+            self.note(false, "Recovered", format!("{}, after {}", verdict.message, before.reason));
         }
         self.status.set(verdict, object.generation, Timestamp::now());
     }
@@ -247,14 +249,11 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
         }
         Err(_) => Shared::default(),
     };
-    let references = references::references(host, &object.key.namespace, &shared);
-    let mut outcome = if object.is_deleting {
+    if object.is_deleting {
         deletion::reconcile(engine, host, entry, object, &shared, outcome).await
     } else {
         live(engine, host, entry, object, shared, outcome).await
-    };
-    outcome.references = references;
-    outcome
+    }
 }
 
 /// An object that is not being deleted.

@@ -51,9 +51,11 @@ pub fn organization_key(namespace: &str, r: &ObjectReference) -> Key {
 }
 
 /// Objects that this one refers to: it is woken when they change.
-pub fn references(host: &dyn Host, namespace: &str, shared: &Shared) -> Vec<Key> {
+pub fn references(host: &dyn Host, object: &Object) -> Vec<Key> {
+    let Ok(shared) = decode::<Shared>(&object.spec) else { return Vec::new() };
+    let namespace = &object.key.namespace;
     let organization = shared.organization.organization_ref.as_ref().map(|r| organization_key(namespace, r));
-    instance_of(host, namespace, shared).into_iter().chain(organization).collect()
+    instance_of(host, namespace, &shared).into_iter().chain(organization).collect()
 }
 
 /// Resolves the references of an object, with every consent that they need.

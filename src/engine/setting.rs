@@ -18,7 +18,7 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     let action = if changes.is_empty() && remote.own { Action::Nothing } else { Action::Update };
     let provenance = job.object.status.provenance.unwrap_or(if remote.own { Provenance::Adopted } else { Provenance::Created });
     if !job.shared.observes() {
-        keep_originals(job, &remote.state, provenance);
+        keep_originals(job, &remote.state);
         if action != Action::Nothing && job.outcome.status.original != job.object.status.original {
             remember(job, provenance).await?;
         }
@@ -27,7 +27,7 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
 }
 
 /// Adds the live values of newly declared fields to the originals, and releases those that are no longer declared.
-fn keep_originals(job: &mut Job<'_>, live: &Fields, provenance: Provenance) {
+fn keep_originals(job: &mut Job<'_>, live: &Fields) {
     let former = job.object.status.original.clone().map(Fields::from_map).unwrap_or_default();
     let kept = former.restricted(&job.declared);
     let released: Vec<&str> = former.iter().map(|(k, _)| k.as_str()).filter(|k| kept.get(k).is_none()).collect();
@@ -35,9 +35,7 @@ fn keep_originals(job: &mut Job<'_>, live: &Fields, provenance: Provenance) {
         let message = format!("{} is no longer declared and keeps its value", released.join(", "));
         job.outcome.note(false, "Released", message);
     }
-    // What we made ourselves has no past: it is removed as a whole.
-    let original = if provenance == Provenance::Created { Fields::default() } else { live.restricted(&job.declared).overlaid(&kept) };
-    job.outcome.status.original = Some(original.into_map());
+    job.outcome.status.original = Some(live.restricted(&job.declared).overlaid(&kept).into_map());
 }
 
 /// The originals have to be in the status before the first write: after a crash in between nobody could tell them any more.

@@ -112,11 +112,18 @@ impl Case {
         (world, Some(id))
     }
 
-    /// Fails unless the live thing has these fields.
+    /// Waits until the live thing has these fields: what others changed is noticed by the next poll of the feed.
     async fn has(&self, world: &World, organization: Option<&str>, id: &str, fields: &Value) {
-        let live = world.live(self.kind, organization, id).await.unwrap_or_else(|| panic!("{} {id} is there", self.kind));
-        for (field, value) in &kastellan::engine::Fields::of(fields) {
-            assert_eq!(live.state.get(field), Some(value), "{} {field} of {live:?}", self.kind);
+        let want = kastellan::engine::Fields::of(fields);
+        let start = std::time::Instant::now();
+        loop {
+            let live = world.live(self.kind, organization, id).await.unwrap_or_else(|| panic!("{} {id} is there", self.kind));
+            let left = kastellan::engine::fields::diff(&want, &live.state, crate::world::entry(self.kind).sets());
+            if left.is_empty() {
+                return;
+            }
+            assert!(start.elapsed().as_secs() < 60, "{}: {left:?}", self.kind);
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
     }
 }

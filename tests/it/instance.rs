@@ -74,13 +74,13 @@ async fn a_host_that_selects_no_instance_is_told_from_a_wrong_path() {
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     let mut spec = world.instance_spec();
     // 127.0.0.1 reaches the server, but the instance is `localhost`.
-    spec["issuer"] = world.zitadel.url().into();
+    spec["issuer"] = world.zitadel.url().replace("localhost", "127.0.0.1").into();
     world.apply("Instance", "default", spec.clone()).await;
     let message = world.reason("Instance", "default", "InvalidSpec").await;
     assert!(message.contains("issuer"), "{message}");
     // The way out: say both.
     spec["issuer"] = "http://localhost".into();
-    spec["address"] = world.zitadel.url().into();
+    spec["address"] = world.zitadel.url().replace("localhost", "127.0.0.1").into();
     world.apply("Instance", "default", spec).await;
     world.ready("Instance", "default").await;
 }

@@ -58,13 +58,6 @@ fn server() -> &'static Server {
     })
 }
 
-/// A kubeconfig file for programs that are started by tests.
-pub(crate) fn kubeconfig_file(dir: &std::path::Path) -> std::path::PathBuf {
-    let path = dir.join("kubeconfig");
-    std::fs::write(&path, serde_json::to_string(&server().kubeconfig).unwrap()).unwrap();
-    path
-}
-
 /// A client of the test API server, with all CRDs there.
 pub(crate) async fn cluster() -> Client {
     static CRDS: tokio::sync::Mutex<bool> = tokio::sync::Mutex::const_new(false);
@@ -100,6 +93,10 @@ pub(crate) struct World {
     pub(crate) zitadel: Running,
     more: Vec<String>,
     operator: Option<Operator>,
+    /// The token of somebody else with all rights.
+    minnie: String,
+    /// How many events a fresh instance has.
+    fresh: usize,
 }
 
 /// A namespace that nobody else uses.
@@ -131,7 +128,9 @@ impl World {
         let client = cluster().await;
         let namespace = namespace(&client, name).await;
         let zitadel = Emulator::start(zitadel_emulator::Options::default()).await.unwrap();
-        Self { client, namespace, zitadel, more: Vec::new(), operator: None }
+        let minnie = zitadel.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
+        let fresh = zitadel.emulator().event_count();
+        Self { client, namespace, zitadel, more: Vec::new(), operator: None, minnie, fresh }
     }
 
     /// Another namespace for the operator to watch; before it starts.
@@ -193,17 +192,13 @@ impl World {
 
     /// The emulator by the host name that selects its instance.
     pub(crate) fn issuer(&self) -> String {
-        self.zitadel.url().replace("127.0.0.1", "localhost")
+        self.zitadel.url()
     }
 
     pub(crate) async fn secret(&self, name: &str, key: &str, value: &str) {
         let secret: Secret = serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}})).unwrap();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret)).await.unwrap();
-    }
-
-    pub(crate) async fn delete_secret(&self, name: &str) {
-        Api::<Secret>::namespaced(self.client.clone(), &self.namespace).delete(name, &Default::default()).await.unwrap();
     }
 
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
@@ -304,8 +299,7 @@ impl World {
 
     /// Somebody else, with all rights, changes fields of something.
     pub(crate) async fn tamper(&self, kind: &str, organization: Option<&str>, id: &str, fields: Value) {
-        let minnie = self.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]);
-        let at = At { client: self.zitadel_as(&minnie.pat), organization: organization.map(ToOwned::to_owned) };
+        let at = At { client: self.zitadel_as(&self.minnie), organization: organization.map(ToOwned::to_owned) };
         let have = entry(kind).read(&at, id).await.unwrap().expect("it is there");
         let want = have.state.overlaid(&kastellan::engine::Fields::of(&fields));
         entry(kind).write(&at, &have, &want).await.unwrap();
@@ -314,6 +308,11 @@ impl World {
     /// Events in the aggregates of declared things so far: those of users are left out, who only logged in.
     pub(crate) fn events(&self) -> usize {
         self.emulator().events().iter().filter(|e| e.aggregate_type != "user").count()
+    }
+
+    /// How many events of a type there were since the instance was fresh.
+    pub(crate) fn count(&self, event: &str) -> usize {
+        self.emulator().events().iter().skip(self.fresh).filter(|e| e.event_type == event).count()
     }
 
     /// The Events about an object: reason and note.
