@@ -121,10 +121,9 @@ fn add_instance(call: &mut Call<'_>) -> Answer {
     if standing(call, &call.state.instance_id, &user).is_some() {
         return Err(ApiError::exists("INSTA-pFDwe", "Errors.Instance.Member.AlreadyExists"));
     }
-    let mut draft = Draft::new(&call.state.instance(), "instance.member.added").with("userId", user);
-    if !wanted.is_empty() {
-        draft = draft.with("roles", wanted);
-    }
+    // A member without roles is accepted, and its event says so.
+    let wanted = if wanted.is_empty() { Value::Null } else { json!(wanted) };
+    let draft = Draft::new(&call.state.instance(), "instance.member.added").with("userId", user).with("roles", wanted);
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": creation_details(&event) }).into())
 }

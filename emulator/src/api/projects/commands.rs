@@ -141,13 +141,7 @@ pub(super) fn set_active(call: &mut Call<'_>, id: &str, active: bool, in_organiz
     let organization = call.organization.clone();
     let owner = in_organization.then_some(organization.as_str());
     let place = if active { "COMMAND-3M9sd" } else { "COMMAND-112M9" };
-    let ever = call.state.write.projects.get(id).filter(|project| owner.is_none_or(|owner| project.stamp.owner == owner));
-    let Some(project) = ever else {
-        return Err(missing("COMMA-U1nza"));
-    };
-    if !project.state.exists() {
-        return Err(missing(place));
-    }
+    let project = existing(call, id, owner).ok_or_else(|| missing(place))?;
     if active && project.state != State::Inactive {
         return Err(ApiError::precondition("COMMAND-5M9bs", "Project is not deactivated"));
     }
