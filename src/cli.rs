@@ -45,7 +45,8 @@ impl Cli {
         // The spans of kube's controllers repeat what our own fields say.
         let quiet = format!("{},kube_runtime=warn", self.log_level);
         let filter = EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+        let builder =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
             LogFormat::Text => builder.init(),
             LogFormat::Json => builder.json().flatten_event(true).init(),

@@ -257,7 +257,14 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
 }
 
 /// An object that is not being deleted.
-async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, object: &Object, shared: Shared, mut outcome: Outcome) -> Outcome {
+async fn live(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: &'static dyn Entry,
+    object: &Object,
+    shared: Shared,
+    mut outcome: Outcome,
+) -> Outcome {
     let resolved = match entry.desired(&object.spec, &object.key.name) {
         Ok(declared) => references::resolve(engine, host, entry, object, &shared).await.map(|target| (declared, target)),
         Err(e) => Err(e),
@@ -433,7 +440,9 @@ impl Job<'_> {
             Some(have) => entry.write(&at, have, &plan.want).await,
         };
         // Whatever the answer was: what we believed is not to be trusted any more.
-        let written = written.inspect_err(|_| live.doubt_scope(entry, &at)).doing(&format!("{} {noun}", if have.is_none() { "create" } else { "change" }))?;
+        let written = written
+            .inspect_err(|_| live.doubt_scope(entry, &at))
+            .doing(&format!("{} {noun}", if have.is_none() { "create" } else { "change" }))?;
         let id = match (&written.id, entry.shape()) {
             (_, Shape::Setting) => String::new(),
             (Some(id), _) => id.clone(),
@@ -444,7 +453,15 @@ impl Job<'_> {
         let (reason, verb) = if have.is_none() { ("Created", "created") } else { ("Updated", "changed") };
         let what = if plan.changes.is_empty() || have.is_none() { String::new() } else { format!(": {}", names(&plan.changes)) };
         self.outcome.note(false, reason, format!("{noun} was {verb}{what}"));
-        tracing::info!(kind = self.object.key.kind, namespace = self.object.key.namespace, name = self.object.key.name, id, fields = names(&plan.changes), reason, "written");
+        tracing::info!(
+            kind = self.object.key.kind,
+            namespace = self.object.key.namespace,
+            name = self.object.key.name,
+            id,
+            fields = names(&plan.changes),
+            reason,
+            "written"
+        );
         self.settled(&id).await
     }
 

@@ -79,7 +79,10 @@ pub async fn resolve(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object
     let Some(connection) = engine.connections.get(&instance) else {
         return Err(Error::Waiting(match host.object(&instance) {
             None => format!("waiting for {instance}: it does not exist"),
-            Some(i) => format!("waiting for {instance}: {}", i.status.condition("Ready").map_or("nobody has looked at it yet", |c| c.message.as_str())),
+            Some(i) => format!(
+                "waiting for {instance}: {}",
+                i.status.condition("Ready").map_or("nobody has looked at it yet", |c| c.message.as_str())
+            ),
         }));
     };
     if let Some(known) = &object.status.instance_id
@@ -123,14 +126,17 @@ fn consent(host: &dyn Host, entry: &dyn Entry, namespace: &str, shared: &Shared,
     };
     let instance_scope = may("instanceScope");
     let scope = &shared.organization;
-    let needs_scope = scope.organization_id.is_some() || (entry.scope() != Scope::Organization && scope.organization_ref.is_none() && !is_organization(entry));
+    let needs_scope = scope.organization_id.is_some()
+        || (entry.scope() != Scope::Organization && scope.organization_ref.is_none() && !is_organization(entry));
     if needs_scope && !instance_scope {
         return Err(Error::NoConsent(format!(
             "{instance} does not let the namespace {namespace} act on the instance itself or name an organizationId: its spec.instanceScope would have to"
         )));
     }
     if is_organization(entry) && !may("allowedNamespaces") && !instance_scope {
-        return Err(Error::NoConsent(format!("{instance} does not let the namespace {namespace} declare organizations: its spec.allowedNamespaces would have to")));
+        return Err(Error::NoConsent(format!(
+            "{instance} does not let the namespace {namespace} declare organizations: its spec.allowedNamespaces would have to"
+        )));
     }
     Ok(instance_scope)
 }

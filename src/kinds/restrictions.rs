@@ -103,7 +103,11 @@ impl Setting for Restrictions {
         let Supported { languages } = at.client.get(None, "/admin/v1/languages").await.doing("read the supported languages")?;
         let unknown: Vec<&str> = allowed.iter().filter(|l| !languages.contains(l)).map(String::as_str).collect();
         if !unknown.is_empty() {
-            return Err(Error::Invalid(format!("allowedLanguages: ZITADEL does not support {}; it supports {}", unknown.join(", "), languages.join(", "))));
+            return Err(Error::Invalid(format!(
+                "allowedLanguages: ZITADEL does not support {}; it supports {}",
+                unknown.join(", "),
+                languages.join(", ")
+            )));
         }
         let Default { language } = at.client.get(None, "/admin/v1/languages/default").await.doing("read the default language")?;
         if !allowed.contains(&language) {

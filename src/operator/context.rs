@@ -5,11 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use kube::{
-    Client,
-    core::DynamicObject,
-    runtime::reflector::ObjectRef,
-};
+use kube::{Client, core::DynamicObject, runtime::reflector::ObjectRef};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{Options, admin::Health, host::KubeHost, metrics::Metrics, sources::Sources};

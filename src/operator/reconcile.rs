@@ -13,7 +13,7 @@ use super::{context::Context, events};
 use crate::{
     api::FINALIZER,
     engine::{
-        Object,
+        Key, Object,
         kind::Shape,
         reconcile::{Outcome, reconcile},
         references::references,
@@ -23,7 +23,8 @@ use crate::{
 
 /// Reconciles one object. What goes wrong is that object's status, never an error.
 pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Infallible> {
-    let object = context.host.read(kind, &o);
+    let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+    let Some((o, object)) = context.host.newest(&key) else { return Ok(Action::await_change()) };
     let has_finalizer = o.finalizers().iter().any(|f| f == FINALIZER);
     if object.is_deleting && !has_finalizer {
         return Ok(Action::await_change());

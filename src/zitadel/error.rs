@@ -215,7 +215,8 @@ mod tests {
     #[test]
     fn both_forms_of_an_error_say_the_same() {
         let gateway = br#"{"code":6,"message":"exists (V3-DKcYh)","details":[{"@type":"t","id":"V3-DKcYh","message":"exists"}]}"#;
-        let connect = br#"{"code":"already_exists","message":"exists (V3-DKcYh)","details":[{"type":"t","value":"x","debug":{"id":"V3-DKcYh"}}]}"#;
+        let connect =
+            br#"{"code":"already_exists","message":"exists (V3-DKcYh)","details":[{"type":"t","value":"x","debug":{"id":"V3-DKcYh"}}]}"#;
         let (a, b) = (Status::parse(409, None, gateway), Status::parse(409, None, connect));
         assert_eq!(a, b);
         assert_eq!((a.code, a.id.as_deref()), (Code::AlreadyExists, Some("V3-DKcYh")));

@@ -200,7 +200,9 @@ async fn lives(case: Case) {
     world.apply(kind, "it", case.spec(case.declared.clone())).await;
     world.ready(kind, "it").await;
     world.tamper(kind, organization, &id, case.tampered.clone()).await;
-    let o = world.until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True").await;
+    let o = world
+        .until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True")
+        .await;
     assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse");
     world.noted("it", "Drift", "by minnie.mouse").await;
     case.has(&world, organization, &id, &case.declared).await;
@@ -312,7 +314,9 @@ async fn is_kept(case: Case) {
     world.apply(kind, "it", case.spec(case.declared.clone())).await;
     world.ready(kind, "it").await;
     world.tamper(kind, organization, "", case.tampered.clone()).await;
-    let o = world.until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True").await;
+    let o = world
+        .until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True")
+        .await;
     assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse");
     case.has(&world, organization, "", &merged(case.undeclared.clone(), &case.declared)).await;
 

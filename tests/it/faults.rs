@@ -79,7 +79,13 @@ async fn reads_that_lag_are_neither_drift_nor_absence() {
     world.ready("Project", "p").await;
     world.apply("SecurityPolicy", "it", json!({"enableImpersonation": false})).await;
     world.ready("SecurityPolicy", "it").await;
-    for (event, times) in [("project.added", 1), ("project.changed", 1), ("instance.policy.security.set", 2), ("org.policy.privacy.added", 1), ("org.policy.privacy.changed", 0)] {
+    for (event, times) in [
+        ("project.added", 1),
+        ("project.changed", 1),
+        ("instance.policy.security.set", 2),
+        ("org.policy.privacy.added", 1),
+        ("org.policy.privacy.changed", 0),
+    ] {
         assert_eq!(world.count(event), times, "{event}");
     }
     for name in ["p", "it"] {

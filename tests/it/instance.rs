@@ -50,7 +50,9 @@ async fn missing_secrets_and_keys_are_named_and_waited_for() {
     let message = world.reason("Instance", "default", "WaitingForReference").await;
     assert!(message.contains("Secret") && message.contains("kastellan") && message.contains("does not exist"), "{message}");
     world.secret("kastellan", "other", "x").await;
-    let o = world.until("Instance", "default", "missing a key", |o| condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("key pat"))).await;
+    let o = world
+        .until("Instance", "default", "missing a key", |o| condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("key pat")))
+        .await;
     assert_eq!(condition(&o, "Reconciling")["status"], "True");
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     world.ready("Instance", "default").await;

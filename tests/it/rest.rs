@@ -36,7 +36,12 @@ async fn ten_forced_reconciles_of_everything_write_nothing() {
         // Each time it is compared twice.
         for (kind, name) in &all {
             let (asked, afterwards) = world.force(kind, name).await;
-            assert_eq!(asked, afterwards, "{kind} {name}: no patch of the status, but: {}", serde_json::to_string_pretty(&world.api(kind).get(name).await.unwrap()).unwrap());
+            assert_eq!(
+                asked,
+                afterwards,
+                "{kind} {name}: no patch of the status, but: {}",
+                serde_json::to_string_pretty(&world.api(kind).get(name).await.unwrap()).unwrap()
+            );
         }
     }
     assert_eq!(world.events(), events, "no event in ZITADEL");

@@ -47,8 +47,14 @@ fn server() -> &'static Server {
         if let Ok(path) = std::env::var("KASTELLAN_TEST_KUBECONFIG") {
             return Server { kubeconfig: Kubeconfig::read_from(path).expect("KASTELLAN_TEST_KUBECONFIG is a kubeconfig"), _child: None };
         }
-        let program = std::env::var("KASTELLAN_TESTENV").expect("run the tests by `make test`: it builds the API server and sets KASTELLAN_TESTENV");
-        let mut child = Command::new(program).args(["-kcm", "-until-eof"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the API server starts");
+        let program =
+            std::env::var("KASTELLAN_TESTENV").expect("run the tests by `make test`: it builds the API server and sets KASTELLAN_TESTENV");
+        let mut child = Command::new(program)
+            .args(["-kcm", "-until-eof"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the API server starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.next().expect("the API server says that it is ready").unwrap();
         let path = ready.split("KUBECONFIG=").nth(1).and_then(|r| r.split(' ').next()).expect("ready … KUBECONFIG=…").to_owned();
@@ -196,7 +202,9 @@ impl World {
     }
 
     pub(crate) async fn secret(&self, name: &str, key: &str, value: &str) {
-        let secret: Secret = serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}})).unwrap();
+        let secret: Secret =
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}}))
+                .unwrap();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret)).await.unwrap();
     }
