@@ -179,6 +179,19 @@ async fn who_is_there(client: &Client) -> Result<(String, Option<String>)> {
         id: String,
         version: Option<String>,
     }
+    #[derive(Deserialize)]
+    struct Default {
+        policy: Policy,
+    }
+    #[derive(Deserialize)]
+    struct Policy {
+        details: Details,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Details {
+        resource_owner: String,
+    }
     let v2 = client.query::<Answer>(None, "/zitadel.instance.v2.InstanceService/GetInstance", &json!({})).await;
     let e = match v2 {
         Ok(Answer { instance }) => return Ok((instance.id, instance.version)),
@@ -198,19 +211,6 @@ async fn who_is_there(client: &Client) -> Result<(String, Option<String>)> {
         return Err(e).doing("reach the instance");
     }
     // An organization's owner may not read the instance, but the policies that it inherits name their owner.
-    #[derive(Deserialize)]
-    struct Default {
-        policy: Policy,
-    }
-    #[derive(Deserialize)]
-    struct Policy {
-        details: Details,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Details {
-        resource_owner: String,
-    }
     let inherited: Default = client.get(None, "/management/v1/policies/default/privacy").await.doing("read the instance's id")?;
     Ok((inherited.policy.details.resource_owner, None))
 }

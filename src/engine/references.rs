@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{
-        spec::{Namespaces, ObjectReference, Shared},
+        spec::{Namespaces, ObjectReference, OrganizationScope, Shared},
         status::Status,
     },
     kinds,
@@ -37,7 +37,7 @@ pub fn instance_of(host: &dyn Host, namespace: &str, shared: &Shared) -> Option<
         Some(r) => {
             let organization = host.object(&organization_key(namespace, r))?;
             let shared: Shared = decode(&organization.spec).ok()?;
-            return instance_of(host, &organization.key.namespace, &Shared { organization: Default::default(), ..shared });
+            return instance_of(host, &organization.key.namespace, &Shared { organization: OrganizationScope::default(), ..shared });
         }
         None => shared.common.instance_ref.as_ref(),
     };

@@ -185,7 +185,7 @@ fn touches(event: &Event) -> Vec<Touched> {
     kinds::ALL
         .iter()
         .copied()
-        .filter(|e| matches(&e))
+        .filter(|e| matches(e))
         .map(|entry| {
             let kind = entry.names().kind;
             match (entry.shape(), event.aggregate.kind.name.as_str()) {

@@ -1,4 +1,4 @@
-//! Metrics in the OpenMetrics format. Labels have few values: never names of objects.
+//! Metrics in the `OpenMetrics` format. Labels have few values: never names of objects.
 
 use std::{
     collections::HashMap,

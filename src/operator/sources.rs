@@ -79,9 +79,16 @@ fn sources(instance: &Object) -> HashSet<Source> {
     secrets.chain(ca_map.map(|r| source(false, r.name))).collect()
 }
 
+/// What was last seen of a source: its version, or that it is not there.
+#[derive(Default, PartialEq, Eq)]
+struct Last {
+    seen: bool,
+    version: Option<String>,
+}
+
 /// Wakes the Instances when the version of the source changes; a new watch tells the present one again, which is no news.
 async fn watch(context: Arc<Context>, source: Source) {
-    let mut last = None;
+    let mut last = Last::default();
     loop {
         let client = context.client.clone();
         let result = if source.is_secret {
@@ -97,7 +104,7 @@ async fn watch(context: Arc<Context>, source: Source) {
 }
 
 /// Until the server ends it.
-async fn one_watch<K>(context: &Arc<Context>, client: Client, source: &Source, last: &mut Option<Option<String>>) -> Result<(), kube::Error>
+async fn one_watch<K>(context: &Arc<Context>, client: Client, source: &Source, last: &mut Last) -> Result<(), kube::Error>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
         + Clone
@@ -108,14 +115,16 @@ where
     let params = WatchParams::default().fields(&format!("metadata.name={}", source.name)).timeout(290);
     let mut events = std::pin::pin!(api.watch_metadata(&params, "").await?);
     while let Some(event) = events.try_next().await? {
-        let now = match event {
+        let version = match event {
             WatchEvent::Added(o) | WatchEvent::Modified(o) => o.metadata.resource_version,
             WatchEvent::Deleted(_) => None,
             WatchEvent::Bookmark(_) => continue,
             WatchEvent::Error(_) => return Ok(()),
         };
         // The first one is what the Instance has just read, or what it waits for.
-        if last.replace(now.clone()).as_ref() != Some(&now) {
+        let now = Last { seen: true, version };
+        if *last != now {
+            *last = now;
             for instance in context.sources.instances(source) {
                 context.wake(&instance);
             }

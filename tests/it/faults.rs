@@ -128,7 +128,7 @@ async fn a_restart_at_any_moment_makes_nothing_twice() {
     for _ in 0..5 {
         tokio::task::yield_now().await;
         world.kill();
-        world.start().await;
+        world.start();
     }
     for n in 0..10 {
         world.ready("Project", &format!("p{n}")).await;
@@ -145,7 +145,7 @@ async fn servers_without_the_newer_endpoints_are_served_by_the_older_ones() {
     world.emulator().faults().missing("/zitadel.instance.v2", 404);
     world.emulator().faults().missing("/admin/v1/policies/domain", 404);
     world.emulator().faults().missing("/admin/v1/orgs/*/policies/domain", 501);
-    world.start().await;
+    world.start();
     world.connect().await;
     world.apply("Organization", "acme", json!({})).await;
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true})).await;

@@ -31,17 +31,14 @@ async fn ten_forced_reconciles_of_everything_write_nothing() {
     }
     let mut all: Vec<(&str, &str)> = objects.iter().map(|(kind, name, _)| (*kind, *name)).collect();
     all.push(("Instance", "default"));
+    // The domain policy changed the account's login name, which the Instance tells.
+    world.force("Instance", "default").await;
     let events = world.events();
     for _ in 0..5 {
         // Each time it is compared twice.
         for (kind, name) in &all {
             let (asked, afterwards) = world.force(kind, name).await;
-            assert_eq!(
-                asked,
-                afterwards,
-                "{kind} {name}: no patch of the status, but: {}",
-                serde_json::to_string_pretty(&world.api(kind).get(name).await.unwrap()).unwrap()
-            );
+            assert_eq!(asked, afterwards, "{kind} {name}: no patch of the status");
         }
     }
     assert_eq!(world.events(), events, "no event in ZITADEL");

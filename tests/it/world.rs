@@ -23,7 +23,7 @@ use kastellan::{
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
 };
@@ -123,7 +123,7 @@ impl World {
     /// Everything up, and an Instance `default` that is Ready.
     pub(crate) async fn new(name: &str) -> Self {
         let mut world = Self::bare(name).await;
-        world.start().await;
+        world.start();
         world.connect().await;
         world.ready("Instance", "default").await;
         world
@@ -147,7 +147,7 @@ impl World {
     }
 
     /// Starts the operator.
-    pub(crate) async fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let (stop, stopped) = watch::channel(false);
         let mut namespaces = self.more.clone();
         namespaces.push(self.namespace.clone());
@@ -235,7 +235,7 @@ impl World {
     }
 
     pub(crate) async fn delete(&self, kind: &str, name: &str) {
-        self.api(kind).delete(name, &Default::default()).await.unwrap();
+        self.api(kind).delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     /// Waits until the object is as it should be; shows it where that does not come.
@@ -263,17 +263,16 @@ impl World {
     }
 
     /// Has an object compared with what is really there, twice: when the second has begun, the first has ended. Gives the
-    /// resource version after the first request, and after all.
-    pub(crate) async fn force(&self, kind: &str, name: &str) -> (String, String) {
+    /// object as it was after the first request, and after all.
+    pub(crate) async fn force(&self, kind: &str, name: &str) -> (Value, Value) {
         static TIMES: AtomicU32 = AtomicU32::new(0);
         let mut versions = Vec::new();
         for _ in 0..2 {
             let reads = || self.emulator().calls().iter().filter(|c| !c.path.contains("/events/")).count();
             let (before, at) = (reads(), TIMES.fetch_add(1, Ordering::Relaxed).to_string());
-            let version = |o: DynamicObject| o.metadata.resource_version.unwrap();
-            versions.push(version(self.api(kind).get(name).await.unwrap()));
+            versions.push(serde_json::to_value(self.api(kind).get(name).await.unwrap()).unwrap());
             self.patch(kind, name, json!({"metadata": {"annotations": {"kastellan.dev/reconcile-at": at}}})).await;
-            versions.push(version(self.api(kind).get(name).await.unwrap()));
+            versions.push(serde_json::to_value(self.api(kind).get(name).await.unwrap()).unwrap());
             let start = Instant::now();
             while reads() == before {
                 assert!(start.elapsed() < PATIENCE, "{kind} {name} is looked at when asked");
