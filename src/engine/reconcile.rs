@@ -1,7 +1,11 @@
 //! One object, from what it says to what is said about it. A plan is made of reads only and is data; carrying it out is one
 //! create or update; then it is read back.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Mutex,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
@@ -247,30 +251,21 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
 }
 
 /// An object that is not being deleted.
-async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, object: &Object, shared: Shared, mut outcome: Outcome) -> Outcome {
-    let resolved = match entry.desired(&object.spec, &object.key.name) {
-        Ok(declared) => references::resolve(engine, host, entry, object, &shared).await.map(|target| (declared, target)),
-        Err(e) => Err(e),
-    };
-    let (declared, target) = match resolved {
-        Ok(both) => both,
-        Err(e) => {
+async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, object: &Object, shared: Shared, outcome: Outcome) -> Outcome {
+    let mut job = match Job::new(engine, host, entry, object, shared, outcome, &ToBeMade::new()).await {
+        Ok(job) => job,
+        Err((mut outcome, e)) => {
             if !keeps_what_was_seen(object, &e) {
                 outcome.fail(engine, object, &e);
             }
-            return outcome;
+            return *outcome;
         }
     };
-    let resync = target.connection.resync;
+    let resync = job.target.connection.resync;
     if object.asked_at() != object.status.reconciled_at.as_deref() {
-        target.connection.live.doubt_scope(entry, &target.at);
+        job.target.connection.live.doubt_scope(entry, &job.target.at);
     }
-    let mut job = Job { engine, host, entry, object, shared, target, declared, outcome };
-    let planned = match entry.shape() {
-        Shape::Setting => setting::plan(&mut job).await,
-        _ => entity::plan(&mut job).await,
-    };
-    let result = match planned {
+    let result = match job.plan().await {
         Ok(plan) if job.shared.observes() => {
             job.observe(plan);
             Ok(())
@@ -294,6 +289,41 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
     outcome
 }
 
+/// Organizations that a plan for many objects will make, with the ids that they will have.
+pub type ToBeMade = BTreeMap<Key, String>;
+
+/// What a reconcile of an object would do now.
+#[derive(Debug)]
+pub struct Preview {
+    /// What it would do.
+    pub plan: Result<Plan>,
+    /// What differs where the plan is refused.
+    pub drift: Vec<Drift>,
+    /// Objects whose claims this one has taken over: their plans have changed.
+    pub wake: Vec<Key>,
+    /// Organization it is in.
+    pub organization: Option<String>,
+}
+
+/// What [`reconcile`] would do for an object that is neither an `Instance` nor suspended; reads only. What is in an
+/// organization that is `to_be_made` is planned without a call.
+pub async fn plan(engine: &Engine, host: &dyn Host, object: &Object, to_be_made: &ToBeMade) -> Preview {
+    let failed = |e| Preview { plan: Err(e), drift: Vec::new(), wake: Vec::new(), organization: None };
+    let Some(entry) = kinds::find(object.key.kind) else { return failed(Error::Invalid(format!("there is no kind {}", object.key.kind))) };
+    let shared: Shared = match decode(&object.spec) {
+        Ok(shared) => shared,
+        Err(e) => return failed(e),
+    };
+    match Job::new(engine, host, entry, object, shared, Outcome::of(object), to_be_made).await {
+        Err((_, e)) => failed(e),
+        Ok(mut job) => {
+            let plan = job.plan().await;
+            let Job { outcome, target, .. } = job;
+            Preview { plan, drift: outcome.status.drift, wake: outcome.wake, organization: target.at.organization }
+        }
+    }
+}
+
 /// While ZITADEL, or the way to it, is down, an object that was seen as declared stays what it was: the Instance says the rest.
 fn keeps_what_was_seen(object: &Object, e: &Error) -> bool {
     let down = match e {
@@ -304,7 +334,39 @@ fn keeps_what_was_seen(object: &Object, e: &Error) -> bool {
     down && object.status.is_ready() && object.status.observed_generation == Some(object.generation) && object.asked_at() == object.status.reconciled_at.as_deref()
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    /// Reads what is declared and resolves what it refers to.
+    async fn new(
+        engine: &'a Engine,
+        host: &'a dyn Host,
+        entry: &'static dyn Entry,
+        object: &'a Object,
+        shared: Shared,
+        outcome: Outcome,
+        to_be_made: &ToBeMade,
+    ) -> Result<Self, (Box<Outcome>, Error)> {
+        let resolved = match entry.desired(&object.spec, &object.key.name) {
+            Ok(declared) => references::resolve(engine, host, entry, object, &shared, to_be_made).await.map(|target| (declared, target)),
+            Err(e) => Err(e),
+        };
+        match resolved {
+            Ok((declared, target)) => Ok(Self { engine, host, entry, object, shared, target, declared, outcome }),
+            Err(e) => Err((Box::new(outcome), e)),
+        }
+    }
+
+    /// What has to be done. Reads only.
+    async fn plan(&mut self) -> Result<Plan> {
+        let plan = match self.entry.shape() {
+            Shape::Setting => setting::plan(self).await?,
+            _ => entity::plan(self).await?,
+        };
+        if plan.action != Action::Nothing && !self.shared.observes() {
+            self.entry.check(&self.target.at, &self.declared).await?;
+        }
+        Ok(plan)
+    }
+
     /// A claim of this object.
     pub(super) fn claim(&self, what: super::claims::What) -> Claim {
         Claim {
@@ -367,8 +429,8 @@ impl Job<'_> {
     /// Does what the plan says and reads back until it is so.
     async fn carry_out(&mut self, plan: Plan) -> Result<()> {
         let noun = self.entry.noun();
-        if plan.action != Action::Nothing {
-            self.entry.check(&self.target.at, &self.declared).await?;
+        if self.entry.shape() == Shape::Setting && plan.action != Action::Nothing {
+            setting::remember(self, plan.provenance).await?;
         }
         let by = self.target.connection.live.take_editor(self.entry, &self.target.at, &plan.id);
         self.report_drift(&plan, by);
