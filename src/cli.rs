@@ -3,8 +3,14 @@
 mod crds;
 mod operator;
 mod output;
+mod plan;
+mod source;
+mod validate;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{
+    io::IsTerminal,
+    process::{ExitCode, Termination},
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -15,9 +21,10 @@ use tracing_subscriber::EnvFilter;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much is logged: error, warn, info, debug, trace, or a filter such as `info,kastellan=debug`.
-    #[arg(long, global = true, env = "KASTELLAN_LOG", default_value = "info", value_name = "LEVEL")]
-    log_level: String,
+    /// How much is logged: error, warn, info, debug, trace, or a filter such as `info,kastellan=debug`. Left out: info for the
+    /// operator, error for everything else, which speaks for itself.
+    #[arg(long, global = true, env = "KASTELLAN_LOG", value_name = "LEVEL")]
+    log_level: Option<String>,
     /// Form of the log, which goes to stderr.
     #[arg(long, global = true, env = "KASTELLAN_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -35,6 +42,10 @@ enum LogFormat {
 enum Command {
     /// Run in a cluster: watch the custom resources and keep ZITADEL as they say.
     Operator(operator::Args),
+    /// Show what would change, field by field; write nothing.
+    Plan(plan::Args),
+    /// Check files offline: schema, rules, references.
+    Validate(validate::Args),
     /// Print, write or check the CustomResourceDefinitions.
     Crds(crds::Args),
 }
@@ -43,7 +54,8 @@ impl Cli {
     /// Starts logging.
     pub fn log(&self) {
         // The spans of kube's controllers repeat what our own fields say.
-        let quiet = format!("{},kube_runtime=warn", self.log_level);
+        let default = if matches!(self.command, Command::Operator(_)) { "info" } else { "error" };
+        let quiet = format!("{},kube_runtime=warn", self.log_level.as_deref().unwrap_or(default));
         let filter = EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
@@ -54,9 +66,12 @@ impl Cli {
 
     /// Runs the command.
     pub async fn run(self) -> ExitCode {
-        match self.command {
+        let exit = match self.command {
             Command::Operator(args) => operator::run(args).await,
+            Command::Plan(args) => plan::run(args).await,
+            Command::Validate(args) => validate::run(&args),
             Command::Crds(args) => crds::run(&args),
-        }
+        };
+        exit.report()
     }
 }
