@@ -1,6 +1,11 @@
 //! The command line: one verb a file.
 
+mod apply;
+mod completions;
 mod crds;
+#[cfg(feature = "demo")]
+mod demo;
+mod export;
 mod operator;
 mod output;
 mod plan;
@@ -44,13 +49,33 @@ enum Command {
     Operator(operator::Args),
     /// Show what would change, field by field; write nothing.
     Plan(plan::Args),
+    /// Make ZITADEL as files say, and with --watch keep it so.
+    Apply(apply::Args),
+    /// Write a live instance as manifests.
+    Export(export::Args),
     /// Check files offline: schema, rules, references.
     Validate(validate::Args),
     /// Print, write or check the CustomResourceDefinitions.
     Crds(crds::Args),
+    /// See it work, without a cluster and without a ZITADEL.
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    /// Print the completions of a shell.
+    Completions(completions::Args),
+    /// Print or write the manual pages.
+    Man(completions::ManArgs),
 }
 
 impl Cli {
+    /// Reads the arguments. What is wrong with them, or the help that was asked for, is printed; then how to exit. Exit code 2,
+    /// clap's own for wrong arguments, means something else here.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|e| {
+            e.print().ok();
+            if e.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        })
+    }
+
     /// Starts logging.
     pub fn log(&self) {
         // The spans of kube's controllers repeat what our own fields say.
@@ -69,8 +94,14 @@ impl Cli {
         let exit = match self.command {
             Command::Operator(args) => operator::run(args).await,
             Command::Plan(args) => plan::run(args).await,
+            Command::Apply(args) => apply::run(args).await,
+            Command::Export(args) => export::run(args).await,
             Command::Validate(args) => validate::run(&args),
             Command::Crds(args) => crds::run(&args),
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(args).await,
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => completions::man(&args),
         };
         exit.report()
     }

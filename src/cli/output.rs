@@ -1,6 +1,7 @@
 //! The only place that prints: data to stdout, talk to stderr. Colour says nothing that the text does not say too, and is left
 //! out where it can't be shown or `NO_COLOR` is set.
 
+mod applied;
 mod findings;
 mod plan;
 mod progress;
@@ -12,10 +13,11 @@ use std::{
     process::{ExitCode, Termination},
 };
 
+pub(super) use applied::Applied;
 pub(super) use findings::{Report, finding, findings};
 pub(super) use plan::{Format, plan, rendered};
 pub(super) use progress::Progress;
-use style::{ERROR, HINT, paint};
+use style::{ERROR, HINT, WARNING, paint};
 
 use crate::{api::status::Reason, files::session::Failure};
 
@@ -48,6 +50,11 @@ pub(super) fn data(text: &str) {
 /// A line for people.
 pub(super) fn say(text: impl Display) {
     writeln!(anstream::stderr().lock(), "{text}").ok();
+}
+
+/// Something that may surprise.
+pub(super) fn warn(text: impl Display) {
+    say(format!("{}: {text}", paint(WARNING, "warning")));
 }
 
 /// An error with what to do about it.

@@ -37,7 +37,7 @@ pub struct Manifest {
 }
 
 /// What was found.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Folder {
     /// The objects of this API, in the order of files.
     pub manifests: Vec<Manifest>,

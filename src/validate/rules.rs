@@ -45,14 +45,16 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// What a rule speaks of first that is there.
+/// What a rule speaks of first that is there, or the nearest thing that holds it.
 fn subject(document: &Document, pointer: &str, rule: &str) -> String {
     let mentioned = rule.split("self.").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
         let steps = rest.get(..end)?.split('.').filter(|s| !matches!(*s, "matches" | "size" | "filter" | "all" | "exists" | ""));
-        let path: Vec<&str> = steps.collect();
-        Some(format!("{pointer}/{}", path.join("/")))
+        Some(steps.collect::<Vec<_>>())
     });
-    let mut found: Vec<String> = mentioned.filter(|p| document.value.pointer(p).is_some()).collect();
-    if found.is_empty() { pointer.to_owned() } else { found.swap_remove(0) }
+    let mentioned: Vec<Vec<&str>> = mentioned.collect();
+    let depth = mentioned.iter().map(Vec::len).max().unwrap_or(0);
+    let at = |steps: &[&str]| format!("{pointer}/{}", steps.join("/"));
+    let paths = (0..depth).flat_map(|less| mentioned.iter().filter_map(move |m| m.get(..m.len().checked_sub(less)?)).filter(|m| !m.is_empty()).map(at));
+    paths.into_iter().find(|p| document.value.pointer(p).is_some()).unwrap_or_else(|| pointer.to_owned())
 }

@@ -24,6 +24,14 @@ impl Walk<'_> {
         self.findings.push(Finding::error("schema", message, self.document.value_at(pointer)));
     }
 
+    fn mistyped(&mut self, pointer: &str, expected: &str, value: &Value) {
+        self.wrong(pointer, &format!("must be {}, and is {}", named(expected), shown(value)));
+        // YAML reads much as something else than text: no, 1.10, 0x1F.
+        if let (Some(finding), "string", Value::Bool(_) | Value::Number(_)) = (self.findings.last_mut(), expected, value) {
+            finding.hint = Some("put it in quotes".into());
+        }
+    }
+
     fn value(&mut self, pointer: &str, value: &Value, schema: &Value) {
         if value.is_null() && schema.get("nullable").and_then(Value::as_bool) == Some(true) {
             return;
@@ -43,7 +51,7 @@ impl Walk<'_> {
             ("boolean", Value::Bool(_)) => {}
             ("integer", Value::Number(n)) if n.is_i64() || n.is_u64() => self.number(pointer, n, schema),
             ("number", Value::Number(n)) => self.number(pointer, n, schema),
-            _ => self.wrong(pointer, &format!("must be {}, and is {}", named(expected), shown(value))),
+            _ => self.mistyped(pointer, expected, value),
         }
     }
 
