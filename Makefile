@@ -75,6 +75,8 @@ doc: ## Build the documentation of the code
 .PHONY: generate
 generate: ## Write the generated files anew: CRDs, reference, tables
 	UPDATE=1 cargo test generated
+	rm -f charts/kastellan/files/crds/*
+	cp crds/*.yaml charts/kastellan/files/crds/
 
 .PHONY: deny
 deny: $(CARGO_DENY) ## Check licences, banned crates and sources
@@ -82,6 +84,7 @@ deny: $(CARGO_DENY) ## Check licences, banned crates and sources
 
 .PHONY: chart
 chart: $(HELM) ## Check the Helm chart and package it
+	@diff -r crds charts/kastellan/files/crds || { echo "The chart's CRDs are not those in crds/: run \`make generate\`." >&2; exit 1; }
 	$(HELM) lint --strict charts/kastellan
 	$(HELM) package charts/kastellan --destination .cache/charts
 

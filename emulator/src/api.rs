@@ -4,6 +4,8 @@
 //! (reading the body, telling the instance and the caller, writing errors) is done here, in the
 //! order in which ZITADEL does it.
 
+#![allow(clippy::unnecessary_wraps, reason = "handlers share one type, whether they can refuse or not")]
+
 use axum::{
     body::Bytes,
     http::{HeaderMap, Method, StatusCode, Uri, request::Parts},
@@ -19,6 +21,7 @@ use crate::{
     store::{Draft, Editor, Event},
 };
 
+pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod instance;
 pub(crate) mod list;
@@ -133,6 +136,7 @@ pub(crate) fn routes() -> Vec<Route> {
         organizations::routes(),
         instance::routes(),
         users::routes(),
+        credentials::routes(),
         members::routes(),
         me::routes(),
         events::routes(),

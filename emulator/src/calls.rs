@@ -50,7 +50,7 @@ pub(crate) struct Summary {
 pub(crate) struct Count {
     method: String,
     route: String,
-    count: u64,
+    calls: u64,
 }
 
 impl Calls {
@@ -77,7 +77,7 @@ impl Calls {
             routes: log
                 .counts
                 .iter()
-                .map(|((method, route), count)| Count { method: method.clone(), route: route.clone(), count: *count })
+                .map(|((method, route), count)| Count { method: method.clone(), route: route.clone(), calls: *count })
                 .collect(),
         }
     }

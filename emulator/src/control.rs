@@ -89,14 +89,14 @@ async fn forget_calls(Shared(emulator): Shared<Emulator>) -> StatusCode {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct User {
+struct Somebody {
     user_name: String,
     display_name: Option<String>,
     #[serde(default)]
     roles: Vec<String>,
 }
 
-async fn add_user(Shared(emulator): Shared<Emulator>, Json(user): Json<User>) -> Response {
+async fn add_user(Shared(emulator): Shared<Emulator>, Json(user): Json<Somebody>) -> Response {
     let roles: Vec<_> = user.roles.iter().map(String::as_str).collect();
     let name = user.display_name.as_ref().unwrap_or(&user.user_name);
     Json(emulator.add_user(&user.user_name, name, &roles)).into_response()

@@ -1,23 +1,23 @@
-//! The emulator as a library: options, the handle, a running server.
+//! The emulator as a library: options and the handle.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::net::TcpListener;
 
 use crate::{
-    api::users,
+    api::{credentials, users},
     calls::{Call, Calls},
     faults::Faults,
     keys::{BadKey, KeyFile, Pair},
-    model::policy,
     proto::Request,
+    running::Running,
     server,
+    setup::{FAR, fresh, memberships},
     state::State,
-    store::{Aggregate, Draft, Editor, Event},
+    store::{Aggregate, Editor, Event},
 };
 
 /// How an emulator starts.
@@ -75,7 +75,7 @@ pub struct Emulator {
 }
 
 pub(crate) struct Shared {
-    options: Options,
+    pub(crate) options: Options,
     state: Arc<Mutex<State>>,
     pub(crate) faults: Faults,
     pub(crate) calls: Calls,
@@ -94,7 +94,7 @@ impl Emulator {
     /// # Errors
     /// When the options hold a key file that is none.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let pat = options.pat.clone().unwrap_or_else(users::new_token);
+        let pat = options.pat.clone().unwrap_or_else(credentials::new_token);
         let (state, key_file) = fresh(&options, &pat)?;
         let state = Arc::new(Mutex::new(state));
         let faults = Faults::new(Arc::clone(&state));
@@ -166,7 +166,7 @@ impl Emulator {
             expiration_date: FAR.to_owned(),
             user_id: user.id.clone(),
         };
-        let draft = users::key_added(&user, &key, FAR, &pair.public);
+        let draft = credentials::key_added(&user, &key, FAR, &pair.public);
         let _ = state.push(&Editor::server(), vec![draft]);
         Ok(serde_json::to_string(&file)?)
     }
@@ -230,7 +230,7 @@ impl Emulator {
         let id = state.clock.id();
         let token = state.clock.id();
         let organization = state.write.instance.default_organization().to_owned();
-        let pat = users::new_token();
+        let pat = credentials::new_token();
         let mut name = user_name.to_owned();
         let mut number = 1;
         while !state.store.is_free("usernames", &name) {
@@ -241,10 +241,10 @@ impl Emulator {
         request.0.insert("userName".to_owned(), name.into());
         request.0.insert("name".to_owned(), display_name.into());
         let user = Aggregate::new("user", &*id, &*organization);
-        let mut drafts = vec![users::creation(&state, &id, &organization, &request), users::token_added(&user, &token, FAR)];
+        let mut drafts = vec![users::creation(&state, &id, &organization, &request), credentials::token_added(&user, &token, FAR)];
         drafts.extend(memberships(&state, &id, &organization, roles));
         let _ = state.push(&Editor::server(), drafts);
-        users::register_token(&mut state, &pat, &id, &token);
+        credentials::register_token(&mut state, &pat, &id, &token);
         NewUser { id, pat }
     }
 
@@ -254,165 +254,5 @@ impl Emulator {
 
     fn credentials(&self) -> MutexGuard<'_, Credentials> {
         self.shared.credentials.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// When the first credentials expire.
-const FAR: &str = "9999-12-31T23:59:59Z";
-
-/// The events that give a user roles in the instance and in an organization.
-fn memberships(state: &State, user: &str, organization: &str, roles: &[&str]) -> Vec<Draft> {
-    let (of_instance, of_organization): (Vec<&str>, Vec<&str>) = roles.iter().partition(|role| role.starts_with("IAM_"));
-    let mut drafts = Vec::new();
-    if !of_instance.is_empty() {
-        drafts.push(Draft::new(&state.instance(), "instance.member.added").with("userId", user).with("roles", of_instance));
-    }
-    if !of_organization.is_empty() {
-        drafts.push(
-            Draft::new(&Aggregate::organization(organization), "org.member.added").with("userId", user).with("roles", of_organization),
-        );
-    }
-    drafts
-}
-
-/// Sets an instance up, and tells the key file that was given.
-fn fresh(options: &Options, pat: &str) -> Result<(State, Option<String>), Error> {
-    let file: Option<KeyFile> = options.key_file.as_deref().map(serde_json::from_str).transpose()?;
-    let mut state = State::new(&options.domain);
-    let organization = state.clock.id();
-    let project = state.clock.id();
-    let token = state.clock.id();
-    state.admin = match &file {
-        Some(file) => file.user_id.clone(),
-        None => state.clock.id(),
-    };
-    let instance = state.instance();
-    let admin = Aggregate::new("user", &*state.admin, &*organization);
-    let mut request = Request::default();
-    request.0.insert("userName".to_owned(), "admin-sa".into());
-    request.0.insert("name".to_owned(), "admin-sa".into());
-    let suffix: String = users::random_text(6).to_lowercase();
-    let generated = format!("zitadel-{suffix}.{}", options.domain);
-    let mut drafts = vec![
-        Draft::new(&instance, "instance.added").with("name", "ZITADEL"),
-        Draft::new(&instance, "instance.default.language.set").with("language", "en"),
-        Draft::new(&instance, "instance.secret.generator.added")
-            .with("generatorType", 7)
-            .with("length", 64)
-            .with("includeLowerLetters", true)
-            .with("includeUpperLetters", true)
-            .with("includeDigits", true),
-    ];
-    for kind in policy::KINDS {
-        let [added, _] = kind.instance_events;
-        let mut draft = Draft::new(&instance, added).payload(serde_json::Map::new());
-        if kind.name == policy::PRIVACY.name {
-            draft = draft.with("docsLink", "https://zitadel.com/docs");
-        }
-        drafts.push(draft);
-    }
-    if let Ok(events) = crate::api::organizations::creation(&organization, "ZITADEL", &state.domain) {
-        drafts.extend(events);
-    }
-    drafts.extend([
-        Draft::new(&instance, "instance.default.org.set").with("orgId", &*organization),
-        Draft::new(&Aggregate::new("project", &*project, &*organization), "project.added").with("name", "ZITADEL").take(
-            "project_names",
-            format!("{organization}:ZITADEL"),
-            "Project already exists on organization",
-        ),
-        Draft::new(&instance, "instance.iam.project.set").with("projectId", &*project),
-        Draft::new(&instance, "instance.domain.added").with("domain", generated).with("generated", true),
-        Draft::new(&instance, "instance.domain.added").with("domain", &*options.domain),
-        Draft::new(&instance, "instance.domain.primary.set").with("domain", &*options.domain),
-        users::creation(&state, &state.admin, &organization, &request),
-        users::token_added(&admin, &token, FAR),
-    ]);
-    if let Some(file) = &file {
-        let pair = Pair::from_private(&file.key)?;
-        let expires = &file.expiration_date;
-        drafts.push(users::key_added(&admin, &file.key_id, expires, &pair.public));
-    }
-    drafts.extend(memberships(&state, &state.admin, &organization, &["IAM_OWNER", "ORG_OWNER"]));
-    let _ = state.push(&Editor::server(), drafts);
-    let id = state.admin.clone();
-    users::register_token(&mut state, pat, &id, &token);
-    Ok((state, options.key_file.clone()))
-}
-
-impl Editor {
-    /// The server itself.
-    pub(crate) fn server() -> Self {
-        Self { service: "zitadel".to_owned(), ..Self::default() }
-    }
-}
-
-/// An emulator that is served in the background. Dropping it stops the server.
-pub struct Running {
-    emulator: Emulator,
-    address: SocketAddr,
-    task: Option<JoinHandle<()>>,
-}
-
-impl Running {
-    /// Serves an emulator on a listener in the background.
-    ///
-    /// # Errors
-    /// When the listener has no address.
-    pub fn on(emulator: Emulator, listener: TcpListener) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        let mut running = Self { emulator, address, task: None };
-        running.spawn(listener);
-        Ok(running)
-    }
-
-    fn spawn(&mut self, listener: TcpListener) {
-        let emulator = self.emulator.clone();
-        self.task = Some(tokio::spawn(async move {
-            let _ = emulator.serve(listener).await;
-        }));
-    }
-
-    /// Where it is served, with the instance's host name: `http://localhost:34567`.
-    pub fn url(&self) -> String {
-        let domain = &self.emulator.shared.options.domain;
-        format!("http://{domain}:{}", self.address.port())
-    }
-
-    /// The address of the socket.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The emulator that is served.
-    pub fn emulator(&self) -> &Emulator {
-        &self.emulator
-    }
-
-    /// Stops serving: connections break, new ones are refused. The state stays.
-    pub async fn stop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-            let _ = task.await;
-        }
-    }
-
-    /// Serves again on the same port, with the state as it was.
-    ///
-    /// # Errors
-    /// When somebody else took the port meanwhile.
-    pub async fn restart(&mut self) -> std::io::Result<()> {
-        self.stop().await;
-        let listener = TcpListener::bind(self.address).await?;
-        self.spawn(listener);
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::State;
+use crate::state::{State, TOKEN_LIFETIME};
 
 /// What happens to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,7 +202,7 @@ impl Faults {
         *self.conditions() = Conditions::default();
         let mut state = self.state();
         state.projection = crate::state::Projection::default();
-        state.token_lifetime = Duration::from_secs(12 * 60 * 60);
+        state.token_lifetime = TOKEN_LIFETIME;
     }
 
     /// How long reads and writes take. None by default.

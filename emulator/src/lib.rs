@@ -90,12 +90,15 @@ mod message;
 mod model;
 mod proto;
 mod roles;
+mod running;
 mod server;
+mod setup;
 mod state;
 mod store;
 
 pub use calls::Call;
-pub use emulator::{Emulator, Error, NewUser, Options, Running};
+pub use emulator::{Emulator, Error, NewUser, Options};
 pub use faults::{Action, Faults, Outage, Rule};
+pub use running::Running;
 pub use server::Reset;
 pub use store::{Editor, Event};

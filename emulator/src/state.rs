@@ -16,6 +16,9 @@ use crate::{
     store::{Aggregate, Draft, Editor, Position, Store},
 };
 
+/// How long tokens of the token endpoint are good.
+pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
+
 /// How the read side misbehaves.
 #[derive(Default)]
 pub(crate) struct Projection {
@@ -84,7 +87,7 @@ impl State {
             projection: Projection::default(),
             pending: VecDeque::new(),
             tokens: HashMap::new(),
-            token_lifetime: Duration::from_secs(12 * 60 * 60),
+            token_lifetime: TOKEN_LIFETIME,
             domain: domain.to_owned(),
             admin: String::new(),
         }

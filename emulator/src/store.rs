@@ -43,6 +43,13 @@ pub struct Editor {
     pub service: String,
 }
 
+impl Editor {
+    /// The server itself.
+    pub(crate) fn server() -> Self {
+        Self { service: "zitadel".to_owned(), ..Self::default() }
+    }
+}
+
 /// The thing an event belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Aggregate {

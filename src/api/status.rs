@@ -38,9 +38,6 @@ pub struct Status {
     /// The last change by somebody else that made a difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drift: Option<LastDrift>,
-    /// The value of the annotation `kastellan.dev/reconcile-at` that was last acted on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reconciled_at: Option<String>,
 }
 
 /// Any JSON value.

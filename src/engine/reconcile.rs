@@ -42,6 +42,8 @@ pub struct Engine {
     /// Makes clients; other than [`Client::new`] only where ZITADEL runs in the same process.
     pub connect: Box<dyn Fn(Config) -> crate::zitadel::Result<Client> + Send + Sync>,
     failures: Mutex<HashMap<Key, u32>>,
+    /// What the annotation that asks for a reconcile said when it was last acted on.
+    asked: Mutex<HashMap<Key, String>>,
 }
 
 impl Engine {
@@ -53,6 +55,7 @@ impl Engine {
             addresses,
             connect: Box::new(Client::new),
             failures: Mutex::default(),
+            asked: Mutex::default(),
         }
     }
 
@@ -75,10 +78,19 @@ impl Engine {
     /// Forgets an object that is gone. Gives those that claimed the same.
     pub fn forget(&self, key: &Key) -> Vec<Key> {
         self.failed(key, false);
+        if let Ok(mut asked) = self.asked.lock() {
+            asked.remove(key);
+        }
         if key.kind == "Instance" {
             self.connections.remove(key);
         }
         self.claims.release(key)
+    }
+
+    /// Whether the annotation asks for a reconcile that was not done yet.
+    fn is_asked(&self, object: &Object) -> bool {
+        let (Some(now), Ok(mut asked)) = (object.asked_at(), self.asked.lock()) else { return false };
+        asked.insert(object.key.clone(), now.into()).as_deref() != Some(now)
     }
 
     /// Counts failures in a row.
@@ -141,7 +153,6 @@ impl Outcome {
         if fails && former != Some(verdict.reason.to_string().as_str()) {
             self.note(true, reason_word(verdict.reason), verdict.message.clone());
         }
-        self.status.reconciled_at = object.asked_at().map(ToOwned::to_owned);
         self.status.set(verdict, object.generation, Timestamp::now());
     }
 
@@ -262,7 +273,7 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
         }
     };
     let resync = job.target.connection.resync;
-    if object.asked_at() != object.status.reconciled_at.as_deref() {
+    if engine.is_asked(object) {
         job.target.connection.live.doubt_scope(entry, &job.target.at);
     }
     let result = match job.plan().await {
@@ -331,7 +342,7 @@ fn keeps_what_was_seen(object: &Object, e: &Error) -> bool {
         Error::Zitadel { source, .. } => source.is_transient() || source.code() == Some(Code::Unauthenticated),
         _ => return false,
     };
-    down && object.status.is_ready() && object.status.observed_generation == Some(object.generation) && object.asked_at() == object.status.reconciled_at.as_deref()
+    down && object.status.is_ready() && object.status.observed_generation == Some(object.generation)
 }
 
 impl<'a> Job<'a> {

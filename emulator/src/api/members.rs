@@ -121,10 +121,9 @@ fn add_instance(call: &mut Call<'_>) -> Answer {
     if standing(call, &call.state.instance_id, &user).is_some() {
         return Err(ApiError::exists("INSTA-pFDwe", "Errors.Instance.Member.AlreadyExists"));
     }
-    let mut draft = Draft::new(&call.state.instance(), "instance.member.added").with("userId", user);
-    if !wanted.is_empty() {
-        draft = draft.with("roles", wanted);
-    }
+    // A member without roles is accepted, and its event says so.
+    let wanted = if wanted.is_empty() { Value::Null } else { json!(wanted) };
+    let draft = Draft::new(&call.state.instance(), "instance.member.added").with("userId", user).with("roles", wanted);
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": creation_details(&event) }).into())
 }
@@ -222,7 +221,7 @@ fn search(call: &mut Call<'_>, scope: &str) -> Answer {
 pub(super) fn memberships(call: &mut Call<'_>, user: &str) -> Answer {
     let state = &*call.state;
     let instance_name = state.read.instance.fields.text("name");
-    let mut members: Vec<_> = state.read.members.of_user(user).collect();
+    let mut members: Vec<_> = state.read.members.of_user(user);
     members.sort_by_key(|member| (member.stamp.owner == state.instance_id, member.position));
     let rows = members.into_iter().map(|member| {
         let scope = &member.stamp.owner;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
 
-use super::{host, settings::LANGUAGES, users};
+use super::{credentials, host, settings::LANGUAGES, users};
 use crate::{auth, errors::json_response, keys::Pair, message::message, model::user::User, state::State, state::Token};
 
 /// The scope that makes a token good for ZITADEL's own interfaces.
@@ -247,7 +247,7 @@ fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
     let named = |user: &&User| user.user_name() == id && user.state.exists();
     let user = state.write.users.iter().find(named).ok_or_else(|| Refused::new("invalid_client", "client not found"))?;
     let kept = user.hashed_secret().ok_or_else(|| Refused::new("invalid_request", "Errors.User.Machine.Secret.NotExisting"))?;
-    if kept == users::hash(&secret) {
+    if kept == credentials::hash(&secret) {
         Ok(user.id.clone())
     } else {
         Err(Refused::new("invalid_request", "Errors.User.Machine.Secret.Invalid"))
@@ -268,7 +268,7 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
         "jti": state.clock.id(),
     });
     let wants_jwt = state.write.users.get(user).is_some_and(|user| user.fields.number("accessTokenType") == 1);
-    let access = if wants_jwt { signed(&claims)? } else { users::new_token() };
+    let access = if wants_jwt { signed(&claims)? } else { credentials::new_token() };
     let id = if scopes.iter().any(|scope| scope == "openid") { Some(signed(&claims)?) } else { None };
     let expires = now.checked_add(state.token_lifetime).unwrap_or(Timestamp::MAX);
     state.tokens.insert(

@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// The older form of the domain policy knows one of its fields.
+const ORG_IAM_FIELDS: &[&str] = &["userLoginMustBeDomain"];
 const ORG_IAM: &[Field] = &[Field::flag("userLoginMustBeDomain")];
 static UPDATE_ORG_IAM: Message = Message::new("UpdateOrgIAMPolicyRequest", ORG_IAM);
 static ADD_ORG_IAM: Message = Message::new("AddCustomOrgIAMPolicyRequest", ORG_IAM);
@@ -48,7 +49,7 @@ pub(super) fn routes() -> Vec<Route> {
         let instance = call.state.instance_id.clone();
         read(call, &PRIVACY, &instance, PRIVACY.fields)
     }));
-    for (path, fields) in [("/management/v1/policies/domain", DOMAIN.fields), ("/management/v1/policies/orgiam", &DOMAIN.fields[..1])] {
+    for (path, fields) in [("/management/v1/policies/domain", DOMAIN.fields), ("/management/v1/policies/orgiam", ORG_IAM_FIELDS)] {
         routes.push(Route::get(path, Permission("policy.read"), move |call| {
             let owner = call.organization.clone();
             read(call, &DOMAIN, &owner, fields)
@@ -124,7 +125,7 @@ fn org_iam(at: &Routes) -> Vec<Route> {
     vec![
         Route::get(instance_path, Permission("iam.policy.read"), |call| {
             let instance = call.state.instance_id.clone();
-            read(call, &DOMAIN, &instance, &DOMAIN.fields[..1])
+            read(call, &DOMAIN, &instance, ORG_IAM_FIELDS)
         }),
         Route::put(instance_path, Permission("iam.policy.write"), &UPDATE_ORG_IAM, |call| {
             let want = said_by_org_iam(&call.request);
@@ -132,7 +133,7 @@ fn org_iam(at: &Routes) -> Vec<Route> {
         }),
         Route::get(at.path, Permission(at.read), |call| {
             let owner = target(call);
-            read(call, &DOMAIN, &owner, &DOMAIN.fields[..1])
+            read(call, &DOMAIN, &owner, ORG_IAM_FIELDS)
         }),
         Route::post(at.path, Permission(at.write), &ADD_ORG_IAM, |call| {
             let want = said_by_org_iam(&call.request);
@@ -232,8 +233,8 @@ fn update_instance(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) 
     if changes.is_empty() {
         return Err(precondition(kind.instance_unchanged));
     }
-    let [_, changed] = kind.instance_events;
-    let mut drafts = vec![Draft::new(&instance, changed).payload(changes.clone())];
+    let [_, event_type] = kind.instance_events;
+    let mut drafts = vec![Draft::new(&instance, event_type).payload(changes.clone())];
     if let Some(scoped) = scope_change(kind, &changes) {
         let organizations: Vec<_> = call
             .state
@@ -278,9 +279,9 @@ fn change(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer
     if changes.is_empty() {
         return Err(precondition(kind.unchanged));
     }
-    let [_, changed, _] = kind.organization_events;
+    let [_, event_type, _] = kind.organization_events;
     let organization = Aggregate::organization(&owner);
-    let mut drafts = vec![Draft::new(&organization, changed).payload(changes.clone())];
+    let mut drafts = vec![Draft::new(&organization, event_type).payload(changes.clone())];
     if let Some(scoped) = scope_change(kind, &changes) {
         drafts.extend(users::user_name_changes(call.state, &owner, scoped));
     }

@@ -1,8 +1,8 @@
 //! Members: who has which roles in an organization or in the instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Side, Stamp};
+use super::{Fields, Side, Stamp};
 use crate::store::{Event, Position};
 
 /// A user's roles in one organization or in the instance.
@@ -20,7 +20,28 @@ pub(crate) struct Member {
 #[derive(Default)]
 pub(crate) struct Members {
     by_scope: BTreeMap<(String, String), Member>,
-    scopes_by_user: BTreeMap<(String, String), ()>,
+    by_user: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// What an event does to a member.
+#[derive(PartialEq, Eq)]
+enum Change {
+    Added,
+    Changed,
+    Removed,
+}
+
+impl Change {
+    fn of(event_type: &str) -> Option<Self> {
+        match event_type {
+            "org.member.added" | "instance.member.added" => Some(Self::Added),
+            "org.member.changed" | "instance.member.changed" => Some(Self::Changed),
+            "org.member.removed" | "instance.member.removed" | "org.member.cascade.removed" | "instance.member.cascade.removed" => {
+                Some(Self::Removed)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Members {
@@ -31,69 +52,66 @@ impl Members {
 
     /// The members of an organization or of the instance, oldest first.
     pub(crate) fn of_scope(&self, scope: &str) -> Vec<&Member> {
-        let mut members: Vec<_> = range(&self.by_scope, scope).map(|(_, member)| member).filter(|member| !member.removed).collect();
+        let mut members: Vec<_> = self
+            .by_scope
+            .range((scope.to_owned(), String::new())..)
+            .take_while(|((of, _), _)| of == scope)
+            .map(|(_, member)| member)
+            .filter(|member| !member.removed)
+            .collect();
         members.sort_by_key(|member| member.position);
         members
     }
 
-    /// Where a user is a member.
-    pub(crate) fn of_user<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Member> {
-        range(&self.scopes_by_user, user).filter_map(|((user, scope), ())| self.get(scope, user)).filter(|member| !member.removed)
+    /// Where a user is a member, in the order of the ids.
+    pub(crate) fn of_user(&self, user: &str) -> Vec<&Member> {
+        let scopes = self.by_user.get(user).into_iter().flatten();
+        scopes.filter_map(|scope| self.get(scope, user)).filter(|member| !member.removed).collect()
     }
 
     pub(super) fn forget_scope(&mut self, scope: &str) {
-        let gone: Vec<_> = range(&self.by_scope, scope).map(|((_, user), _)| user.clone()).collect();
-        for user in gone {
+        let members = self.of_scope(scope);
+        let users: Vec<_> = members.into_iter().map(|member| member.user.clone()).collect();
+        for user in users {
             self.forget(scope, &user);
         }
     }
 
     pub(super) fn forget_user(&mut self, user: &str) {
-        let gone: Vec<_> = range(&self.scopes_by_user, user).map(|((_, scope), ())| scope.clone()).collect();
-        for scope in gone {
-            self.forget(&scope, user);
+        for scope in self.by_user.remove(user).into_iter().flatten() {
+            self.by_scope.remove(&(scope, user.to_owned()));
         }
     }
 
     fn forget(&mut self, scope: &str, user: &str) {
         self.by_scope.remove(&(scope.to_owned(), user.to_owned()));
-        self.scopes_by_user.remove(&(user.to_owned(), scope.to_owned()));
+        if let Some(scopes) = self.by_user.get_mut(user) {
+            scopes.remove(scope);
+        }
     }
 
     pub(super) fn apply(&mut self, side: Side, position: Position, event: &Event) {
-        let payload = event.payload.clone().unwrap_or_default();
-        let user = payload.get("userId").and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        let roles = || {
-            payload
-                .get("roles")
-                .and_then(|value| value.as_array())
-                .into_iter()
-                .flatten()
-                .filter_map(|role| role.as_str().map(str::to_owned))
-                .collect()
-        };
-        let scope = &event.aggregate_id;
-        if event.event_type.ends_with(".added") {
-            self.scopes_by_user.insert((user.clone(), scope.clone()), ());
-            self.by_scope
-                .insert((scope.clone(), user.clone()), Member { position, stamp: Stamp::new(event), user, roles: roles(), removed: false });
-        } else if event.event_type.ends_with(".removed") && side == Side::Read {
-            self.forget(scope, &user);
-        } else if let Some(member) = self.by_scope.get_mut(&(scope.clone(), user)) {
-            member.stamp.touch(event);
-            if event.event_type.ends_with(".removed") {
-                member.removed = true;
-            } else {
-                member.roles = roles();
+        let fields = Fields(event.payload.clone().unwrap_or_default());
+        let user = fields.text("userId").to_owned();
+        let roles = fields.texts("roles");
+        let scope = event.aggregate_id.clone();
+        match Change::of(event.event_type) {
+            None => {}
+            Some(Change::Added) => {
+                self.by_user.entry(user.clone()).or_default().insert(scope.clone());
+                let member = Member { position, stamp: Stamp::new(event), user: user.clone(), roles, removed: false };
+                self.by_scope.insert((scope, user), member);
+            }
+            Some(Change::Removed) if side == Side::Read => self.forget(&scope, &user),
+            Some(change) => {
+                if let Some(member) = self.by_scope.get_mut(&(scope, user)) {
+                    member.stamp.touch(event);
+                    member.removed = change == Change::Removed;
+                    if change == Change::Changed {
+                        member.roles = roles;
+                    }
+                }
             }
         }
     }
-}
-
-/// The entries whose first key is the given one.
-fn range<'a, 'b, V>(
-    map: &'a BTreeMap<(String, String), V>,
-    first: &'b str,
-) -> impl Iterator<Item = (&'a (String, String), &'a V)> + use<'a, 'b, V> {
-    map.range((first.to_owned(), String::new())..).take_while(move |((key, _), _)| key == first)
 }

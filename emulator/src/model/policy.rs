@@ -93,11 +93,13 @@ pub(super) fn of_event(event_type: &str) -> Option<&'static Kind> {
 
 pub(super) fn apply(policies: &mut HashMap<(String, &'static str), Policy>, kind: &Kind, event: &Event) {
     let key = (event.aggregate_id.clone(), kind.name);
-    if event.event_type.ends_with(".added") {
+    let [added_to_instance, _] = kind.instance_events;
+    let [added, _, removed] = kind.organization_events;
+    if event.event_type == added || event.event_type == added_to_instance {
         let mut fields = Fields::default();
         overlay(&mut fields, event);
         policies.insert(key, Policy { stamp: Stamp::new(event), fields });
-    } else if event.event_type.ends_with(".removed") {
+    } else if event.event_type == removed {
         policies.remove(&key);
     } else if let Some(policy) = policies.get_mut(&key) {
         policy.stamp.touch(event);

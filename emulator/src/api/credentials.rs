@@ -1,0 +1,268 @@
+//! Secrets, personal access tokens and keys of machine users (management API).
+
+use aws_lc_rs::digest;
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    Access, Answer, Call, Route, change_details, creation_details,
+    list::{self, LIST, Page},
+    users::{aggregate, existing, missing},
+};
+use crate::{
+    clock,
+    errors::ApiError,
+    keys::{self, KeyFile, Pair},
+    message::message,
+    model::user::Credential,
+    proto::{EMPTY, Field, Message, Request, Rule},
+    state::{State, Token},
+    store::{Aggregate, Draft},
+};
+
+/// The scopes of every personal access token.
+pub(crate) const TOKEN_SCOPES: [&str; 4] = ["openid", "profile", "urn:zitadel:iam:user:metadata", "urn:zitadel:iam:user:resourceowner"];
+/// What stands for "never".
+const NEVER: &str = "9999-12-31T23:59:59Z";
+
+static ADD_TOKEN: Message = Message::new("AddPersonalAccessTokenRequest", &[Field::date("expirationDate")]);
+static ADD_KEY: Message = Message::new(
+    "AddMachineKeyRequest",
+    &[
+        Field::choice("type", &["KEY_TYPE_UNSPECIFIED", "KEY_TYPE_JSON"]).rules(&[Rule::Defined, Rule::NotFirst]),
+        Field::date("expirationDate"),
+        Field::text("publicKey"),
+    ],
+);
+
+pub(super) fn routes() -> Vec<Route> {
+    const READ: Access = Access::Permission("user.read");
+    const WRITE: Access = Access::Permission("user.write");
+    vec![
+        Route::put("/management/v1/users/{id}/secret", WRITE, &EMPTY, set_secret),
+        Route::delete("/management/v1/users/{id}/secret", WRITE, remove_secret),
+        Route::post("/management/v1/users/{id}/pats", WRITE, &ADD_TOKEN, add_token),
+        Route::search("/management/v1/users/{id}/pats/_search", READ, &LIST, search_tokens),
+        Route::get("/management/v1/users/{id}/pats/{token}", READ, get_token),
+        Route::delete("/management/v1/users/{id}/pats/{token}", WRITE, remove_token),
+        Route::post("/management/v1/users/{id}/keys", WRITE, &ADD_KEY, add_key),
+        Route::search("/management/v1/users/{id}/keys/_search", READ, &LIST, search_keys),
+        Route::get("/management/v1/users/{id}/keys/{key}", READ, get_key),
+        Route::delete("/management/v1/users/{id}/keys/{key}", WRITE, remove_key),
+    ]
+}
+
+fn no_user(id: &'static str) -> ApiError {
+    ApiError::precondition(id, "User could not be found")
+}
+
+// Secrets.
+
+/// How a secret is kept.
+pub(crate) fn hash(secret: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, secret.as_bytes());
+    format!("$sha256${}", STANDARD.encode(digest.as_ref()))
+}
+
+/// A random text of letters and digits.
+pub(crate) fn random_text(length: usize) -> String {
+    use rand::{Rng as _, distr::Alphanumeric};
+    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
+}
+
+fn set_secret(call: &mut Call<'_>) -> Answer {
+    let user = existing(call, call.param("id")).ok_or_else(|| missing("QUERY-Dfbg2"))?.clone();
+    let secret = random_text(64);
+    let draft = Draft::new(&aggregate(&user), "user.machine.secret.set").with("hashedSecret", hash(&secret));
+    let event = call.push(vec![draft])?;
+    Ok(json!({
+        "clientId": user.user_name(),
+        "clientSecret": secret,
+        "details": creation_details(&event),
+    })
+    .into())
+}
+
+fn remove_secret(call: &mut Call<'_>) -> Answer {
+    let user = existing(call, call.param("id")).ok_or_else(|| ApiError::precondition("COMMAND-x7s802", "Errors.User.NotExisting"))?.clone();
+    if user.hashed_secret().is_none() {
+        return Err(ApiError::precondition("COMMAND-coi82n", "Secret doesn't exist"));
+    }
+    let draft = Draft::new(&aggregate(&user), "user.machine.secret.removed").payload(serde_json::Map::new());
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+// Keys and tokens.
+
+/// The expiry that a request asks for.
+fn expiry(request: &Request) -> Result<String, ApiError> {
+    match request.date("expirationDate") {
+        None => Ok(NEVER.to_owned()),
+        Some(date) if date <= Timestamp::now() => Err(ApiError::invalid("DOMAIN-dv3t5", "Errors.AuthNKey.ExpireBeforeNow")),
+        Some(date) => Ok(clock::text(date)),
+    }
+}
+
+/// The event that makes a personal access token.
+pub(crate) fn token_added(user: &Aggregate, token: &str, expires: &str) -> Draft {
+    Draft::new(user, "user.pat.added").with("tokenId", token).with("expiration", expires).with("scopes", TOKEN_SCOPES.to_vec())
+}
+
+/// Makes a secret text stand for a personal access token.
+pub(crate) fn register_token(state: &mut State, secret: &str, user: &str, token: &str) {
+    state.tokens.insert(
+        secret.to_owned(),
+        Token {
+            user: user.to_owned(),
+            personal: Some(token.to_owned()),
+            expires: None,
+            for_zitadel: true,
+            scopes: TOKEN_SCOPES.map(str::to_owned).to_vec(),
+        },
+    );
+}
+
+/// A new secret text of a token.
+pub(crate) fn new_token() -> String {
+    URL_SAFE_NO_PAD.encode(random_text(48))
+}
+
+fn add_token(call: &mut Call<'_>) -> Answer {
+    let user = existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
+    let expires = expiry(&call.request)?;
+    let token = call.state.clock.id();
+    let event = call.push(vec![token_added(&user, &token, &expires)])?;
+    let secret = new_token();
+    register_token(call.state, &secret, &user.id, &token);
+    Ok(json!({
+        "tokenId": token,
+        "token": secret,
+        "details": creation_details(&event),
+    })
+    .into())
+}
+
+fn remove_token(call: &mut Call<'_>) -> Answer {
+    let token = call.param("token").to_owned();
+    let gone = || ApiError::not_found("COMMAND-4m77G", "Personal Access Token not found");
+    let user = existing(call, call.param("id")).filter(|user| user.tokens.contains_key(&token)).map(aggregate).ok_or_else(gone)?;
+    let draft = Draft::new(&user, "user.pat.removed").with("tokenId", token);
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+/// The event that makes a key.
+pub(crate) fn key_added(user: &Aggregate, key: &str, expires: &str, public: &str) -> Draft {
+    Draft::new(user, "user.machine.key.added")
+        .with("keyId", key)
+        .with("type", 1)
+        .with("expirationDate", expires)
+        .with("publicKey", STANDARD.encode(public))
+}
+
+fn add_key(call: &mut Call<'_>) -> Answer {
+    let user = existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-bnipwm1"))?;
+    let expires = expiry(&call.request)?;
+    let key = call.state.clock.id();
+    let given = call.request.text("publicKey");
+    let (public, file) = if given.is_empty() {
+        let pair = Pair::generate().map_err(|error| ApiError::internal("EMU-1", error.to_string()))?;
+        let file = KeyFile {
+            r#type: "serviceaccount".to_owned(),
+            key_id: key.clone(),
+            key: pair.private,
+            expiration_date: expires.clone(),
+            user_id: user.id.clone(),
+        };
+        (pair.public, serde_json::to_string(&file).ok())
+    } else {
+        let public = STANDARD.decode(given).ok().and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| keys::is_public_key(text));
+        let public = public.ok_or_else(|| {
+            ApiError::invalid("COMMAND-5F3h1", "Public key is not a valid RSA public key in PKIX format with PEM encoding")
+        })?;
+        (public, None)
+    };
+    let event = call.push(vec![key_added(&user, &key, &expires, &public)])?;
+    Ok(message! {
+        "keyId" => key,
+        "keyDetails" => file.map(|file| STANDARD.encode(file)),
+        "details" => creation_details(&event),
+    }
+    .into())
+}
+
+fn remove_key(call: &mut Call<'_>) -> Answer {
+    let key = call.param("key").to_owned();
+    let gone = || ApiError::not_found("COMMAND-4m77G", "Machine key not found");
+    let user = existing(call, call.param("id")).filter(|user| user.keys.contains_key(&key)).map(aggregate).ok_or_else(gone)?;
+    let draft = Draft::new(&user, "user.machine.key.removed").with("keyId", key);
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+// Queries.
+
+fn token_view(token: &Credential) -> Value {
+    message! {
+        "id" => &*token.id,
+        "details" => token.stamp.details(),
+        "expirationDate" => &*token.expires,
+        "scopes" => TOKEN_SCOPES.to_vec(),
+    }
+}
+
+fn key_view(key: &Credential) -> Value {
+    message! {
+        "id" => &*key.id,
+        "details" => key.stamp.details(),
+        "type" => "KEY_TYPE_JSON",
+        "expirationDate" => &*key.expires,
+    }
+}
+
+fn get_token(call: &mut Call<'_>) -> Answer {
+    let user = call.state.read.users.get(call.param("id"));
+    let token = user
+        .filter(|user| user.stamp.owner == call.organization)
+        .and_then(|user| user.tokens.get(call.param("token")))
+        .ok_or_else(|| ApiError::not_found("QUERY-fRunu", "Errors.PersonalAccessToken.NotFound"))?;
+    Ok(json!({ "token": token_view(token) }).into())
+}
+
+fn get_key(call: &mut Call<'_>) -> Answer {
+    let user = call.state.read.users.get(call.param("id"));
+    let key = user
+        .filter(|user| user.stamp.owner == call.organization)
+        .and_then(|user| user.keys.get(call.param("key")))
+        .ok_or_else(|| ApiError::not_found("QUERY-Dgr3g", "Errors.AuthNKey.NotFound"))?;
+    Ok(json!({ "key": key_view(key) }).into())
+}
+
+fn search_tokens(call: &mut Call<'_>) -> Answer {
+    let user = call.state.read.users.get(call.param("id"));
+    let user = user.filter(|user| user.stamp.owner == call.organization);
+    let rows = user.into_iter().flat_map(|user| user.tokens.values());
+    let (page, total) = Page::of(&call.request).cut(rows);
+    Ok(message! {
+        "details" => list::details(total, &call.state.read.latest("pats")),
+        "result" => page.into_iter().map(token_view).collect::<Vec<_>>(),
+    }
+    .into())
+}
+
+fn search_keys(call: &mut Call<'_>) -> Answer {
+    let user = call.state.read.users.get(call.param("id"));
+    let user = user.filter(|user| user.stamp.owner == call.organization);
+    let rows = user.into_iter().flat_map(|user| user.keys.values());
+    let (page, total) = Page::of(&call.request).cut(rows);
+    Ok(message! {
+        "details" => list::details(total, &call.state.read.latest("keys")),
+        "result" => page.into_iter().map(key_view).collect::<Vec<_>>(),
+    }
+    .into())
+}

@@ -1,0 +1,94 @@
+//! A fresh instance: what is there before the first call.
+
+use crate::{
+    api::{credentials, organizations, users},
+    emulator::{Error, Options},
+    keys::{KeyFile, Pair},
+    model::policy,
+    proto::Request,
+    state::State,
+    store::{Aggregate, Draft, Editor},
+};
+
+/// When the first credentials expire.
+pub(crate) const FAR: &str = "9999-12-31T23:59:59Z";
+
+/// The events that give a user roles in the instance and in an organization.
+pub(crate) fn memberships(state: &State, user: &str, organization: &str, roles: &[&str]) -> Vec<Draft> {
+    let (of_instance, of_organization): (Vec<&str>, Vec<&str>) = roles.iter().partition(|role| role.starts_with("IAM_"));
+    let mut drafts = Vec::new();
+    if !of_instance.is_empty() {
+        drafts.push(Draft::new(&state.instance(), "instance.member.added").with("userId", user).with("roles", of_instance));
+    }
+    if !of_organization.is_empty() {
+        drafts.push(
+            Draft::new(&Aggregate::organization(organization), "org.member.added").with("userId", user).with("roles", of_organization),
+        );
+    }
+    drafts
+}
+
+/// Sets an instance up, and tells the key file that was given.
+pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<String>), Error> {
+    let file: Option<KeyFile> = options.key_file.as_deref().map(serde_json::from_str).transpose()?;
+    let mut state = State::new(&options.domain);
+    let organization = state.clock.id();
+    let project = state.clock.id();
+    let token = state.clock.id();
+    state.admin = match &file {
+        Some(file) => file.user_id.clone(),
+        None => state.clock.id(),
+    };
+    let instance = state.instance();
+    let admin = Aggregate::new("user", &*state.admin, &*organization);
+    let mut request = Request::default();
+    request.0.insert("userName".to_owned(), "admin-sa".into());
+    request.0.insert("name".to_owned(), "admin-sa".into());
+    let suffix: String = credentials::random_text(6).to_lowercase();
+    let generated = format!("zitadel-{suffix}.{}", options.domain);
+    let mut drafts = vec![
+        Draft::new(&instance, "instance.added").with("name", "ZITADEL"),
+        Draft::new(&instance, "instance.default.language.set").with("language", "en"),
+        Draft::new(&instance, "instance.secret.generator.added")
+            .with("generatorType", 7)
+            .with("length", 64)
+            .with("includeLowerLetters", true)
+            .with("includeUpperLetters", true)
+            .with("includeDigits", true),
+    ];
+    for kind in policy::KINDS {
+        let [added, _] = kind.instance_events;
+        let mut draft = Draft::new(&instance, added).payload(serde_json::Map::new());
+        if kind.name == policy::PRIVACY.name {
+            draft = draft.with("docsLink", "https://zitadel.com/docs");
+        }
+        drafts.push(draft);
+    }
+    if let Ok(events) = organizations::creation(&organization, "ZITADEL", &state.domain) {
+        drafts.extend(events);
+    }
+    drafts.extend([
+        Draft::new(&instance, "instance.default.org.set").with("orgId", &*organization),
+        Draft::new(&Aggregate::new("project", &*project, &*organization), "project.added").with("name", "ZITADEL").take(
+            "project_names",
+            format!("{organization}:ZITADEL"),
+            "Project already exists on organization",
+        ),
+        Draft::new(&instance, "instance.iam.project.set").with("projectId", &*project),
+        Draft::new(&instance, "instance.domain.added").with("domain", generated).with("generated", true),
+        Draft::new(&instance, "instance.domain.added").with("domain", &*options.domain),
+        Draft::new(&instance, "instance.domain.primary.set").with("domain", &*options.domain),
+        users::creation(&state, &state.admin, &organization, &request),
+        credentials::token_added(&admin, &token, FAR),
+    ]);
+    if let Some(file) = &file {
+        let pair = Pair::from_private(&file.key)?;
+        let expires = &file.expiration_date;
+        drafts.push(credentials::key_added(&admin, &file.key_id, expires, &pair.public));
+    }
+    drafts.extend(memberships(&state, &state.admin, &organization, &["IAM_OWNER", "ORG_OWNER"]));
+    let _ = state.push(&Editor::server(), drafts);
+    let id = state.admin.clone();
+    credentials::register_token(&mut state, pat, &id, &token);
+    Ok((state, options.key_file.clone()))
+}

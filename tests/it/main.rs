@@ -1,0 +1,23 @@
+//! Kastellan as a whole, against a real Kubernetes API server and the emulated ZITADEL. One API server for all tests, a
+//! namespace, an emulator and an operator for each; they run side by side.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that meets what it does not expect has failed"
+)]
+
+mod bad_input;
+mod chart;
+mod contract;
+mod faults;
+mod generated;
+mod inprocess;
+mod instance;
+mod laws;
+mod layers;
+mod rest;
+mod world;

@@ -1,0 +1,353 @@
+//! A namespace of the shared API server, an emulated ZITADEL, and an operator between them.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::{
+    api::core::v1::{Namespace, Secret},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kastellan::{
+    engine::kind::{At, Entry, Remote},
+    kinds,
+    live::feed::ReportEditors,
+    operator::{self, Options},
+    zitadel::{AddressPolicy, Client as Zitadel, Config, Credentials},
+};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::GroupVersionKind,
+};
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinHandle};
+use zitadel_emulator::{Emulator, Running};
+
+/// How long anything may take. Far more than it needs, for machines that are busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The API server of this test run; it ends with this process, whose pipe it holds.
+struct Server {
+    kubeconfig: Kubeconfig,
+    _child: Option<Child>,
+}
+
+/// The kubeconfig of the test API server. Never somebody's own cluster: a plain `KUBECONFIG` is not looked at.
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        if let Ok(path) = std::env::var("KASTELLAN_TEST_KUBECONFIG") {
+            return Server { kubeconfig: Kubeconfig::read_from(path).expect("KASTELLAN_TEST_KUBECONFIG is a kubeconfig"), _child: None };
+        }
+        let program = std::env::var("KASTELLAN_TESTENV").expect("run the tests by `make test`: it builds the API server and sets KASTELLAN_TESTENV");
+        let mut child = Command::new(program).args(["-kcm", "-until-eof"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the API server starts");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = lines.next().expect("the API server says that it is ready").unwrap();
+        let path = ready.split("KUBECONFIG=").nth(1).and_then(|r| r.split(' ').next()).expect("ready … KUBECONFIG=…").to_owned();
+        // The rest of its talk goes nowhere, but its pipe stays open.
+        std::thread::spawn(move || lines.for_each(drop));
+        Server { kubeconfig: Kubeconfig::read_from(path).unwrap(), _child: Some(child) }
+    })
+}
+
+/// A kubeconfig file for programs that are started by tests.
+pub(crate) fn kubeconfig_file(dir: &std::path::Path) -> std::path::PathBuf {
+    let path = dir.join("kubeconfig");
+    std::fs::write(&path, serde_json::to_string(&server().kubeconfig).unwrap()).unwrap();
+    path
+}
+
+/// A client of the test API server, with all CRDs there.
+pub(crate) async fn cluster() -> Client {
+    static CRDS: tokio::sync::Mutex<bool> = tokio::sync::Mutex::const_new(false);
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let kubeconfig = tokio::task::spawn_blocking(|| server().kubeconfig.clone()).await.unwrap();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let client = Client::try_from(config).unwrap();
+    let mut done = CRDS.lock().await;
+    if !*done {
+        let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for entry in kinds::ALL {
+            let crd = entry.crd();
+            let name = crd.metadata.name.clone().unwrap();
+            api.patch(&name, &PatchParams::apply("kastellan-tests").force(), &Patch::Apply(&crd)).await.unwrap();
+            let established = kube::runtime::wait::await_condition(api.clone(), &name, kube::runtime::conditions::is_crd_established());
+            tokio::time::timeout(PATIENCE, established).await.expect("the CRD is established").unwrap();
+        }
+        *done = true;
+    }
+    client
+}
+
+/// A running operator.
+struct Operator {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// See the module.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) zitadel: Running,
+    more: Vec<String>,
+    operator: Option<Operator>,
+}
+
+/// A namespace that nobody else uses.
+pub(crate) async fn namespace(client: &Client, name: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{name}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    let ns = Namespace { metadata: kube::api::ObjectMeta { name: Some(name.clone()), ..Default::default() }, ..Default::default() };
+    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &ns).await.unwrap();
+    name
+}
+
+pub(crate) fn resource(kind: &str) -> ApiResource {
+    let names = kinds::find(kind).unwrap().names();
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kastellan::api::GROUP, kastellan::api::VERSION, kind), names.plural)
+}
+
+impl World {
+    /// Everything up, and an Instance `default` that is Ready.
+    pub(crate) async fn new(name: &str) -> Self {
+        let mut world = Self::bare(name).await;
+        world.start().await;
+        world.connect().await;
+        world.ready("Instance", "default").await;
+        world
+    }
+
+    /// Without an operator and without an Instance.
+    pub(crate) async fn bare(name: &str) -> Self {
+        let client = cluster().await;
+        let namespace = namespace(&client, name).await;
+        let zitadel = Emulator::start(zitadel_emulator::Options::default()).await.unwrap();
+        Self { client, namespace, zitadel, more: Vec::new(), operator: None }
+    }
+
+    /// Another namespace for the operator to watch; before it starts.
+    pub(crate) async fn another_namespace(&mut self) -> String {
+        let name = namespace(&self.client, "more").await;
+        self.more.push(name.clone());
+        name
+    }
+
+    /// Starts the operator.
+    pub(crate) async fn start(&mut self) {
+        let (stop, stopped) = watch::channel(false);
+        let mut namespaces = self.more.clone();
+        namespaces.push(self.namespace.clone());
+        let options = Options {
+            namespaces,
+            addresses: AddressPolicy::new(["127.0.0.1".into(), "localhost".into()]),
+            admin: "127.0.0.1:0".parse().unwrap(),
+            editors: ReportEditors::Name,
+        };
+        let client = self.client.clone();
+        let task = tokio::spawn(async move { operator::run(client, options, stopped).await.unwrap() });
+        self.operator = Some(Operator { stop, task });
+    }
+
+    /// Stops the operator as SIGTERM does.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(o) = self.operator.take() {
+            o.stop.send(true).unwrap();
+            tokio::time::timeout(PATIENCE, o.task).await.expect("the operator drains").unwrap();
+        }
+    }
+
+    /// Kills the operator.
+    pub(crate) fn kill(&mut self) {
+        if let Some(o) = self.operator.take() {
+            o.task.abort();
+        }
+    }
+
+    pub(crate) fn emulator(&self) -> &Emulator {
+        self.zitadel.emulator()
+    }
+
+    /// The Secret and the Instance `default`.
+    pub(crate) async fn connect(&self) {
+        self.secret("kastellan", "pat", &self.emulator().pat()).await;
+        self.apply("Instance", "default", self.instance_spec()).await;
+    }
+
+    /// The spec of an Instance by personal access token.
+    pub(crate) fn instance_spec(&self) -> Value {
+        json!({
+            "issuer": self.issuer(),
+            "credentials": {"personalAccessToken": {"secretRef": {"name": "kastellan", "key": "pat"}}},
+            "pollInterval": "1s",
+        })
+    }
+
+    /// The emulator by the host name that selects its instance.
+    pub(crate) fn issuer(&self) -> String {
+        self.zitadel.url().replace("127.0.0.1", "localhost")
+    }
+
+    pub(crate) async fn secret(&self, name: &str, key: &str, value: &str) {
+        let secret: Secret = serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}})).unwrap();
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret)).await.unwrap();
+    }
+
+    pub(crate) async fn delete_secret(&self, name: &str) {
+        Api::<Secret>::namespaced(self.client.clone(), &self.namespace).delete(name, &Default::default()).await.unwrap();
+    }
+
+    pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource(kind))
+    }
+
+    /// Declares an object; as GitOps does, by server-side apply.
+    pub(crate) async fn apply(&self, kind: &str, name: &str, spec: Value) {
+        self.try_apply(kind, name, spec).await.unwrap();
+    }
+
+    /// The same, where the API server may refuse it; then with its message.
+    pub(crate) async fn try_apply(&self, kind: &str, name: &str, spec: Value) -> Result<DynamicObject, String> {
+        let body = json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": {"name": name}, "spec": spec});
+        let params = PatchParams { field_validation: Some(kube::api::ValidationDirective::Strict), ..PatchParams::apply("git").force() };
+        match self.api(kind).patch(name, &params, &Patch::Apply(body)).await {
+            Ok(o) => Ok(o),
+            Err(kube::Error::Api(s)) => Err(s.message.clone()),
+            Err(e) => panic!("{e}"),
+        }
+    }
+
+    /// Merges something into an object.
+    pub(crate) async fn patch(&self, kind: &str, name: &str, patch: Value) {
+        self.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, kind: &str, name: &str) {
+        self.api(kind).delete(name, &Default::default()).await.unwrap();
+    }
+
+    /// Waits until the object is as it should be; shows it where that does not come.
+    pub(crate) async fn until(&self, kind: &str, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let start = Instant::now();
+        loop {
+            let found = self.api(kind).get_opt(name).await.unwrap().map(|o| serde_json::to_value(o).unwrap()).unwrap_or_default();
+            if is_so(&found) {
+                return found;
+            }
+            assert!(start.elapsed() < PATIENCE, "{kind} {name} is not {what}: {}", serde_json::to_string_pretty(&found["status"]).unwrap());
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+
+    /// Waits until the object is Ready in its present generation, and gives its status.
+    pub(crate) async fn ready(&self, kind: &str, name: &str) -> Value {
+        self.until(kind, name, "Ready", |o| condition(o, "Ready")["status"] == "True" && is_current(o)).await["status"].clone()
+    }
+
+    /// Waits until the object says this reason in its present generation, and gives the message.
+    pub(crate) async fn reason(&self, kind: &str, name: &str, reason: &str) -> String {
+        let o = self.until(kind, name, reason, |o| condition(o, "Ready")["reason"] == reason && is_current(o)).await;
+        condition(&o, "Ready")["message"].as_str().unwrap().to_owned()
+    }
+
+    /// Has an object compared with what is really there, twice: when the second has begun, the first has ended. Gives the
+    /// resource version after the first request, and after all.
+    pub(crate) async fn force(&self, kind: &str, name: &str) -> (String, String) {
+        static TIMES: AtomicU32 = AtomicU32::new(0);
+        let mut versions = Vec::new();
+        for _ in 0..2 {
+            let reads = || self.emulator().calls().iter().filter(|c| !c.path.contains("/events/")).count();
+            let (before, at) = (reads(), TIMES.fetch_add(1, Ordering::Relaxed).to_string());
+            let version = |o: DynamicObject| o.metadata.resource_version.unwrap();
+            versions.push(version(self.api(kind).get(name).await.unwrap()));
+            self.patch(kind, name, json!({"metadata": {"annotations": {"kastellan.dev/reconcile-at": at}}})).await;
+            versions.push(version(self.api(kind).get(name).await.unwrap()));
+            let start = Instant::now();
+            while reads() == before {
+                assert!(start.elapsed() < PATIENCE, "{kind} {name} is looked at when asked");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        (versions[1].clone(), versions[2].clone())
+    }
+
+    /// Waits until the object is gone.
+    pub(crate) async fn gone(&self, kind: &str, name: &str) {
+        self.until(kind, name, "gone", Value::is_null).await;
+    }
+
+    /// A client of the emulated ZITADEL: the administrator's, or somebody else's.
+    pub(crate) fn zitadel_as(&self, pat: &str) -> Zitadel {
+        let mut config = Config::new(self.issuer().parse().unwrap(), Credentials::token(&pat.into()).unwrap());
+        config.addresses = AddressPolicy::any();
+        Zitadel::new(config).unwrap()
+    }
+
+    /// Where things of this organization, or the instance, are.
+    pub(crate) fn at(&self, organization: Option<&str>) -> At {
+        At { client: self.zitadel_as(&self.emulator().pat()), organization: organization.map(ToOwned::to_owned) }
+    }
+
+    /// What is really there.
+    pub(crate) async fn live(&self, kind: &str, organization: Option<&str>, id: &str) -> Option<Remote> {
+        entry(kind).read(&self.at(organization), id).await.unwrap()
+    }
+
+    /// Somebody else, with all rights, changes fields of something.
+    pub(crate) async fn tamper(&self, kind: &str, organization: Option<&str>, id: &str, fields: Value) {
+        let minnie = self.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]);
+        let at = At { client: self.zitadel_as(&minnie.pat), organization: organization.map(ToOwned::to_owned) };
+        let have = entry(kind).read(&at, id).await.unwrap().expect("it is there");
+        let want = have.state.overlaid(&kastellan::engine::Fields::of(&fields));
+        entry(kind).write(&at, &have, &want).await.unwrap();
+    }
+
+    /// Events in the aggregates of declared things so far: those of users are left out, who only logged in.
+    pub(crate) fn events(&self) -> usize {
+        self.emulator().events().iter().filter(|e| e.aggregate_type != "user").count()
+    }
+
+    /// The Events about an object: reason and note.
+    pub(crate) async fn notes(&self, name: &str) -> Vec<(String, String)> {
+        let api: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let all = api.list(&ListParams::default()).await.unwrap();
+        let about = all.into_iter().filter(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
+        about.map(|e| (e.reason.unwrap_or_default(), e.note.unwrap_or_default())).collect()
+    }
+
+    /// Waits until an Event about an object says this.
+    pub(crate) async fn noted(&self, name: &str, reason: &str, part: &str) {
+        let start = Instant::now();
+        loop {
+            let notes = self.notes(name).await;
+            if notes.iter().any(|(r, n)| r == reason && n.contains(part)) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "no Event {reason} with {part:?} about {name}: {notes:?}");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    }
+}
+
+pub(crate) fn entry(kind: &str) -> &'static dyn Entry {
+    kinds::find(kind).unwrap()
+}
+
+/// A condition of an object, or null.
+pub(crate) fn condition(o: &Value, kind: &str) -> Value {
+    o["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == kind).cloned().unwrap_or_default()
+}
+
+/// Whether the status speaks of the present spec.
+pub(crate) fn is_current(o: &Value) -> bool {
+    o["status"]["observedGeneration"] == o["metadata"]["generation"] && o["status"]["observedGeneration"] != Value::Null
+}
