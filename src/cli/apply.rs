@@ -22,10 +22,11 @@ Examples:
   The same, and keep it so: whatever changes in the folder or in ZITADEL is set right within seconds. Ctrl-C ends it:
     kastellan apply -f tenant --watch
 
-Order: Instances, then Organizations, then what is in them. What fails does not stop the rest; run it again, as often as
-you like: what is done is found done.
-An object that is gone from the folder stays in ZITADEL as it is. What was made is known again by kind, namespace and name:
-rename spec.name at will, but not metadata.name, or write its id into spec.id.
+Order: Instances, then Organizations, then what is in them. What fails does not stop the rest; run it again, as often as you \
+like: what is done is found done.
+
+An object that is gone from the folder stays in ZITADEL as it is. What was made is known again by kind, namespace and \
+metadata.name: rename spec.name at will, but before changing one of those write the id into spec.id.
 
 Exit codes: 0 everything is as declared, 1 something is not.";
 

@@ -21,13 +21,12 @@ Examples:
   The projects of one organization, to stdout:
     kastellan export -f instance.yaml --secret-dir secrets --organization ACME --kind Project
 
-What is written plans to nothing: `kastellan plan` on it has nothing to do. Applied to an empty instance it makes the same things
-under the same ids. Three things to know:
-  - Entities leave out what ZITADEL sets by itself (false, empty, Active); settings are written whole, an organization's only
-    where it has its own.
-  - The default organization is in every instance, each time under another id: it is written without id and found by its name.
-    ZITADEL's own project in it is left out.
-  - Secrets are never written, and no Instance: how to log in is yours to say.
+What is written plans to nothing: `kastellan plan` on it has nothing to do. Applied to an empty instance it makes the same \
+things under the same ids. Entities leave out what ZITADEL sets by itself (false, empty, Active); settings are written whole, \
+an organization's only where it has its own.
+
+The default organization is in every instance, each time under another id: it is written without id and found by its name. \
+ZITADEL's own project in it is left out. Secrets are never written, and no Instance: how to log in is yours to say.
 
 Files that are there already are written over; what ZITADEL no longer has is named and left.";
 

@@ -15,7 +15,9 @@ use std::{
 
 pub(super) use applied::Applied;
 pub(super) use findings::{Report, finding, findings};
-pub(super) use plan::{Format, plan, rendered};
+#[cfg(feature = "demo")]
+pub(super) use plan::rendered;
+pub(super) use plan::{Format, plan};
 pub(super) use progress::Progress;
 use style::{ERROR, HINT, WARNING, paint};
 
@@ -50,6 +52,12 @@ pub(super) fn data(text: &str) {
 /// A line for people.
 pub(super) fn say(text: impl Display) {
     writeln!(anstream::stderr().lock(), "{text}").ok();
+}
+
+/// What comes next.
+#[cfg(feature = "demo")]
+pub(super) fn title(text: impl Display) {
+    say(format!("\n{}", paint(style::STRONG, text)));
 }
 
 /// Something that may surprise.

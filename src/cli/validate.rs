@@ -14,8 +14,9 @@ Examples:
   For code scanning:
     kastellan validate -f tenant -o sarif > kastellan.sarif
 
-Neither ZITADEL nor a cluster is asked. Schemas and rules are those of the CRDs; what changes only (such as a field that can't be
-changed once it is there) can't be told from files alone.
+Neither ZITADEL nor a cluster is asked. Schemas and rules are those of the CRDs. Rules about changes (a field that can't be \
+changed once it is there) can't be judged from files alone.
+
 Exit codes: 0 nothing is wrong, 1 something is.";
 
 #[derive(clap::Args)]

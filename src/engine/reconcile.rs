@@ -204,6 +204,16 @@ pub struct Plan {
     pub provenance: Provenance,
 }
 
+impl Plan {
+    /// What users see of it: an organization's own policy in place of an inherited one is something new.
+    pub fn effect(&self) -> Action {
+        match &self.have {
+            Some(have) if self.action == Action::Update && !have.own => Action::Create,
+            _ => self.action,
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

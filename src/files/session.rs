@@ -263,7 +263,7 @@ impl Session {
 
     async fn carry_out(&self, planned: Planned) -> Done {
         let (action, changes) = match &planned.step {
-            Step::Do(plan) => (plan.action, plan.changes.clone()),
+            Step::Do(plan) => (plan.effect(), plan.changes.clone()),
             _ => (Action::Nothing, Vec::new()),
         };
         let key = planned.object.key.clone();

@@ -26,10 +26,12 @@ impl Applied {
     /// Tells of an object, if anything happened.
     pub(in crate::cli) fn take(&mut self, done: &Done) {
         self.progress.step();
-        for note in done.notes.iter().filter(|_| done.failure.is_none()) {
-            let (sign, style) = match note.reason {
-                "Created" => ("+", CREATE),
+        // Nobody remembers an adoption here: it would be told each time.
+        let news = done.notes.iter().filter(|n| done.failure.is_none() && (n.reason != "Adopted" || done.action != Action::Nothing));
+        for note in news {
+            let (sign, style) = match done.action {
                 _ if note.warning => ("!", WARNING),
+                Action::Create => ("+", CREATE),
                 _ => ("~", CHANGE),
             };
             self.progress.say(format!("{} {}: {}", paint(style, sign), paint(STRONG, &done.key), note.message));

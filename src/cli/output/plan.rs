@@ -41,7 +41,7 @@ impl Summary {
         let mut s = Self::default();
         for p in planned {
             *match &p.step {
-                Step::Do(plan) => match plan.action {
+                Step::Do(plan) => match plan.effect() {
                     Action::Nothing if is_adopted(p, plan) => &mut s.adopt,
                     Action::Nothing => &mut s.unchanged,
                     Action::Create => &mut s.create,
@@ -75,7 +75,7 @@ fn is_adopted(p: &Planned, plan: &Plan) -> bool {
     entity && plan.provenance == Provenance::Adopted && p.object.status.provenance.is_none()
 }
 
-/// Prints a plan; failures go to stderr, and into the JSON too.
+/// Prints a plan on stdout; failures go to stderr, or into the JSON.
 pub(in crate::cli) fn plan(planned: &[Planned], format: Format) -> Exit {
     let summary = Summary::of(planned);
     match format {
@@ -155,7 +155,7 @@ fn as_json(p: &Planned) -> Value {
     let mut object = json!({"kind": key.kind, "namespace": key.namespace, "name": key.name});
     let more = match &p.step {
         Step::Do(plan) | Step::Observe(plan) => {
-            let action = match (&p.step, plan.action) {
+            let action = match (&p.step, plan.effect()) {
                 (Step::Observe(_), _) => "observe",
                 (_, Action::Nothing) if is_adopted(p, plan) => "adopt",
                 (_, Action::Nothing) => "none",
