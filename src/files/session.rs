@@ -253,7 +253,7 @@ impl Session {
         for level in order::levels(&self.host, &self.host.objects()) {
             // Plans first: claims are settled in one order, and there is something to show.
             let planned = self.plan_level(&level, &ToBeMade::new()).await;
-            let all = stream::iter(planned).map(|p| self.carry_out(p)).buffer_unordered(AT_ONCE);
+            let all = stream::iter(planned).map(|p| self.carry_out(p)).buffered(AT_ONCE);
             let mut all = std::pin::pin!(all);
             while let Some(done) = all.next().await {
                 tell(done);
