@@ -1,10 +1,21 @@
 //! The command line: one verb a file.
 
+mod apply;
+mod completions;
 mod crds;
+#[cfg(feature = "demo")]
+mod demo;
+mod export;
 mod operator;
 mod output;
+mod plan;
+mod source;
+mod validate;
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{
+    io::IsTerminal,
+    process::{ExitCode, Termination},
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
@@ -15,9 +26,10 @@ use tracing_subscriber::EnvFilter;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much is logged: error, warn, info, debug, trace, or a filter such as `info,kastellan=debug`.
-    #[arg(long, global = true, env = "KASTELLAN_LOG", default_value = "info", value_name = "LEVEL")]
-    log_level: String,
+    /// How much is logged: error, warn, info, debug, trace, or a filter such as `info,kastellan=debug`. Left out: info for the
+    /// operator, error for everything else, which speaks for itself.
+    #[arg(long, global = true, env = "KASTELLAN_LOG", value_name = "LEVEL")]
+    log_level: Option<String>,
     /// Form of the log, which goes to stderr.
     #[arg(long, global = true, env = "KASTELLAN_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: LogFormat,
@@ -35,15 +47,40 @@ enum LogFormat {
 enum Command {
     /// Run in a cluster: watch the custom resources and keep ZITADEL as they say.
     Operator(operator::Args),
+    /// Show what would change, field by field; write nothing.
+    Plan(plan::Args),
+    /// Make ZITADEL as files say, and with --watch keep it so.
+    Apply(apply::Args),
+    /// Write a live instance as manifests.
+    Export(export::Args),
+    /// Check files offline: schema, rules, references.
+    Validate(validate::Args),
     /// Print, write or check the CustomResourceDefinitions.
     Crds(crds::Args),
+    /// See it work, without a cluster and without a ZITADEL.
+    #[cfg(feature = "demo")]
+    Demo(demo::Args),
+    /// Print the completions of a shell.
+    Completions(completions::Args),
+    /// Print or write the manual pages.
+    Man(completions::ManArgs),
 }
 
 impl Cli {
+    /// Reads the arguments. What is wrong with them, or the help that was asked for, is printed; then how to exit. Exit code 2,
+    /// clap's own for wrong arguments, means something else here.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|e| {
+            e.print().ok();
+            if e.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        })
+    }
+
     /// Starts logging.
     pub fn log(&self) {
         // The spans of kube's controllers repeat what our own fields say.
-        let quiet = format!("{},kube_runtime=warn", self.log_level);
+        let default = if matches!(self.command, Command::Operator(_)) { "info" } else { "error" };
+        let quiet = format!("{},kube_runtime=warn", self.log_level.as_deref().unwrap_or(default));
         let filter = EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
         let builder =
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
@@ -55,9 +92,18 @@ impl Cli {
 
     /// Runs the command.
     pub async fn run(self) -> ExitCode {
-        match self.command {
+        let exit = match self.command {
             Command::Operator(args) => operator::run(args).await,
+            Command::Plan(args) => plan::run(args).await,
+            Command::Apply(args) => apply::run(args).await,
+            Command::Export(args) => export::run(args).await,
+            Command::Validate(args) => validate::run(&args),
             Command::Crds(args) => crds::run(&args),
-        }
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(args).await,
+            Command::Completions(args) => completions::run(&args),
+            Command::Man(args) => completions::man(&args),
+        };
+        exit.report()
     }
 }

@@ -2,14 +2,17 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use kastellan::cli::Cli;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     // The one crypto library, for Kubernetes and ZITADEL alike. It fails only where another was installed before.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let cli = Cli::parse();
-    cli.log();
-    cli.run().await
+    match Cli::read() {
+        Ok(cli) => {
+            cli.log();
+            cli.run().await
+        }
+        Err(exit) => exit,
+    }
 }

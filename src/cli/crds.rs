@@ -1,8 +1,8 @@
 //! `kastellan crds`
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf};
 
-use super::output;
+use super::output::{self, Exit};
 use crate::kinds;
 
 #[derive(clap::Args)]
@@ -15,12 +15,12 @@ pub(super) struct Args {
     check: bool,
 }
 
-pub(super) fn run(args: &Args) -> ExitCode {
+pub(super) fn run(args: &Args) -> Exit {
     let Some(dir) = &args.dir else {
         for (_, text) in kinds::crd_files() {
             output::data(&format!("---\n{text}"));
         }
-        return ExitCode::SUCCESS;
+        return Exit::Fine;
     };
     if let Err(e) = fs::create_dir_all(dir) {
         return output::fail(format!("{}: {e}", dir.display()), None);
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args) -> ExitCode {
         }
     }
     if differ.is_empty() {
-        return ExitCode::SUCCESS;
+        return Exit::Fine;
     }
     output::fail(format!("not what this version generates: {}", differ.join(", ")), Some("run `kastellan crds --dir` without --check"))
 }

@@ -1,11 +1,11 @@
 //! `kastellan operator`
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::net::SocketAddr;
 
 use kube::Client;
 use tokio::{signal::unix::SignalKind, sync::watch};
 
-use super::output;
+use super::output::{self, Exit};
 use crate::{
     live::feed::ReportEditors,
     operator::{self, Options},
@@ -29,7 +29,7 @@ pub(super) struct Args {
     report_editors: ReportEditors,
 }
 
-pub(super) async fn run(args: Args) -> ExitCode {
+pub(super) async fn run(args: Args) -> Exit {
     let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
     let client = match Client::try_default().await {
         Ok(client) => client,
@@ -58,7 +58,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
         stop.send(true).ok();
     });
     match operator::run(client, options, stopped).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Fine,
         Err(e) => output::fail(e, None),
     }
 }

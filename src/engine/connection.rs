@@ -44,7 +44,8 @@ impl Connections {
         self.lock().iter().map(|(k, c)| (k.clone(), c.clone())).collect()
     }
 
-    pub(super) fn put(&self, instance: Key, connection: Arc<Connection>) {
+    /// Keeps the connection of an Instance; also under a second one that means the same.
+    pub fn put(&self, instance: Key, connection: Arc<Connection>) {
         self.lock().insert(instance, connection);
     }
 

@@ -7,8 +7,10 @@ use super::{
     connection::Connection,
     error::{Doing, Result},
     host::Host,
+    job::names,
     kind::{At, Entry, Shape},
-    reconcile::{Engine, Outcome},
+    outcome::Outcome,
+    reconcile::Engine,
     references,
 };
 use crate::{
@@ -171,5 +173,5 @@ async fn restore(entry: &dyn Entry, object: &Object, connection: &Connection) ->
     let written = entry.write(&at, &have, &want).await.doing(&format!("restore {noun}"))?;
     live.expect(entry, &at, "", Expectation::State(want, written.version));
     drop(writer);
-    Ok(format!("{noun} got its former values back: {}", super::reconcile::names(&changes)))
+    Ok(format!("{noun} got its former values back: {}", names(&changes)))
 }

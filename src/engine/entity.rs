@@ -4,8 +4,9 @@ use super::{
     Error,
     claims::What,
     error::{Doing, Result},
+    job::{Job, names},
     kind::{Remote, Shape},
-    reconcile::{Action, Job, Plan, names},
+    plan::{Action, Plan},
 };
 use crate::api::{
     spec::AdoptionPolicy,
@@ -22,6 +23,15 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
         && !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     {
         return Err(Error::Invalid(format!("spec.id: {id:?} is no id: letters, digits, - and _ are allowed")));
+    }
+    if job.target.to_be_made {
+        let id = given.unwrap_or_else(|| job.object.derived_id());
+        let name = match job.entry.shape() {
+            Shape::Entity { natural_key, .. } => job.declared.text(natural_key).map(|name| job.claim(What::Name(name.to_lowercase()))),
+            _ => None,
+        };
+        job.take([job.claim(What::Id(id.clone()))].into_iter().chain(name).collect())?;
+        return Ok(create(job, id));
     }
     let status = &job.object.status;
     let provenance = status.provenance.unwrap_or(Created);

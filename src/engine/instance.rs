@@ -18,7 +18,8 @@ use super::{
     error::{Doing, Result},
     host::Host,
     kind::decode,
-    reconcile::{Engine, Outcome},
+    outcome::Outcome,
+    reconcile::Engine,
 };
 use crate::{
     api::status::{Ready, Reason, Verdict},

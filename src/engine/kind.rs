@@ -123,6 +123,9 @@ pub trait Entity: Kind {
     const NOUN: &'static str;
     /// Deleted in ZITADEL only where `deletionPolicy: Delete` is written out.
     const PRECIOUS: bool = false;
+    /// Fields and the words that ZITADEL sets by itself in what it makes, such as `("state", "Active")`; `false`, `""` and `[]`
+    /// need no mention. An export leaves them out.
+    const DEFAULTS: &'static [(&'static str, &'static str)] = &[];
 
     /// All of the scope, in pages.
     fn list(at: &At) -> impl Stream<Item = Result<Remote<Self::State>>> + Send + 'static;
@@ -190,6 +193,10 @@ pub trait Entry: Send + Sync {
     fn events(&self) -> &'static [Events];
     /// Paths of lists whose order means nothing.
     fn sets(&self) -> &'static [&'static str];
+    /// Of an entity: fields and the words that ZITADEL sets by itself.
+    fn defaults(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
     /// Its custom resource definition.
     fn crd(&self) -> CustomResourceDefinition;
     /// The declared fields of a spec, or why it can't be read.
@@ -299,6 +306,10 @@ macro_rules! described_by {
 #[async_trait]
 impl<K: Entity> Entry for EntityEntry<K> {
     described_by!(K);
+
+    fn defaults(&self) -> &'static [(&'static str, &'static str)] {
+        K::DEFAULTS
+    }
 
     fn shape(&self) -> Shape {
         Shape::Entity { natural_key: K::NATURAL_KEY, precious: K::PRECIOUS }

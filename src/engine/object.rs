@@ -34,7 +34,7 @@ pub struct Object {
     pub key: Key,
     /// UID in Kubernetes; `None` for a manifest on disk.
     pub uid: Option<String>,
-    /// Generation of the spec; 0 on disk.
+    /// Generation of the spec; on disk a number made of its content.
     pub generation: i64,
     /// When it was made, in seconds; orders those that claim the same thing.
     pub created: i64,

@@ -8,6 +8,7 @@ use super::{
     error::{Doing, Result},
     host::Host,
     kind::{At, Entry, Scope, decode},
+    plan::ToBeMade,
     reconcile::Engine,
 };
 use crate::{
@@ -29,6 +30,8 @@ pub struct Target {
     pub at: At,
     /// Whether this namespace may act on the instance itself (`instanceScope`).
     pub instance_scope: bool,
+    /// The organization is only planned yet: nothing can be asked of it.
+    pub to_be_made: bool,
 }
 
 /// The Instance object that an object belongs to, as far as its references tell.
@@ -59,7 +62,14 @@ pub fn references(host: &dyn Host, object: &Object) -> Vec<Key> {
 }
 
 /// Resolves the references of an object, with every consent that they need.
-pub async fn resolve(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object: &Object, shared: &Shared) -> Result<Target> {
+pub async fn resolve(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: &dyn Entry,
+    object: &Object,
+    shared: &Shared,
+    to_be_made: &ToBeMade,
+) -> Result<Target> {
     let namespace = &object.key.namespace;
     let scope = &shared.organization;
     if scope.organization_ref.is_some() && scope.organization_id.is_some() {
@@ -93,6 +103,10 @@ pub async fn resolve(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object
             connection.instance_id
         )));
     }
+    if let Some(id) = organization.as_ref().and_then(|o| to_be_made.get(&o.key)) {
+        let at = At { client: connection.client.clone(), organization: Some(id.clone()) };
+        return Ok(Target { instance, connection, at, instance_scope, to_be_made: true });
+    }
     let id = match (&organization, &scope.organization_id) {
         (Some(o), _) => Some(bound_organization(o, &connection)?),
         (None, Some(id)) => Some(id.clone()),
@@ -102,7 +116,7 @@ pub async fn resolve(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object
         is_there(&connection, id).await?;
     }
     let at = At { client: connection.client.clone(), organization: id };
-    Ok(Target { instance, connection, at, instance_scope })
+    Ok(Target { instance, connection, at, instance_scope, to_be_made: false })
 }
 
 /// The Organization object, if its `allowedNamespaces` let this namespace use it.

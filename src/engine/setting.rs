@@ -4,13 +4,25 @@ use super::{
     Error, Fields,
     claims::What,
     error::Result,
-    reconcile::{Action, Job, Plan},
+    job::Job,
+    plan::{Action, Plan},
 };
 use crate::api::status::Provenance;
 
 /// Reads the setting, and keeps the original values of fields that are about to be managed.
 pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     job.take(vec![job.claim(What::Setting)])?;
+    if job.target.to_be_made {
+        let changes = job.changes(&Fields::default());
+        return Ok(Plan {
+            action: Action::Create,
+            changes,
+            want: job.declared.clone(),
+            have: None,
+            id: String::new(),
+            provenance: Provenance::Created,
+        });
+    }
     let Some(remote) = job.seen("", true).await? else {
         return Err(Error::NotConverged(format!("{} can't be read", job.entry.noun())));
     };
@@ -19,9 +31,6 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     let provenance = job.object.status.provenance.unwrap_or(if remote.own { Provenance::Adopted } else { Provenance::Created });
     if !job.shared.observes() {
         keep_originals(job, &remote.state);
-        if action != Action::Nothing && job.outcome.status.original != job.object.status.original {
-            remember(job, provenance).await?;
-        }
     }
     Ok(Plan { action, changes, want: remote.state.overlaid(&job.declared), have: Some(remote), id: String::new(), provenance })
 }
@@ -39,7 +48,10 @@ fn keep_originals(job: &mut Job<'_>, live: &Fields) {
 }
 
 /// The originals have to be in the status before the first write: after a crash in between nobody could tell them any more.
-async fn remember(job: &mut Job<'_>, provenance: Provenance) -> Result<()> {
+pub(super) async fn remember(job: &mut Job<'_>, provenance: Provenance) -> Result<()> {
+    if job.outcome.status.original == job.object.status.original {
+        return Ok(());
+    }
     let status = &mut job.outcome.status;
     status.instance_id = Some(job.target.connection.instance_id.clone());
     status.organization_id.clone_from(&job.target.at.organization);

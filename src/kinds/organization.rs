@@ -97,6 +97,7 @@ const SEARCH: &str = "/v2/organizations/_search";
 impl Entity for Organization {
     const NOUN: &'static str = "the organization";
     const PRECIOUS: bool = true;
+    const DEFAULTS: &'static [(&'static str, &'static str)] = &[("state", "Active")];
 
     fn list(at: &At) -> impl Stream<Item = Result<Remote<OrganizationState>>> + Send + 'static {
         page::search::<Wire>(&at.client, None, SEARCH, json!({})).map_ok(Into::into)

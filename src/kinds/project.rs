@@ -150,6 +150,7 @@ impl From<Wire> for Remote<ProjectState> {
 
 impl Entity for Project {
     const NOUN: &'static str = "the project";
+    const DEFAULTS: &'static [(&'static str, &'static str)] = &[("privateLabelingSetting", "Unspecified"), ("state", "Active")];
 
     fn list(at: &At) -> impl Stream<Item = Result<Remote<ProjectState>>> + Send + 'static {
         page::search::<Wire>(&at.client, at.organization(), "/management/v1/projects/_search", json!({})).map_ok(Into::into)

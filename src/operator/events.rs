@@ -13,7 +13,7 @@ use kube::{Api, api::PostParams};
 use super::context::Context;
 use crate::{
     api,
-    engine::{Object, reconcile::Note},
+    engine::{Object, outcome::Note},
 };
 
 pub(super) async fn publish(context: &Context, object: &Object, note: &Note) -> Result<(), kube::Error> {

@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use crate::{
     api::status::Reason,
-    engine::{Key, Object, reconcile::Outcome},
+    engine::{Key, Object, outcome::Outcome},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

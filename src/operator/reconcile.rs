@@ -12,12 +12,7 @@ use serde_json::{Value, json};
 use super::{context::Context, events};
 use crate::{
     api::FINALIZER,
-    engine::{
-        Key, Object,
-        kind::Shape,
-        reconcile::{Outcome, reconcile},
-        references::references,
-    },
+    engine::{Key, Object, kind::Shape, outcome::Outcome, reconcile::reconcile, references::references},
     kinds::{self, instance::InstanceStatus},
 };
 

@@ -154,7 +154,7 @@ impl Bench {
         Self { lab, at, id, scope, kind }
     }
 
-    async fn declare(&self, declared: &Fields) -> kastellan::engine::reconcile::Outcome {
+    async fn declare(&self, declared: &Fields) -> kastellan::engine::outcome::Outcome {
         let mut spec: Value = declared.to().unwrap();
         spec.as_object_mut().unwrap().extend(self.scope.as_object().unwrap().clone());
         self.lab.apply(self.kind, "it", spec).await

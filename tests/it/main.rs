@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod chart;
+mod cli;
 mod contract;
 mod faults;
 mod generated;

@@ -1,0 +1,117 @@
+//! `kastellan export`
+
+use std::{fs, path::PathBuf};
+
+use super::{
+    output::{self, Exit},
+    source::Connection,
+};
+use crate::{
+    export::{self, Selection},
+    files::Folder,
+    kinds,
+    validate::finding::did_you_mean,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  A whole instance, a file a resource, ready to commit:
+    ZITADEL_ISSUER=https://auth.example.com ZITADEL_TOKEN=... kastellan export --dir tenant
+
+  The projects of one organization, to stdout:
+    kastellan export -f instance.yaml --secret-dir secrets --organization ACME --kind Project
+
+What is written plans to nothing: `kastellan plan` on it has nothing to do. Applied to an empty instance it makes the same \
+things under the same ids. Entities leave out what ZITADEL sets by itself (false, empty, Active); settings are written whole, \
+an organization's only where it has its own.
+
+The default organization is in every instance, each time under another id: it is written without id and found by its name. \
+ZITADEL's own project in it is left out. Secrets are never written, and no Instance: how to log in is yours to say.
+
+Files that are there already are written over; what ZITADEL no longer has is named and left.";
+
+#[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Args {
+    /// File or folder with the Instance to read from; not needed with ZITADEL_ISSUER.
+    #[arg(short, long = "file", value_name = "PATH")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
+    /// Write a file a resource into this folder. Left out: all to stdout.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Only this kind; may be repeated.
+    #[arg(long, value_name = "KIND")]
+    kind: Vec<String>,
+    /// Only this organization, by id or name, and what is in it; may be repeated.
+    #[arg(long, value_name = "ID|NAME")]
+    organization: Vec<String>,
+    /// Write this namespace into the manifests. Left out: none, so that they go where they are applied.
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+pub(super) async fn run(args: Args) -> Exit {
+    match exported(&args).await {
+        Ok(()) => Exit::Fine,
+        Err(exit) => exit,
+    }
+}
+
+async fn exported(args: &Args) -> Result<(), Exit> {
+    let names: Vec<&str> = kinds::ALL.iter().map(|e| e.names().kind).filter(|k| *k != "Instance").collect();
+    let mut kinds = Vec::new();
+    for asked in &args.kind {
+        let Some(kind) = names.iter().find(|k| k.eq_ignore_ascii_case(asked)) else {
+            return Err(output::fail(format!("there is no kind {asked} to export"), Some(&did_you_mean(asked, names.iter().copied()))));
+        };
+        kinds.push((*kind).to_owned());
+    }
+    let mut folder = Folder::read(&args.files).map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
+    folder.manifests.retain(|m| m.object.key.kind == "Instance");
+    let session = args.connection.session(&folder).await?;
+    let selection = Selection { kinds, organizations: args.organization.clone(), namespace: args.namespace.clone() };
+    let connections = session.engine().connections.all();
+    let [(_, connection)] = &connections[..] else {
+        return Err(output::fail(format!("these files have {} Instances", connections.len()), Some("name the file of the one to export")));
+    };
+    let export = export::export(connection, &selection).await.map_err(|e| output::fail(e, None))?;
+    for missing in &export.missing {
+        output::warn(format!("left out: {missing}"));
+    }
+    let Some(dir) = &args.dir else {
+        let documents: Vec<&str> = export.objects.iter().map(|o| o.yaml.as_str()).collect();
+        output::data(&documents.join("---\n"));
+        return Ok(());
+    };
+    for object in &export.objects {
+        let path = dir.join(&object.path);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, &object.yaml));
+        written.map_err(|e| output::fail(format!("{}: {e}", path.display()), None))?;
+    }
+    if kinds_and_organizations_are_all(args) {
+        name_what_is_left(dir, &export);
+    }
+    output::say(format!("{} objects written to {}", export.objects.len(), dir.display()));
+    Ok(())
+}
+
+fn kinds_and_organizations_are_all(args: &Args) -> bool {
+    args.kind.is_empty() && args.organization.is_empty()
+}
+
+/// A file of an earlier export whose object is gone would make it again.
+fn name_what_is_left(dir: &PathBuf, export: &export::Export) {
+    let Ok(folder) = Folder::read(std::slice::from_ref(dir)) else { return };
+    for manifest in folder.manifests.iter().filter(|m| m.object.key.kind != "Instance") {
+        let path = &manifest.document.value_at("").source.path;
+        if !export.objects.iter().any(|o| dir.join(&o.path) == **path) {
+            output::warn(format!(
+                "{}: {} is not in ZITADEL any more; delete the file if that is meant",
+                path.display(),
+                manifest.object.key
+            ));
+        }
+    }
+}

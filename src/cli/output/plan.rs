@@ -1,0 +1,180 @@
+//! A plan as people and as programs read it.
+
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    Exit, data, failed, hint, say,
+    style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, paint},
+};
+use crate::{
+    api::status::{Drift, Provenance},
+    engine::{
+        kind::Shape,
+        plan::{Action, Plan},
+    },
+    files::session::{Planned, Step},
+    kinds,
+};
+
+/// Form of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON object.
+    Json,
+}
+
+/// How many there are of what.
+#[derive(Default, Serialize)]
+struct Summary {
+    create: usize,
+    change: usize,
+    adopt: usize,
+    unchanged: usize,
+    observed: usize,
+    suspended: usize,
+    failed: usize,
+}
+
+impl Summary {
+    fn of(planned: &[Planned]) -> Self {
+        let mut s = Self::default();
+        for p in planned {
+            *match &p.step {
+                Step::Do(plan) => match plan.effect() {
+                    Action::Nothing if is_adopted(p, plan) => &mut s.adopt,
+                    Action::Nothing => &mut s.unchanged,
+                    Action::Create => &mut s.create,
+                    Action::Update => &mut s.change,
+                },
+                Step::Observe(_) => &mut s.observed,
+                Step::Suspended => &mut s.suspended,
+                Step::Fail(_) => &mut s.failed,
+            } += 1;
+        }
+        s
+    }
+
+    fn text(&self) -> String {
+        let parts = [
+            (self.create, "to create"),
+            (self.change, "to change"),
+            (self.failed, "failed"),
+            (self.unchanged + self.adopt, "as declared"),
+            (self.observed, "only observed"),
+            (self.suspended, "suspended"),
+        ];
+        let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if said.is_empty() { "there are no objects in these files".into() } else { said.join(", ") }
+    }
+}
+
+/// What is there already, was not made by us, and is as declared: nothing is written.
+fn is_adopted(p: &Planned, plan: &Plan) -> bool {
+    let entity = kinds::find(p.object.key.kind).is_some_and(|e| matches!(e.shape(), Shape::Entity { .. }));
+    entity && plan.provenance == Provenance::Adopted && p.object.status.provenance.is_none()
+}
+
+/// Prints a plan on stdout; failures go to stderr, or into the JSON.
+pub(in crate::cli) fn plan(planned: &[Planned], format: Format) -> Exit {
+    let summary = Summary::of(planned);
+    match format {
+        Format::Text => {
+            data(&rendered(planned));
+            for p in planned {
+                if let Step::Fail(f) = &p.step {
+                    say(failed(&p.object.key.to_string(), f));
+                }
+            }
+            data(&format!("{}: {}\n", paint(STRONG, "Plan"), summary.text()));
+        }
+        Format::Json => {
+            let changes: Vec<Value> = planned.iter().map(as_json).collect();
+            let all = json!({"formatVersion": 1, "objects": changes, "summary": summary});
+            data(&format!("{}\n", serde_json::to_string_pretty(&all).unwrap_or_default()));
+        }
+    }
+    match summary {
+        Summary { failed: 1.., .. } => Exit::Failed,
+        Summary { create: 1.., .. } | Summary { change: 1.., .. } => Exit::Changes,
+        _ => Exit::Fine,
+    }
+}
+
+/// The changes of a plan; empty where there are none.
+pub(in crate::cli) fn rendered(planned: &[Planned]) -> String {
+    planned.iter().filter_map(one).collect()
+}
+
+fn one(p: &Planned) -> Option<String> {
+    let (plan, observed) = match &p.step {
+        Step::Do(plan) => (plan, false),
+        Step::Observe(plan) => (plan, true),
+        Step::Suspended | Step::Fail(_) => return None,
+    };
+    let (sign, style, verb) = match plan.action {
+        Action::Nothing => return None,
+        Action::Create => ("+", CREATE, "create"),
+        Action::Update if plan.have.as_ref().is_some_and(|h| !h.own) => ("+", CREATE, "create, in place of what is inherited"),
+        Action::Update => ("~", CHANGE, "change"),
+    };
+    let (sign, verb) = if observed { ("?", format!("only observed: would {verb}")) } else { (sign, verb.to_owned()) };
+    let id = if plan.id.is_empty() { String::new() } else { format!(" {}", paint(FAINT, format!("id {}", plan.id))) };
+    let mut text = format!("{} {}{id}  {}\n", paint(style, sign), paint(STRONG, &p.object.key), paint(FAINT, format!("# {verb}")));
+    for change in &plan.changes {
+        text += &format!("    {}\n", field(change));
+    }
+    text.push('\n');
+    Some(text)
+}
+
+/// A field as it is and as it will be.
+pub(super) fn field(drift: &Drift) -> String {
+    let name = &drift.field;
+    match (&drift.live, &drift.declared) {
+        (Value::Null, declared) => format!("{} {name}: {}", paint(CREATE, "+"), paint(CREATE, declared)),
+        (Value::Array(live), Value::Array(declared)) => {
+            let mut text = format!("{} {name}:", paint(CHANGE, "~"));
+            for gone in live.iter().filter(|v| !declared.contains(v)) {
+                text += &format!("\n        {}", paint(REMOVE, format!("- {gone}")));
+            }
+            for new in declared.iter().filter(|v| !live.contains(v)) {
+                text += &format!("\n        {}", paint(CREATE, format!("+ {new}")));
+            }
+            if live.len() == declared.len() && live.iter().all(|v| declared.contains(v)) {
+                text += &format!(" {} -> {}", drift.live, paint(CREATE, &drift.declared));
+            }
+            text
+        }
+        (live, declared) => format!("{} {name}: {} -> {}", paint(CHANGE, "~"), paint(REMOVE, live), paint(CREATE, declared)),
+    }
+}
+
+fn as_json(p: &Planned) -> Value {
+    let key = &p.object.key;
+    let mut object = json!({"kind": key.kind, "namespace": key.namespace, "name": key.name});
+    let more = match &p.step {
+        Step::Do(plan) | Step::Observe(plan) => {
+            let action = match (&p.step, plan.effect()) {
+                (Step::Observe(_), _) => "observe",
+                (_, Action::Nothing) if is_adopted(p, plan) => "adopt",
+                (_, Action::Nothing) => "none",
+                (_, Action::Create) => "create",
+                (_, Action::Update) => "change",
+            };
+            let id = Some(&plan.id).filter(|id| !id.is_empty());
+            json!({"action": action, "id": id, "organizationId": p.organization, "fields": plan.changes})
+        }
+        Step::Suspended => json!({"action": "suspended"}),
+        Step::Fail(f) => {
+            json!({"action": "failed", "reason": f.reason.to_string(), "message": f.message, "hint": hint(f), "fields": f.drift})
+        }
+    };
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more.into_iter().filter(|(_, v)| !v.is_null()));
+    }
+    object
+}

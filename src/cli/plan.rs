@@ -1,0 +1,45 @@
+//! `kastellan plan`
+
+use super::{
+    output::{self, Exit, Format},
+    source::{Connection, Files},
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  What would change in the ZITADEL that an Instance in the folder names; its token is in secrets/kastellan/pat:
+    kastellan plan -f tenant --secret-dir secrets
+
+  The same folder against another ZITADEL:
+    ZITADEL_ISSUER=https://auth.example.com ZITADEL_TOKEN=... kastellan plan -f tenant
+
+  In CI, fail if Git and ZITADEL differ:
+    kastellan plan -f tenant || exit 1
+
+Exit codes: 0 nothing to do, 2 there are changes, 1 something is wrong.
+Nothing is written, neither to ZITADEL nor to disk.";
+
+#[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    connection: Connection,
+    /// Form of the plan on stdout.
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Format,
+}
+
+pub(super) async fn run(args: Args) -> Exit {
+    let folder = match args.files.read() {
+        Ok(folder) => folder,
+        Err(exit) => return exit,
+    };
+    let session = match args.connection.session(&folder).await {
+        Ok(session) => session,
+        Err(exit) => return exit,
+    };
+    let planned = session.plan().await;
+    output::plan(&planned, args.output)
+}

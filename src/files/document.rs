@@ -1,0 +1,247 @@
+//! YAML (and so JSON) as values that know where they stand in their file. Pure.
+
+use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::Spanned;
+
+/// A file that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its path, as it was asked for.
+    pub path: PathBuf,
+    /// Its text, for snippets.
+    pub text: String,
+}
+
+/// A place in a file; lines and columns count from 1, columns in characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub source: Arc<Source>,
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+    /// How many characters of that line are meant; at least 1.
+    pub length: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.source.path.display(), self.line, self.column)
+    }
+}
+
+/// One document of a file.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// What it says.
+    pub value: Value,
+    source: Arc<Source>,
+    /// By JSON pointer: where the key is, where the value is.
+    spots: Arc<HashMap<String, Spot>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Spot {
+    key: Option<(usize, usize)>,
+    value: (usize, usize),
+}
+
+impl Document {
+    /// All documents of a file. Fails with a place and a message where it is no YAML.
+    pub fn all(source: &Arc<Source>) -> Result<Vec<Self>, (Place, String)> {
+        let trees: Vec<Spanned<Tree>> = serde_saphyr::from_multiple(&source.text).map_err(|e| {
+            let (line, column) = e.location().map_or((1, 1), |l| (number(l.line()), number(l.column())));
+            let plain = e.without_snippet().to_string();
+            let message = plain.lines().next().unwrap_or_default();
+            (place(source, (line, column)), format!("this is no YAML: {}", message.trim_start_matches("error: ")))
+        })?;
+        Ok(trees.into_iter().map(|tree| Self::of(source, tree)).filter(|d| !d.value.is_null()).collect())
+    }
+
+    fn of(source: &Arc<Source>, tree: Spanned<Tree>) -> Self {
+        let mut spots = HashMap::new();
+        let value = flatten(tree, String::new(), None, &mut spots);
+        Self { value, source: source.clone(), spots: Arc::new(spots) }
+    }
+
+    /// The part of this document at a JSON pointer, as a document of its own.
+    pub fn part(&self, pointer: &str) -> Option<Self> {
+        let value = self.value.pointer(pointer)?.clone();
+        let spots = self.spots.iter().filter_map(|(p, spot)| Some((p.strip_prefix(pointer)?.to_owned(), *spot)));
+        Some(Self { value, source: self.source.clone(), spots: Arc::new(spots.collect()) })
+    }
+
+    /// Where the value at a JSON pointer is; of what is not there, where its parent is.
+    pub fn value_at(&self, pointer: &str) -> Place {
+        self.at(pointer, |spot| spot.value)
+    }
+
+    /// Where the key that leads to a JSON pointer is.
+    pub fn key_at(&self, pointer: &str) -> Place {
+        self.at(pointer, |spot| spot.key.unwrap_or(spot.value))
+    }
+
+    fn at(&self, pointer: &str, which: impl Fn(&Spot) -> (usize, usize)) -> Place {
+        if let Some(spot) = self.spots.get(pointer) {
+            return place(&self.source, which(spot));
+        }
+        match pointer.rsplit_once('/') {
+            // The name of what holds it says more than where its content begins.
+            Some((parent, _)) => self.key_at(parent),
+            None => place(&self.source, (1, 1)),
+        }
+    }
+}
+
+fn number(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(1).max(1)
+}
+
+fn place(source: &Arc<Source>, (line, column): (usize, usize)) -> Place {
+    let text = source.text.lines().nth(line - 1).unwrap_or_default();
+    Place { source: source.clone(), line, column, length: token(&text.chars().skip(column - 1).collect::<String>()) }
+}
+
+/// How long the key or scalar is that a line's rest begins with.
+fn token(rest: &str) -> usize {
+    let quoted = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
+    let end = match quoted {
+        Some(quote) => rest.chars().skip(1).position(|c| c == quote).map(|n| n + 2),
+        None => rest
+            .find(": ")
+            .or_else(|| rest.find(" #"))
+            .or_else(|| rest.find([',', ']', '}']))
+            .map(|bytes| rest.get(..bytes).unwrap_or(rest).chars().count()),
+    };
+    let whole = rest.trim_end().trim_end_matches(':').chars().count();
+    end.unwrap_or(whole).min(whole).max(1)
+}
+
+enum Tree {
+    Scalar(Value),
+    List(Vec<Spanned<Tree>>),
+    Map(Vec<(Spanned<String>, Spanned<Tree>)>),
+}
+
+fn flatten(tree: Spanned<Tree>, pointer: String, key: Option<(usize, usize)>, spots: &mut HashMap<String, Spot>) -> Value {
+    let value = match tree.value {
+        Tree::Scalar(value) => value,
+        Tree::List(list) => {
+            let items = list.into_iter().enumerate();
+            Value::Array(items.map(|(i, item)| flatten(item, format!("{pointer}/{i}"), None, spots)).collect())
+        }
+        Tree::Map(entries) => {
+            let mut map = Map::new();
+            for (key, value) in entries {
+                let at = (number(key.referenced.line()), number(key.referenced.column()));
+                let below = format!("{pointer}/{}", key.value.replace('~', "~0").replace('/', "~1"));
+                map.insert(key.value, flatten(value, below, Some(at), spots));
+            }
+            Value::Object(map)
+        }
+    };
+    let at = (number(tree.referenced.line()), number(tree.referenced.column()));
+    spots.insert(pointer, Spot { key, value: at });
+    value
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_bool<E>(self, v: bool) -> Result<Tree, E> {
+        Ok(Tree::Scalar(v.into()))
+    }
+    fn visit_i64<E>(self, v: i64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(v.into()))
+    }
+    fn visit_u64<E>(self, v: u64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(v.into()))
+    }
+    fn visit_f64<E>(self, v: f64) -> Result<Tree, E> {
+        Ok(Tree::Scalar(Number::from_f64(v).map_or(Value::Null, Value::Number)))
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Tree, E> {
+        Ok(Tree::Scalar(v.into()))
+    }
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Scalar(Value::Null))
+    }
+    fn visit_none<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Scalar(Value::Null))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            list.push(item);
+        }
+        Ok(Tree::List(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Tree::Map(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Document>, (Place, String)> {
+        Document::all(&Arc::new(Source { path: "a.yaml".into(), text: text.into() }))
+    }
+
+    #[test]
+    fn values_know_their_place() {
+        let documents = read("a: 1\n---\nb:\n  c: [x, \"y\"]\n  d/e: true\n").unwrap();
+        let [_, second] = &documents[..] else { panic!("{documents:?}") };
+        assert_eq!(second.value, json!({"b": {"c": ["x", "y"], "d/e": true}}));
+        let spot = |p: Place| (p.line, p.column, p.length);
+        assert_eq!(spot(second.key_at("/b/c")), (4, 3, 1));
+        assert_eq!(spot(second.value_at("/b/c/1")), (4, 10, 3));
+        assert_eq!(spot(second.value_at("/b/d~1e")), (5, 8, 4));
+        assert_eq!(spot(second.value_at("/b/missing")), (3, 1, 1), "what is missing is missed by its parent");
+    }
+
+    #[test]
+    fn empty_documents_are_none() {
+        assert_eq!(read("---\n---\n# nothing\n").unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_is_no_yaml_says_where() {
+        let (place, message) = read("a: 1\nb: [1\n").unwrap_err();
+        assert!(place.line >= 2, "{place} {message}");
+        let (place, _) = read("a: 1\na: 2\n").unwrap_err();
+        assert_eq!(place.line, 2, "a key that is given twice");
+    }
+
+    #[test]
+    fn a_part_is_a_document_of_its_own() {
+        let list = read("items:\n- spec:\n    a: 1\n").unwrap().remove(0);
+        let item = list.part("/items/0").unwrap();
+        assert_eq!(item.value_at("/spec/a").line, 3);
+    }
+}

@@ -1,0 +1,33 @@
+//! The order of references: what others refer to comes first. Pure.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use crate::engine::{Key, Object, host::Host, references::references};
+
+/// Objects by level: each refers only to objects of earlier levels. Within a level in the order of their keys.
+pub fn levels(host: &dyn Host, objects: &[Arc<Object>]) -> Vec<Vec<Arc<Object>>> {
+    let by_key: HashMap<&Key, &Arc<Object>> = objects.iter().map(|o| (&o.key, o)).collect();
+    let mut depths = HashMap::new();
+    let mut levels: BTreeMap<usize, Vec<Arc<Object>>> = BTreeMap::new();
+    for object in objects {
+        let depth = depth(host, &by_key, &mut depths, &object.key);
+        levels.entry(depth).or_default().push(object.clone());
+    }
+    levels.into_values().collect()
+}
+
+fn depth(host: &dyn Host, by_key: &HashMap<&Key, &Arc<Object>>, depths: &mut HashMap<Key, usize>, key: &Key) -> usize {
+    if let Some(depth) = depths.get(key) {
+        return *depth;
+    }
+    // Whoever refers to himself, by however long a way, waits for himself: any level will do.
+    depths.insert(key.clone(), 0);
+    let Some(object) = by_key.get(key).filter(|o| o.key.kind != "Instance") else { return 0 };
+    let below = references(host, object).iter().map(|r| depth(host, by_key, depths, r)).max();
+    let depth = below.map_or(1, |d| d + 1);
+    depths.insert(key.clone(), depth);
+    depth
+}

@@ -1,0 +1,61 @@
+//! The CEL rules of a schema, judged by the same language as in the API server. Pure.
+
+use cel::{Context, Program};
+use serde_json::Value;
+
+use super::finding::Finding;
+use crate::files::Document;
+
+/// Adds the rules that do not hold at `pointer` and below. Rules about changes (`oldSelf`) have nothing to compare with here.
+pub(super) fn check(document: &Document, pointer: &str, value: &Value, schema: &Value, findings: &mut Vec<Finding>) {
+    for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+        let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
+        let (rule, message) = (text("rule"), text("message"));
+        if !rule.contains("oldSelf") && !holds(rule, value) {
+            findings.push(Finding::error("rule", message, document.key_at(&subject(document, pointer, rule))));
+        }
+    }
+    let properties = schema.get("properties").and_then(Value::as_object);
+    for (key, schema) in properties.into_iter().flatten() {
+        if let Some(value) = value.get(key) {
+            check(document, &format!("{pointer}/{key}"), value, schema, findings);
+        }
+    }
+    for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+        if let Some(schema) = schema.get("items") {
+            check(document, &format!("{pointer}/{i}"), item, schema, findings);
+        }
+    }
+}
+
+/// A rule that stumbles over a value of the wrong type has nothing to say: the schema says it.
+fn holds(rule: &str, value: &Value) -> bool {
+    let mut context = Context::default();
+    let known = context.add_variable("self", without_nulls(value)).is_ok();
+    let program = Program::compile(rule);
+    let answer = program.ok().filter(|_| known).and_then(|p| p.execute(&context).ok());
+    !matches!(answer, Some(cel::Value::Bool(false)))
+}
+
+/// What is null is not there, as for the API server.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// What a rule speaks of first that is there, or the nearest thing that holds it.
+fn subject(document: &Document, pointer: &str, rule: &str) -> String {
+    let mentioned = rule.split("self.").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+        let steps = rest.get(..end)?.split('.').filter(|s| !matches!(*s, "matches" | "size" | "filter" | "all" | "exists" | ""));
+        Some(steps.collect::<Vec<_>>())
+    });
+    let mentioned: Vec<Vec<&str>> = mentioned.collect();
+    let depth = mentioned.iter().map(Vec::len).max().unwrap_or(0);
+    let at = |steps: &[&str]| format!("{pointer}/{}", steps.join("/"));
+    let paths = (0..depth)
+        .flat_map(|less| mentioned.iter().filter_map(move |m| m.get(..m.len().checked_sub(less)?)).filter(|m| !m.is_empty()).map(at));
+    paths.into_iter().find(|p| document.value.pointer(p).is_some()).unwrap_or_else(|| pointer.to_owned())
+}

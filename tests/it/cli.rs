@@ -1,0 +1,95 @@
+//! The command line as its users meet it: the compiled program, files, and an emulated ZITADEL behind a socket.
+
+mod laws;
+mod snapshots;
+mod watch;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use kastellan::zitadel::{AddressPolicy, Client, Config, Credentials};
+use tempfile::TempDir;
+use zitadel_emulator::{Emulator, Options, Running};
+
+/// A folder and a ZITADEL.
+pub(crate) struct Desk {
+    dir: TempDir,
+    zitadel: Running,
+}
+
+/// What a command came to.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// All of it, for a snapshot.
+    pub(crate) fn text(&self) -> String {
+        format!("exit code: {}\n--- stdout\n{}--- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+impl Desk {
+    pub(crate) async fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), zitadel: Emulator::start(Options::default()).await.unwrap() }
+    }
+
+    pub(crate) fn emulator(&self) -> &Emulator {
+        self.zitadel.emulator()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file; `.yaml` manifests need no apiVersion.
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let path = self.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = text.replace("kind: ", "apiVersion: zitadel.kastellan.dev/v1alpha1\nkind: ");
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kastellan"));
+        command.args(args).current_dir(self.path()).env_clear().env("COLUMNS", "100").stdin(Stdio::null());
+        command.env("ZITADEL_ISSUER", self.zitadel.url()).env("ZITADEL_TOKEN", self.emulator().pat());
+        command
+    }
+
+    pub(crate) async fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, &[]).await
+    }
+
+    /// With other environment variables; an empty one is unset.
+    pub(crate) async fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let mut command = self.command(args);
+        for (name, value) in environment {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
+        // The emulator answers from this process meanwhile.
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Somebody else's hands.
+    pub(crate) fn client(&self, token: &str) -> Client {
+        let config = Config::new(self.zitadel.url().parse().unwrap(), Credentials::token(&token.into()).unwrap());
+        Client::new(Config { addresses: AddressPolicy::any(), ..config }).unwrap()
+    }
+
+    /// Calls that change things, so far.
+    pub(crate) fn writes(&self) -> usize {
+        self.emulator().calls().iter().filter(|c| c.writes).count()
+    }
+}

@@ -1,0 +1,167 @@
+//! What holds for every folder and every instance.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use kastellan::zitadel::Client;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Desk;
+
+/// Three more organizations, forty projects, every policy.
+async fn populate(client: &Client) {
+    let write = async |method: Method, organization: Option<&str>, path: &str, body: Value| -> Value {
+        client.write(method, organization, path, &body).await.unwrap_or_else(|e| panic!("{path}: {e}"))
+    };
+    let labels = ["PRIVATE_LABELING_SETTING_UNSPECIFIED", "PRIVATE_LABELING_SETTING_ENFORCE_PROJECT_RESOURCE_OWNER_POLICY"];
+    let default: Value = client.get(None, "/admin/v1/orgs/default").await.unwrap();
+    let mut organizations = vec![default["org"]["id"].as_str().unwrap().to_owned()];
+    for name in ["ACME", "Ümläut & Söhne", "Third One"] {
+        let made = write(Method::POST, None, "/v2/organizations", json!({"name": name})).await;
+        organizations.push(made["organizationId"].as_str().unwrap().to_owned());
+    }
+    for n in 0..40usize {
+        let at = organizations[n % 4].as_str();
+        let body = json!({
+            "name": format!("Project {}", n / 4),
+            "projectRoleAssertion": n % 2 == 0,
+            "projectRoleCheck": n % 3 == 0,
+            "hasProjectCheck": n % 5 == 0,
+            "privateLabelingSetting": labels[n % 2],
+        });
+        let made = write(Method::POST, Some(at), "/management/v1/projects", body).await;
+        if n % 7 == 0 {
+            let id = made["id"].as_str().unwrap();
+            write(Method::POST, Some(at), &format!("/management/v1/projects/{id}/_deactivate"), json!({})).await;
+        }
+    }
+    let twin = json!({"name": "Project: 1"});
+    write(Method::POST, Some(&organizations[1]), "/management/v1/projects", twin).await;
+    let strange = json!({"name": "日本 \"no\": #1"});
+    write(Method::POST, Some(&organizations[1]), "/management/v1/projects", strange).await;
+    write(Method::POST, None, &format!("/v2/organizations/{}/deactivate", organizations[3]), json!({})).await;
+    let links = json!({"tosLink": "https://acme.example/{{.Lang}}", "supportEmail": "help@acme.example", "customLinkText": "no"});
+    write(Method::PUT, None, "/admin/v1/policies/privacy", links.clone()).await;
+    write(Method::POST, Some(&organizations[1]), "/management/v1/policies/privacy", json!({})).await;
+    write(Method::POST, Some(&organizations[2]), "/management/v1/policies/privacy", links).await;
+    write(Method::PUT, None, "/admin/v1/policies/domain", json!({"userLoginMustBeDomain": true})).await;
+    write(Method::POST, None, &format!("/admin/v1/orgs/{}/policies/domain", organizations[1]), json!({"validateOrgDomains": true})).await;
+    write(Method::PUT, None, "/admin/v1/restrictions", json!({"allowedLanguages": {"list": ["fr", "en", "de"]}})).await;
+    let security = json!({"embeddedIframe": {"enabled": true, "allowedOrigins": ["https://b.example", "https://a.example"]}});
+    write(Method::PUT, None, "/v2/policies/security", security).await;
+}
+
+fn files(dir: &Path) -> BTreeMap<String, String> {
+    fn collect(root: &Path, dir: &Path, into: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                collect(root, &path, into);
+            } else {
+                into.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    collect(dir, dir, &mut all);
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
+    let (first, second) = (Desk::new().await, Desk::new().await);
+    populate(&first.client(&first.emulator().pat())).await;
+    let before = first.writes();
+
+    let export = first.run(&["export", "--dir", "out"]).await;
+    assert_eq!(export.code, 0, "{}", export.stderr);
+    assert_eq!(first.run(&["validate", "-f", "out", "--strict"]).await.code, 0);
+    let plan = first.run(&["plan", "-f", "out"]).await;
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+    let apply = first.run(&["apply", "-f", "out"]).await;
+    assert_eq!(apply.code, 0, "{}", apply.stderr);
+    assert_eq!(first.writes(), before, "neither export nor plan nor apply writes anything");
+
+    let out = first.path().join("out");
+    let to = out.to_str().unwrap();
+    let apply = second.run(&["apply", "-f", to]).await;
+    assert_eq!(apply.code, 0, "{}", apply.stderr);
+    assert_eq!(second.run(&["plan", "-f", to]).await.code, 0);
+    assert_eq!(second.run(&["export", "--dir", "out"]).await.code, 0);
+    let (one, other) = (files(&out), files(&second.path().join("out")));
+    assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+    for (path, text) in &one {
+        assert_eq!(text, &other[path], "{path}");
+    }
+    assert_eq!(one.len(), 4 + 4 + 42 + 2 + 1, "settings, organizations, projects, policies of organizations");
+    let stdout = first.run(&["export"]).await.stdout;
+    assert_eq!(stdout.split("---\n").count(), one.len(), "stdout has the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_an_export_plans_to_nothing_by_itself() {
+    let desk = Desk::new().await;
+    populate(&desk.client(&desk.emulator().pat())).await;
+    for (n, args) in [
+        &["--kind", "Project"][..],
+        &["--organization", "ACME"],
+        &["--kind", "PrivacyPolicy", "--kind", "DomainPolicy"],
+        &["--organization", "Third One", "--kind", "project"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let dir = format!("out-{n}");
+        let export = desk.run(&[&["export", "--dir", &dir], *args].concat()).await;
+        assert_eq!(export.code, 0, "{}", export.stderr);
+        let plan = desk.run(&["plan", "-f", &dir]).await;
+        assert_eq!(plan.code, 0, "{args:?}: {}{}", plan.stdout, plan.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
+    let desk = Desk::new().await;
+    let tenant = |project: &str, organization: &str| {
+        format!(
+            "kind: Organization\nmetadata: {{name: acme}}\nspec: {{name: {organization}}}\n---\nkind: Project\nmetadata: {{name: shop}}\nspec:\n  organizationRef: {{name: acme}}\n{project}\n"
+        )
+    };
+    for (project, organization) in [
+        ("  name: Shop", "ACME"),
+        ("  name: Shop\n  projectRoleCheck: true", "ACME"),
+        ("  name: Webshop", "ACME"),
+        ("  name: Webshop", "Acme Inc."),
+    ] {
+        desk.write("tenant.yaml", &tenant(project, organization));
+        let plan = desk.run(&["plan", "-f", "tenant.yaml"]).await;
+        assert_eq!(plan.code, 2, "{}", plan.stderr);
+        let before = desk.writes();
+        assert_eq!(desk.run(&["plan", "-f", "tenant.yaml"]).await.stdout, plan.stdout, "a plan that is asked for again is the same");
+        assert_eq!(desk.writes(), before, "a plan writes nothing");
+        let apply = desk.run(&["apply", "-f", "tenant.yaml"]).await;
+        assert_eq!(apply.code, 0, "{}", apply.stderr);
+        assert_eq!(desk.run(&["plan", "-f", "tenant.yaml"]).await.code, 0, "after an apply there is nothing to do");
+    }
+    // One of each is there from the beginning.
+    let made = |kind: &str| {
+        desk.emulator().events().iter().filter(|e| serde_json::to_value(e).unwrap().to_string().contains(&format!("\"{kind}\""))).count()
+    };
+    assert_eq!((made("org.added"), made("project.added")), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_objects_for_one_thing_never_fight() {
+    let desk = Desk::new().await;
+    let policy = |name: &str, namespace: &str, link: &str| {
+        format!("kind: PrivacyPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{tosLink: \"{link}\"}}\n")
+    };
+    // In different namespaces, whose Instances are the same ZITADEL: files alone can't tell.
+    desk.write("a.yaml", &format!("{}---\n{}", policy("p", "one", "https://one.example"), policy("p", "two", "https://two.example")));
+    for _ in 0..2 {
+        let apply = desk.run(&["apply", "-f", "a.yaml"]).await;
+        assert_eq!(apply.code, 1);
+        assert!(apply.stderr.contains("PrivacyPolicy two/p: Conflict"), "{}", apply.stderr);
+    }
+    assert_eq!(desk.writes(), 1);
+}

@@ -1,0 +1,213 @@
+//! What each command says: when all is well, when there is nothing to do, when something is wrong.
+
+use std::{fs, net::TcpListener};
+
+use super::{Desk, Ran};
+
+const TENANT: &str = "\
+kind: Organization
+metadata: {name: acme}
+spec: {name: ACME}
+---
+kind: PrivacyPolicy
+metadata: {name: acme}
+spec:
+  organizationRef: {name: acme}
+  helpLink: https://help.acme.example
+---
+kind: Project
+metadata: {name: shop}
+spec:
+  organizationRef: {name: acme}
+  name: Shop
+  projectRoleCheck: true
+---
+kind: SecurityPolicy
+metadata: {name: instance}
+spec:
+  embeddedIframe: {enabled: true, allowedOrigins: [https://a.example, https://b.example]}
+";
+
+/// The same wherever and whenever it runs.
+fn snapshot(name: &str, ran: &Ran) {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(r"localhost:\d+", "localhost:PORT");
+    settings.add_filter(r"\b\d{18}\b", "ZITADELS-ID");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, ran.text()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_shows_what_would_change_and_then_nothing() {
+    let desk = Desk::new().await;
+    desk.write("tenant.yaml", TENANT);
+    snapshot("plan-changes", &desk.run(&["plan", "-f", "tenant.yaml"]).await);
+    snapshot("plan-changes-json", &desk.run(&["plan", "-f", "tenant.yaml", "-o", "json"]).await);
+    snapshot("apply", &desk.run(&["apply", "-f", "tenant.yaml"]).await);
+    snapshot("apply-again", &desk.run(&["apply", "-f", "tenant.yaml"]).await);
+    snapshot("plan-nothing", &desk.run(&["plan", "-f", "tenant.yaml"]).await);
+    desk.write("tenant.yaml", &TENANT.replace("name: Shop", "name: Webshop").replace("https://a.example, ", ""));
+    snapshot("plan-a-rename", &desk.run(&["plan", "-f", "tenant.yaml"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn export_writes_what_is_there() {
+    let desk = Desk::new().await;
+    desk.write("tenant.yaml", TENANT);
+    assert_eq!(desk.run(&["apply", "-f", "tenant.yaml"]).await.code, 0);
+    snapshot("export", &desk.run(&["export"]).await);
+    snapshot("export-projects", &desk.run(&["export", "--kind", "project", "--organization", "acme", "--namespace", "team"]).await);
+    snapshot("export-unknown-kind", &desk.run(&["export", "--kind", "Projekt"]).await);
+    snapshot("export-unknown-organization", &desk.run(&["export", "--organization", "nobody"]).await);
+    assert_eq!(desk.run(&["export", "--dir", "out"]).await.code, 0);
+    fs::write(
+        desk.path().join("out/organizations/acme/projects/gone.yaml"),
+        fs::read(desk.path().join("out/organizations/acme/projects/shop.yaml")).unwrap(),
+    )
+    .unwrap();
+    snapshot("export-to-a-folder", &desk.run(&["export", "--dir", "out"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn validate_finds_everything_at_once() {
+    let desk = Desk::new().await;
+    desk.write("good.yaml", TENANT);
+    snapshot("validate", &desk.run(&["validate", "-f", "good.yaml"]).await);
+    fs::create_dir(desk.path().join("bad")).unwrap();
+    fs::write(desk.path().join("bad/broken.yaml"), "a: [1\nb: 2\n").unwrap();
+    desk.write("bad/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\n");
+    desk.write(
+        "bad/a.yaml",
+        "\
+kind: Project
+metadata: {name: Shop_1}
+spec:
+  organizationRef:
+    name: acmee
+  instanceRef: {name: main}
+  projectRoleChek: true
+  hasProjectCheck: \"yes\"
+  privateLabelingSetting: enforced
+  name: \"\"
+---
+kind: Organisation
+metadata: {name: acme}
+---
+kind: Organization
+metadata: {name: acme}
+sepc: {}
+---
+kind: Instance
+metadata: {name: default}
+spec:
+  issuer: https://auth.example.com/path
+  maxConcurrency: 100
+  credentials: {}
+---
+kind: Restrictions
+metadata: {name: one}
+spec: {allowedLanguages: [en, no, en]}
+---
+kind: Restrictions
+metadata: {name: two}
+spec: {allowedLanguages: [en]}
+---
+kind: Restrictions
+metadata: {name: two}
+spec: {allowedLanguages: [de]}
+",
+    );
+    let text = desk.run(&["validate", "-f", "bad"]).await;
+    snapshot("validate-findings", &text);
+    let count = text.stdout.matches("\n -->").count() + text.stdout.matches("\n  -->").count();
+    snapshot("validate-findings-json", &desk.run(&["validate", "-f", "bad", "-o", "json"]).await);
+    let sarif = desk.run(&["validate", "-f", "bad", "-o", "sarif"]).await;
+    let sarif: serde_json::Value = serde_json::from_str(&sarif.stdout).unwrap();
+    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), count, "every form tells the same");
+    snapshot("plan-bad-files", &desk.run(&["plan", "-f", "bad/broken.yaml"]).await);
+    assert!(desk.emulator().calls().is_empty(), "validate is offline, and nothing is planned of bad files");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_elsewhere_is_a_warning_and_an_error_if_strict() {
+    let desk = Desk::new().await;
+    desk.write("a.yaml", "kind: Project\nmetadata: {name: shop}\nspec:\n  organizationRef: {name: acme}\n");
+    snapshot("validate-warning", &desk.run(&["validate", "-f", "a.yaml"]).await);
+    assert_eq!(desk.run(&["validate", "-f", "a.yaml", "--strict"]).await.code, 1);
+    snapshot("apply-without-its-organization", &desk.run(&["apply", "-f", "a.yaml"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_connection_it_says_how_to_get_one() {
+    let desk = Desk::new().await;
+    desk.write("tenant.yaml", TENANT);
+    let plan = ["plan", "-f", "tenant.yaml"];
+    snapshot("plan-no-connection", &desk.run_with(&plan, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await);
+    snapshot("plan-no-credentials", &desk.run_with(&plan, &[("ZITADEL_TOKEN", "")]).await);
+    snapshot("plan-wrong-token", &desk.run_with(&plan, &[("ZITADEL_TOKEN", "wrong")]).await);
+    let closed = format!("http://localhost:{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    snapshot("plan-unreachable", &desk.run_with(&plan, &[("ZITADEL_ISSUER", &closed)]).await);
+    snapshot("plan-no-such-path", &desk.run(&["plan", "-f", "nowhere"]).await);
+    snapshot("plan-no-file", &desk.run(&["plan"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_in_the_folder_takes_its_secret_from_the_secret_dir() {
+    let desk = Desk::new().await;
+    let url = desk.zitadel.url();
+    desk.write(
+        "tenant/instance.yaml",
+        &format!("kind: Instance\nmetadata: {{name: default}}\nspec:\n  issuer: {url}\n  credentials: {{personalAccessToken: {{secretRef: {{name: kastellan, key: pat}}}}}}\n"),
+    );
+    desk.write("tenant/tenant.yaml", TENANT);
+    let none = [("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")];
+    snapshot("plan-no-secret", &desk.run_with(&["plan", "-f", "tenant"], &none).await);
+    desk.write("secrets/kastellan/pat", &desk.emulator().pat());
+    assert_eq!(desk.run_with(&["plan", "-f", "tenant", "--secret-dir", "secrets"], &none).await.code, 2);
+    desk.write("secrets/default/kastellan/pat", &desk.emulator().pat());
+    fs::remove_dir_all(desk.path().join("secrets/kastellan")).unwrap();
+    assert_eq!(desk.run_with(&["plan", "-f", "tenant", "--secret-dir", "secrets"], &none).await.code, 2);
+    assert_eq!(desk.run_with(&["plan", "-f", "tenant"], &[("ZITADEL_ISSUER", "")]).await.code, 2, "the environment's token does as well");
+    let secret = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: kastellan}}\nstringData: {{pat: {}}}\n", desk.emulator().pat());
+    fs::write(desk.path().join("tenant/secret.yaml"), secret).unwrap();
+    assert_eq!(desk.run_with(&["plan", "-f", "tenant"], &none).await.code, 2, "and so does a Secret among the files");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
+    let desk = Desk::new().await;
+    let body = serde_json::json!({"name": "Shop", "projectRoleCheck": false});
+    let organization: serde_json::Value = desk.client(&desk.emulator().pat()).get(None, "/admin/v1/orgs/default").await.unwrap();
+    let id = organization["org"]["id"].as_str().unwrap();
+    let made: serde_json::Value =
+        desk.client(&desk.emulator().pat()).write(reqwest::Method::POST, Some(id), "/management/v1/projects", &body).await.unwrap();
+    assert!(made["id"].is_string());
+    let project =
+        |name: &str| format!("kind: Project\nmetadata: {{name: {name}}}\nspec:\n  organizationId: \"{id}\"\n  projectRoleCheck: true\n");
+    desk.write("a.yaml", &format!("{}---\n{}", project("shop"), project("zoo")));
+    snapshot("plan-refused-adoption", &desk.run(&["plan", "-f", "a.yaml"]).await);
+    snapshot("apply-refused-adoption", &desk.run(&["apply", "-f", "a.yaml"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_help_teaches() {
+    let desk = Desk::new().await;
+    for verb in ["plan", "apply", "export", "validate"] {
+        snapshot(&format!("help-{verb}"), &desk.run(&[verb, "--help"]).await);
+    }
+    snapshot("help", &desk.run(&["--help"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_and_manual_pages_know_every_command() {
+    let desk = Desk::new().await;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = desk.run(&["completions", shell]).await;
+        assert_eq!(script.code, 0);
+        assert!(["plan", "apply", "export", "validate", "crds", "operator"].iter().all(|verb| script.stdout.contains(verb)), "{shell}");
+    }
+    assert!(desk.run(&["man"]).await.stdout.starts_with(".ie"), "roff");
+    assert_eq!(desk.run(&["man", "--dir", "man"]).await.code, 0);
+    assert!(desk.path().join("man/kastellan-plan.1").exists());
+}
