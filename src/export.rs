@@ -138,7 +138,11 @@ fn natural_name<'a>(entry: &dyn Entry, remote: &'a Remote) -> &'a str {
 }
 
 /// Everything of one organization, by kind. A policy that is inherited is none of its own.
-async fn inside<'a>(instance: &At, organization: &'a Remote, entries: &[&'static dyn Entry]) -> (&'a Remote, Vec<(&'static dyn Entry, Result<Vec<Remote>>)>) {
+async fn inside<'a>(
+    instance: &At,
+    organization: &'a Remote,
+    entries: &[&'static dyn Entry],
+) -> (&'a Remote, Vec<(&'static dyn Entry, Result<Vec<Remote>>)>) {
     let at = At { organization: Some(organization.id.clone()), ..instance.clone() };
     let mut found = Vec::new();
     for entry in entries.iter().copied() {
@@ -166,7 +170,8 @@ async fn organizations(at: &At, selection: &Selection) -> Result<Vec<Remote>> {
             return Err(Error::Invalid(format!("there is no organization with the id or name {asked:?}")));
         }
     }
-    let wanted = |o: &Remote| selection.organizations.iter().any(|a| o.id == *a || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(a)));
+    let wanted =
+        |o: &Remote| selection.organizations.iter().any(|a| o.id == *a || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(a)));
     all.retain(|o| selection.organizations.is_empty() || wanted(o));
     Ok(all)
 }

@@ -39,7 +39,10 @@ pub fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
 fn object(manifest: &Manifest, schema: &Value) -> Vec<Finding> {
     let Some(spec) = manifest.document.value.get("spec") else {
         let message = "spec is missing".to_owned();
-        return vec![Finding::error("required", message, manifest.document.key_at("/kind")).hint("every object of this API has a spec, if only an empty one: `spec: {}`")];
+        return vec![
+            Finding::error("required", message, manifest.document.key_at("/kind"))
+                .hint("every object of this API has a spec, if only an empty one: `spec: {}`"),
+        ];
     };
     let mut findings = Vec::new();
     schema::check(&manifest.document, "/spec", spec, schema, &mut findings);

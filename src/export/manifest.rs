@@ -44,7 +44,14 @@ impl Home {
 
 impl Exported {
     /// An entity. Without `id` it is found by its name.
-    pub(super) fn entity(entry: &dyn Entry, remote: &Remote, id: Option<&str>, name: &str, home: Option<Home>, selection: &Selection) -> Self {
+    pub(super) fn entity(
+        entry: &dyn Entry,
+        remote: &Remote,
+        id: Option<&str>,
+        name: &str,
+        home: Option<Home>,
+        selection: &Selection,
+    ) -> Self {
         let mut spec = Map::new();
         if let Some(id) = id {
             spec.insert("id".into(), id.into());

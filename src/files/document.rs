@@ -114,7 +114,11 @@ fn token(rest: &str) -> usize {
     let quoted = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     let end = match quoted {
         Some(quote) => rest.chars().skip(1).position(|c| c == quote).map(|n| n + 2),
-        None => rest.find(": ").or_else(|| rest.find(" #")).or_else(|| rest.find([',', ']', '}'])).map(|bytes| rest.get(..bytes).unwrap_or(rest).chars().count()),
+        None => rest
+            .find(": ")
+            .or_else(|| rest.find(" #"))
+            .or_else(|| rest.find([',', ']', '}']))
+            .map(|bytes| rest.get(..bytes).unwrap_or(rest).chars().count()),
     };
     let whole = rest.trim_end().trim_end_matches(':').chars().count();
     end.unwrap_or(whole).min(whole).max(1)
@@ -200,6 +204,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
 mod tests {
     use serde_json::json;
 

@@ -58,7 +58,9 @@ impl Environment {
     pub(super) fn secret(&self, key: &str) -> Result<SecretString, Missing> {
         match (key, &self.token, &self.key_file) {
             (TOKEN, Some(token), _) => Ok(token.clone()),
-            (KEY_FILE, _, Some(path)) => fs::read_to_string(path).map(Into::into).map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display()))),
+            (KEY_FILE, _, Some(path)) => {
+                fs::read_to_string(path).map(Into::into).map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display())))
+            }
             _ => Err(Missing::Key),
         }
     }

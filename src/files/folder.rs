@@ -45,7 +45,7 @@ pub struct Folder {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// Values of Secrets that are declared: namespace, name, key.
     pub secrets: HashMap<(String, String, String), SecretString>,
-    /// Values of ConfigMaps that are declared: namespace, name, key.
+    /// Values of `ConfigMap`s that are declared: namespace, name, key.
     pub config_maps: HashMap<(String, String, String), String>,
     /// What is wrong already with reading them.
     pub findings: Vec<Finding>,
@@ -90,7 +90,13 @@ impl Folder {
         let source = Arc::new(Source { path, text });
         match (Document::all(&source), failed) {
             (Ok(documents), None) => documents.into_iter().for_each(|d| self.document(d)),
-            (Err((place, message)), None) => self.findings.push(Finding::error("syntax", message, place)),
+            (Err((mut place, message)), None) => {
+                // A line of a Secret is not to be shown.
+                if source.text.contains("Secret") {
+                    place.source = Arc::new(Source { path: source.path.clone(), text: String::new() });
+                }
+                self.findings.push(Finding::error("syntax", message, place));
+            }
             (_, Some(e)) => {
                 let place = super::Place { source, line: 1, column: 1, length: 1 };
                 self.findings.push(Finding::error("syntax", format!("this file can't be read: {e}"), place));
@@ -174,10 +180,15 @@ impl Folder {
         if name.is_empty() {
             self.findings.push(Finding::error("metadata", "metadata.name is missing", document.key_at("/metadata/name")));
         } else if name.len() > 253 || !name.split('.').all(label) {
-            self.findings.push(Finding::error("metadata", format!("metadata.name can't be {name:?}"), document.value_at("/metadata/name")).hint(hint));
+            self.findings.push(
+                Finding::error("metadata", format!("metadata.name can't be {name:?}"), document.value_at("/metadata/name")).hint(hint),
+            );
         }
         if namespace.len() > 63 || !label(&namespace) {
-            self.findings.push(Finding::error("metadata", format!("metadata.namespace can't be {namespace:?}"), document.value_at("/metadata/namespace")).hint(hint));
+            self.findings.push(
+                Finding::error("metadata", format!("metadata.namespace can't be {namespace:?}"), document.value_at("/metadata/namespace"))
+                    .hint(hint),
+            );
         }
         let known = ["apiVersion", "kind", "metadata", "spec", "status"];
         for key in document.value.as_object().into_iter().flat_map(|map| map.keys()).filter(|k| !known.contains(&k.as_str())) {
@@ -191,7 +202,11 @@ impl Folder {
         let mut kept = Vec::new();
         for manifest in &self.manifests {
             if let Some(other) = first.get(&manifest.object.key) {
-                let finding = Finding::error("duplicate", format!("{} is declared twice", manifest.object.key), manifest.document.value_at("/metadata/name"));
+                let finding = Finding::error(
+                    "duplicate",
+                    format!("{} is declared twice", manifest.object.key),
+                    manifest.document.value_at("/metadata/name"),
+                );
                 self.findings.push(finding.hint(format!("the other one is at {}", other.document.value_at("/metadata/name"))));
             } else {
                 first.insert(&manifest.object.key, manifest);
@@ -244,7 +259,12 @@ fn object(entry: &'static dyn Entry, document: &Document) -> Object {
         generation: i64::from(u32::try_from(hasher.finish() >> 33).unwrap_or_default()),
         created: 0,
         is_deleting: false,
-        annotations: document.value.pointer("/metadata/annotations").cloned().and_then(|a| serde_json::from_value(a).ok()).unwrap_or_default(),
+        annotations: document
+            .value
+            .pointer("/metadata/annotations")
+            .cloned()
+            .and_then(|a| serde_json::from_value(a).ok())
+            .unwrap_or_default(),
         spec,
         status: Status {
             id: status.id,

@@ -7,12 +7,7 @@ use std::{
 
 use crate::{
     api::spec::Shared,
-    engine::{
-        Key, Object,
-        host::Host,
-        kind::decode,
-        references::references,
-    },
+    engine::{Key, Object, host::Host, kind::decode, references::references},
 };
 
 /// Objects by level: each refers only to objects of earlier levels. Within a level in the order of their keys.

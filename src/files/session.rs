@@ -1,7 +1,7 @@
 //! A folder and its connections: planned and carried out by the same engine that the operator uses.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,12 +17,13 @@ use crate::{
     },
     engine::{
         Error, Key, Object,
+        connection::Connection,
         host::Host,
         kind::{Shape, decode},
         reconcile::{self, Action, Engine, Note, Plan, Preview, ToBeMade, reconcile},
         references::instance_of,
     },
-    kinds,
+    kinds::{self, instance::InstanceDetails},
     live::feed::ReportEditors,
 };
 
@@ -132,7 +133,8 @@ impl Session {
             ([], true) if environment.issuer.is_none() => return Err(NoConnection::Nowhere),
             ([], true) if !environment.has_credentials() => return Err(NoConnection::NoCredentials),
             ([], true) => {
-                let needed: BTreeSet<Key> = objects.iter().filter_map(|o| instance_of(&self.host, &o.key.namespace, &decode::<Shared>(&o.spec).ok()?)).collect();
+                let needed: BTreeSet<Key> =
+                    objects.iter().filter_map(|o| instance_of(&self.host, &o.key.namespace, &decode::<Shared>(&o.spec).ok()?)).collect();
                 self.implied = needed.into_iter().collect();
                 if self.implied.is_empty() {
                     self.implied.push(Key { kind: "Instance", namespace: super::folder::NAMESPACE.into(), name: "default".into() });
@@ -295,7 +297,14 @@ impl Session {
 
     /// How often everything is compared, whatever the feeds say.
     pub fn resync_interval(&self) -> Duration {
-        self.engine.connections.all().iter().map(|(_, c)| c.resync).min().unwrap_or(Duration::from_secs(600))
+        self.engine.connections.all().iter().map(|(_, c)| c.resync).min().unwrap_or(Duration::from_mins(10))
+    }
+
+    /// The Instances whose event feed can't be read, and why.
+    pub fn without_feed(&self) -> Vec<String> {
+        let all = self.engine.connections.all();
+        let status = |(key, c): (Key, Arc<Connection>)| Some((key, c.live.feed_status()?.reason?));
+        all.into_iter().filter_map(status).map(|(key, why)| format!("{key} has no event feed ({why})")).collect()
     }
 
     /// Asks the feeds whether somebody else has changed something. `Err`: an Instance does not answer.
@@ -326,10 +335,10 @@ fn implied(key: &Key, environment: &Environment) -> Object {
         generation: 0,
         created: 0,
         is_deleting: false,
-        annotations: Default::default(),
+        annotations: BTreeMap::new(),
         spec: environment.overlay(&all),
         status: Status::default(),
-        details: Default::default(),
+        details: InstanceDetails::default(),
     }
 }
 

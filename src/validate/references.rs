@@ -27,7 +27,13 @@ pub(super) fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
     findings
 }
 
-fn organization(folder: &Folder, by_key: &HashMap<&Key, &Manifest>, manifest: &Manifest, shared: &Shared, severity: Severity) -> Option<Finding> {
+fn organization(
+    folder: &Folder,
+    by_key: &HashMap<&Key, &Manifest>,
+    manifest: &Manifest,
+    shared: &Shared,
+    severity: Severity,
+) -> Option<Finding> {
     let reference = shared.organization.organization_ref.as_ref()?;
     let key = organization_key(&manifest.object.key.namespace, reference);
     let place = manifest.document.value_at("/spec/organizationRef/name");
@@ -44,7 +50,13 @@ fn organization(folder: &Folder, by_key: &HashMap<&Key, &Manifest>, manifest: &M
 }
 
 /// The Instance is asked for only where the folder has some: else it comes from the environment or another repository.
-fn instance(folder: &Folder, by_key: &HashMap<&Key, &Manifest>, manifest: &Manifest, shared: &Shared, severity: Severity) -> Option<Finding> {
+fn instance(
+    folder: &Folder,
+    by_key: &HashMap<&Key, &Manifest>,
+    manifest: &Manifest,
+    shared: &Shared,
+    severity: Severity,
+) -> Option<Finding> {
     if shared.organization.organization_ref.is_some() || !by_key.keys().any(|k| k.kind == "Instance") {
         return None;
     }
@@ -58,19 +70,22 @@ fn instance(folder: &Folder, by_key: &HashMap<&Key, &Manifest>, manifest: &Manif
     let reference = ObjectReference { name: name.into(), namespace: None };
     let mut finding = missing(folder, &key, &reference, manifest.document.key_at(pointer), severity);
     if named.is_none() {
-        finding.hint = Some("without instanceRef the Instance `default` of the same namespace is meant; set spec.instanceRef to use another one".into());
+        finding.hint = Some(
+            "without instanceRef the Instance `default` of the same namespace is meant; set spec.instanceRef to use another one".into(),
+        );
     }
     Some(finding)
 }
 
 fn missing(folder: &Folder, key: &Key, reference: &ObjectReference, place: crate::files::Place, severity: Severity) -> Finding {
     let all = folder.manifests.iter().map(|m| &m.object.key).filter(|k| k.kind == key.kind);
-    let names: Vec<String> = all.map(|k| if k.namespace == key.namespace { k.name.clone() } else { format!("{}/{}", k.namespace, k.name) }).collect();
+    let names: Vec<String> =
+        all.map(|k| if k.namespace == key.namespace { k.name.clone() } else { format!("{}/{}", k.namespace, k.name) }).collect();
     let finding = Finding { severity, ..Finding::error("reference", format!("{key} is not in these files"), place) };
-    match names.is_empty() {
-        true => finding.hint("it must be there before this one can be applied"),
-        false => finding.hint(did_you_mean(&reference.name, names.iter().map(String::as_str).collect::<Vec<_>>())),
+    if names.is_empty() {
+        return finding.hint("it must be there before this one can be applied");
     }
+    finding.hint(did_you_mean(&reference.name, names.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 /// Two objects for one remote thing: the engine would let one of them win.
@@ -83,7 +98,10 @@ fn twice(folder: &Folder) -> Vec<Finding> {
                 Some(first) if first.object.key != manifest.object.key => {
                     let place = manifest.document.key_at(pointer);
                     let message = format!("{} and {} declare the same", manifest.object.key, first.object.key);
-                    findings.push(Finding::error("duplicate", message, place).hint(format!("the other one is at {}; delete one of the two", first.document.key_at(pointer))));
+                    findings.push(
+                        Finding::error("duplicate", message, place)
+                            .hint(format!("the other one is at {}; delete one of the two", first.document.key_at(pointer))),
+                    );
                 }
                 _ => {
                     owners.insert(what, manifest);
@@ -112,7 +130,8 @@ fn declared(manifest: &Manifest) -> Vec<(String, &'static str)> {
         Shape::Connection => Vec::new(),
         Shape::Setting => vec![(format!("{kind} of {scope}"), "/spec")],
         Shape::Entity { natural_key, .. } => {
-            let name = manifest.entry.desired(&manifest.object.spec, &own.name).ok().and_then(|f| f.text(natural_key).map(str::to_lowercase));
+            let name =
+                manifest.entry.desired(&manifest.object.spec, &own.name).ok().and_then(|f| f.text(natural_key).map(str::to_lowercase));
             let by_name = name.map(|n| (format!("{kind} named {n} in {scope}"), "/spec/name"));
             let by_id = shared.identity.id.map(|id| (format!("{kind} {id} in {scope}"), "/spec/id"));
             by_name.into_iter().chain(by_id).collect()

@@ -55,6 +55,7 @@ fn subject(document: &Document, pointer: &str, rule: &str) -> String {
     let mentioned: Vec<Vec<&str>> = mentioned.collect();
     let depth = mentioned.iter().map(Vec::len).max().unwrap_or(0);
     let at = |steps: &[&str]| format!("{pointer}/{}", steps.join("/"));
-    let paths = (0..depth).flat_map(|less| mentioned.iter().filter_map(move |m| m.get(..m.len().checked_sub(less)?)).filter(|m| !m.is_empty()).map(at));
+    let paths = (0..depth)
+        .flat_map(|less| mentioned.iter().filter_map(move |m| m.get(..m.len().checked_sub(less)?)).filter(|m| !m.is_empty()).map(at));
     paths.into_iter().find(|p| document.value.pointer(p).is_some()).unwrap_or_else(|| pointer.to_owned())
 }

@@ -1,4 +1,4 @@
-//! A value against a structural schema: the part of OpenAPI that CRDs use. Pure.
+//! A value against a structural schema: the part of `OpenAPI` that CRDs use. Pure.
 
 use std::collections::BTreeSet;
 
@@ -39,7 +39,8 @@ impl Walk<'_> {
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array).filter(|all| !all.contains(value)) {
             let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
             let message = format!("{} can't be {value}", dotted(pointer));
-            let hint = value.as_str().map_or_else(|| format!("there is {}", names.join(", ")), |word| did_you_mean(word, names.iter().copied()));
+            let hint =
+                value.as_str().map_or_else(|| format!("there is {}", names.join(", ")), |word| did_you_mean(word, names.iter().copied()));
             self.findings.push(Finding::error("schema", message, self.document.value_at(pointer)).hint(hint));
             return;
         }
@@ -66,7 +67,10 @@ impl Walk<'_> {
             } else if !open {
                 let names = properties.into_iter().flat_map(Map::keys).map(String::as_str);
                 let hint = did_you_mean(key, names.collect::<Vec<_>>());
-                self.findings.push(Finding::error("unknown-field", format!("there is no field {}", dotted(&below)), self.document.key_at(&below)).hint(hint));
+                self.findings.push(
+                    Finding::error("unknown-field", format!("there is no field {}", dotted(&below)), self.document.key_at(&below))
+                        .hint(hint),
+                );
             }
         }
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
@@ -132,19 +136,9 @@ fn below(pointer: &str, key: &str) -> String {
 
 /// `/spec/a/0/b` as people write it: `spec.a[0].b`.
 pub(super) fn dotted(pointer: &str) -> String {
-    let mut text = String::new();
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        if step.bytes().all(|b| b.is_ascii_digit()) {
-            text += &format!("[{step}]");
-        } else {
-            if !text.is_empty() {
-                text.push('.');
-            }
-            text += &step;
-        }
-    }
-    text
+    let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let text: String = steps.map(|step| if step.bytes().all(|b| b.is_ascii_digit()) { format!("[{step}]") } else { format!(".{step}") }).collect();
+    text.trim_start_matches('.').to_owned()
 }
 
 fn limit(schema: &Value, key: &str, default: usize) -> usize {

@@ -70,7 +70,11 @@ impl Desk {
     pub(crate) async fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Ran {
         let mut command = self.command(args);
         for (name, value) in environment {
-            if value.is_empty() { command.env_remove(name) } else { command.env(name, value) };
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
         }
         // The emulator answers from this process meanwhile.
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();

@@ -52,7 +52,11 @@ impl Applied {
         }
         if summary {
             let Self { created, changed, unchanged, failures, .. } = &self;
-            say(format!("{}: {created} created, {changed} changed, {unchanged} as declared already, {} failed", paint(STRONG, "Applied"), failures.len()));
+            say(format!(
+                "{}: {created} created, {changed} changed, {unchanged} as declared already, {} failed",
+                paint(STRONG, "Applied"),
+                failures.len()
+            ));
         }
         if self.failures.is_empty() { Exit::Fine } else { Exit::Failed }
     }

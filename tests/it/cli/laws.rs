@@ -102,7 +102,15 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
 async fn a_part_of_an_export_plans_to_nothing_by_itself() {
     let desk = Desk::new().await;
     populate(&desk.client(&desk.emulator().pat())).await;
-    for (n, args) in [&["--kind", "Project"][..], &["--organization", "ACME"], &["--kind", "PrivacyPolicy", "--kind", "DomainPolicy"], &["--organization", "Third One", "--kind", "project"]].iter().enumerate() {
+    for (n, args) in [
+        &["--kind", "Project"][..],
+        &["--organization", "ACME"],
+        &["--kind", "PrivacyPolicy", "--kind", "DomainPolicy"],
+        &["--organization", "Third One", "--kind", "project"],
+    ]
+    .iter()
+    .enumerate()
+    {
         let dir = format!("out-{n}");
         let export = desk.run(&[&["export", "--dir", &dir], *args].concat()).await;
         assert_eq!(export.code, 0, "{}", export.stderr);
@@ -115,9 +123,16 @@ async fn a_part_of_an_export_plans_to_nothing_by_itself() {
 async fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
     let desk = Desk::new().await;
     let tenant = |project: &str, organization: &str| {
-        format!("kind: Organization\nmetadata: {{name: acme}}\nspec: {{name: {organization}}}\n---\nkind: Project\nmetadata: {{name: shop}}\nspec:\n  organizationRef: {{name: acme}}\n{project}\n")
+        format!(
+            "kind: Organization\nmetadata: {{name: acme}}\nspec: {{name: {organization}}}\n---\nkind: Project\nmetadata: {{name: shop}}\nspec:\n  organizationRef: {{name: acme}}\n{project}\n"
+        )
     };
-    for (project, organization) in [("  name: Shop", "ACME"), ("  name: Shop\n  projectRoleCheck: true", "ACME"), ("  name: Webshop", "ACME"), ("  name: Webshop", "Acme Inc.")] {
+    for (project, organization) in [
+        ("  name: Shop", "ACME"),
+        ("  name: Shop\n  projectRoleCheck: true", "ACME"),
+        ("  name: Webshop", "ACME"),
+        ("  name: Webshop", "Acme Inc."),
+    ] {
         desk.write("tenant.yaml", &tenant(project, organization));
         let plan = desk.run(&["plan", "-f", "tenant.yaml"]).await;
         assert_eq!(plan.code, 2, "{}", plan.stderr);
@@ -129,14 +144,30 @@ async fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
         assert_eq!(desk.run(&["plan", "-f", "tenant.yaml"]).await.code, 0, "after an apply there is nothing to do");
     }
     // One of each is there from the beginning.
-    let made = |kind: &str| desk.emulator().events().iter().filter(|e| serde_json::to_value(e).unwrap().to_string().contains(&format!("\"{kind}\""))).count();
+    let made = |kind: &str| {
+        desk.emulator().events().iter().filter(|e| serde_json::to_value(e).unwrap().to_string().contains(&format!("\"{kind}\""))).count()
+    };
     assert_eq!((made("org.added"), made("project.added")), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_valid_and_can_be_applied() {
+    let desk = Desk::new().await;
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tenant");
+    let validate = desk.run(&["validate", "--strict", "-f", examples]).await;
+    assert_eq!(validate.code, 0, "{}", validate.stdout);
+    for (verb, code) in [("plan", 2), ("apply", 0), ("plan", 0)] {
+        let ran = desk.run(&[verb, "-f", examples]).await;
+        assert_eq!(ran.code, code, "{verb}: {}{}", ran.stdout, ran.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_objects_for_one_thing_never_fight() {
     let desk = Desk::new().await;
-    let policy = |name: &str, namespace: &str, link: &str| format!("kind: PrivacyPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{tosLink: \"{link}\"}}\n");
+    let policy = |name: &str, namespace: &str, link: &str| {
+        format!("kind: PrivacyPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{tosLink: \"{link}\"}}\n")
+    };
     // In different namespaces, whose Instances are the same ZITADEL: files alone can't tell.
     desk.write("a.yaml", &format!("{}---\n{}", policy("p", "one", "https://one.example"), policy("p", "two", "https://two.example")));
     for _ in 0..2 {

@@ -61,7 +61,11 @@ async fn export_writes_what_is_there() {
     snapshot("export-unknown-kind", &desk.run(&["export", "--kind", "Projekt"]).await);
     snapshot("export-unknown-organization", &desk.run(&["export", "--organization", "nobody"]).await);
     assert_eq!(desk.run(&["export", "--dir", "out"]).await.code, 0);
-    fs::write(desk.path().join("out/organizations/acme/projects/gone.yaml"), fs::read(desk.path().join("out/organizations/acme/projects/shop.yaml")).unwrap()).unwrap();
+    fs::write(
+        desk.path().join("out/organizations/acme/projects/gone.yaml"),
+        fs::read(desk.path().join("out/organizations/acme/projects/shop.yaml")).unwrap(),
+    )
+    .unwrap();
     snapshot("export-to-a-folder", &desk.run(&["export", "--dir", "out"]).await);
 }
 
@@ -176,9 +180,11 @@ async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
     let body = serde_json::json!({"name": "Shop", "projectRoleCheck": false});
     let organization: serde_json::Value = desk.client(&desk.emulator().pat()).get(None, "/admin/v1/orgs/default").await.unwrap();
     let id = organization["org"]["id"].as_str().unwrap();
-    let made: serde_json::Value = desk.client(&desk.emulator().pat()).write(reqwest::Method::POST, Some(id), "/management/v1/projects", &body).await.unwrap();
+    let made: serde_json::Value =
+        desk.client(&desk.emulator().pat()).write(reqwest::Method::POST, Some(id), "/management/v1/projects", &body).await.unwrap();
     assert!(made["id"].is_string());
-    let project = |name: &str| format!("kind: Project\nmetadata: {{name: {name}}}\nspec:\n  organizationId: \"{id}\"\n  projectRoleCheck: true\n");
+    let project =
+        |name: &str| format!("kind: Project\nmetadata: {{name: {name}}}\nspec:\n  organizationId: \"{id}\"\n  projectRoleCheck: true\n");
     desk.write("a.yaml", &format!("{}---\n{}", project("shop"), project("zoo")));
     snapshot("plan-refused-adoption", &desk.run(&["plan", "-f", "a.yaml"]).await);
     snapshot("apply-refused-adoption", &desk.run(&["apply", "-f", "a.yaml"]).await);

@@ -33,13 +33,21 @@ async fn watching_sets_right_what_changes_on_either_side() {
 
     until("what the file says", async || link().await == "https://one.example").await;
     until("the watch", async || said().contains("watching")).await;
-    let _: Value = theirs.write(reqwest::Method::PUT, None, "/admin/v1/policies/privacy", &json!({"tosLink": "https://minnie.example"})).await.unwrap();
+    let _: Value = theirs
+        .write(reqwest::Method::PUT, None, "/admin/v1/policies/privacy", &json!({"tosLink": "https://minnie.example"}))
+        .await
+        .unwrap();
     until("the correction", async || link().await == "https://one.example").await;
     until("who did it", async || said().contains("tosLink changed by Minnie Mouse")).await;
 
     desk.write("a.yaml", &policy("https://two.example"));
     until("what the file says now", async || link().await == "https://two.example").await;
-    assert!(!said().contains("changed by Minnie Mouse; it is set back\n~ PrivacyPolicy default/instance: the privacy policy was changed: tosLink\n!"), "an edit is no drift");
+    assert!(
+        !said().contains(
+            "changed by Minnie Mouse; it is set back\n~ PrivacyPolicy default/instance: the privacy policy was changed: tosLink\n!"
+        ),
+        "an edit is no drift"
+    );
     desk.write("a.yaml", &policy("https://three.example").replace("tosLink", "tosLnk"));
     until("the mistake", async || said().contains("did you mean tosLink?")).await;
     assert_eq!(link().await, "https://two.example");
