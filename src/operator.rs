@@ -4,6 +4,7 @@
 mod admin;
 mod context;
 mod controller;
+mod events;
 mod feed;
 mod host;
 mod metrics;
@@ -73,7 +74,9 @@ async fn wait_for_crds(client: &Client, context: &Arc<Context>) {
                 let is_served = |plural: &str| served.resources.iter().any(|r| r.name == plural);
                 kinds::ALL.iter().map(|e| e.names().plural).filter(|p| !is_served(p)).map(|p| format!("{p}.{}", api::GROUP)).collect()
             }
-            Err(kube::Error::Api(s)) if s.code == 404 => kinds::ALL.iter().map(|e| format!("{}.{}", e.names().plural, api::GROUP)).collect(),
+            Err(kube::Error::Api(s)) if s.code == 404 => {
+                kinds::ALL.iter().map(|e| format!("{}.{}", e.names().plural, api::GROUP)).collect()
+            }
             Err(e) => vec![format!("(Kubernetes does not answer: {e})")],
         };
         if missing.is_empty() {

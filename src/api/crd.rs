@@ -56,7 +56,8 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(names: &Names, about: &str, rul
     let mut status = schema::<Status>();
     set(&mut status, "default", json!({"observedGeneration": -1}));
     set(&mut status, "description", json!("What is known of the remote side. Written by Kastellan alone."));
-    let column = |name: &str, kind: &str, path: &str, priority: i32| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
+    let column =
+        |name: &str, kind: &str, path: &str, priority: i32| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
     let ready = |what: &str| format!(".status.conditions[?(@.type==\"Ready\")].{what}");
     let crd = json!({
         "metadata": {"name": format!("{}.{GROUP}", names.plural)},
@@ -103,7 +104,12 @@ fn schema<T: JsonSchema>() -> Value {
         s.inline_subschemas = true;
         s.meta_schema = None;
     });
-    let generator = settings.with_transform(keep_field_descriptions).with_transform(StructuralSchemaRewriter).with_transform(OptionalEnum).with_transform(OptionalIntOrString).into_generator();
+    let generator = settings
+        .with_transform(keep_field_descriptions)
+        .with_transform(StructuralSchemaRewriter)
+        .with_transform(OptionalEnum)
+        .with_transform(OptionalIntOrString)
+        .into_generator();
     let mut schema = serde_json::to_value(generator.into_root_schema_for::<T>()).unwrap_or_default();
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("title");

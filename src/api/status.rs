@@ -160,7 +160,9 @@ impl Reason {
             Self::Deleting => "It is being deleted, or something has to be settled first: see the message.",
             Self::WaitingForReference => "Something it refers to is not there or not ready. It goes on by itself when that changes.",
             Self::InvalidSpec => "The object can't mean what it says. Change it as the message says.",
-            Self::AdoptionRefused => "Something of this name exists and differs; `status.drift` shows how. Make them alike, or set `adoptionPolicy: Always`, or choose another name.",
+            Self::AdoptionRefused => {
+                "Something of this name exists and differs; `status.drift` shows how. Make them alike, or set `adoptionPolicy: Always`, or choose another name."
+            }
             Self::Conflict => "An older object declares the same thing. Delete one of them.",
             Self::Contested => "Somebody keeps undoing what is declared; the message says who. It is still set back, at growing intervals.",
             Self::Forbidden => "The account, or a namespace, lacks a permission or consent: the message says which.",
@@ -168,7 +170,9 @@ impl Reason {
             Self::Unreachable => "ZITADEL can't be reached or does not answer. It is tried again.",
             Self::RateLimited => "ZITADEL asked to wait.",
             Self::Rejected => "ZITADEL refused the write; the message is ZITADEL's.",
-            Self::InstanceChanged => "Behind the same address is another ZITADEL instance now. No call is made. Make the objects anew, or point the Instance at the former one.",
+            Self::InstanceChanged => {
+                "Behind the same address is another ZITADEL instance now. No call is made. Make the objects anew, or point the Instance at the former one."
+            }
             Self::LostByZitadel => "ZITADEL knows the object but does not show it. See the documentation on ghosts.",
             Self::Observing => "It differs, and is only observed.",
             Self::Suspended => "`suspend: true`: nothing is looked at.",

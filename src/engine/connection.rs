@@ -7,11 +7,7 @@ use std::{
 };
 
 use super::Key;
-use crate::{
-    kinds::instance::Account,
-    live::Live,
-    zitadel::Client,
-};
+use crate::{kinds::instance::Account, live::Live, zitadel::Client};
 
 /// A connection to an instance that was seen to work.
 pub struct Connection {

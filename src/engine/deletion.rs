@@ -7,8 +7,10 @@ use super::{
     connection::Connection,
     error::{Doing, Result},
     host::Host,
+    job::names,
     kind::{At, Entry, Shape},
-    reconcile::{Engine, Outcome},
+    outcome::Outcome,
+    reconcile::Engine,
     references,
 };
 use crate::{
@@ -20,7 +22,14 @@ use crate::{
 };
 
 /// Settles the remote side of an object that is being deleted. By its binding, not by what its references say by now.
-pub(super) async fn reconcile(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, object: &Object, shared: &Shared, mut outcome: Outcome) -> Outcome {
+pub(super) async fn reconcile(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: &'static dyn Entry,
+    object: &Object,
+    shared: &Shared,
+    mut outcome: Outcome,
+) -> Outcome {
     let what = || object.status.id.clone().unwrap_or_else(|| entry.noun().to_owned());
     if object.is_abandoned() {
         outcome.note(true, "LeftBehind", format!("released by annotation; {} stays in ZITADEL as it is", what()));
@@ -81,14 +90,25 @@ fn policy(entry: &dyn Entry, object: &Object, shared: &Shared) -> DeletionPolicy
 }
 
 /// The connection to delete by. `Err(Some)`: there will be none any more, and why; `Err(None)`: not now.
-fn reachable(engine: &Engine, host: &dyn Host, object: &Object, instance: Option<&Key>) -> Result<std::sync::Arc<Connection>, Option<String>> {
-    let Some(instance) = instance else { return bound(engine, object).ok_or_else(|| Some("its Organization object is gone, and no connection to its instance is left".into())) };
+fn reachable(
+    engine: &Engine,
+    host: &dyn Host,
+    object: &Object,
+    instance: Option<&Key>,
+) -> Result<std::sync::Arc<Connection>, Option<String>> {
+    let Some(instance) = instance else {
+        return bound(engine, object)
+            .ok_or_else(|| Some("its Organization object is gone, and no connection to its instance is left".into()));
+    };
     match engine.connections.get(instance) {
         Some(c) if object.status.instance_id.as_ref().is_none_or(|id| *id == c.instance_id) => Ok(c),
         Some(c) => Err(Some(format!("behind {instance} is the instance {} now", c.instance_id))),
         None if host.object(instance).is_none() => Err(Some(format!("{instance} is gone"))),
         // The Secret went first and nothing is left of it: nobody can ever make the call.
-        None if host.object(instance).is_some_and(|i| i.is_deleting && i.status.condition("Ready").is_some_and(|c| c.reason == "WaitingForReference")) => {
+        None if host
+            .object(instance)
+            .is_some_and(|i| i.is_deleting && i.status.condition("Ready").is_some_and(|c| c.reason == "WaitingForReference")) =>
+        {
             Err(Some(format!("{instance} is being deleted and its credentials are gone")))
         }
         None => Err(None),
@@ -153,5 +173,5 @@ async fn restore(entry: &dyn Entry, object: &Object, connection: &Connection) ->
     let written = entry.write(&at, &have, &want).await.doing(&format!("restore {noun}"))?;
     live.expect(entry, &at, "", Expectation::State(want, written.version));
     drop(writer);
-    Ok(format!("{noun} got its former values back: {}", super::reconcile::names(&changes)))
+    Ok(format!("{noun} got its former values back: {}", names(&changes)))
 }

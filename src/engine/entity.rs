@@ -4,8 +4,9 @@ use super::{
     Error,
     claims::What,
     error::{Doing, Result},
+    job::{Job, names},
     kind::{Remote, Shape},
-    reconcile::{Action, Job, Plan, names},
+    plan::{Action, Plan},
 };
 use crate::api::{
     spec::AdoptionPolicy,
@@ -103,7 +104,9 @@ fn adopt(job: &mut Job<'_>, remote: Remote) -> Result<Plan> {
             remote.id,
             names(&changes)
         )),
-        AdoptionPolicy::Never => Some(format!("{noun} {} exists and adoptionPolicy is Never; choose another name, or another policy", remote.id)),
+        AdoptionPolicy::Never => {
+            Some(format!("{noun} {} exists and adoptionPolicy is Never; choose another name, or another policy", remote.id))
+        }
     };
     match refused {
         Some(message) => {
@@ -156,5 +159,12 @@ async fn made(job: &mut Job<'_>, id: String) -> Result<Plan> {
 }
 
 fn create(job: &Job<'_>, id: String) -> Plan {
-    Plan { action: Action::Create, changes: job.changes(&super::Fields::default()), have: None, want: job.declared.clone(), id, provenance: Created }
+    Plan {
+        action: Action::Create,
+        changes: job.changes(&super::Fields::default()),
+        have: None,
+        want: job.declared.clone(),
+        id,
+        provenance: Created,
+    }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    api::status::{Reason, Ready, Verdict},
+    api::status::{Ready, Reason, Verdict},
     zitadel::{self, Code},
 };
 
@@ -79,7 +79,12 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Waiting(_) => Class::Waiting,
-            Self::Invalid(_) | Self::NoConsent(_) | Self::AdoptionRefused(_) | Self::Conflict(_) | Self::InstanceChanged(_) | Self::Lost(_) => Class::Terminal,
+            Self::Invalid(_)
+            | Self::NoConsent(_)
+            | Self::AdoptionRefused(_)
+            | Self::Conflict(_)
+            | Self::InstanceChanged(_)
+            | Self::Lost(_) => Class::Terminal,
             Self::NotConverged(_) | Self::Host(_) => Class::Transient(None),
             Self::Zitadel { source, .. } => match source {
                 // Somebody was faster, or the read side lags: look again.
@@ -102,9 +107,10 @@ impl Error {
             Self::Lost(_) => Reason::LostByZitadel,
             Self::NotConverged(_) | Self::Host(_) => Reason::NotConverged,
             Self::Zitadel { source, .. } => match source {
-                zitadel::Error::Unreachable { .. } | zitadel::Error::NoAnswer { .. } | zitadel::Error::AddressNotAllowed { .. } | zitadel::Error::Malformed { .. } => {
-                    Reason::Unreachable
-                }
+                zitadel::Error::Unreachable { .. }
+                | zitadel::Error::NoAnswer { .. }
+                | zitadel::Error::AddressNotAllowed { .. }
+                | zitadel::Error::Malformed { .. } => Reason::Unreachable,
                 zitadel::Error::Credentials(_) | zitadel::Error::TokenRefused { .. } => Reason::Unauthenticated,
                 zitadel::Error::Status(s) => match s.code {
                     Code::Unauthenticated => Reason::Unauthenticated,

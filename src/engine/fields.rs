@@ -134,7 +134,11 @@ mod tests {
     use super::*;
 
     fn leaf() -> impl Strategy<Value = Value> {
-        prop_oneof![any::<bool>().prop_map(Value::from), "[a-z]{0,3}".prop_map(Value::from), prop::collection::vec("[a-c]", 0..3).prop_map(Value::from)]
+        prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            "[a-z]{0,3}".prop_map(Value::from),
+            prop::collection::vec("[a-c]", 0..3).prop_map(Value::from)
+        ]
     }
 
     fn fields() -> impl Strategy<Value = Fields> {

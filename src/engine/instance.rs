@@ -18,7 +18,8 @@ use super::{
     error::{Doing, Result},
     host::Host,
     kind::decode,
-    reconcile::{Engine, Outcome},
+    outcome::Outcome,
+    reconcile::Engine,
 };
 use crate::{
     api::status::{Ready, Reason, Verdict},
@@ -44,7 +45,10 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
                 feed: connection.live.feed_status(),
             });
             let Account { name, scope, .. } = &connection.account;
-            outcome.conclude(object, &Verdict { ready: Ready::True, reason: Reason::InSync, message: format!("connected as {name}, acting on the {scope}") });
+            outcome.conclude(
+                object,
+                &Verdict { ready: Ready::True, reason: Reason::InSync, message: format!("connected as {name}, acting on the {scope}") },
+            );
             outcome.again = Some(connection.resync);
         }
         Err(e) => outcome.fail(engine, object, &e),
@@ -56,7 +60,10 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
 fn delete(engine: &Engine, host: &dyn Host, object: &Object, mut outcome: Outcome) -> Outcome {
     let left = host.dependants(&object.key);
     if let (Some(first), false) = (left.first(), object.is_abandoned()) {
-        let message = format!("{} objects still need it, {first} among them; delete them, or annotate this one with kastellan.dev/abandon: \"true\"", left.len());
+        let message = format!(
+            "{} objects still need it, {first} among them; delete them, or annotate this one with kastellan.dev/abandon: \"true\"",
+            left.len()
+        );
         outcome.conclude(object, &Verdict { ready: Ready::Progressing, reason: Reason::Deleting, message });
         outcome.again = Some(Duration::from_secs(10));
         return outcome;
@@ -101,16 +108,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
             live
         }
     };
-    let connection = Arc::new(Connection {
-        client,
-        instance_id,
-        version,
-        account,
-        live,
-        fingerprint,
-        poll,
-        resync,
-    });
+    let connection = Arc::new(Connection { client, instance_id, version, account, live, fingerprint, poll, resync });
     engine.connections.put(object.key.clone(), connection.clone());
     Ok(connection)
 }
@@ -124,22 +122,27 @@ fn interval(field: &str, text: Option<&str>, default: Duration, least: Duration)
 async fn configure(engine: &Engine, host: &dyn Host, object: &Object, spec: &Instance) -> Result<(Config, u64)> {
     let url = |field: &str, text: &str| Url::parse(text).map_err(|e| Error::Invalid(format!("spec.{field}: {text:?} is no URL: {e}")));
     let secret = async |r: &KeyReference| secret(host, &object.key, r).await;
-    let (credentials, seed) = match (&spec.credentials.private_key, &spec.credentials.personal_access_token, &spec.credentials.client_credentials) {
-        (Some(key), None, None) => {
-            let text = secret(&key.secret_ref).await?;
-            (PrivateKey::parse(text.expose_secret()).map(Credentials::PrivateKey), text)
-        }
-        (None, Some(token), None) => {
-            let text = secret(&token.secret_ref).await?;
-            (Credentials::token(&text), text)
-        }
-        (None, None, Some(c)) => {
-            let text = secret(&c.secret_ref).await?;
-            let trimmed: SecretString = text.expose_secret().trim().into();
-            (Ok(Credentials::ClientCredentials { client_id: c.client_id.clone(), secret: trimmed }), text)
-        }
-        _ => return Err(Error::Invalid("spec.credentials: set exactly one of privateKey, personalAccessToken, clientCredentials".into())),
-    };
+    let (credentials, seed) =
+        match (&spec.credentials.private_key, &spec.credentials.personal_access_token, &spec.credentials.client_credentials) {
+            (Some(key), None, None) => {
+                let text = secret(&key.secret_ref).await?;
+                (PrivateKey::parse(text.expose_secret()).map(Credentials::PrivateKey), text)
+            }
+            (None, Some(token), None) => {
+                let text = secret(&token.secret_ref).await?;
+                (Credentials::token(&text), text)
+            }
+            (None, None, Some(c)) => {
+                let text = secret(&c.secret_ref).await?;
+                let trimmed: SecretString = text.expose_secret().trim().into();
+                (Ok(Credentials::ClientCredentials { client_id: c.client_id.clone(), secret: trimmed }), text)
+            }
+            _ => {
+                return Err(Error::Invalid(
+                    "spec.credentials: set exactly one of privateKey, personalAccessToken, clientCredentials".into(),
+                ));
+            }
+        };
     let ca = match &spec.ca {
         None => None,
         Some(ca) => Some(match (&ca.secret_ref, &ca.config_map_ref) {
@@ -177,6 +180,19 @@ async fn who_is_there(client: &Client) -> Result<(String, Option<String>)> {
         id: String,
         version: Option<String>,
     }
+    #[derive(Deserialize)]
+    struct Default {
+        policy: Policy,
+    }
+    #[derive(Deserialize)]
+    struct Policy {
+        details: Details,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Details {
+        resource_owner: String,
+    }
     let v2 = client.query::<Answer>(None, "/zitadel.instance.v2.InstanceService/GetInstance", &json!({})).await;
     let e = match v2 {
         Ok(Answer { instance }) => return Ok((instance.id, instance.version)),
@@ -196,19 +212,6 @@ async fn who_is_there(client: &Client) -> Result<(String, Option<String>)> {
         return Err(e).doing("reach the instance");
     }
     // An organization's owner may not read the instance, but the policies that it inherits name their owner.
-    #[derive(Deserialize)]
-    struct Default {
-        policy: Policy,
-    }
-    #[derive(Deserialize)]
-    struct Policy {
-        details: Details,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Details {
-        resource_owner: String,
-    }
     let inherited: Default = client.get(None, "/management/v1/policies/default/privacy").await.doing("read the instance's id")?;
     Ok((inherited.policy.details.resource_owner, None))
 }
@@ -239,7 +242,8 @@ async fn who_am_i(client: &Client) -> Result<Account> {
         org_id: Option<String>,
     }
     let Me { user } = client.get(None, "/auth/v1/users/me").await.doing("read the account")?;
-    let Memberships { result } = client.query(None, "/auth/v1/memberships/me/_search", &json!({})).await.doing("read the account's memberships")?;
+    let Memberships { result } =
+        client.query(None, "/auth/v1/memberships/me/_search", &json!({})).await.doing("read the account's memberships")?;
     let scope = if result.iter().any(|m| m.iam) {
         "instance".to_owned()
     } else if let Some(organization) = result.iter().find_map(|m| m.org_id.as_deref()) {

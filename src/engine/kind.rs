@@ -255,7 +255,10 @@ pub fn decode<T: DeserializeOwned>(spec: &Value) -> error::Result<T> {
     serde_json::from_value(spec.clone()).map_err(|all| {
         let alone = |(field, value): (&String, &Value)| {
             let one = Value::Object([(field.clone(), value.clone())].into_iter().collect());
-            serde_json::from_value::<T>(one).err().filter(|e| !e.to_string().starts_with("missing field")).map(|e| format!("spec.{field}: {e}"))
+            serde_json::from_value::<T>(one)
+                .err()
+                .filter(|e| !e.to_string().starts_with("missing field"))
+                .map(|e| format!("spec.{field}: {e}"))
         };
         let found: Vec<String> = spec.as_object().into_iter().flatten().filter_map(alone).collect();
         Error::Invalid(if found.is_empty() { format!("spec: {all}") } else { found.join("; ") })

@@ -8,11 +8,12 @@ use super::{
     error::{Doing, Result},
     host::Host,
     kind::{At, Entry, Scope, decode},
-    reconcile::{Engine, ToBeMade},
+    plan::ToBeMade,
+    reconcile::Engine,
 };
 use crate::{
     api::{
-        spec::{Namespaces, ObjectReference, Shared},
+        spec::{Namespaces, ObjectReference, OrganizationScope, Shared},
         status::Status,
     },
     kinds,
@@ -39,7 +40,7 @@ pub fn instance_of(host: &dyn Host, namespace: &str, shared: &Shared) -> Option<
         Some(r) => {
             let organization = host.object(&organization_key(namespace, r))?;
             let shared: Shared = decode(&organization.spec).ok()?;
-            return instance_of(host, &organization.key.namespace, &Shared { organization: Default::default(), ..shared });
+            return instance_of(host, &organization.key.namespace, &Shared { organization: OrganizationScope::default(), ..shared });
         }
         None => shared.common.instance_ref.as_ref(),
     };
@@ -53,13 +54,22 @@ pub fn organization_key(namespace: &str, r: &ObjectReference) -> Key {
 }
 
 /// Objects that this one refers to: it is woken when they change.
-pub fn references(host: &dyn Host, namespace: &str, shared: &Shared) -> Vec<Key> {
+pub fn references(host: &dyn Host, object: &Object) -> Vec<Key> {
+    let Ok(shared) = decode::<Shared>(&object.spec) else { return Vec::new() };
+    let namespace = &object.key.namespace;
     let organization = shared.organization.organization_ref.as_ref().map(|r| organization_key(namespace, r));
-    instance_of(host, namespace, shared).into_iter().chain(organization).collect()
+    instance_of(host, namespace, &shared).into_iter().chain(organization).collect()
 }
 
 /// Resolves the references of an object, with every consent that they need.
-pub async fn resolve(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object: &Object, shared: &Shared, to_be_made: &ToBeMade) -> Result<Target> {
+pub async fn resolve(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: &dyn Entry,
+    object: &Object,
+    shared: &Shared,
+    to_be_made: &ToBeMade,
+) -> Result<Target> {
     let namespace = &object.key.namespace;
     let scope = &shared.organization;
     if scope.organization_ref.is_some() && scope.organization_id.is_some() {
@@ -79,7 +89,10 @@ pub async fn resolve(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object
     let Some(connection) = engine.connections.get(&instance) else {
         return Err(Error::Waiting(match host.object(&instance) {
             None => format!("waiting for {instance}: it does not exist"),
-            Some(i) => format!("waiting for {instance}: {}", i.status.condition("Ready").map_or("nobody has looked at it yet", |c| c.message.as_str())),
+            Some(i) => format!(
+                "waiting for {instance}: {}",
+                i.status.condition("Ready").map_or("nobody has looked at it yet", |c| c.message.as_str())
+            ),
         }));
     };
     if let Some(known) = &object.status.instance_id
@@ -127,14 +140,17 @@ fn consent(host: &dyn Host, entry: &dyn Entry, namespace: &str, shared: &Shared,
     };
     let instance_scope = may("instanceScope");
     let scope = &shared.organization;
-    let needs_scope = scope.organization_id.is_some() || (entry.scope() != Scope::Organization && scope.organization_ref.is_none() && !is_organization(entry));
+    let needs_scope = scope.organization_id.is_some()
+        || (entry.scope() != Scope::Organization && scope.organization_ref.is_none() && !is_organization(entry));
     if needs_scope && !instance_scope {
         return Err(Error::NoConsent(format!(
             "{instance} does not let the namespace {namespace} act on the instance itself or name an organizationId: its spec.instanceScope would have to"
         )));
     }
     if is_organization(entry) && !may("allowedNamespaces") && !instance_scope {
-        return Err(Error::NoConsent(format!("{instance} does not let the namespace {namespace} declare organizations: its spec.allowedNamespaces would have to")));
+        return Err(Error::NoConsent(format!(
+            "{instance} does not let the namespace {namespace} declare organizations: its spec.allowedNamespaces would have to"
+        )));
     }
     Ok(instance_scope)
 }

@@ -4,7 +4,8 @@ use super::{
     Error, Fields,
     claims::What,
     error::Result,
-    reconcile::{Action, Job, Plan},
+    job::Job,
+    plan::{Action, Plan},
 };
 use crate::api::status::Provenance;
 
@@ -13,7 +14,14 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     job.take(vec![job.claim(What::Setting)])?;
     if job.target.to_be_made {
         let changes = job.changes(&Fields::default());
-        return Ok(Plan { action: Action::Create, changes, want: job.declared.clone(), have: None, id: String::new(), provenance: Provenance::Created });
+        return Ok(Plan {
+            action: Action::Create,
+            changes,
+            want: job.declared.clone(),
+            have: None,
+            id: String::new(),
+            provenance: Provenance::Created,
+        });
     }
     let Some(remote) = job.seen("", true).await? else {
         return Err(Error::NotConverged(format!("{} can't be read", job.entry.noun())));
@@ -22,13 +30,13 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     let action = if changes.is_empty() && remote.own { Action::Nothing } else { Action::Update };
     let provenance = job.object.status.provenance.unwrap_or(if remote.own { Provenance::Adopted } else { Provenance::Created });
     if !job.shared.observes() {
-        keep_originals(job, &remote.state, provenance);
+        keep_originals(job, &remote.state);
     }
     Ok(Plan { action, changes, want: remote.state.overlaid(&job.declared), have: Some(remote), id: String::new(), provenance })
 }
 
 /// Adds the live values of newly declared fields to the originals, and releases those that are no longer declared.
-fn keep_originals(job: &mut Job<'_>, live: &Fields, provenance: Provenance) {
+fn keep_originals(job: &mut Job<'_>, live: &Fields) {
     let former = job.object.status.original.clone().map(Fields::from_map).unwrap_or_default();
     let kept = former.restricted(&job.declared);
     let released: Vec<&str> = former.iter().map(|(k, _)| k.as_str()).filter(|k| kept.get(k).is_none()).collect();
@@ -36,9 +44,7 @@ fn keep_originals(job: &mut Job<'_>, live: &Fields, provenance: Provenance) {
         let message = format!("{} is no longer declared and keeps its value", released.join(", "));
         job.outcome.note(false, "Released", message);
     }
-    // What we made ourselves has no past: it is removed as a whole.
-    let original = if provenance == Provenance::Created { Fields::default() } else { live.restricted(&job.declared).overlaid(&kept) };
-    job.outcome.status.original = Some(original.into_map());
+    job.outcome.status.original = Some(live.restricted(&job.declared).overlaid(&kept).into_map());
 }
 
 /// The originals have to be in the status before the first write: after a crash in between nobody could tell them any more.

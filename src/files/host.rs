@@ -18,7 +18,7 @@ use crate::{
     engine::{
         Key, Object,
         host::{Host, Missing},
-        reconcile::Outcome,
+        outcome::Outcome,
     },
     files::Folder,
 };

@@ -5,10 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{
-    api::spec::Shared,
-    engine::{Key, Object, host::Host, kind::decode, references::references},
-};
+use crate::engine::{Key, Object, host::Host, references::references};
 
 /// Objects by level: each refers only to objects of earlier levels. Within a level in the order of their keys.
 pub fn levels(host: &dyn Host, objects: &[Arc<Object>]) -> Vec<Vec<Arc<Object>>> {
@@ -29,8 +26,7 @@ fn depth(host: &dyn Host, by_key: &HashMap<&Key, &Arc<Object>>, depths: &mut Has
     // Whoever refers to himself, by however long a way, waits for himself: any level will do.
     depths.insert(key.clone(), 0);
     let Some(object) = by_key.get(key).filter(|o| o.key.kind != "Instance") else { return 0 };
-    let shared: Shared = decode(&object.spec).unwrap_or_default();
-    let below = references(host, &key.namespace, &shared).iter().map(|r| depth(host, by_key, depths, r)).max();
+    let below = references(host, object).iter().map(|r| depth(host, by_key, depths, r)).max();
     let depth = below.map_or(1, |d| d + 1);
     depths.insert(key.clone(), depth);
     depth

@@ -20,7 +20,9 @@ use crate::{
         connection::Connection,
         host::Host,
         kind::{Shape, decode},
-        reconcile::{self, Action, Engine, Note, Plan, Preview, ToBeMade, reconcile},
+        outcome::Note,
+        plan::{self, Action, Plan, Preview, ToBeMade},
+        reconcile::{Engine, reconcile},
         references::instance_of,
     },
     kinds::{self, instance::InstanceDetails},
@@ -247,7 +249,7 @@ impl Session {
         if decode::<Shared>(&object.spec).is_ok_and(|s| s.is_suspended()) {
             return None;
         }
-        Some(reconcile::plan(&self.engine, &self.host, object, to_be_made).await)
+        Some(plan::plan(&self.engine, &self.host, object, to_be_made).await)
     }
 
     /// Brings every object and its remote side to agree, in the order of references; `tell` hears of each.

@@ -188,8 +188,14 @@ const RULES: &[Rule] = &[
         rule: "[has(self.credentials.privateKey), has(self.credentials.personalAccessToken), has(self.credentials.clientCredentials)].filter(x, x).size() == 1",
         message: "credentials: set exactly one of privateKey, personalAccessToken, clientCredentials",
     },
-    Rule { rule: "!has(self.ca) || has(self.ca.secretRef) != has(self.ca.configMapRef)", message: "ca: set exactly one of secretRef, configMapRef" },
-    Rule { rule: "self.issuer.matches('^https?://[^/?#]+/?$')", message: "issuer must be a URL without a path, such as https://auth.example.com" },
+    Rule {
+        rule: "!has(self.ca) || has(self.ca.secretRef) != has(self.ca.configMapRef)",
+        message: "ca: set exactly one of secretRef, configMapRef",
+    },
+    Rule {
+        rule: "self.issuer.matches('^https?://[^/?#]+/?$')",
+        message: "issuer must be a URL without a path, such as https://auth.example.com",
+    },
     Rule {
         rule: "!has(self.address) || self.address.matches('^https?://[^/?#]+/?$')",
         message: "address must be a URL without a path, such as http://zitadel.zitadel.svc:8080",

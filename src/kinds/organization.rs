@@ -116,10 +116,13 @@ impl Entity for Organization {
             #[serde(default)]
             details: Details,
         }
-        let created: Created = at.client.write(Method::POST, None, "/v2/organizations", &json!({"name": want.name, "organizationId": id})).await?;
+        let created: Created =
+            at.client.write(Method::POST, None, "/v2/organizations", &json!({"name": want.name, "organizationId": id})).await?;
         let written = Written { version: created.details.version(), id: Some(created.organization_id) };
         match (want.state, &written.id) {
-            (Some(OrganizationActivity::Inactive), Some(id)) => Ok(Written { version: set_state(at, id, OrganizationActivity::Inactive).await?.version, ..written }),
+            (Some(OrganizationActivity::Inactive), Some(id)) => {
+                Ok(Written { version: set_state(at, id, OrganizationActivity::Inactive).await?.version, ..written })
+            }
             _ => Ok(written),
         }
     }

@@ -77,7 +77,8 @@ impl PrivacyPolicyState {
 impl Kind for PrivacyPolicy {
     type State = PrivacyPolicyState;
     const NAMES: Names = Names { kind: "PrivacyPolicy", plural: "privacypolicies", short: &["zprivacy"] };
-    const ABOUT: &'static str = "Links and addresses that users see at login: the instance's, or with organizationRef or organizationId that organization's own.";
+    const ABOUT: &'static str =
+        "Links and addresses that users see at login: the instance's, or with organizationRef or organizationId that organization's own.";
     const SCOPE: Scope = Scope::Either;
     const EVENTS: &'static [Events] =
         &[Events { aggregate: "instance", prefix: "instance.policy.privacy." }, Events { aggregate: "org", prefix: "org.policy.privacy." }];

@@ -236,6 +236,7 @@ async fn set_state(at: &At, id: &str, state: Activity) -> Result<Written> {
         Activity::Active => "_reactivate",
         Activity::Inactive => "_deactivate",
     };
-    let answer: Answer = at.client.write(Method::POST, at.organization(), &format!("/management/v1/projects/{id}/{verb}"), &json!({})).await?;
+    let answer: Answer =
+        at.client.write(Method::POST, at.organization(), &format!("/management/v1/projects/{id}/{verb}"), &json!({})).await?;
     Ok(answer.written())
 }

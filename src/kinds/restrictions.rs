@@ -8,7 +8,10 @@ use serde_json::json;
 
 use super::wire::{Answer, Details};
 use crate::{
-    api::{crd::Names, spec::Common},
+    api::{
+        crd::{Names, Rule},
+        spec::Common,
+    },
     engine::{
         Error,
         error::{self, Doing},
@@ -35,7 +38,7 @@ pub struct RestrictionsState {
     disallow_public_org_registration: Option<bool>,
     /// Languages of the login and of messages, such as `en`; their order means nothing. The instance's default language must
     /// be among them. `[]`: all that ZITADEL supports. Left out: not managed.
-    #[schemars(length(max = 100), inner(length(min = 2, max = 35)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 100), inner(length(min = 2, max = 35)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_languages: Option<Vec<String>>,
 }
@@ -46,6 +49,11 @@ impl Kind for Restrictions {
     const ABOUT: &'static str = "Restrictions of the instance: public registration of organizations, allowed languages.";
     const SCOPE: Scope = Scope::Instance;
     const EVENTS: &'static [Events] = &[Events { aggregate: "restrictions", prefix: "restrictions." }];
+    // Not a set of the schema: server-side apply would drop `[]`, which is a declaration.
+    const RULES: &'static [Rule] = &[Rule {
+        rule: "!has(self.allowedLanguages) || self.allowedLanguages.all(x, self.allowedLanguages.exists_one(y, x == y))",
+        message: "allowedLanguages: name each language once",
+    }];
     const SETS: &'static [&'static str] = &["allowedLanguages"];
 
     fn desired(&self, _: &str) -> RestrictionsState {
@@ -95,7 +103,11 @@ impl Setting for Restrictions {
         let Supported { languages } = at.client.get(None, "/admin/v1/languages").await.doing("read the supported languages")?;
         let unknown: Vec<&str> = allowed.iter().filter(|l| !languages.contains(l)).map(String::as_str).collect();
         if !unknown.is_empty() {
-            return Err(Error::Invalid(format!("allowedLanguages: ZITADEL does not support {}; it supports {}", unknown.join(", "), languages.join(", "))));
+            return Err(Error::Invalid(format!(
+                "allowedLanguages: ZITADEL does not support {}; it supports {}",
+                unknown.join(", "),
+                languages.join(", ")
+            )));
         }
         let Default { language } = at.client.get(None, "/admin/v1/languages/default").await.doing("read the default language")?;
         if !allowed.contains(&language) {

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::Answer;
 use crate::{
-    api::{crd::Names, spec::Common},
+    api::{
+        crd::{Names, Rule},
+        spec::Common,
+    },
     engine::kind::{At, Events, Kind, Remote, Scope, Setting, Written},
     zitadel::Result,
 };
@@ -42,7 +45,7 @@ pub struct EmbeddedIframe {
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
     /// Origins that may embed, such as `https://app.example.com`; their order means nothing. `[]`: none. Left out: not managed.
-    #[schemars(length(max = 200), inner(length(min = 1, max = 500)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 200), inner(length(min = 1, max = 500)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origins: Option<Vec<String>>,
 }
@@ -53,6 +56,11 @@ impl Kind for SecurityPolicy {
     const ABOUT: &'static str = "Security settings of the instance: embedding of the login, impersonation.";
     const SCOPE: Scope = Scope::Instance;
     const EVENTS: &'static [Events] = &[Events { aggregate: "instance", prefix: "instance.policy.security." }];
+    // Not a set of the schema: server-side apply would drop `[]`, which is a declaration.
+    const RULES: &'static [Rule] = &[Rule {
+        rule: "!has(self.embeddedIframe) || !has(self.embeddedIframe.allowedOrigins) || self.embeddedIframe.allowedOrigins.all(x, self.embeddedIframe.allowedOrigins.exists_one(y, x == y))",
+        message: "embeddedIframe.allowedOrigins: name each origin once",
+    }];
     const SETS: &'static [&'static str] = &["embeddedIframe.allowedOrigins"];
 
     fn desired(&self, _: &str) -> SecurityPolicyState {

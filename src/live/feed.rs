@@ -141,7 +141,8 @@ impl Feed {
         let mut from = self.last.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut limit = PAGE;
         loop {
-            let page = search(client, &json!({"asc": true, "limit": limit, "from": from.to_string(), "aggregateTypes": aggregates})).await?;
+            let page =
+                search(client, &json!({"asc": true, "limit": limit, "from": from.to_string(), "aggregateTypes": aggregates})).await?;
             let (full, newest) = (page.len() >= limit, page.last().map(|e| e.creation_date));
             for event in page {
                 self.last = self.last.max(event.creation_date);
@@ -178,11 +179,13 @@ async fn search(client: &Client, query: &serde_json::Value) -> Result<Vec<Event>
 }
 
 fn touches(event: &Event) -> Vec<Touched> {
-    let matches = |entry: &&'static dyn Entry| entry.events().iter().any(|e| e.aggregate == event.aggregate.kind.name && event.kind.name.starts_with(e.prefix));
+    let matches = |entry: &&'static dyn Entry| {
+        entry.events().iter().any(|e| e.aggregate == event.aggregate.kind.name && event.kind.name.starts_with(e.prefix))
+    };
     kinds::ALL
         .iter()
         .copied()
-        .filter(|e| matches(&e))
+        .filter(|e| matches(e))
         .map(|entry| {
             let kind = entry.names().kind;
             match (entry.shape(), event.aggregate.kind.name.as_str()) {

@@ -119,7 +119,14 @@ impl Scope {
         let mut data = lock(&self.data);
         let mut found = listed.inspect_err(|_| data.all_doubtful = true)?;
         data.listed = Some(Instant::now());
-        let known: Vec<String> = data.entries.keys().chain(data.expected.keys()).chain(data.doubtful.keys()).filter(|id| !found.contains_key(*id)).cloned().collect();
+        let known: Vec<String> = data
+            .entries
+            .keys()
+            .chain(data.expected.keys())
+            .chain(data.doubtful.keys())
+            .filter(|id| !found.contains_key(*id))
+            .cloned()
+            .collect();
         for (id, remote) in found.drain() {
             data.take(&id, Some(remote), mark);
         }

@@ -5,14 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use kube::{
-    Client,
-    core::DynamicObject,
-    runtime::{
-        events::{Recorder, Reporter},
-        reflector::ObjectRef,
-    },
-};
+use kube::{Client, core::DynamicObject, runtime::reflector::ObjectRef};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{Options, admin::Health, host::KubeHost, metrics::Metrics, sources::Sources};
@@ -28,7 +21,8 @@ pub(super) struct Context {
     pub(super) client: Client,
     pub(super) engine: Engine,
     pub(super) host: Arc<KubeHost>,
-    pub(super) recorder: Recorder,
+    /// This process, as Events name it.
+    pub(super) reporter: String,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
     pub(super) sources: Sources,
@@ -53,11 +47,10 @@ impl Context {
             wakers.insert(entry.names().kind, sender);
             wakes.push((*entry, receiver));
         }
-        let reporter = Reporter { controller: "kastellan".into(), instance: std::env::var("HOSTNAME").ok() };
         let context = Arc::new(Self {
             engine: Engine::new(options.addresses.clone()),
             host: Arc::new(KubeHost::new(client.clone())),
-            recorder: Recorder::new(client.clone(), reporter),
+            reporter: std::env::var("HOSTNAME").unwrap_or_else(|_| "kastellan".into()),
             metrics: Arc::default(),
             health: Arc::default(),
             sources: Sources::default(),

@@ -64,7 +64,9 @@ pub(super) async fn run(context: Arc<Context>, entry: &'static dyn Entry, wake: 
 
 fn in_namespaces(only: &[String], event: &Result<Event<DynamicObject>, watcher::Error>) -> bool {
     match event {
-        Ok(Event::Apply(o) | Event::InitApply(o) | Event::Delete(o)) if !only.is_empty() => o.namespace().is_some_and(|ns| only.contains(&ns)),
+        Ok(Event::Apply(o) | Event::InitApply(o) | Event::Delete(o)) if !only.is_empty() => {
+            o.namespace().is_some_and(|ns| only.contains(&ns))
+        }
         _ => true,
     }
 }
@@ -79,7 +81,7 @@ fn strip(o: &mut DynamicObject) {
 fn noticed(context: &Arc<Context>, kind: &'static str, event: &Event<DynamicObject>) {
     match event {
         Event::Apply(o) | Event::InitApply(o) => {
-            let object = context.host.read(kind, o);
+            let object = context.host.arrived(kind, o);
             if matches!(event, Event::InitApply(_)) {
                 context.engine.remember_claims(&object);
             }

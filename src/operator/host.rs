@@ -46,7 +46,8 @@ pub(super) struct KubeHost {
 
 impl KubeHost {
     pub(super) fn new(client: Client) -> Self {
-        let resource = |kind: &str, plural: &str| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind), plural);
+        let resource =
+            |kind: &str, plural: &str| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind), plural);
         Self {
             client,
             resources: kinds::ALL.iter().map(|e| (e.names().kind, resource(e.names().kind, e.names().plural))).collect(),
@@ -90,33 +91,24 @@ impl KubeHost {
         }
     }
 
-    /// An object as the engine sees it, with the status that we wrote last.
-    pub(super) fn read(&self, kind: &'static str, o: &DynamicObject) -> Object {
+    /// The newest of an object, also as the engine sees it.
+    pub(super) fn newest(&self, key: &Key) -> Option<(Arc<DynamicObject>, Object)> {
+        let reference = ObjectRef::new_with(&key.name, self.resource(key.kind)?).within(&key.namespace);
+        // Taken before the store is asked: what we wrote is forgotten only once the store has it.
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.store(key.kind)?.get(&reference)?;
+        let object = convert(key.clone(), &found, written.get(key));
+        Some((found, object))
+    }
+
+    /// An object that the watch has brought, when the store has it already.
+    pub(super) fn arrived(&self, kind: &'static str, o: &DynamicObject) -> Object {
         let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
-        let seen = version(o);
-        let status = {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            match written.get(&key) {
-                Some((ours, status)) if *ours > seen => Some(status.clone()),
-                Some(_) => {
-                    written.remove(&key);
-                    None
-                }
-                None => None,
-            }
-        };
-        let status = status.or_else(|| o.data.get("status").cloned()).unwrap_or_default();
-        Object {
-            uid: o.uid(),
-            generation: o.metadata.generation.unwrap_or_default(),
-            created: o.creation_timestamp().map_or(0, |t| t.0.as_second()),
-            is_deleting: o.metadata.deletion_timestamp.is_some(),
-            annotations: o.annotations().clone(),
-            spec: o.data.get("spec").cloned().unwrap_or_else(|| json!({})),
-            details: lenient(&status),
-            status: lenient(&status),
-            key,
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if written.get(&key).is_some_and(|(ours, _)| *ours <= version(o)) {
+            written.remove(&key);
         }
+        convert(key.clone(), o, written.get(&key))
     }
 
     /// Writes a status by server-side apply; one that says what is there already is not written. Gives whether it was.
@@ -160,6 +152,23 @@ impl KubeHost {
     }
 }
 
+/// An object as the engine sees it, with the status that we wrote last.
+fn convert(key: Key, o: &DynamicObject, written: Option<&(u64, Value)>) -> Object {
+    let ours = written.filter(|(ours, _)| *ours > version(o)).map(|(_, status)| status);
+    let status = ours.or_else(|| o.data.get("status")).cloned().unwrap_or_default();
+    Object {
+        uid: o.uid(),
+        generation: o.metadata.generation.unwrap_or_default(),
+        created: o.creation_timestamp().map_or(0, |t| t.0.as_second()),
+        is_deleting: o.metadata.deletion_timestamp.is_some(),
+        annotations: o.annotations().clone(),
+        spec: o.data.get("spec").cloned().unwrap_or_else(|| json!({})),
+        details: lenient(&status),
+        status: lenient(&status),
+        key,
+    }
+}
+
 /// Resource versions of one resource are comparable numbers.
 fn version(o: &DynamicObject) -> u64 {
     o.resource_version().and_then(|v| v.parse().ok()).unwrap_or_default()
@@ -173,9 +182,7 @@ fn lenient<T: DeserializeOwned + Default>(status: &Value) -> T {
 #[async_trait]
 impl Host for KubeHost {
     fn object(&self, key: &Key) -> Option<Arc<Object>> {
-        let resource = self.resource(key.kind)?;
-        let found = self.store(key.kind)?.get(&ObjectRef::new_with(&key.name, resource).within(&key.namespace))?;
-        Some(Arc::new(self.read(key.kind, &found)))
+        self.newest(key).map(|(_, object)| Arc::new(object))
     }
 
     fn dependants(&self, instance: &Key) -> Vec<Key> {

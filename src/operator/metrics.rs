@@ -1,4 +1,4 @@
-//! Metrics in the OpenMetrics format. Labels have few values: never names of objects.
+//! Metrics in the `OpenMetrics` format. Labels have few values: never names of objects.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use prometheus_client::{
 
 use crate::{
     api::status::Reason,
-    engine::{Key, Object, reconcile::Outcome},
+    engine::{Key, Object, outcome::Outcome},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -3,29 +3,23 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use kube::{
-    Resource, ResourceExt,
+    ResourceExt,
     api::{DynamicObject, Patch, PatchParams},
-    runtime::{
-        controller::Action,
-        events::{Event, EventType},
-    },
+    runtime::controller::Action,
 };
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::{context::Context, events};
 use crate::{
     api::FINALIZER,
-    engine::{
-        Object,
-        kind::Shape,
-        reconcile::{Outcome, reconcile},
-    },
+    engine::{Key, Object, kind::Shape, outcome::Outcome, reconcile::reconcile, references::references},
     kinds::{self, instance::InstanceStatus},
 };
 
 /// Reconciles one object. What goes wrong is that object's status, never an error.
 pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Infallible> {
-    let object = context.host.read(kind, &o);
+    let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+    let Some((o, object)) = context.host.newest(&key) else { return Ok(Action::await_change()) };
     let has_finalizer = o.finalizers().iter().any(|f| f == FINALIZER);
     if object.is_deleting && !has_finalizer {
         return Ok(Action::await_change());
@@ -39,15 +33,22 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
             return Ok(Action::requeue(Duration::from_secs(5)));
         }
     }
+    if kind != "Instance" {
+        // Before it is looked at: what changes meanwhile wakes it again.
+        context.refer(&object.key, references(context.host.as_ref(), &object));
+    }
+    let connected = context.engine.connections.get(&object.key).is_some();
     let outcome = reconcile(&context.engine, context.host.as_ref(), &object).await;
     let again = outcome.again;
     if kind == "Instance" {
         context.sources.follow(&context, &object);
         if context.engine.connections.get(&object.key).is_some() {
             context.follow_once(&object.key);
+            // After a start the status says nothing new, and yet there is a connection only now.
+            if !connected {
+                context.wake_referrers(&object.key);
+            }
         }
-    } else {
-        context.refer(&object.key, outcome.references.clone());
     }
     for key in &outcome.wake {
         context.wake(key);
@@ -104,20 +105,9 @@ async fn patch(context: &Context, object: &Object, changes: Vec<Value>) -> Resul
 /// At most one status patch; Events for what happened.
 async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
     context.metrics.observe(object, &outcome);
-    let Some(resource) = context.host.resource(object.key.kind) else { return Ok(()) };
-    let mut reference = o.object_ref(&resource);
-    // Events of an older version of the object would be told apart from the newer ones'.
-    reference.resource_version = None;
     for note in &outcome.notes {
-        let event = Event {
-            type_: if note.warning { EventType::Warning } else { EventType::Normal },
-            reason: note.reason.into(),
-            note: Some(note.message.chars().take(1000).collect()),
-            action: "Reconcile".into(),
-            secondary: None,
-        };
-        if let Err(e) = context.recorder.publish(&event, &reference).await {
-            tracing::debug!(error = %e, "an Event could not be published");
+        if let Err(e) = events::publish(context, object, note).await {
+            tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "an Event could not be published");
         }
     }
     if outcome.release {

@@ -8,11 +8,7 @@ use std::{
 
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{
-    Api, Client,
-    api::WatchParams,
-    core::WatchEvent,
-};
+use kube::{Api, Client, api::WatchParams, core::WatchEvent};
 use tokio::task::AbortHandle;
 
 use super::context::Context;
@@ -76,18 +72,30 @@ impl Sources {
 fn sources(instance: &Object) -> HashSet<Source> {
     let Ok(Instance { credentials: c, ca, .. }) = decode::<Instance>(&instance.spec) else { return HashSet::new() };
     let source = |is_secret: bool, name: String| Source { is_secret, namespace: instance.key.namespace.clone(), name };
-    let secrets = [c.private_key.map(|k| k.secret_ref), c.personal_access_token.map(|k| k.secret_ref), c.client_credentials.map(|k| k.secret_ref)];
+    let secrets =
+        [c.private_key.map(|k| k.secret_ref), c.personal_access_token.map(|k| k.secret_ref), c.client_credentials.map(|k| k.secret_ref)];
     let (ca_secret, ca_map) = ca.map_or((None, None), |ca| (ca.secret_ref, ca.config_map_ref));
     let secrets = secrets.into_iter().chain([ca_secret]).flatten().map(|r| source(true, r.name));
     secrets.chain(ca_map.map(|r| source(false, r.name))).collect()
 }
 
+/// What was last seen of a source: its version, or that it is not there.
+#[derive(Default, PartialEq, Eq)]
+struct Last {
+    seen: bool,
+    version: Option<String>,
+}
+
 /// Wakes the Instances when the version of the source changes; a new watch tells the present one again, which is no news.
 async fn watch(context: Arc<Context>, source: Source) {
-    let mut last = None;
+    let mut last = Last::default();
     loop {
         let client = context.client.clone();
-        let result = if source.is_secret { one_watch::<Secret>(&context, client, &source, &mut last).await } else { one_watch::<ConfigMap>(&context, client, &source, &mut last).await };
+        let result = if source.is_secret {
+            one_watch::<Secret>(&context, client, &source, &mut last).await
+        } else {
+            one_watch::<ConfigMap>(&context, client, &source, &mut last).await
+        };
         if let Err(e) = result {
             tracing::debug!(namespace = source.namespace, name = source.name, error = %e, "the watch of a Secret or ConfigMap starts anew");
         }
@@ -96,22 +104,27 @@ async fn watch(context: Arc<Context>, source: Source) {
 }
 
 /// Until the server ends it.
-async fn one_watch<K>(context: &Arc<Context>, client: Client, source: &Source, last: &mut Option<Option<String>>) -> Result<(), kube::Error>
+async fn one_watch<K>(context: &Arc<Context>, client: Client, source: &Source, last: &mut Last) -> Result<(), kube::Error>
 where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
 {
     let api = Api::<K>::namespaced(client, &source.namespace);
     let params = WatchParams::default().fields(&format!("metadata.name={}", source.name)).timeout(290);
     let mut events = std::pin::pin!(api.watch_metadata(&params, "").await?);
     while let Some(event) = events.try_next().await? {
-        let now = match event {
+        let version = match event {
             WatchEvent::Added(o) | WatchEvent::Modified(o) => o.metadata.resource_version,
             WatchEvent::Deleted(_) => None,
             WatchEvent::Bookmark(_) => continue,
             WatchEvent::Error(_) => return Ok(()),
         };
         // The first one is what the Instance has just read, or what it waits for.
-        if last.replace(now.clone()).as_ref() != Some(&now) {
+        let now = Last { seen: true, version };
+        if *last != now {
+            *last = now;
             for instance in context.sources.instances(source) {
                 context.wake(&instance);
             }

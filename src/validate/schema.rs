@@ -137,7 +137,8 @@ fn below(pointer: &str, key: &str) -> String {
 /// `/spec/a/0/b` as people write it: `spec.a[0].b`.
 pub(super) fn dotted(pointer: &str) -> String {
     let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
-    let text: String = steps.map(|step| if step.bytes().all(|b| b.is_ascii_digit()) { format!("[{step}]") } else { format!(".{step}") }).collect();
+    let text: String =
+        steps.map(|step| if step.bytes().all(|b| b.is_ascii_digit()) { format!("[{step}]") } else { format!(".{step}") }).collect();
     text.trim_start_matches('.').to_owned()
 }
 

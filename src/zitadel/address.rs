@@ -32,9 +32,9 @@ impl AddressPolicy {
 
     fn names(&self, host: &str) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        self.allowed.iter().any(|a| {
-            a == "*" || *a == host || a.strip_prefix('*').is_some_and(|suffix| suffix.starts_with('.') && host.ends_with(suffix))
-        })
+        self.allowed
+            .iter()
+            .any(|a| a == "*" || *a == host || a.strip_prefix('*').is_some_and(|suffix| suffix.starts_with('.') && host.ends_with(suffix)))
     }
 
     /// Whether the host of this URL may be connected to, as far as its text tells; names are judged again when resolved.

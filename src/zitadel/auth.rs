@@ -46,9 +46,12 @@ impl PrivateKey {
             user_id: Option<String>,
             key: SecretString,
         }
-        let file: File = serde_json::from_str(json)
-            .map_err(|_| Error::Credentials("no key file of a service account: a JSON object with keyId, key and userId is expected".into()))?;
-        let user_id = file.user_id.ok_or_else(|| Error::Credentials("a key file without userId is an application's; a service account's is needed".into()))?;
+        let file: File = serde_json::from_str(json).map_err(|_| {
+            Error::Credentials("no key file of a service account: a JSON object with keyId, key and userId is expected".into())
+        })?;
+        let user_id = file
+            .user_id
+            .ok_or_else(|| Error::Credentials("a key file without userId is an application's; a service account's is needed".into()))?;
         let key = EncodingKey::from_rsa_pem(file.key.expose_secret().as_bytes())
             .map_err(|_| Error::Credentials("the key in the key file is no RSA private key in PEM form".into()))?;
         Ok(Self { key_id: file.key_id, user_id, key })

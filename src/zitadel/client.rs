@@ -44,7 +44,15 @@ pub struct Config {
 impl Config {
     /// A configuration with the defaults: no other address, no CA, four calls at once, 30 s, any address that is not local.
     pub fn new(issuer: Url, credentials: Credentials) -> Self {
-        Self { issuer, address: None, credentials, ca: None, max_concurrency: 4, timeout: Duration::from_secs(30), addresses: AddressPolicy::default() }
+        Self {
+            issuer,
+            address: None,
+            credentials,
+            ca: None,
+            max_concurrency: 4,
+            timeout: Duration::from_secs(30),
+            addresses: AddressPolicy::default(),
+        }
     }
 }
 
@@ -77,7 +85,8 @@ impl Client {
                 return Err(Error::AddressNotAllowed { host: host_and_port(url) });
             }
         }
-        let instance_host = HeaderValue::from_str(&host_and_port(&config.issuer)).map_err(|_| Error::Credentials("the issuer has no host".into()))?;
+        let instance_host =
+            HeaderValue::from_str(&host_and_port(&config.issuer)).map_err(|_| Error::Credentials("the issuer has no host".into()))?;
         let base = config.address.unwrap_or_else(|| config.issuer.clone());
         // Over TLS the connection may be HTTP/2, whose authority is the URL's own: there the second header has to do.
         let host = (base.scheme() == "http").then(|| instance_host.clone());
@@ -104,11 +113,24 @@ impl Client {
     }
 
     /// A write: repeated only where it is certain that it took no effect.
-    pub async fn write<T: DeserializeOwned>(&self, method: Method, organization: Option<&str>, path: &str, body: &impl Serialize) -> Result<T> {
+    pub async fn write<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        organization: Option<&str>,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
         self.call(Safety::Write, method, organization, path, body).await
     }
 
-    async fn call<T: DeserializeOwned>(&self, safety: Safety, method: Method, organization: Option<&str>, path: &str, body: &impl Serialize) -> Result<T> {
+    async fn call<T: DeserializeOwned>(
+        &self,
+        safety: Safety,
+        method: Method,
+        organization: Option<&str>,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
         let malformed = |what: String| Error::Malformed { endpoint: format!("{method} {}", without_query(path)), what };
         let body = match serde_json::to_value(body).map_err(|e| malformed(e.to_string()))? {
             Value::Null => Vec::new(),
@@ -125,7 +147,8 @@ impl Client {
             }
         };
         // serde_json's own text may quote the body; its position is enough to find the place.
-        serde_json::from_slice(&answer.body).map_err(|e| malformed(format!("{:?} error at line {} column {}", e.classify(), e.line(), e.column())))
+        serde_json::from_slice(&answer.body)
+            .map_err(|e| malformed(format!("{:?} error at line {} column {}", e.classify(), e.line(), e.column())))
     }
 
     /// One exchange with a token; an expired one is renewed once.
@@ -151,7 +174,8 @@ impl Client {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(id) = organization {
-            let id = HeaderValue::from_str(id).map_err(|_| Error::Malformed { endpoint: path.into(), what: "an organization id that no header may have".into() })?;
+            let id = HeaderValue::from_str(id)
+                .map_err(|_| Error::Malformed { endpoint: path.into(), what: "an organization id that no header may have".into() })?;
             headers.insert(ORGANIZATION, id);
         }
         self.send(method.clone(), path, headers, body.to_vec()).await

@@ -99,23 +99,39 @@ pub enum Code {
 }
 
 impl Code {
+    /// From the gateway's number, Connect's word, or where the body is neither, the HTTP status.
     fn of(number: Option<u64>, word: Option<&str>, http: u16) -> Self {
-        match (number, word, http) {
-            (Some(3), ..) | (_, Some("invalid_argument"), _) => Self::InvalidArgument,
-            (Some(5), ..) | (_, Some("not_found"), _) => Self::NotFound,
-            (Some(6), ..) | (_, Some("already_exists"), _) => Self::AlreadyExists,
-            (Some(7), ..) | (_, Some("permission_denied"), _) => Self::PermissionDenied,
-            (Some(8), ..) | (_, Some("resource_exhausted"), _) => Self::ResourceExhausted,
-            (Some(9), ..) | (_, Some("failed_precondition"), _) => Self::FailedPrecondition,
-            (Some(12), ..) | (_, Some("unimplemented"), _) => Self::Unimplemented,
-            (Some(14), ..) | (_, Some("unavailable"), _) => Self::Unavailable,
-            (Some(16), ..) | (_, Some("unauthenticated"), _) => Self::Unauthenticated,
-            (None, None, 404) => Self::NotFound,
-            (None, None, 401) => Self::Unauthenticated,
-            (None, None, 403) => Self::PermissionDenied,
-            (None, None, 429) => Self::ResourceExhausted,
-            (None, None, 405 | 501) => Self::Unimplemented,
-            (None, None, 502..=504) => Self::Unavailable,
+        let from_word = || match word? {
+            "invalid_argument" => Some(3),
+            "not_found" => Some(5),
+            "already_exists" => Some(6),
+            "permission_denied" => Some(7),
+            "resource_exhausted" => Some(8),
+            "failed_precondition" => Some(9),
+            "unimplemented" => Some(12),
+            "unavailable" => Some(14),
+            "unauthenticated" => Some(16),
+            _ => Some(2),
+        };
+        let from_http = || match http {
+            401 => 16,
+            403 => 7,
+            404 => 5,
+            405 | 501 => 12,
+            429 => 8,
+            502..=504 => 14,
+            _ => 2,
+        };
+        match number.or_else(from_word).unwrap_or_else(from_http) {
+            3 => Self::InvalidArgument,
+            5 => Self::NotFound,
+            6 => Self::AlreadyExists,
+            7 => Self::PermissionDenied,
+            8 => Self::ResourceExhausted,
+            9 => Self::FailedPrecondition,
+            12 => Self::Unimplemented,
+            14 => Self::Unavailable,
+            16 => Self::Unauthenticated,
             _ => Self::Other,
         }
     }
@@ -215,7 +231,8 @@ mod tests {
     #[test]
     fn both_forms_of_an_error_say_the_same() {
         let gateway = br#"{"code":6,"message":"exists (V3-DKcYh)","details":[{"@type":"t","id":"V3-DKcYh","message":"exists"}]}"#;
-        let connect = br#"{"code":"already_exists","message":"exists (V3-DKcYh)","details":[{"type":"t","value":"x","debug":{"id":"V3-DKcYh"}}]}"#;
+        let connect =
+            br#"{"code":"already_exists","message":"exists (V3-DKcYh)","details":[{"type":"t","value":"x","debug":{"id":"V3-DKcYh"}}]}"#;
         let (a, b) = (Status::parse(409, None, gateway), Status::parse(409, None, connect));
         assert_eq!(a, b);
         assert_eq!((a.code, a.id.as_deref()), (Code::AlreadyExists, Some("V3-DKcYh")));

@@ -11,7 +11,12 @@ const PAGE: u64 = 1000;
 
 /// Walks a v1-style search (`{query: {offset, limit, asc}}` → `{result: […]}`), which the v2 organization search is too.
 /// Entries that others create or delete meanwhile may be missed or come twice: confirm absence by id.
-pub fn search<T: DeserializeOwned + Send + 'static>(client: &Client, organization: Option<&str>, path: &'static str, filters: Value) -> impl Stream<Item = Result<T>> + Send + 'static {
+pub fn search<T: DeserializeOwned + Send + 'static>(
+    client: &Client,
+    organization: Option<&str>,
+    path: &'static str,
+    filters: Value,
+) -> impl Stream<Item = Result<T>> + Send + 'static {
     #[derive(Deserialize)]
     struct Page<T> {
         result: Option<Vec<T>>,

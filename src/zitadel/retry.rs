@@ -17,7 +17,12 @@ pub(crate) enum Safety {
 
 /// The pauses between tries: three, with jitter. Longer troubles are the caller's to wait out.
 pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(2)).with_max_times(3).with_jitter().build()
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(2))
+        .with_max_times(3)
+        .with_jitter()
+        .build()
 }
 
 /// Whether to try again at once. `Retry-After` above ten seconds is left to the caller: a worker must not sleep so long.

@@ -62,7 +62,8 @@ impl Http {
             .timeout(timeout)
             .dns_resolver(Arc::new(addresses.clone()));
         if let Some(pem) = ca {
-            let roots = reqwest::Certificate::from_pem_bundle(pem).map_err(|_| Error::Credentials("the CA is no PEM certificate".into()))?;
+            let roots =
+                reqwest::Certificate::from_pem_bundle(pem).map_err(|_| Error::Credentials("the CA is no PEM certificate".into()))?;
             if roots.is_empty() {
                 return Err(Error::Credentials("the CA holds no certificate".into()));
             }

@@ -10,13 +10,15 @@ async fn the_api_server_refuses_what_a_schema_can_tell() {
     let mut world = World::bare("refused").await;
     let _ = world.another_namespace().await;
     let instance = |change: Value| {
-        let mut spec = json!({"issuer": "https://auth.example.com", "credentials": {"personalAccessToken": {"secretRef": {"name": "a", "key": "b"}}}});
+        let mut spec =
+            json!({"issuer": "https://auth.example.com", "credentials": {"personalAccessToken": {"secretRef": {"name": "a", "key": "b"}}}});
         spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         spec
     };
-    let both = json!({"personalAccessToken": {"secretRef": {"name": "a", "key": "b"}}, "privateKey": {"secretRef": {"name": "a", "key": "b"}}});
+    let both =
+        json!({"personalAccessToken": {"secretRef": {"name": "a", "key": "b"}}, "privateKey": {"secretRef": {"name": "a", "key": "b"}}});
     let cases = [
-        ("Project", json!({"organizationRef": {"name": "a"}, "nonsense": 1}), "unknown field \"spec.nonsense\""),
+        ("Project", json!({"organizationRef": {"name": "a"}, "nonsense": 1}), "nonsense"),
         ("Project", json!({"organizationRef": {"name": "a"}, "name": "n".repeat(201)}), "may not be more than 200"),
         ("Project", json!({"organizationRef": {"name": "a"}, "name": ""}), "at least 1 chars"),
         ("Project", json!({"organizationRef": {"name": "a"}, "projectRoleCheck": "yes"}), "projectRoleCheck"),
@@ -25,7 +27,7 @@ async fn the_api_server_refuses_what_a_schema_can_tell() {
         ("Project", json!({"organizationRef": {"name": "a"}, "organizationId": "1"}), "exclude each other"),
         ("Project", json!({"organizationRef": {"name": "a"}, "instanceRef": {"name": "b"}}), "remove instanceRef"),
         ("PrivacyPolicy", json!({"supportEmail": "nobody"}), "must be an e-mail address"),
-        ("Restrictions", json!({"allowedLanguages": ["en", "en"]}), "Duplicate value"),
+        ("Restrictions", json!({"allowedLanguages": ["en", "en"]}), "name each language once"),
         ("Instance", instance(json!({"credentials": {}})), "exactly one of"),
         ("Instance", instance(json!({"credentials": both})), "exactly one of"),
         ("Instance", instance(json!({"issuer": "auth.example.com"})), "must be a URL"),
@@ -55,7 +57,11 @@ async fn what_only_zitadel_can_tell_stalls_that_object_alone() {
     let message = world.reason("Restrictions", "it", "InvalidSpec").await;
     assert!(message.contains("tlh") && message.contains("supports"), "{message}");
     world.apply("Restrictions", "it", json!({"allowedLanguages": ["de", "fr"]})).await;
-    let o = world.until("Restrictions", "it", "told of the default language", |o| condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("default language en"))).await;
+    let o = world
+        .until("Restrictions", "it", "told of the default language", |o| {
+            condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("default language en"))
+        })
+        .await;
     assert_eq!(condition(&o, "Stalled")["status"], "True");
     assert_eq!(world.events(), events, "nothing was written");
     world.apply("Organization", "acme", json!({})).await;

@@ -96,9 +96,9 @@ fn merged(mut a: Value, b: &Value) -> Value {
 }
 
 impl Case {
-    fn spec(&self, more: Value) -> Value {
+    fn spec(&self, more: &Value) -> Value {
         let scope = if self.in_organization { json!({"organizationRef": {"name": "home"}}) } else { json!({}) };
-        merged(scope, &more)
+        merged(scope, more)
     }
 
     /// A world with the organization that this needs, and its id.
@@ -112,11 +112,18 @@ impl Case {
         (world, Some(id))
     }
 
-    /// Fails unless the live thing has these fields.
+    /// Waits until the live thing has these fields: what others changed is noticed by the next poll of the feed.
     async fn has(&self, world: &World, organization: Option<&str>, id: &str, fields: &Value) {
-        let live = world.live(self.kind, organization, id).await.unwrap_or_else(|| panic!("{} {id} is there", self.kind));
-        for (field, value) in &kastellan::engine::Fields::of(fields) {
-            assert_eq!(live.state.get(field), Some(value), "{} {field} of {live:?}", self.kind);
+        let want = kastellan::engine::Fields::of(fields);
+        let start = std::time::Instant::now();
+        loop {
+            let live = world.live(self.kind, organization, id).await.unwrap_or_else(|| panic!("{} {id} is there", self.kind));
+            let left = kastellan::engine::fields::diff(&want, &live.state, crate::world::entry(self.kind).sets());
+            if left.is_empty() {
+                return;
+            }
+            assert!(start.elapsed().as_secs() < 60, "{}: {left:?}", self.kind);
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
     }
 }
@@ -166,7 +173,7 @@ async fn lives(case: Case) {
     let (world, organization) = case.world().await;
     let organization = organization.as_deref();
     let kind = case.kind;
-    world.apply(kind, "it", case.spec(case.declared.clone())).await;
+    world.apply(kind, "it", case.spec(&case.declared)).await;
     let status = world.ready(kind, "it").await;
     let id = status["id"].as_str().unwrap().to_owned();
     let uid = world.api(kind).get("it").await.unwrap().metadata.uid.unwrap();
@@ -184,16 +191,18 @@ async fn lives(case: Case) {
 
     // A change of the spec changes the same thing; a new name renames it.
     let changed = merged(case.declared.clone(), &case.changed);
-    world.apply(kind, "it", case.spec(changed.clone())).await;
+    world.apply(kind, "it", case.spec(&changed)).await;
     let status = world.ready(kind, "it").await;
     assert_eq!(status["id"], id, "it is the same one");
     case.has(&world, organization, &id, &changed).await;
 
     // A change by somebody else is undone, and the report says who it was.
-    world.apply(kind, "it", case.spec(case.declared.clone())).await;
+    world.apply(kind, "it", case.spec(&case.declared)).await;
     world.ready(kind, "it").await;
     world.tamper(kind, organization, &id, case.tampered.clone()).await;
-    let o = world.until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True").await;
+    let o = world
+        .until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True")
+        .await;
     assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse");
     world.noted("it", "Drift", "by minnie.mouse").await;
     case.has(&world, organization, &id, &case.declared).await;
@@ -221,7 +230,7 @@ async fn is_adopted(case: Case) {
 
     // It differs: it is refused, the difference is shown, nothing is written.
     let events = world.events();
-    world.apply(kind, "it", case.spec(case.declared.clone())).await;
+    world.apply(kind, "it", case.spec(&case.declared)).await;
     let message = world.reason(kind, "it", "AdoptionRefused").await;
     assert!(message.contains(&id) && message.contains("adoptionPolicy"), "{message}");
     let o = world.until(kind, "it", "stalled with its difference", |o| condition(o, "Stalled")["status"] == "True").await;
@@ -230,11 +239,11 @@ async fn is_adopted(case: Case) {
     assert_eq!(world.events(), events);
 
     // Never: not even what is identical.
-    world.apply(kind, "it", case.spec(merged(there.clone(), &json!({"adoptionPolicy": "Never"})))).await;
+    world.apply(kind, "it", case.spec(&merged(there.clone(), &json!({"adoptionPolicy": "Never"})))).await;
     world.reason(kind, "it", "AdoptionRefused").await;
 
     // Identical: it is taken over without a write.
-    world.apply(kind, "it", case.spec(there.clone())).await;
+    world.apply(kind, "it", case.spec(&there)).await;
     let status = world.ready(kind, "it").await;
     assert_eq!((status["id"].as_str(), status["provenance"].as_str()), (Some(id.as_str()), Some("Adopted")));
     assert_eq!(status["drift"], Value::Null, "what was refused before is no difference now");
@@ -246,14 +255,14 @@ async fn is_adopted(case: Case) {
     assert_eq!(world.events(), events);
 
     // Always: it is taken over and changed.
-    world.apply(kind, "it", case.spec(merged(case.declared.clone(), &json!({"adoptionPolicy": "Always"})))).await;
+    world.apply(kind, "it", case.spec(&merged(case.declared.clone(), &json!({"adoptionPolicy": "Always"})))).await;
     assert_eq!(world.ready(kind, "it").await["id"], id);
     case.has(&world, organization, &id, &case.declared).await;
     world.delete(kind, "it").await;
     world.gone(kind, "it").await;
 
     // By id, without asking the policy.
-    world.apply(kind, "it", case.spec(merged(case.changed.clone(), &json!({"id": id, "adoptionPolicy": "Never"})))).await;
+    world.apply(kind, "it", case.spec(&merged(case.changed.clone(), &json!({"id": id, "adoptionPolicy": "Never"})))).await;
     assert_eq!(world.ready(kind, "it").await["provenance"], "Adopted");
     case.has(&world, organization, &id, &case.changed).await;
 }
@@ -271,7 +280,7 @@ async fn ends(case: Case) {
         if let Some(policy) = policy {
             more = merged(more, &json!({"deletionPolicy": policy}));
         }
-        world.apply(kind, &name, case.spec(more)).await;
+        world.apply(kind, &name, case.spec(&more)).await;
         let id = world.ready(kind, &name).await["id"].as_str().unwrap().to_owned();
         world.delete(kind, &name).await;
         world.gone(kind, &name).await;
@@ -287,7 +296,7 @@ async fn is_kept(case: Case) {
     if organization.is_none() {
         world.tamper(kind, organization, "", case.undeclared.clone()).await;
     }
-    world.apply(kind, "it", case.spec(case.declared.clone())).await;
+    world.apply(kind, "it", case.spec(&case.declared)).await;
     world.ready(kind, "it").await;
     if organization.is_some() {
         world.tamper(kind, organization, "", case.undeclared.clone()).await;
@@ -298,14 +307,16 @@ async fn is_kept(case: Case) {
     world.force(kind, "it").await;
     assert_eq!(world.events(), events, "a no-op writes nothing");
 
-    world.apply(kind, "it", case.spec(case.changed.clone())).await;
+    world.apply(kind, "it", case.spec(&case.changed)).await;
     world.ready(kind, "it").await;
     case.has(&world, organization, "", &merged(case.undeclared.clone(), &case.changed)).await;
 
-    world.apply(kind, "it", case.spec(case.declared.clone())).await;
+    world.apply(kind, "it", case.spec(&case.declared)).await;
     world.ready(kind, "it").await;
     world.tamper(kind, organization, "", case.tampered.clone()).await;
-    let o = world.until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True").await;
+    let o = world
+        .until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True")
+        .await;
     assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse");
     case.has(&world, organization, "", &merged(case.undeclared.clone(), &case.declared)).await;
 
@@ -321,7 +332,7 @@ async fn is_kept(case: Case) {
 
     // What is no longer declared is released with the value that it has.
     let field = kastellan::engine::Fields::of(&case.declared).iter().next().unwrap().0.clone();
-    world.apply(kind, "it", case.spec(case.undeclared.clone())).await;
+    world.apply(kind, "it", case.spec(&case.undeclared)).await;
     world.ready(kind, "it").await;
     world.noted("it", "Released", &field).await;
     case.has(&world, organization, "", &case.declared).await;
@@ -344,7 +355,7 @@ async fn setting_ends(case: Case) {
             }
         }
         let found = world.live(kind, organization, "").await.unwrap();
-        let spec = case.spec(case.declared.clone());
+        let spec = case.spec(&case.declared);
         world.apply(kind, "it", policy.map_or(spec.clone(), |p| merged(spec, &json!({"deletionPolicy": p})))).await;
         world.ready(kind, "it").await;
         case.has(&world, organization, "", &case.declared).await;

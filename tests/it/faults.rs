@@ -16,10 +16,6 @@ async fn with_organization(name: &str) -> (World, String) {
     (world, id)
 }
 
-fn count(world: &World, event: &str) -> usize {
-    world.emulator().events().iter().filter(|e| e.event_type == event).count()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_create_makes_nothing_twice() {
     let (world, _) = with_organization("lost").await;
@@ -29,7 +25,7 @@ async fn a_lost_answer_to_a_create_makes_nothing_twice() {
         world.apply("Project", &name, json!({"organizationRef": {"name": "acme"}})).await;
         let status = world.ready("Project", &name).await;
         assert_eq!(status["provenance"], "Created");
-        assert_eq!(count(&world, "project.added"), n + 1);
+        assert_eq!(world.count("project.added"), n + 1);
     }
 }
 
@@ -41,7 +37,7 @@ async fn a_lost_answer_to_an_update_changes_nothing_twice() {
     world.emulator().faults().add(Rule::new(Action::LoseAnswer).method("PUT").times(1));
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true})).await;
     world.ready("Project", "p").await;
-    assert_eq!(count(&world, "project.changed"), 1);
+    assert_eq!(world.count("project.changed"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +59,7 @@ async fn errors_that_pass_are_waited_out() {
         let name = format!("p{n}");
         world.apply("Project", &name, json!({"organizationRef": {"name": "acme"}})).await;
         world.ready("Project", &name).await;
-        assert_eq!(count(&world, "project.added"), n + 1);
+        assert_eq!(world.count("project.added"), n + 1);
         world.emulator().faults().clear();
     }
 }
@@ -83,8 +79,14 @@ async fn reads_that_lag_are_neither_drift_nor_absence() {
     world.ready("Project", "p").await;
     world.apply("SecurityPolicy", "it", json!({"enableImpersonation": false})).await;
     world.ready("SecurityPolicy", "it").await;
-    for (event, times) in [("project.added", 1), ("project.changed", 1), ("instance.policy.security.set", 2), ("org.policy.privacy.added", 1), ("org.policy.privacy.changed", 0)] {
-        assert_eq!(count(&world, event), times, "{event}");
+    for (event, times) in [
+        ("project.added", 1),
+        ("project.changed", 1),
+        ("instance.policy.security.set", 2),
+        ("org.policy.privacy.added", 1),
+        ("org.policy.privacy.changed", 0),
+    ] {
+        assert_eq!(world.count(event), times, "{event}");
     }
     for name in ["p", "it"] {
         assert!(!world.notes(name).await.iter().any(|(reason, _)| reason == "Drift"), "our own write is no drift");
@@ -126,12 +128,12 @@ async fn a_restart_at_any_moment_makes_nothing_twice() {
     for _ in 0..5 {
         tokio::task::yield_now().await;
         world.kill();
-        world.start().await;
+        world.start();
     }
     for n in 0..10 {
         world.ready("Project", &format!("p{n}")).await;
     }
-    assert_eq!(count(&world, "project.added"), 10);
+    assert_eq!(world.count("project.added"), 10);
     world.stop().await;
 }
 
@@ -143,7 +145,7 @@ async fn servers_without_the_newer_endpoints_are_served_by_the_older_ones() {
     world.emulator().faults().missing("/zitadel.instance.v2", 404);
     world.emulator().faults().missing("/admin/v1/policies/domain", 404);
     world.emulator().faults().missing("/admin/v1/orgs/*/policies/domain", 501);
-    world.start().await;
+    world.start();
     world.connect().await;
     world.apply("Organization", "acme", json!({})).await;
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true})).await;
@@ -155,5 +157,5 @@ async fn servers_without_the_newer_endpoints_are_served_by_the_older_ones() {
     // The id is the server's there; it is bound all the same.
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "name": "renamed"})).await;
     world.ready("Project", "p").await;
-    assert_eq!(count(&world, "project.added"), 1);
+    assert_eq!(world.count("project.added"), 1);
 }

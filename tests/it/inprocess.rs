@@ -12,7 +12,8 @@ use kastellan::{
     engine::{
         Key, Object,
         host::{Host, Missing},
-        reconcile::{Engine, Outcome, reconcile},
+        outcome::Outcome,
+        reconcile::{Engine, reconcile},
     },
     kinds,
     zitadel::{

@@ -18,7 +18,7 @@ async fn a_good_token_connects_and_the_status_says_to_what() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_file_connects_and_expired_tokens_are_renewed() {
     let mut world = World::bare("key").await;
-    world.start().await;
+    world.start();
     world.secret("kastellan", "key.json", &world.emulator().key_file()).await;
     let spec = json!({"issuer": world.issuer(), "pollInterval": "1s", "credentials": {"privateKey": {"secretRef": {"name": "kastellan", "key": "key.json"}}}});
     world.apply("Instance", "default", spec).await;
@@ -31,7 +31,7 @@ async fn a_key_file_connects_and_expired_tokens_are_renewed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_is_said_and_a_new_secret_is_taken_up_at_once() {
     let mut world = World::bare("wrong").await;
-    world.start().await;
+    world.start();
     world.secret("kastellan", "pat", "wrong").await;
     world.apply("Instance", "default", world.instance_spec()).await;
     world.apply("Organization", "acme", json!({})).await;
@@ -45,12 +45,14 @@ async fn a_wrong_token_is_said_and_a_new_secret_is_taken_up_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn missing_secrets_and_keys_are_named_and_waited_for() {
     let mut world = World::bare("missing").await;
-    world.start().await;
+    world.start();
     world.apply("Instance", "default", world.instance_spec()).await;
     let message = world.reason("Instance", "default", "WaitingForReference").await;
     assert!(message.contains("Secret") && message.contains("kastellan") && message.contains("does not exist"), "{message}");
     world.secret("kastellan", "other", "x").await;
-    let o = world.until("Instance", "default", "missing a key", |o| condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("key pat"))).await;
+    let o = world
+        .until("Instance", "default", "missing a key", |o| condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("key pat")))
+        .await;
     assert_eq!(condition(&o, "Reconciling")["status"], "True");
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     world.ready("Instance", "default").await;
@@ -59,7 +61,7 @@ async fn missing_secrets_and_keys_are_named_and_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_no_key_file_is_said_without_repeating_it() {
     let mut world = World::bare("nokey").await;
-    world.start().await;
+    world.start();
     world.secret("kastellan", "key.json", "{\"keyId\": \"1\", \"key\": \"s3cret\"}").await;
     let spec = json!({"issuer": world.issuer(), "credentials": {"privateKey": {"secretRef": {"name": "kastellan", "key": "key.json"}}}});
     world.apply("Instance", "default", spec).await;
@@ -70,17 +72,17 @@ async fn what_is_no_key_file_is_said_without_repeating_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_selects_no_instance_is_told_from_a_wrong_path() {
     let mut world = World::bare("host").await;
-    world.start().await;
+    world.start();
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     let mut spec = world.instance_spec();
     // 127.0.0.1 reaches the server, but the instance is `localhost`.
-    spec["issuer"] = world.zitadel.url().into();
+    spec["issuer"] = world.zitadel.url().replace("localhost", "127.0.0.1").into();
     world.apply("Instance", "default", spec.clone()).await;
     let message = world.reason("Instance", "default", "InvalidSpec").await;
     assert!(message.contains("issuer"), "{message}");
     // The way out: say both.
     spec["issuer"] = "http://localhost".into();
-    spec["address"] = world.zitadel.url().into();
+    spec["address"] = world.zitadel.url().replace("localhost", "127.0.0.1").into();
     world.apply("Instance", "default", spec).await;
     world.ready("Instance", "default").await;
 }
@@ -88,7 +90,7 @@ async fn a_host_that_selects_no_instance_is_told_from_a_wrong_path() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreachable_address_is_said_and_tried_again() {
     let mut world = World::bare("down").await;
-    world.start().await;
+    world.start();
     world.emulator().faults().down(Outage::Reset);
     world.connect().await;
     world.reason("Instance", "default", "Unreachable").await;
@@ -99,7 +101,7 @@ async fn an_unreachable_address_is_said_and_tried_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_is_not_allowed_is_never_connected_to() {
     let mut world = World::bare("allowed").await;
-    world.start().await;
+    world.start();
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     let mut spec = world.instance_spec();
     spec["issuer"] = "http://169.254.169.254".into();
@@ -116,7 +118,7 @@ async fn another_instance_behind_the_same_address_gets_no_write() {
     world.stop().await;
     world.emulator().faults().new_instance();
     let events = world.events();
-    world.start().await;
+    world.start();
     world.reason("Instance", "default", "InstanceChanged").await;
     world.apply("Organization", "acme", json!({"name": "New"})).await;
     world.until("Organization", "acme", "waiting", |o| condition(o, "Ready")["status"] == "False").await;
@@ -126,7 +128,7 @@ async fn another_instance_behind_the_same_address_gets_no_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_organizations_owner_keeps_its_organization_and_is_told_what_it_may_not() {
     let mut world = World::bare("owner").await;
-    world.start().await;
+    world.start();
     let user = world.emulator().add_user("owner", "owner", &["ORG_OWNER"]);
     world.secret("kastellan", "pat", &user.pat).await;
     world.apply("Instance", "default", world.instance_spec()).await;

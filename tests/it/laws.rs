@@ -34,8 +34,13 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
             })
         ]
         .boxed(),
-        ("embeddedIframe.allowedOrigins", _) => subsequence(vec!["https://a.example", "https://b.example", "https://c.example"], 0..=3).prop_shuffle().prop_map(|l| json!(l)).boxed(),
-        (_, Some("string")) => prop_oneof![Just(json!("")), "https://[a-z]{1,5}\\.example/\\{\\{\\.Lang\\}\\}".prop_map(Value::from)].boxed(),
+        ("embeddedIframe.allowedOrigins", _) => subsequence(vec!["https://a.example", "https://b.example", "https://c.example"], 0..=3)
+            .prop_shuffle()
+            .prop_map(|l| json!(l))
+            .boxed(),
+        (_, Some("string")) => {
+            prop_oneof![Just(json!("")), "https://[a-z]{1,5}\\.example/\\{\\{\\.Lang\\}\\}".prop_map(Value::from)].boxed()
+        }
         (_, other) => panic!("no values are known for {path} of type {other:?}"),
     }
 }
@@ -54,8 +59,17 @@ fn managed(entry: &dyn Entry) -> BTreeMap<String, Value> {
             }
         }
     }
-    const SHARED: [&str; 9] =
-        ["instanceRef", "deletionPolicy", "mode", "suspend", "id", "adoptionPolicy", "organizationRef", "organizationId", "allowedNamespaces"];
+    const SHARED: [&str; 9] = [
+        "instanceRef",
+        "deletionPolicy",
+        "mode",
+        "suspend",
+        "id",
+        "adoptionPolicy",
+        "organizationRef",
+        "organizationId",
+        "allowedNamespaces",
+    ];
     let crd = serde_json::to_value(entry.crd()).unwrap();
     let mut spec = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap().clone();
     spec["properties"].as_object_mut().unwrap().retain(|k, _| !SHARED.contains(&k.as_str()));
@@ -66,7 +80,11 @@ fn managed(entry: &dyn Entry) -> BTreeMap<String, Value> {
 
 /// A complete state.
 fn complete(entry: &'static dyn Entry) -> impl Strategy<Value = BTreeMap<String, Value>> {
-    managed(entry).into_iter().map(|(path, schema)| value(&path, &schema).prop_map(move |v| (path.clone(), v))).collect::<Vec<_>>().prop_map(|all| all.into_iter().collect())
+    managed(entry)
+        .into_iter()
+        .map(|(path, schema)| value(&path, &schema).prop_map(move |v| (path.clone(), v)))
+        .collect::<Vec<_>>()
+        .prop_map(|all| all.into_iter().collect())
 }
 
 /// Some of the fields, with other values.
@@ -136,7 +154,7 @@ impl Bench {
         Self { lab, at, id, scope, kind }
     }
 
-    async fn declare(&self, declared: &Fields) -> kastellan::engine::reconcile::Outcome {
+    async fn declare(&self, declared: &Fields) -> kastellan::engine::outcome::Outcome {
         let mut spec: Value = declared.to().unwrap();
         spec.as_object_mut().unwrap().extend(self.scope.as_object().unwrap().clone());
         self.lab.apply(self.kind, "it", spec).await
@@ -157,9 +175,8 @@ where
     for p in placed() {
         let mut runner = proptest::test_runner::TestRunner::new(cases());
         let strategy = (complete(p.entry), some(p.entry), some(p.entry));
-        let result = runner.run(&strategy, |(live, first, second)| {
-            runtime.block_on(holds(p, fields(&live), fields(&first), fields(&second)))
-        });
+        let result =
+            runner.run(&strategy, |(live, first, second)| runtime.block_on(holds(p, fields(&live), fields(&first), fields(&second))));
         if let Err(e) = result {
             panic!("{} (in an organization: {}): {e}", p.entry.names().kind, p.in_organization);
         }

@@ -23,7 +23,7 @@ use kastellan::{
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
 };
@@ -47,8 +47,14 @@ fn server() -> &'static Server {
         if let Ok(path) = std::env::var("KASTELLAN_TEST_KUBECONFIG") {
             return Server { kubeconfig: Kubeconfig::read_from(path).expect("KASTELLAN_TEST_KUBECONFIG is a kubeconfig"), _child: None };
         }
-        let program = std::env::var("KASTELLAN_TESTENV").expect("run the tests by `make test`: it builds the API server and sets KASTELLAN_TESTENV");
-        let mut child = Command::new(program).args(["-kcm", "-until-eof"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the API server starts");
+        let program =
+            std::env::var("KASTELLAN_TESTENV").expect("run the tests by `make test`: it builds the API server and sets KASTELLAN_TESTENV");
+        let mut child = Command::new(program)
+            .args(["-kcm", "-until-eof"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the API server starts");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let ready = lines.next().expect("the API server says that it is ready").unwrap();
         let path = ready.split("KUBECONFIG=").nth(1).and_then(|r| r.split(' ').next()).expect("ready … KUBECONFIG=…").to_owned();
@@ -56,13 +62,6 @@ fn server() -> &'static Server {
         std::thread::spawn(move || lines.for_each(drop));
         Server { kubeconfig: Kubeconfig::read_from(path).unwrap(), _child: Some(child) }
     })
-}
-
-/// A kubeconfig file for programs that are started by tests.
-pub(crate) fn kubeconfig_file(dir: &std::path::Path) -> std::path::PathBuf {
-    let path = dir.join("kubeconfig");
-    std::fs::write(&path, serde_json::to_string(&server().kubeconfig).unwrap()).unwrap();
-    path
 }
 
 /// A client of the test API server, with all CRDs there.
@@ -100,6 +99,10 @@ pub(crate) struct World {
     pub(crate) zitadel: Running,
     more: Vec<String>,
     operator: Option<Operator>,
+    /// The token of somebody else with all rights.
+    minnie: String,
+    /// How many events a fresh instance has.
+    fresh: usize,
 }
 
 /// A namespace that nobody else uses.
@@ -120,7 +123,7 @@ impl World {
     /// Everything up, and an Instance `default` that is Ready.
     pub(crate) async fn new(name: &str) -> Self {
         let mut world = Self::bare(name).await;
-        world.start().await;
+        world.start();
         world.connect().await;
         world.ready("Instance", "default").await;
         world
@@ -131,7 +134,9 @@ impl World {
         let client = cluster().await;
         let namespace = namespace(&client, name).await;
         let zitadel = Emulator::start(zitadel_emulator::Options::default()).await.unwrap();
-        Self { client, namespace, zitadel, more: Vec::new(), operator: None }
+        let minnie = zitadel.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
+        let fresh = zitadel.emulator().event_count();
+        Self { client, namespace, zitadel, more: Vec::new(), operator: None, minnie, fresh }
     }
 
     /// Another namespace for the operator to watch; before it starts.
@@ -142,7 +147,7 @@ impl World {
     }
 
     /// Starts the operator.
-    pub(crate) async fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let (stop, stopped) = watch::channel(false);
         let mut namespaces = self.more.clone();
         namespaces.push(self.namespace.clone());
@@ -193,17 +198,15 @@ impl World {
 
     /// The emulator by the host name that selects its instance.
     pub(crate) fn issuer(&self) -> String {
-        self.zitadel.url().replace("127.0.0.1", "localhost")
+        self.zitadel.url()
     }
 
     pub(crate) async fn secret(&self, name: &str, key: &str, value: &str) {
-        let secret: Secret = serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}})).unwrap();
+        let secret: Secret =
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}}))
+                .unwrap();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret)).await.unwrap();
-    }
-
-    pub(crate) async fn delete_secret(&self, name: &str) {
-        Api::<Secret>::namespaced(self.client.clone(), &self.namespace).delete(name, &Default::default()).await.unwrap();
     }
 
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
@@ -232,7 +235,7 @@ impl World {
     }
 
     pub(crate) async fn delete(&self, kind: &str, name: &str) {
-        self.api(kind).delete(name, &Default::default()).await.unwrap();
+        self.api(kind).delete(name, &DeleteParams::default()).await.unwrap();
     }
 
     /// Waits until the object is as it should be; shows it where that does not come.
@@ -260,17 +263,16 @@ impl World {
     }
 
     /// Has an object compared with what is really there, twice: when the second has begun, the first has ended. Gives the
-    /// resource version after the first request, and after all.
-    pub(crate) async fn force(&self, kind: &str, name: &str) -> (String, String) {
+    /// object as it was after the first request, and after all.
+    pub(crate) async fn force(&self, kind: &str, name: &str) -> (Value, Value) {
         static TIMES: AtomicU32 = AtomicU32::new(0);
         let mut versions = Vec::new();
         for _ in 0..2 {
             let reads = || self.emulator().calls().iter().filter(|c| !c.path.contains("/events/")).count();
             let (before, at) = (reads(), TIMES.fetch_add(1, Ordering::Relaxed).to_string());
-            let version = |o: DynamicObject| o.metadata.resource_version.unwrap();
-            versions.push(version(self.api(kind).get(name).await.unwrap()));
+            versions.push(serde_json::to_value(self.api(kind).get(name).await.unwrap()).unwrap());
             self.patch(kind, name, json!({"metadata": {"annotations": {"kastellan.dev/reconcile-at": at}}})).await;
-            versions.push(version(self.api(kind).get(name).await.unwrap()));
+            versions.push(serde_json::to_value(self.api(kind).get(name).await.unwrap()).unwrap());
             let start = Instant::now();
             while reads() == before {
                 assert!(start.elapsed() < PATIENCE, "{kind} {name} is looked at when asked");
@@ -304,8 +306,7 @@ impl World {
 
     /// Somebody else, with all rights, changes fields of something.
     pub(crate) async fn tamper(&self, kind: &str, organization: Option<&str>, id: &str, fields: Value) {
-        let minnie = self.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]);
-        let at = At { client: self.zitadel_as(&minnie.pat), organization: organization.map(ToOwned::to_owned) };
+        let at = At { client: self.zitadel_as(&self.minnie), organization: organization.map(ToOwned::to_owned) };
         let have = entry(kind).read(&at, id).await.unwrap().expect("it is there");
         let want = have.state.overlaid(&kastellan::engine::Fields::of(&fields));
         entry(kind).write(&at, &have, &want).await.unwrap();
@@ -314,6 +315,11 @@ impl World {
     /// Events in the aggregates of declared things so far: those of users are left out, who only logged in.
     pub(crate) fn events(&self) -> usize {
         self.emulator().events().iter().filter(|e| e.aggregate_type != "user").count()
+    }
+
+    /// How many events of a type there were since the instance was fresh.
+    pub(crate) fn count(&self, event: &str) -> usize {
+        self.emulator().events().iter().skip(self.fresh).filter(|e| e.event_type == event).count()
     }
 
     /// The Events about an object: reason and note.

@@ -5,7 +5,7 @@ use super::{
     style::{CHANGE, CREATE, STRONG, WARNING, paint},
 };
 use crate::{
-    engine::reconcile::Action,
+    engine::plan::Action,
     files::session::{Done, Failure},
 };
 

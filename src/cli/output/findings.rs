@@ -71,7 +71,11 @@ fn text(f: &Finding) -> String {
     ];
     if let Some(shown) = source.text.lines().nth(line.saturating_sub(1)) {
         let marks = paint(style, "^".repeat(*length));
-        lines.extend([bar(""), format!("{} {shown}", bar(&line.to_string())), format!("{} {}{marks}", bar(""), " ".repeat(column.saturating_sub(1)))]);
+        lines.extend([
+            bar(""),
+            format!("{} {shown}", bar(&line.to_string())),
+            format!("{} {}{marks}", bar(""), " ".repeat(column.saturating_sub(1))),
+        ]);
     }
     lines.extend(f.hint.iter().map(|hint| format!("{}: {hint}", paint(HINT, "hint"))));
     lines.push(String::new());

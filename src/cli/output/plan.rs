@@ -12,7 +12,7 @@ use crate::{
     api::status::{Drift, Provenance},
     engine::{
         kind::Shape,
-        reconcile::{Action, Plan},
+        plan::{Action, Plan},
     },
     files::session::{Planned, Step},
     kinds,

@@ -1,0 +1,94 @@
+//! What a reconcile came to: the status, what is worth an Event, when to look again. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Error, Key, Object, error::Class, reconcile::Engine};
+use crate::{
+    api::status::{Ready, Reason, Status, Verdict},
+    kinds::instance::InstanceDetails,
+};
+
+/// What a reconcile came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The status from now on.
+    pub status: Status,
+    /// Of an `Instance`: the rest of its status.
+    pub details: Option<InstanceDetails>,
+    /// What is worth an Event.
+    pub notes: Vec<Note>,
+    /// Look again after this.
+    pub again: Option<Duration>,
+    /// The remote side is settled: the object may go.
+    pub release: bool,
+    /// Other objects to look at.
+    pub wake: Vec<Key>,
+}
+
+/// Something that users want to know happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// One word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Outcome {
+    pub(super) fn of(object: &Object) -> Self {
+        let status = object.status.clone();
+        Self { status, details: None, notes: Vec::new(), again: None, release: false, wake: Vec::new() }
+    }
+
+    pub(super) fn note(&mut self, warning: bool, reason: &'static str, message: String) {
+        self.notes.push(Note { warning, reason, message });
+    }
+
+    pub(super) fn conclude(&mut self, object: &Object, verdict: &Verdict) {
+        let former = object.status.condition("Ready").map(|c| c.reason.as_str());
+        let fails = matches!(verdict.ready, Ready::Stalled);
+        // A class of failure that begins is an Event, one that goes on is not.
+        if fails && former != Some(verdict.reason.to_string().as_str()) {
+            self.note(true, reason_word(verdict.reason), verdict.message.clone());
+        }
+        let stalled = object.status.condition("Stalled");
+        if let (Ready::True, Some(before)) = (verdict.ready, stalled) {
+            self.note(false, "Recovered", format!("{}, after {}", verdict.message, before.reason));
+        }
+        self.status.set(verdict, object.generation, Timestamp::now());
+    }
+
+    pub(super) fn fail(&mut self, engine: &Engine, object: &Object, error: &Error) {
+        self.details.get_or_insert_with(|| object.details.clone());
+        self.conclude(object, &error.verdict());
+        self.again = Some(match error.class() {
+            Class::Transient(Some(asked)) => asked,
+            Class::Transient(None) => backoff(engine.failed(&object.key, true)),
+            // Woken earlier by what it waits for.
+            Class::Waiting | Class::Terminal => Duration::from_secs(600),
+        });
+    }
+}
+
+/// 0.2 s, doubling up to 2 minutes.
+pub(super) fn backoff(failures: u32) -> Duration {
+    Duration::from_millis(200).saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(12))).min(Duration::from_secs(120))
+}
+
+fn reason_word(reason: Reason) -> &'static str {
+    match reason {
+        Reason::AdoptionRefused => "AdoptionRefused",
+        Reason::Conflict => "Conflict",
+        Reason::InvalidSpec => "InvalidSpec",
+        Reason::Forbidden => "Forbidden",
+        Reason::Rejected => "Rejected",
+        Reason::InstanceChanged => "InstanceChanged",
+        Reason::LostByZitadel => "LostByZitadel",
+        Reason::Unauthenticated => "Unauthenticated",
+        _ => "Failed",
+    }
+}
