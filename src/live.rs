@@ -5,6 +5,7 @@
 
 pub mod feed;
 mod scope;
+mod writers;
 
 use std::{
     collections::HashMap,
@@ -13,10 +14,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::Mutex as AsyncMutex;
 
 pub use scope::Expectation;
 use scope::Scope;
+pub use writers::Turn;
+use writers::Writers;
 
 use crate::{
     engine::kind::{At, Entry, Remote, Shape, Version},
@@ -30,7 +33,7 @@ type ScopeKey = (&'static str, Option<String>);
 /// The store of one instance.
 pub struct Live {
     scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
-    writers: Mutex<HashMap<&'static str, Arc<AsyncMutex<()>>>>,
+    writers: Mutex<HashMap<&'static str, Arc<Writers>>>,
     own: Mutex<HashMap<Timestamp, std::time::Instant>>,
     feed: AsyncMutex<Option<feed::Feed>>,
     feed_status: Mutex<Option<FeedStatus>>,
@@ -67,7 +70,7 @@ impl Live {
     /// An entity by its id, or the setting (whose id is `""`). `confirm`: ask for it by id before saying that it is not there.
     pub async fn get(&self, entry: &dyn Entry, at: &At, id: &str, confirm: bool) -> Result<Seen> {
         let scope = self.scope(entry, at);
-        scope.refresh(entry, at, id, self.resync).await?;
+        scope.refresh(entry, at, id, self.resync, &self.writers(entry)).await?;
         if confirm && scope.is_absent(id) && entry.shape() != Shape::Setting {
             scope.read(entry, at, id).await?;
         }
@@ -77,7 +80,7 @@ impl Live {
     /// The entity of this scope that has this natural key, regardless of case.
     pub async fn find(&self, entry: &dyn Entry, at: &At, field: &str, value: &str) -> Result<Option<Remote>> {
         let scope = self.scope(entry, at);
-        scope.refresh(entry, at, "", self.resync).await?;
+        scope.refresh(entry, at, "", self.resync, &self.writers(entry)).await?;
         Ok(scope.find(field, value))
     }
 
@@ -114,9 +117,12 @@ impl Live {
     }
 
     /// Writes of one kind go one after the other: with concurrent ones a projection of ZITADEL can skip an event for good.
-    pub async fn writer(&self, entry: &dyn Entry) -> OwnedMutexGuard<()> {
-        let lock = lock(&self.writers).entry(entry.names().kind).or_default().clone();
-        lock.lock_owned().await
+    pub async fn writer(&self, entry: &dyn Entry) -> Turn {
+        self.writers(entry).turn().await
+    }
+
+    fn writers(&self, entry: &dyn Entry) -> Arc<Writers> {
+        lock(&self.writers).entry(entry.names().kind).or_default().clone()
     }
 
     /// How changes are found, as far as that was tried.

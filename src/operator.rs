@@ -93,7 +93,8 @@ async fn wait_for_crds(client: &Client, context: &Arc<Context>) {
 /// Ready as soon as every kind has been listed once.
 async fn report_ready(context: Arc<Context>) {
     context.health.waiting_for("waiting for the first list of every kind");
-    context.host.wait_until_listed().await;
+    let all: Vec<&'static str> = kinds::ALL.iter().map(|e| e.names().kind).collect();
+    context.host.wait_until_listed(all).await;
     context.health.ready();
     tracing::info!("ready");
 }

@@ -208,13 +208,13 @@ async fn restart(world: &mut World) -> Result<Figures> {
 async fn change(world: &mut World) -> Result<Vec<Figures>> {
     let api = world.cluster.api("Project")?;
     let mut all = Vec::new();
-    for (scenario, count, value) in [("change one", 1, true), ("change all", world.n, false)] {
+    for (scenario, count, field) in [("change one", 1, "projectRoleAssertion"), ("change all", world.n, "hasProjectCheck")] {
         let mut objects = api.list(&ListParams::default()).await?.items;
         objects.truncate(count);
         let names: Vec<(String, i64)> =
             objects.iter().filter_map(|o| Some((o.metadata.name.clone()?, o.metadata.generation.unwrap_or_default() + 1))).collect();
         let meter = Meter::start(world).await?;
-        world.cluster.change(objects, "hasProjectCheck", &Value::Bool(value)).await?;
+        world.cluster.change(objects, field, &Value::Bool(true)).await?;
         let done = || {
             let projects = world.cluster.projects();
             names.iter().all(|(name, generation)| projects.get(name).is_some_and(|p| p.ready && p.generation == *generation))

@@ -8,7 +8,7 @@ use std::{
 
 use futures::TryStreamExt;
 
-use super::{Seen, lock};
+use super::{Seen, lock, writers::Writers};
 use crate::{
     engine::{
         fields::{Fields, diff},
@@ -21,6 +21,10 @@ use crate::{
 const FEW: usize = 2;
 /// A scope is listed at most this often while many of its entries change.
 const LIST_PAUSE: Duration = Duration::from_secs(2);
+/// Our own writes of one scope are looked at together, at least so often while more of them follow.
+const GATHER: Duration = Duration::from_secs(3);
+/// How often it is asked whether more of them follow.
+const STEP: Duration = Duration::from_millis(20);
 /// Where reads carry no version: how long a value must hold after an own write until it is believed.
 const HOLD: Duration = Duration::from_secs(10);
 
@@ -47,6 +51,8 @@ pub(super) struct Scope {
     data: Mutex<Data>,
     /// Held while something is fetched: whoever waits for it finds the result.
     fetching: tokio::sync::Mutex<()>,
+    /// Held by the one who waits for further own writes before they are looked at.
+    gathering: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -54,6 +60,8 @@ struct Data {
     entries: HashMap<String, Remote>,
     /// When all of it was listed (or the setting read) last.
     listed: Option<Instant>,
+    /// When own writes were looked at last.
+    looked: Option<Instant>,
     all_doubtful: bool,
     /// Entries in doubt, with the number of the mark.
     doubtful: HashMap<String, u64>,
@@ -64,20 +72,47 @@ struct Data {
 
 impl Scope {
     /// Makes sure that `id` is known as well as it can be: lists the scope, or reads the entry, unless both are fresh.
-    pub(super) async fn refresh(&self, entry: &dyn Entry, at: &At, id: &str, resync: Duration) -> Result<()> {
+    pub(super) async fn refresh(&self, entry: &dyn Entry, at: &At, id: &str, resync: Duration, writers: &Writers) -> Result<()> {
         if self.need(id, resync) == Need::Nothing {
             return Ok(());
         }
+        let is_own = entry.shape() != Shape::Setting && lock(&self.data).expected.contains_key(id);
+        let _gathering = if is_own { Some(self.gather(id, resync, writers).await) } else { None };
         let _fetching = self.fetching.lock().await;
         match self.need(id, resync) {
             Need::Nothing => Ok(()),
             _ if entry.shape() == Shape::Setting => self.fetch(entry, at, id).await,
-            Need::Read => self.fetch(entry, at, id).await,
+            Need::Read => {
+                if is_own {
+                    lock(&self.data).looked = Some(Instant::now());
+                }
+                self.fetch(entry, at, id).await
+            }
             Need::List(pause) => {
-                tokio::time::sleep(pause).await;
+                if !is_own {
+                    tokio::time::sleep(pause).await;
+                }
                 self.list(entry, at).await
             }
         }
+    }
+
+    /// Waits until no further writes follow, or the last look is long enough ago: while a thousand things are made, a list
+    /// now and then shows them all. The others wait for the first of them and find the result.
+    async fn gather(&self, id: &str, resync: Duration, writers: &Writers) -> tokio::sync::MutexGuard<'_, ()> {
+        let gathering = self.gathering.lock().await;
+        while self.need(id, resync) != Need::Nothing && !self.is_due(writers) {
+            tokio::time::sleep(STEP).await;
+        }
+        gathering
+    }
+
+    fn is_due(&self, writers: &Writers) -> bool {
+        let data = lock(&self.data);
+        let Some(looked) = data.looked.max(data.listed) else { return true };
+        // What was looked at and does not show yet is asked for one by one, or with the next list.
+        let is_news = data.doubtful.len() <= FEW || writers.last().is_some_and(|last| last > looked);
+        looked.elapsed() >= GATHER || (writers.are_quiet() && is_news)
     }
 
     /// Reads one entry.

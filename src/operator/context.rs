@@ -6,13 +6,19 @@ use std::{
 };
 
 use kube::{Client, core::DynamicObject, runtime::reflector::ObjectRef};
-use tokio::{sync::mpsc, task::AbortHandle};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::AbortHandle,
+};
 
 use super::{Options, admin::Health, host::KubeHost, metrics::Metrics, sources::Sources};
 use crate::{
     engine::{Key, kind::Entry, reconcile::Engine},
     kinds::{self, instance::Objects},
 };
+
+/// Reconciles of one kind and Instance at once: more than ZITADEL takes writes in the time that they wait for each other.
+const SLOTS: usize = 512;
 
 /// Wakes the objects of one kind.
 pub(super) type Wake = mpsc::UnboundedReceiver<ObjectRef<DynamicObject>>;
@@ -29,6 +35,10 @@ pub(super) struct Context {
     pub(super) options: Options,
     wakers: HashMap<&'static str, mpsc::UnboundedSender<ObjectRef<DynamicObject>>>,
     references: Mutex<References>,
+    /// Instances and Organizations that this process has looked at.
+    looked_at: Mutex<HashSet<Key>>,
+    /// Reconciles of one kind that an Instance has under way.
+    slots: Mutex<HashMap<(Key, &'static str), Arc<Semaphore>>>,
     followers: Mutex<HashMap<Key, AbortHandle>>,
 }
 
@@ -56,6 +66,8 @@ impl Context {
             sources: Sources::default(),
             wakers,
             references: Mutex::default(),
+            looked_at: Mutex::default(),
+            slots: Mutex::default(),
             followers: Mutex::default(),
             client,
             options,
@@ -95,6 +107,36 @@ impl Context {
         former
     }
 
+    /// Whether something that is referred to is there and was not looked at yet since this process started: it wakes whoever
+    /// refers to it when it was.
+    pub(super) fn waits(&self, to: &[Key]) -> bool {
+        let is_new = |key: &Key| !self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
+        to.iter().any(|key| is_new(key) && self.host.is_there(key))
+    }
+
+    /// An object was looked at.
+    pub(super) fn looked_at(&self, key: &Key) {
+        if self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
+            self.wake_referrers(key);
+        }
+    }
+
+    /// An object is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// The leave to reconcile an object of an Instance. Ten thousand at once would be most of the memory; a limit for all
+    /// Instances together would let one that does not answer hold up the others.
+    pub(super) async fn slot(&self, instance: &Key, kind: &'static str) -> Option<OwnedSemaphorePermit> {
+        let slots = {
+            let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry((instance.clone(), kind)).or_insert_with(|| Arc::new(Semaphore::new(SLOTS))).clone()
+        };
+        // It is never closed.
+        slots.acquire_owned().await.ok()
+    }
+
     /// Has everything reconciled that refers to this object.
     pub(super) fn wake_referrers(&self, key: &Key) {
         let referrers: Vec<Key> = {
@@ -106,8 +148,11 @@ impl Context {
         }
     }
 
-    /// How many objects belong to an Instance.
-    pub(super) fn census(&self, instance: &Key) -> Objects {
+    /// How many objects belong to an Instance; `None` while some have not been looked at yet.
+    pub(super) fn census(&self, instance: &Key) -> Option<Objects> {
+        if self.metrics.count() < self.host.count() {
+            return None;
+        }
         let r = self.references.lock().unwrap_or_else(PoisonError::into_inner);
         let mut objects = Objects::default();
         for key in r.to.get(instance).into_iter().flatten() {
@@ -117,7 +162,7 @@ impl Context {
                 objects.not_ready += 1;
             }
         }
-        objects
+        Some(objects)
     }
 
     /// Runs one task for an Instance at a time.

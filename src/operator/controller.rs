@@ -93,9 +93,12 @@ fn noticed(context: &Arc<Context>, kind: &'static str, event: &Event<DynamicObje
             let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
             let heirs = context.engine.forget(&key);
             context.host.forget(&key);
+            context.forget(&key);
             context.metrics.forget(&key);
-            for other in heirs.iter().chain(&context.unrefer(&key)) {
-                context.wake(other);
+            // What it referred to may itself be waiting for this in order to go.
+            let former = context.unrefer(&key).into_iter().filter(|k| context.host.is_deleting(k));
+            for other in heirs.into_iter().chain(former) {
+                context.wake(&other);
             }
             if is_referred_to(kind) {
                 context.wake_referrers(&key);

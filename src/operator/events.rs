@@ -40,5 +40,6 @@ pub(super) async fn publish(context: &Context, object: &Object, note: &Note) -> 
         reporting_instance: Some(context.reporter.clone()),
         ..Event::default()
     };
+    let _permit = context.host.permit().await;
     Api::<Event>::namespaced(context.client.clone(), &object.key.namespace).create(&PostParams::default(), &event).await.map(|_| ())
 }

@@ -10,7 +10,8 @@ pub(super) async fn follow(context: Arc<Context>, instance: Key) {
     while let Some(connection) = context.engine.connections.get(&instance) {
         tokio::time::sleep(connection.poll).await;
         let told = context.host.object(&instance).and_then(|i| i.details.objects);
-        if told.is_some_and(|told| told != context.census(&instance)) {
+        let counted = context.census(&instance);
+        if counted.is_some() && told != counted {
             context.wake(&instance);
         }
         let polled = connection.live.poll_feed(&connection.client, context.options.editors).await;

@@ -21,6 +21,7 @@ use kube::{
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     api::{self, FINALIZER, spec::Shared, status::Status},
@@ -42,7 +43,11 @@ pub(super) struct KubeHost {
     written: Mutex<HashMap<Key, (u64, Value)>>,
     /// What others were told of an object they refer to.
     told: Mutex<HashMap<Key, String>>,
+    writing: Semaphore,
 }
+
+/// Writes to Kubernetes at once. It takes some hundreds a second, however many are under way.
+const WRITES: usize = 16;
 
 impl KubeHost {
     pub(super) fn new(client: Client) -> Self {
@@ -55,6 +60,7 @@ impl KubeHost {
             namespaces: RwLock::default(),
             written: Mutex::default(),
             told: Mutex::default(),
+            writing: Semaphore::new(WRITES),
         }
     }
 
@@ -78,9 +84,9 @@ impl KubeHost {
         self.stores.get(kind)?.get()
     }
 
-    /// Returns when every kind has been listed once.
-    pub(super) async fn wait_until_listed(&self) {
-        for kind in self.resources.keys() {
+    /// Returns when every one of these kinds has been listed once.
+    pub(super) async fn wait_until_listed(&self, kinds: impl IntoIterator<Item = &'static str>) {
+        for kind in kinds {
             loop {
                 if let Some(store) = self.store(kind) {
                     store.wait_until_ready().await.ok();
@@ -91,12 +97,36 @@ impl KubeHost {
         }
     }
 
+    /// The leave to write to Kubernetes: each request that is under way has a connection of its own, with its buffers.
+    pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        // It is never closed.
+        self.writing.acquire().await.ok()
+    }
+
+    fn stored(&self, key: &Key) -> Option<Arc<DynamicObject>> {
+        self.store(key.kind)?.get(&ObjectRef::new_with(&key.name, self.resource(key.kind)?).within(&key.namespace))
+    }
+
+    /// Whether there is such an object.
+    pub(super) fn is_there(&self, key: &Key) -> bool {
+        self.stored(key).is_some()
+    }
+
+    /// Whether there is such an object and it is being deleted.
+    pub(super) fn is_deleting(&self, key: &Key) -> bool {
+        self.stored(key).is_some_and(|o| o.metadata.deletion_timestamp.is_some())
+    }
+
+    /// How many objects there are.
+    pub(super) fn count(&self) -> usize {
+        self.stores.values().filter_map(OnceLock::get).map(Store::len).sum()
+    }
+
     /// The newest of an object, also as the engine sees it.
     pub(super) fn newest(&self, key: &Key) -> Option<(Arc<DynamicObject>, Object)> {
-        let reference = ObjectRef::new_with(&key.name, self.resource(key.kind)?).within(&key.namespace);
         // Taken before the store is asked: what we wrote is forgotten only once the store has it.
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.store(key.kind)?.get(&reference)?;
+        let found = self.stored(key)?;
         let object = convert(key.clone(), &found, written.get(key));
         Some((found, object))
     }
@@ -121,6 +151,7 @@ impl KubeHost {
             "status": status,
         });
         let params = PatchParams::apply(api::MANAGER).force();
+        let _permit = self.permit().await;
         let after = match api.patch_status(&object.key.name, &params, &Patch::Apply(&body)).await {
             // An object that was written while another CRD was installed: server-side apply can't read it, a merge need not.
             Err(kube::Error::Api(s)) if matches!(s.code, 422 | 500) => {

@@ -101,6 +101,11 @@ impl Metrics {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).get(key).is_some_and(|s| s.ready == "True")
     }
 
+    /// How many objects have been looked at.
+    pub(super) fn count(&self) -> usize {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.

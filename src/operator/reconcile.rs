@@ -19,15 +19,43 @@ use crate::{
     },
 };
 
-/// Reconciles one object. What goes wrong is that object's status, never an error.
+/// Reconciles one object, when its turn has come. What goes wrong is that object's status, never an error.
 pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Infallible> {
     let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
-    let Some((o, object)) = context.host.newest(&key) else { return Ok(Action::await_change()) };
+    drop(o);
+    let mut slot = None;
+    if kind != "Instance" {
+        context.host.wait_until_listed(["Instance", "Organization"]).await;
+        let Some((_, object)) = context.host.newest(&key) else { return Ok(Action::await_change()) };
+        // Before it is looked at: what changes meanwhile wakes it again.
+        let to = references(context.host.as_ref(), &object);
+        context.refer(&key, to.clone());
+        // After a start nothing is said of what a moment later is known.
+        if !object.is_deleting && context.waits(&to) {
+            return Ok(Action::await_change());
+        }
+        drop(object);
+        if let Some(instance) = to.iter().find(|k| k.kind == "Instance") {
+            slot = context.slot(instance, kind).await;
+        }
+    }
+    // In a box, so that what waits for its turn takes no room for it.
+    let action = Box::pin(one(&key, &context)).await;
+    drop(slot);
+    if matches!(kind, "Instance" | "Organization") {
+        context.looked_at(&key);
+    }
+    action
+}
+
+async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
+    let kind = key.kind;
+    let Some((o, object)) = context.host.newest(key) else { return Ok(Action::await_change()) };
     let has_finalizer = o.finalizers().iter().any(|f| f == FINALIZER);
     if object.is_deleting && !has_finalizer {
         return Ok(Action::await_change());
     }
-    match finalizer(&context, &o, &object, has_finalizer).await {
+    match finalizer(context, &o, &object, has_finalizer).await {
         Ok(()) => {}
         // Somebody changed the object meanwhile: the watch will bring it.
         Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => return Ok(Action::requeue(Duration::from_secs(1))),
@@ -36,15 +64,11 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
             return Ok(Action::requeue(Duration::from_secs(5)));
         }
     }
-    if kind != "Instance" {
-        // Before it is looked at: what changes meanwhile wakes it again.
-        context.refer(&object.key, references(context.host.as_ref(), &object));
-    }
     let connected = context.engine.connections.get(&object.key).is_some();
     let outcome = reconcile(&context.engine, context.host.as_ref(), &object).await;
     let again = outcome.again;
     if kind == "Instance" {
-        context.sources.follow(&context, &object);
+        context.sources.follow(context, &object);
         if context.engine.connections.get(&object.key).is_some() {
             context.follow_once(&object.key);
             // After a start the status says nothing new, and yet there is a connection only now.
@@ -56,7 +80,7 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
     for key in &outcome.wake {
         context.wake(key);
     }
-    if let Err(e) = report(&context, &o, &object, outcome).await {
+    if let Err(e) = report(context, &o, &object, outcome).await {
         let gone = matches!(&e, kube::Error::Api(s) if matches!(s.code, 404 | 409 | 422));
         if !gone {
             tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the status could not be written");
@@ -104,13 +128,16 @@ async fn remove_finalizer(context: &Context, o: &DynamicObject, object: &Object)
 async fn patch(context: &Context, object: &Object, changes: Vec<Value>) -> Result<(), kube::Error> {
     let Some(api) = context.host.api(&object.key) else { return Ok(()) };
     let patch: json_patch::Patch = serde_json::from_value(Value::Array(changes)).map_err(kube::Error::SerdeError)?;
+    let _permit = context.host.permit().await;
     api.patch_metadata(&object.key.name, &PatchParams::default(), &Patch::Json::<()>(patch)).await.map(|_| ())
 }
 
-/// At most one status patch; Events for what happened.
+/// At most one status patch, then Events for what happened.
 async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
     context.metrics.observe(object, &outcome);
-    for note in &outcome.notes {
+    let notes = outcome.notes.clone();
+    let written = if outcome.release { remove_finalizer(context, o, object).await } else { write_status(context, object, outcome).await };
+    for note in &notes {
         if note.warning {
             tracing::warn!(
                 kind = object.key.kind,
@@ -125,13 +152,15 @@ async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: 
             tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "an Event could not be published");
         }
     }
-    if outcome.release {
-        return remove_finalizer(context, o, object).await;
-    }
+    written
+}
+
+async fn write_status(context: &Context, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
     let is_connection = kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection);
     let (before, after) = if is_connection {
         let before = InstanceStatus { common: object.status.clone(), details: object.details.clone() };
-        let details = InstanceDetails { objects: Some(context.census(&object.key)), ..outcome.details.unwrap_or_default() };
+        let objects = context.census(&object.key).or(object.details.objects);
+        let details = InstanceDetails { objects, ..outcome.details.unwrap_or_default() };
         let after = InstanceStatus { common: outcome.status, details };
         (serde_json::to_value(before), serde_json::to_value(after))
     } else {

@@ -19,7 +19,15 @@ pub fn search<T: DeserializeOwned + Send + 'static>(
 ) -> impl Stream<Item = Result<T>> + Send + 'static {
     #[derive(Deserialize)]
     struct Page<T> {
+        #[serde(default)]
+        details: Details,
         result: Option<Vec<T>>,
+    }
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase")]
+    struct Details {
+        /// uint64 is a string in ZITADEL's JSON.
+        total_result: Option<String>,
     }
     let (client, organization) = (client.clone(), organization.map(ToOwned::to_owned));
     let pages = stream::try_unfold(Some(0u64), move |offset| {
@@ -32,7 +40,9 @@ pub fn search<T: DeserializeOwned + Send + 'static>(
             let page: Page<T> = client.query(organization.as_deref(), path, &body).await?;
             let entries = page.result.unwrap_or_default();
             let count = entries.len() as u64;
-            let next = (count == PAGE).then_some(offset + count);
+            let total: Option<u64> = page.details.total_result.and_then(|t| t.parse().ok());
+            // A full page may be the last one, if the total says so.
+            let next = (count == PAGE && total.is_none_or(|t| t > offset + count)).then_some(offset + count);
             Ok::<_, super::Error>(Some((stream::iter(entries.into_iter().map(Ok)), next)))
         }
     });
