@@ -23,8 +23,8 @@ pub(crate) struct Figures {
     pub(crate) kubernetes: BTreeMap<String, u64>,
     pub(crate) wall_seconds: f64,
     pub(crate) cpu_seconds: f64,
-    /// Resident memory at the end, and at its peak, in MiB.
-    pub(crate) memory: (f64, f64),
+    /// Resident memory at the end, at its peak, and at the end without the pages of the binary, in MiB.
+    pub(crate) memory: (f64, f64, f64),
     /// What this scenario alone tells.
     pub(crate) more: Map<String, Value>,
 }

@@ -50,14 +50,14 @@ impl Operator {
         ticks.sum::<f64>() / TICKS
     }
 
-    /// Resident memory now and at its peak, in MiB.
-    pub(crate) fn memory(&self) -> (f64, f64) {
+    /// Resident memory now and at its peak, and what is the process's own of that, without the pages of its binary; in MiB.
+    pub(crate) fn memory(&self) -> (f64, f64, f64) {
         let status = read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let field = |name: &str| {
             let line = status.lines().find_map(|l| l.strip_prefix(name));
             line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default() / 1024.0
         };
-        (field("VmRSS:"), field("VmHWM:"))
+        (field("VmRSS:"), field("VmHWM:"), field("RssAnon:"))
     }
 
     /// The peak is from now on.

@@ -26,8 +26,8 @@ pub(crate) fn write(arguments: &Arguments, results: &[Figures]) -> Result<()> {
 pub(crate) fn markdown(results: &[Figures]) -> String {
     let count = |n: Option<u64>| n.map_or_else(|| "not counted".into(), |n| n.to_string());
     let mut text = String::from(
-        "| Scenario | Projects | ZITADEL: calls | writes | events | Kubernetes: status patches | finalizer patches | Events | Seconds | CPU seconds | MiB at the end | at the peak |\n\
-         | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n",
+        "| Scenario | Projects | ZITADEL: calls | writes | events | Kubernetes: status patches | finalizer patches | Events | Seconds | CPU seconds | MiB at the end | at the peak | without the binary |\n\
+         | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n",
     );
     for f in results {
         let (patches, all) = (f.requests("/status"), f.kubernetes.iter());
@@ -35,7 +35,7 @@ pub(crate) fn markdown(results: &[Figures]) -> String {
         // Writing to a String does not fail.
         writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {patches} | {finalizers} | {} | {:.1} | {:.2} | {:.1} | {:.1} |",
+            "| {} | {} | {} | {} | {} | {patches} | {finalizers} | {} | {:.1} | {:.2} | {:.1} | {:.1} | {:.1} |",
             f.scenario,
             f.n,
             count(f.total()),
@@ -46,6 +46,7 @@ pub(crate) fn markdown(results: &[Figures]) -> String {
             f.cpu_seconds,
             f.memory.0,
             f.memory.1,
+            f.memory.2,
         )
         .ok();
     }

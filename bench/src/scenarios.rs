@@ -42,9 +42,9 @@ pub(crate) async fn run(world: &mut World, arguments: &Arguments, scenario: Scen
     };
     for figures in &done {
         let calls = figures.total().map_or_else(|| "?".to_owned(), |c| c.to_string());
-        let (now, peak) = figures.memory;
+        let (now, peak, own) = figures.memory;
         say(&format!(
-            "{} of {}: {:.1} s, {calls} calls, {:.2} s of CPU, {now:.1} MiB (peak {peak:.1})",
+            "{} of {}: {:.1} s, {calls} calls, {:.2} s of CPU, {now:.1} MiB (peak {peak:.1}, own {own:.1})",
             figures.scenario, figures.n, figures.wall_seconds, figures.cpu_seconds
         ));
     }

@@ -18,7 +18,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::{
     context::{Context, Wake},
-    reconcile,
+    host, reconcile,
 };
 use crate::{
     engine::{Key, Object, kind::Entry},
@@ -71,10 +71,11 @@ fn in_namespaces(only: &[String], event: &Result<Event<DynamicObject>, watcher::
     }
 }
 
-/// What nobody reads is not kept: it would be most of the memory.
+/// What nobody reads is not kept, and the rest is kept as text, as small as it gets: it would be most of the memory.
 fn strip(o: &mut DynamicObject) {
     o.metadata.managed_fields = None;
     o.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+    host::pack(o);
 }
 
 /// Wakes whoever refers to an object that changed in a way that matters to them.
@@ -104,7 +105,8 @@ fn noticed(context: &Arc<Context>, kind: &'static str, event: &Event<DynamicObje
                 context.wake_referrers(&key);
             }
         }
-        Event::Init | Event::InitDone => {}
+        Event::InitDone => context.host.set_listed(kind),
+        Event::Init => {}
     }
 }
 

@@ -19,9 +19,9 @@ use kube::{
     },
 };
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::{
     api::{self, FINALIZER, spec::Shared, status::Status},
@@ -38,6 +38,7 @@ pub(super) struct KubeHost {
     client: Client,
     resources: HashMap<&'static str, ApiResource>,
     stores: HashMap<&'static str, OnceLock<Store<DynamicObject>>>,
+    listed: HashMap<&'static str, watch::Sender<bool>>,
     namespaces: RwLock<HashMap<String, BTreeMap<String, String>>>,
     /// What we wrote and the watch may not have brought back yet: resource version and status.
     written: Mutex<HashMap<Key, (u64, Value)>>,
@@ -57,6 +58,7 @@ impl KubeHost {
             client,
             resources: kinds::ALL.iter().map(|e| (e.names().kind, resource(e.names().kind, e.names().plural))).collect(),
             stores: kinds::ALL.iter().map(|e| (e.names().kind, OnceLock::new())).collect(),
+            listed: kinds::ALL.iter().map(|e| (e.names().kind, watch::Sender::new(false))).collect(),
             namespaces: RwLock::default(),
             written: Mutex::default(),
             told: Mutex::default(),
@@ -84,15 +86,19 @@ impl KubeHost {
         self.stores.get(kind)?.get()
     }
 
-    /// Returns when every one of these kinds has been listed once.
+    /// A kind has been listed.
+    pub(super) fn set_listed(&self, kind: &str) {
+        if let Some(listed) = self.listed.get(kind) {
+            listed.send_replace(true);
+        }
+    }
+
+    /// Returns when every one of these kinds has been listed once. Not by the store's own wait: when several wait there, only
+    /// the last one is woken (kube 5.0), and the controller is one of them.
     pub(super) async fn wait_until_listed(&self, kinds: impl IntoIterator<Item = &'static str>) {
         for kind in kinds {
-            loop {
-                if let Some(store) = self.store(kind) {
-                    store.wait_until_ready().await.ok();
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            if let Some(listed) = self.listed.get(kind) {
+                listed.subscribe().wait_for(|l| *l).await.ok();
             }
         }
     }
@@ -190,17 +196,39 @@ impl KubeHost {
     }
 }
 
+/// An object without what its metadata say.
+#[derive(Default, Serialize, Deserialize)]
+struct Content {
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+/// Makes one text of spec and status: as trees they take six times the memory.
+pub(super) fn pack(o: &mut DynamicObject) {
+    let mut part = |name: &str| o.data.get_mut(name).map(Value::take).unwrap_or_default();
+    let content = Content { spec: part("spec"), status: part("status") };
+    // Trees of JSON can always be written.
+    o.data = Value::String(serde_json::to_string(&content).unwrap_or_default());
+}
+
+fn unpacked(o: &DynamicObject) -> Content {
+    o.data.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
 /// An object as the engine sees it, with the status that we wrote last.
 fn convert(key: Key, o: &DynamicObject, written: Option<&(u64, Value)>) -> Object {
     let ours = written.filter(|(ours, _)| *ours > version(o)).map(|(_, status)| status);
-    let status = ours.or_else(|| o.data.get("status")).cloned().unwrap_or_default();
+    let content = unpacked(o);
+    let status = ours.cloned().unwrap_or(content.status);
     Object {
         uid: o.uid(),
         generation: o.metadata.generation.unwrap_or_default(),
         created: o.creation_timestamp().map_or(0, |t| t.0.as_second()),
         is_deleting: o.metadata.deletion_timestamp.is_some(),
         annotations: o.annotations().clone(),
-        spec: o.data.get("spec").cloned().unwrap_or_else(|| json!({})),
+        spec: if content.spec.is_null() { json!({}) } else { content.spec },
         details: lenient(&status),
         status: lenient(&status),
         key,
@@ -230,8 +258,7 @@ impl Host for KubeHost {
             let Some(store) = self.store(kind) else { continue };
             for o in store.state() {
                 let belongs = o.finalizers().iter().any(|f| f == FINALIZER) && {
-                    let spec = o.data.get("spec").cloned().unwrap_or_default();
-                    let shared: Shared = decode(&spec).unwrap_or_default();
+                    let shared: Shared = decode(&unpacked(&o).spec).unwrap_or_default();
                     instance_of(self, &o.namespace().unwrap_or_default(), &shared).as_ref() == Some(instance)
                 };
                 if belongs {
