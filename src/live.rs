@@ -88,8 +88,11 @@ impl Live {
     pub fn expect(&self, entry: &dyn Entry, at: &At, id: &str, expectation: Expectation) {
         if let Some(Version { changed, .. }) = expectation.version() {
             let mut own = lock(&self.own);
-            own.retain(|_, since| since.elapsed() < Duration::from_secs(600));
             own.insert(*changed, std::time::Instant::now());
+            // Now and then, not at each of ten thousand writes.
+            if own.len().is_power_of_two() {
+                own.retain(|_, since| since.elapsed() < Duration::from_secs(600));
+            }
         }
         self.scope(entry, at).expect(id, expectation);
     }

@@ -150,7 +150,7 @@ impl Context {
 
     /// How many objects belong to an Instance; `None` while some have not been looked at yet.
     pub(super) fn census(&self, instance: &Key) -> Option<Objects> {
-        if self.metrics.count() < self.host.count() {
+        if self.host.count().is_none_or(|all| self.metrics.count() < all) {
             return None;
         }
         let r = self.references.lock().unwrap_or_else(PoisonError::into_inner);

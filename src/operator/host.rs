@@ -123,9 +123,10 @@ impl KubeHost {
         self.stored(key).is_some_and(|o| o.metadata.deletion_timestamp.is_some())
     }
 
-    /// How many objects there are.
-    pub(super) fn count(&self) -> usize {
-        self.stores.values().filter_map(OnceLock::get).map(Store::len).sum()
+    /// How many objects there are, once all kinds have been listed.
+    pub(super) fn count(&self) -> Option<usize> {
+        let all_listed = self.listed.values().all(|listed| *listed.borrow());
+        all_listed.then(|| self.stores.values().filter_map(OnceLock::get).map(Store::len).sum())
     }
 
     /// The newest of an object, also as the engine sees it.
