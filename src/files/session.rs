@@ -29,8 +29,8 @@ use crate::{
     live::feed::ReportEditors,
 };
 
-/// Objects that are worked on at once; the connection has a limit of its own.
-const AT_ONCE: usize = 8;
+/// Objects that are worked on at once. Calls are limited by the connection; many in flight let one list show many writes.
+const AT_ONCE: usize = 512;
 /// How long an object is tried that fails for reasons that pass.
 const PATIENCE: Duration = Duration::from_secs(20);
 
