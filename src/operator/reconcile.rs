@@ -27,7 +27,7 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
     match finalizer(&context, &o, &object, has_finalizer).await {
         Ok(()) => {}
         // Somebody changed the object meanwhile: the watch will bring it.
-        Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => return Ok(Action::requeue(Duration::from_millis(200))),
+        Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => return Ok(Action::requeue(Duration::from_secs(1))),
         Err(e) => {
             tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the finalizer could not be set");
             return Ok(Action::requeue(Duration::from_secs(5)));
@@ -75,7 +75,9 @@ fn jittered(d: Duration) -> Duration {
 async fn finalizer(context: &Context, o: &DynamicObject, object: &Object, has: bool) -> Result<(), kube::Error> {
     let text = |field: &str| object.spec.get(field).and_then(Value::as_str);
     let suspended = object.spec.get("suspend").and_then(Value::as_bool) == Some(true);
-    if object.is_deleting || suspended {
+    // What can't be read causes no call, and the API server may refuse every change of it.
+    let is_readable = kinds::find(object.key.kind).is_some_and(|e| e.desired(&object.spec, &object.key.name).is_ok());
+    if object.is_deleting || suspended || !is_readable {
         return Ok(());
     }
     let wants = text("mode") != Some("Observe");

@@ -10,15 +10,18 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod apiserver;
 mod bad_input;
 mod chart;
 mod cli;
 mod contract;
+mod examples;
 mod faults;
 mod generated;
 mod inprocess;
 mod instance;
 mod laws;
 mod layers;
+mod older;
 mod rest;
 mod world;
