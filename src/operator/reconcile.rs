@@ -13,7 +13,10 @@ use super::{context::Context, events};
 use crate::{
     api::FINALIZER,
     engine::{Key, Object, kind::Shape, outcome::Outcome, reconcile::reconcile, references::references},
-    kinds::{self, instance::InstanceStatus},
+    kinds::{
+        self,
+        instance::{InstanceDetails, InstanceStatus},
+    },
 };
 
 /// Reconciles one object. What goes wrong is that object's status, never an error.
@@ -108,6 +111,16 @@ async fn patch(context: &Context, object: &Object, changes: Vec<Value>) -> Resul
 async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
     context.metrics.observe(object, &outcome);
     for note in &outcome.notes {
+        if note.warning {
+            tracing::warn!(
+                kind = object.key.kind,
+                namespace = object.key.namespace,
+                name = object.key.name,
+                reason = note.reason,
+                "{}",
+                note.message
+            );
+        }
         if let Err(e) = events::publish(context, object, note).await {
             tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "an Event could not be published");
         }
@@ -118,7 +131,8 @@ async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: 
     let is_connection = kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection);
     let (before, after) = if is_connection {
         let before = InstanceStatus { common: object.status.clone(), details: object.details.clone() };
-        let after = InstanceStatus { common: outcome.status, details: outcome.details.unwrap_or_default() };
+        let details = InstanceDetails { objects: Some(context.census(&object.key)), ..outcome.details.unwrap_or_default() };
+        let after = InstanceStatus { common: outcome.status, details };
         (serde_json::to_value(before), serde_json::to_value(after))
     } else {
         (serde_json::to_value(&object.status), serde_json::to_value(&outcome.status))
