@@ -4,6 +4,7 @@
 //! feed ([`feed`]) or an own write touches is in doubt until it is read again. After an own write nothing older is believed.
 
 pub mod feed;
+pub mod remains;
 mod scope;
 
 use std::{
@@ -31,7 +32,7 @@ type ScopeKey = (&'static str, Option<String>);
 pub struct Live {
     scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
     writers: Mutex<HashMap<&'static str, Arc<AsyncMutex<()>>>>,
-    own: Mutex<HashMap<Timestamp, std::time::Instant>>,
+    own: Mutex<HashMap<Timestamp, tokio::time::Instant>>,
     feed: AsyncMutex<Option<feed::Feed>>,
     feed_status: Mutex<Option<FeedStatus>>,
     resync: Duration,
@@ -86,7 +87,7 @@ impl Live {
         if let Some(Version { changed, .. }) = expectation.version() {
             let mut own = lock(&self.own);
             own.retain(|_, since| since.elapsed() < Duration::from_secs(600));
-            own.insert(*changed, std::time::Instant::now());
+            own.insert(*changed, tokio::time::Instant::now());
         }
         self.scope(entry, at).expect(id, expectation);
     }

@@ -3,10 +3,11 @@
 use std::{
     collections::HashMap,
     sync::Mutex,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::TryStreamExt;
+use tokio::time::Instant;
 
 use super::{Seen, lock};
 use crate::{

@@ -11,14 +11,19 @@
 )]
 
 mod bad_input;
+mod binding;
 mod chart;
 mod cli;
+mod conflicts;
 mod contract;
+mod deletion;
 mod faults;
 mod generated;
 mod inprocess;
 mod instance;
 mod laws;
 mod layers;
+mod modes;
 mod rest;
+mod tenancy;
 mod world;
