@@ -62,7 +62,9 @@ impl Claims {
         let mut t = self.lock();
         t.unwatch(&object.key);
         let seniority = object.seniority();
-        let (mut winner, mut losers) = (None, t.remove(&object.key, &claims));
+        // An object of the same name that was made anew meanwhile is another one, with another age.
+        let is_the_same = t.of.get(&object.key).is_some_and(|(s, _)| *s == seniority);
+        let (mut winner, mut losers) = (None, t.remove(&object.key, if is_the_same { &claims } else { &[] }));
         for claim in &claims {
             let all = t.claimants.entry(claim.clone()).or_default();
             let is_new = all.insert(seniority.clone(), object.key.clone()).is_none();
