@@ -75,6 +75,11 @@ impl Live {
         Ok(scope.seen(id))
     }
 
+    /// Reads one thing now, whatever is believed of it.
+    pub async fn look(&self, entry: &dyn Entry, at: &At, id: &str) -> Result<()> {
+        self.scope(entry, at).read(entry, at, id).await
+    }
+
     /// The entity of this scope that has this natural key, regardless of case.
     pub async fn find(&self, entry: &dyn Entry, at: &At, field: &str, value: &str) -> Result<Option<Remote>> {
         let scope = self.scope(entry, at);

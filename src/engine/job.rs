@@ -180,7 +180,8 @@ impl<'a> Job<'a> {
         if plan.action == Action::Nothing {
             return Ok(());
         }
-        let former = object.status.id.as_ref().filter(|id| object.status.provenance.is_some() && **id != plan.id);
+        let is_bound = object.status.provenance.is_some() && self.entry.shape() != Shape::Setting;
+        let former = object.status.id.as_ref().filter(|id| is_bound && **id != plan.id);
         let is_made_again = plan.action == Action::Create && former.is_some();
         if !was_changed && !is_made_again {
             return Ok(());
@@ -211,6 +212,11 @@ impl<'a> Job<'a> {
         let live = self.target.connection.live.clone();
         let at = self.target.at.clone();
         let writer = live.writer(entry).await;
+        let renewed = self.renewed(plan).await?;
+        let plan = match &renewed {
+            Renewed::Needless(remote) => return Ok(remote.clone()),
+            Renewed::Plan(plan) => plan,
+        };
         let mut written = put(entry, &at, plan).await;
         let is_new = plan.effect() == Action::Create;
         if is_new && matches!(&written, Err(e) if e.code() == Some(Code::AlreadyExists)) {
@@ -255,6 +261,25 @@ impl<'a> Job<'a> {
         self.settled(&id).await
     }
 
+    /// A write replaces the whole, and what the plan was made of may be as old as the last poll of the feed, or where there is
+    /// no feed, the last list: what others have changed meanwhile is not to be undone.
+    async fn renewed(&self, plan: &Plan) -> Result<Renewed> {
+        if plan.have.is_none() {
+            return Ok(Renewed::Plan(Box::new(plan.clone())));
+        }
+        let (entry, target) = (self.entry, &self.target);
+        target.connection.live.look(entry, &target.at, &plan.id).await.doing(&format!("read {}", entry.noun()))?;
+        let Some(have) = self.seen(&plan.id, false).await? else {
+            return Err(Error::NotConverged(format!("{} has just gone", entry.noun())));
+        };
+        let changes = self.changes(&have.state);
+        if changes.is_empty() && have.own {
+            return Ok(Renewed::Needless(have));
+        }
+        let want = have.state.overlaid(&self.declared);
+        Ok(Renewed::Plan(Box::new(Plan { changes, want, have: Some(have), ..plan.clone() })))
+    }
+
     /// Reads until our own write shows; the read side may lag.
     async fn settled(&mut self, id: &str) -> Result<Remote> {
         let noun = self.entry.noun();
@@ -277,6 +302,13 @@ impl<'a> Job<'a> {
             }
         }
     }
+}
+
+/// A plan after another look.
+enum Renewed {
+    Plan(Box<Plan>),
+    /// Somebody was faster.
+    Needless(Remote),
 }
 
 /// The one call of a plan.

@@ -73,16 +73,9 @@ impl Memory {
         self.with(heir, |r| r.inherited = Some(status));
     }
 
-    /// What another object has handed over and the status does not say yet.
-    pub(super) fn inherited(&self, key: &Key, status: &Status) -> Option<Status> {
-        let mut all = self.lock();
-        let record = all.get_mut(key)?;
-        let inherited = record.inherited.clone()?;
-        if status.id == inherited.id && status.provenance == inherited.provenance && status.original == inherited.original {
-            record.inherited = None;
-            return None;
-        }
-        Some(inherited)
+    /// What another object has handed over, once: whatever a reconcile that was under way then made of the status.
+    pub(super) fn inherited(&self, key: &Key) -> Option<Status> {
+        self.lock().get_mut(key)?.inherited.take()
     }
 
     pub(super) fn with<T>(&self, key: &Key, f: impl FnOnce(&mut Record) -> T) -> T {

@@ -104,11 +104,10 @@ impl Engine {
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is in the outcome.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
-    let heir = engine.memory.inherited(&object.key, &object.status).map(|status| Object { status, ..object.clone() });
-    let is_new_to_it = heir.is_some() && object.status.provenance.is_none();
+    let heir = engine.memory.inherited(&object.key).map(|status| Object { status, ..object.clone() });
     let object = heir.as_ref().unwrap_or(object);
     let mut outcome = Outcome::of(object);
-    if let (true, Some(id)) = (is_new_to_it, &object.status.id) {
+    if let Some(id) = heir.as_ref().and_then(|heir| heir.status.id.as_ref()) {
         outcome.note(false, "HandedOver", format!("{id} is this object's from now on, as it is; nothing was deleted"));
     }
     let Some(entry) = kinds::find(object.key.kind) else { return outcome };
