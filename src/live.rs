@@ -4,6 +4,7 @@
 //! feed ([`feed`]) or an own write touches is in doubt until it is read again. After an own write nothing older is believed.
 
 pub mod feed;
+pub mod remains;
 mod scope;
 
 use std::{
@@ -31,7 +32,7 @@ type ScopeKey = (&'static str, Option<String>);
 pub struct Live {
     scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
     writers: Mutex<HashMap<&'static str, Arc<AsyncMutex<()>>>>,
-    own: Mutex<HashMap<Timestamp, std::time::Instant>>,
+    own: Mutex<HashMap<Timestamp, tokio::time::Instant>>,
     feed: AsyncMutex<Option<feed::Feed>>,
     feed_status: Mutex<Option<FeedStatus>>,
     resync: Duration,
@@ -74,6 +75,11 @@ impl Live {
         Ok(scope.seen(id))
     }
 
+    /// Reads one thing now, whatever is believed of it.
+    pub async fn look(&self, entry: &dyn Entry, at: &At, id: &str) -> Result<()> {
+        self.scope(entry, at).read(entry, at, id).await
+    }
+
     /// The entity of this scope that has this natural key, regardless of case.
     pub async fn find(&self, entry: &dyn Entry, at: &At, field: &str, value: &str) -> Result<Option<Remote>> {
         let scope = self.scope(entry, at);
@@ -86,7 +92,7 @@ impl Live {
         if let Some(Version { changed, .. }) = expectation.version() {
             let mut own = lock(&self.own);
             own.retain(|_, since| since.elapsed() < Duration::from_secs(600));
-            own.insert(*changed, std::time::Instant::now());
+            own.insert(*changed, tokio::time::Instant::now());
         }
         self.scope(entry, at).expect(id, expectation);
     }

@@ -31,6 +31,8 @@ pub struct Options {
     pub admin: SocketAddr,
     /// How editors are named in reports.
     pub editors: ReportEditors,
+    /// How long a deletion waits for another object that declares the same thing.
+    pub grace: std::time::Duration,
 }
 
 /// Why the operator stopped, or did not start.

@@ -1,12 +1,9 @@
 //! One scope of one kind: the projects of an organization, the organizations of the instance, a setting.
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use futures::TryStreamExt;
+use tokio::time::Instant;
 
 use super::{Seen, lock};
 use crate::{

@@ -192,6 +192,12 @@ impl Host for KubeHost {
         self.newest(key).map(|(_, object)| Arc::new(object))
     }
 
+    fn instances(&self) -> Vec<Arc<Object>> {
+        let all = self.store("Instance").map(Store::state).unwrap_or_default();
+        let key = |o: &DynamicObject| Key { kind: "Instance", namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+        all.iter().filter_map(|o| self.object(&key(o))).collect()
+    }
+
     fn dependants(&self, instance: &Key) -> Vec<Key> {
         let entries = kinds::ALL.iter().filter(|e| e.shape() != Shape::Connection);
         let mut found = Vec::new();

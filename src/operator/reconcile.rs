@@ -53,10 +53,13 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
             }
         }
     }
-    for key in &outcome.wake {
+    let wake = outcome.wake.clone();
+    let reported = report(&context, &o, &object, outcome).await;
+    // Afterwards: they act on what is said here.
+    for key in &wake {
         context.wake(key);
     }
-    if let Err(e) = report(&context, &o, &object, outcome).await {
+    if let Err(e) = reported {
         let gone = matches!(&e, kube::Error::Api(s) if matches!(s.code, 404 | 409 | 422));
         if !gone {
             tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the status could not be written");
