@@ -21,6 +21,8 @@ use crate::{
 
 /// Reconciles one object. What goes wrong is that object's status, never an error.
 pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Infallible> {
+    // What is not listed yet must not be taken for missing.
+    context.host.wait_until_listed().await;
     let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
     let Some((o, object)) = context.host.newest(&key) else { return Ok(Action::await_change()) };
     let has_finalizer = o.finalizers().iter().any(|f| f == FINALIZER);
