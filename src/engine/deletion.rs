@@ -109,7 +109,8 @@ async fn hand_over(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object: 
     // Where this one found what the heir had set, what the heir had found is older.
     let found = original.map(Fields::from_map).unwrap_or_default();
     let declared = entry.desired(&heir.spec, &heir.key.name).unwrap_or_default();
-    let set_by_heir = Fields::from_map(found.iter().filter(|(k, v)| declared.get(k) == Some(*v)).map(|(k, v)| (k.clone(), v.clone())).collect());
+    let set_by_heir =
+        Fields::from_map(found.iter().filter(|(k, v)| declared.get(k) == Some(*v)).map(|(k, v)| (k.clone(), v.clone())).collect());
     let older = status.original.take().map(Fields::from_map).unwrap_or_default().restricted(&set_by_heir);
     status.original = Some(found.overlaid(&older).into_map()).filter(|_| entry.shape() == Shape::Setting);
     // What one of them made was adopted by the other from it.
@@ -120,13 +121,7 @@ async fn hand_over(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object: 
 }
 
 /// The call, or what makes it needless.
-async fn settle(
-    engine: &Engine,
-    entry: &dyn Entry,
-    object: &Object,
-    shared: &Shared,
-    connection: &Arc<Connection>,
-) -> Result<String> {
+async fn settle(engine: &Engine, entry: &dyn Entry, object: &Object, shared: &Shared, connection: &Arc<Connection>) -> Result<String> {
     instance::still_the_same(engine, connection).await?;
     let organization = object.status.organization_id.clone().or_else(|| shared.organization.organization_id.clone());
     let at = At { client: connection.client.clone(), organization };
@@ -156,12 +151,7 @@ fn policy(entry: &dyn Entry, object: &Object, shared: &Shared) -> DeletionPolicy
 }
 
 /// The connection to delete by. `Err(Some)`: there will be none any more, and why; `Err(None)`: not now.
-fn reachable(
-    engine: &Engine,
-    host: &dyn Host,
-    object: &Object,
-    instance: Option<&Key>,
-) -> Result<Arc<Connection>, Option<String>> {
+fn reachable(engine: &Engine, host: &dyn Host, object: &Object, instance: Option<&Key>) -> Result<Arc<Connection>, Option<String>> {
     let Some(instance) = instance else {
         return bound(engine, object).ok_or_else(|| {
             let is_bound_to = |i: &Arc<Object>| object.status.instance_id.is_some() && i.status.instance_id == object.status.instance_id;

@@ -140,7 +140,17 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
             live
         }
     };
-    let connection = Arc::new(Connection { client, instance_id, version, account, live, fingerprint, poll, resync, checked: Mutex::new(Instant::now()) });
+    let connection = Arc::new(Connection {
+        client,
+        instance_id,
+        version,
+        account,
+        live,
+        fingerprint,
+        poll,
+        resync,
+        checked: Mutex::new(Instant::now()),
+    });
     engine.connections.put(object.key.clone(), connection.clone());
     Ok(connection)
 }

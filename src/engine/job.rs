@@ -223,12 +223,16 @@ impl<'a> Job<'a> {
             let prefixes = entry.events();
             if remains::are_left(&at, prefixes, &plan.id).await.doing(&format!("look for what is left of {noun}"))? {
                 entry.delete(&at, &plan.id).await.doing(&format!("remove what is left of {noun}"))?;
-                let message = format!("{noun} had a former life in an organization that was deleted and made again; what was left of it was removed");
+                let message =
+                    format!("{noun} had a former life in an organization that was deleted and made again; what was left of it was removed");
                 self.outcome.note(false, "RemainsRemoved", message);
                 written = put(entry, &at, plan).await;
             }
         }
-        if is_new && matches!(&written, Err(e) if e.code() == Some(Code::AlreadyExists)) && self.engine.memory.refused_for(&self.object.key) > HIDDEN {
+        if is_new
+            && matches!(&written, Err(e) if e.code() == Some(Code::AlreadyExists))
+            && self.engine.memory.refused_for(&self.object.key) > HIDDEN
+        {
             live.doubt_scope(entry, &at);
             return Err(Error::Lost(format!(
                 "ZITADEL refuses to make {noun}, because it exists, and yet shows none of this name or of the id {}: its read side has lost it. It is not made under another name. Deleting it by its id brings it back",
@@ -236,9 +240,8 @@ impl<'a> Job<'a> {
             )));
         }
         // Whatever the answer was: what we believed is not to be trusted any more.
-        let written = written
-            .inspect_err(|_| live.doubt_scope(entry, &at))
-            .doing(&format!("{} {noun}", if is_new { "create" } else { "change" }))?;
+        let written =
+            written.inspect_err(|_| live.doubt_scope(entry, &at)).doing(&format!("{} {noun}", if is_new { "create" } else { "change" }))?;
         let id = match (&written.id, entry.shape()) {
             (_, Shape::Setting) => String::new(),
             (Some(id), _) => id.clone(),

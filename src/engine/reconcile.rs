@@ -74,7 +74,8 @@ impl Engine {
         if shared.observes() || shared.is_suspended() || object.status.provenance.is_none() {
             return;
         }
-        let claim = |what| Claim { instance: instance.clone(), kind: object.key.kind, organization: object.status.organization_id.clone(), what };
+        let claim =
+            |what| Claim { instance: instance.clone(), kind: object.key.kind, organization: object.status.organization_id.clone(), what };
         let claims = match (entry.shape(), object.status.id.clone()) {
             (Shape::Entity { natural_key, .. }, Some(id)) => {
                 let declared = entry.desired(&object.spec, &object.key.name).unwrap_or_default();

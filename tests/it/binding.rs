@@ -142,7 +142,8 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
         }
         let outcome = lab.look(&keys[0]).await;
         if !restart {
-            let said = |n: &kastellan::engine::outcome::Note| n.reason == "Drift" && n.message.contains(&id) && n.message.contains("made again");
+            let said =
+                |n: &kastellan::engine::outcome::Note| n.reason == "Drift" && n.message.contains(&id) && n.message.contains("made again");
             assert!(outcome.notes.iter().any(said), "{:?}", outcome.notes);
             let outcome = lab.look(&keys[1]).await;
             assert!(outcome.notes.iter().any(|n| n.reason == "Drift" && n.message.contains("made again")), "{:?}", outcome.notes);
@@ -184,7 +185,9 @@ async fn an_organization_reborn_under_the_same_id_gets_its_policies_and_projects
         assert_ready(&lab, &keys);
         assert_eq!(lab.status(&home).id.as_deref(), Some("reborn"));
         assert_eq!(lab.status(&fixed).id.as_deref(), Some("fixed"));
-        for (kind, field, value) in [("PrivacyPolicy", "tosLink", json!("https://a.example")), ("DomainPolicy", "userLoginMustBeDomain", json!(true))] {
+        for (kind, field, value) in
+            [("PrivacyPolicy", "tosLink", json!("https://a.example")), ("DomainPolicy", "userLoginMustBeDomain", json!(true))]
+        {
             let at = kastellan::engine::kind::At { organization: Some("reborn".into()), ..minnie.clone() };
             let live = entry(kind).read(&at, "").await.unwrap().unwrap();
             assert!(live.own && live.state.get(field) == Some(&value), "{kind}: {live:?}");

@@ -133,7 +133,8 @@ async fn the_heir_of_a_setting_restores_what_was_there_before_both() {
     let organization = lab.status(&key("Organization", "ns", "home")).id.unwrap();
     let at = lab.minnie(Some(&organization));
     let before = entry("PrivacyPolicy").read(&at, "").await.unwrap().unwrap();
-    let cases = [("PrivacyPolicy", privacy("https://a.example"), privacy("https://b.example")), ("SecurityPolicy", security(true), security(true))];
+    let cases =
+        [("PrivacyPolicy", privacy("https://a.example"), privacy("https://b.example")), ("SecurityPolicy", security(true), security(true))];
     for (kind, first, second) in cases {
         let old = lab.declare("ns", kind, "old", first);
         lab.settle().await;

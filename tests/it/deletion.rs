@@ -231,7 +231,9 @@ async fn a_namespace_with_a_whole_tenant_in_it_comes_to_its_end() {
         for project in ["shop", "intranet"] {
             world.ready("Project", project).await;
         }
-        for (kind, name) in [("PrivacyPolicy", "acme"), ("DomainPolicy", "acme"), ("SecurityPolicy", "instance"), ("Restrictions", "instance")] {
+        for (kind, name) in
+            [("PrivacyPolicy", "acme"), ("DomainPolicy", "acme"), ("SecurityPolicy", "instance"), ("Restrictions", "instance")]
+        {
             world.ready(kind, name).await;
         }
         if restarted {

@@ -262,7 +262,12 @@ fn a_plan_writes_nothing_and_says_what_is_done() {
             prop_assert!(outcome.status.is_ready(), "{:?}", outcome);
             prop_assert_eq!(bench.lab.emulator.event_count() > events, plan.action != Action::Nothing);
             let after = bench.live(p).await;
-            prop_assert!(kastellan::engine::fields::diff(&plan.want, &after, p.entry.sets()).is_empty(), "{:?} is not {:?}", after, plan.want);
+            prop_assert!(
+                kastellan::engine::fields::diff(&plan.want, &after, p.entry.sets()).is_empty(),
+                "{:?} is not {:?}",
+                after,
+                plan.want
+            );
         }
         Ok(())
     });

@@ -8,7 +8,10 @@ use kastellan::{
 };
 use serde_json::{Value, json};
 
-use crate::{inprocess::Lab, world::{World, condition, entry}};
+use crate::{
+    inprocess::Lab,
+    world::{World, condition, entry},
+};
 
 async fn change(kind: &str, at: &At, id: &str, fields: Value) {
     let have = entry(kind).read(at, id).await.unwrap().unwrap();
@@ -35,7 +38,8 @@ async fn observing_reports_and_neither_writes_nor_claims() {
     let security = lab.declare("ns", "SecurityPolicy", "it", json!({"mode": "Observe", "enableImpersonation": false}));
     lab.follow().await;
     assert_eq!(lab.events(), events, "nothing is written");
-    for (key, fields) in [(&missing, vec!["name"]), (&differs, vec!["projectRoleCheck"]), (&same, vec!["name"]), (&policy, vec!["tosLink"])] {
+    for (key, fields) in [(&missing, vec!["name"]), (&differs, vec!["projectRoleCheck"]), (&same, vec!["name"]), (&policy, vec!["tosLink"])]
+    {
         let status = lab.status(key);
         assert_eq!(lab.reason(key).0, "Observing", "{key}: {status:?}");
         assert!(status.condition("Stalled").is_none() && status.condition("Reconciling").is_none());
@@ -44,7 +48,12 @@ async fn observing_reports_and_neither_writes_nor_claims() {
     }
     assert_eq!(lab.reason(&security).0, "InSync");
     // Observers are in nobody's way, and see what others do.
-    let enforced = lab.declare("ns", "Project", "enforced", json!({"organizationRef": {"name": "home"}, "id": "there", "name": "there", "projectRoleCheck": true}));
+    let enforced = lab.declare(
+        "ns",
+        "Project",
+        "enforced",
+        json!({"organizationRef": {"name": "home"}, "id": "there", "name": "there", "projectRoleCheck": true}),
+    );
     lab.settle().await;
     assert!(lab.status(&enforced).is_ready());
     assert_eq!(lab.reason(&differs).0, "InSync");
@@ -123,7 +132,10 @@ async fn what_is_asked_for_is_looked_at_whatever_the_store_says() {
     change("Organization", &lab.minnie(None), &id, json!({"name": "Other"})).await;
     lab.emulator.reset_calls();
     lab.settle().await;
-    assert!(lab.emulator.calls().is_empty() || lab.emulator.calls().iter().all(|c| !c.path.contains("organizations")), "nobody said that it changed");
+    assert!(
+        lab.emulator.calls().is_empty() || lab.emulator.calls().iter().all(|c| !c.path.contains("organizations")),
+        "nobody said that it changed"
+    );
     for n in 1..3 {
         lab.edit(&home, |o| _ = o.annotations.insert("kastellan.dev/reconcile-at".into(), n.to_string()));
         lab.emulator.reset_calls();

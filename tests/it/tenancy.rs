@@ -69,7 +69,9 @@ impl Attempt {
         match self {
             Self::Organization => lab.declare(namespace, "Organization", "mine", json!({"instanceRef": instance})),
             Self::AdoptByName => lab.declare(namespace, "Organization", "there", json!({"instanceRef": instance})),
-            Self::AdoptById => lab.declare(namespace, "Organization", "it", json!({"instanceRef": instance, "name": "there", "id": "there"})),
+            Self::AdoptById => {
+                lab.declare(namespace, "Organization", "it", json!({"instanceRef": instance, "name": "there", "id": "there"}))
+            }
             Self::InOwnOrganization => {
                 lab.declare(namespace, "Organization", "mine", json!({"instanceRef": instance}));
                 lab.declare(namespace, "Project", "it", json!({"organizationRef": {"name": "mine"}}))
@@ -139,7 +141,10 @@ async fn every_reference_needs_the_consents_that_it_needs_and_no_other() {
                                     assert!(!lab.status(&it).is_ready() && message.contains(field), "{what}: {message}");
                                 } else {
                                     assert_eq!(reason, "Forbidden", "{what}: {message}");
-                                    assert!(message.contains(who) && message.contains(field) && message.contains(namespace), "{what}: {message}");
+                                    assert!(
+                                        message.contains(who) && message.contains(field) && message.contains(namespace),
+                                        "{what}: {message}"
+                                    );
                                 }
                             }
                         }
@@ -189,7 +194,9 @@ async fn a_consent_that_is_withdrawn_ends_what_it_allowed() {
 async fn an_organization_that_is_named_by_id_must_be_there() {
     let lab = Lab::new().await;
     let events = lab.events();
-    for (kind, spec) in [("Project", json!({})), ("PrivacyPolicy", json!({"tosLink": ""})), ("DomainPolicy", json!({"userLoginMustBeDomain": true}))] {
+    for (kind, spec) in
+        [("Project", json!({})), ("PrivacyPolicy", json!({"tosLink": ""})), ("DomainPolicy", json!({"userLoginMustBeDomain": true}))]
+    {
         for (id, reason) in [("123456", "WaitingForReference"), ("../x", "InvalidSpec")] {
             let mut spec = spec.clone();
             spec["organizationId"] = id.into();
