@@ -28,10 +28,18 @@ pub struct Cli {
     command: Command,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as `info,kastellan=debug`. Left out: info for the
     /// operator, error for everything else, which speaks for itself.
-    #[arg(long, global = true, env = "KASTELLAN_LOG", value_name = "LEVEL")]
+    #[arg(long, global = true, env = "KASTELLAN_LOG", help_heading = "Log", value_name = "LEVEL")]
     log_level: Option<String>,
     /// Form of the log, which goes to stderr.
-    #[arg(long, global = true, env = "KASTELLAN_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        env = "KASTELLAN_LOG_FORMAT",
+        help_heading = "Log",
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
     log_format: LogFormat,
 }
 
@@ -55,7 +63,7 @@ enum Command {
     Export(export::Args),
     /// Check files offline: schema, rules, references.
     Validate(validate::Args),
-    /// Print, write or check the CustomResourceDefinitions.
+    /// Print, write or check the custom resource definitions (CRDs).
     Crds(crds::Args),
     /// See it work, without a cluster and without a ZITADEL.
     #[cfg(feature = "demo")]

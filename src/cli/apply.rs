@@ -35,11 +35,11 @@ Exit codes: 0 everything is as declared, 1 something is not.";
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    #[command(flatten)]
-    connection: Connection,
     /// Keep doing it: as files change, and as somebody changes ZITADEL.
     #[arg(short, long)]
     watch: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 pub(super) async fn run(args: Args) -> Exit {
@@ -54,6 +54,9 @@ pub(super) async fn run(args: Args) -> Exit {
     let exit = once(&session, true).await;
     if !args.watch {
         return exit;
+    }
+    for blind in session.without_feed() {
+        output::warn(format!("{blind}; what others change is only found every {:?}", session.resync_interval()));
     }
     output::say("watching the files and ZITADEL; Ctrl-C ends it");
     tokio::select! {
@@ -118,7 +121,9 @@ fn changed(args: &Args, former: &Folder) -> Option<Folder> {
     if errors.is_empty() {
         return Some(folder);
     }
-    errors.iter().for_each(|f| output::finding(f));
+    for finding in errors {
+        output::finding(finding);
+    }
     output::say("the files are wrong; what they said before stays in force");
     // So that the same mistake is told once.
     Some(Folder { fingerprint: folder.fingerprint, ..former.clone() })

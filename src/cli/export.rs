@@ -1,5 +1,7 @@
 //! `kastellan export`
 
+#![allow(clippy::doc_markdown, reason = "what is documented here is printed as help, to terminals")]
+
 use std::{fs, path::PathBuf};
 
 use super::{
@@ -36,8 +38,6 @@ pub(super) struct Args {
     /// File or folder with the Instance to read from; not needed with ZITADEL_ISSUER.
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
-    #[command(flatten)]
-    connection: Connection,
     /// Write a file a resource into this folder. Left out: all to stdout.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -50,6 +50,8 @@ pub(super) struct Args {
     /// Write this namespace into the manifests. Left out: none, so that they go where they are applied.
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 pub(super) async fn run(args: Args) -> Exit {
@@ -90,15 +92,11 @@ async fn exported(args: &Args) -> Result<(), Exit> {
         let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, &object.yaml));
         written.map_err(|e| output::fail(format!("{}: {e}", path.display()), None))?;
     }
-    if kinds_and_organizations_are_all(args) {
+    if args.kind.is_empty() && args.organization.is_empty() {
         name_what_is_left(dir, &export);
     }
     output::say(format!("{} objects written to {}", export.objects.len(), dir.display()));
     Ok(())
-}
-
-fn kinds_and_organizations_are_all(args: &Args) -> bool {
-    args.kind.is_empty() && args.organization.is_empty()
 }
 
 /// A file of an earlier export whose object is gone would make it again.

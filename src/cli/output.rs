@@ -81,11 +81,10 @@ pub(super) fn failure(object: &str, failure: &Failure) {
 
 /// The same as text.
 fn failed(object: &str, failure: &Failure) -> String {
-    let mut text = format!("{}: {object}: {}: {}", paint(ERROR, "error"), failure.reason, failure.message);
-    for drift in &failure.drift {
-        text += &format!("\n    {}", plan::field(drift));
-    }
-    format!("{text}\n{}: {}", paint(HINT, "hint"), hint(failure))
+    let head = format!("{}: {object}: {}: {}", paint(ERROR, "error"), failure.reason, failure.message);
+    let fields = failure.drift.iter().map(|d| format!("    {}", plan::field(d)));
+    let hint = format!("{}: {}", paint(HINT, "hint"), hint(failure));
+    [head].into_iter().chain(fields).chain([hint]).collect::<Vec<_>>().join("\n")
 }
 
 /// What to do on the command line about a failure.
@@ -99,8 +98,8 @@ fn hint(failure: &Failure) -> &'static str {
             "is the issuer right, and ZITADEL up? ZITADEL_ADDRESS (or spec.address) says where to connect if that is another place"
         }
         Reason::Unauthenticated => "renew the token (ZITADEL_TOKEN), the key file (ZITADEL_KEY_FILE) or the Secret",
-        Reason::AdoptionRefused => "make them alike, or set adoptionPolicy: Always to have it changed, or choose another name",
-        Reason::Conflict => "delete one of the two",
+        Reason::AdoptionRefused => "`kastellan export` writes it as it is, with its id: that is adopted without asking",
+        Reason::Conflict => "files have no age: the one whose kind, namespace and name come first counts as the older",
         Reason::NotConverged => "run it again; if that does not help, something else keeps changing it",
         reason => reason.about(),
     }

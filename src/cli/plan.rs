@@ -24,11 +24,11 @@ Nothing is written, neither to ZITADEL nor to disk.";
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
+    /// Form of the plan on stdout.
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "text")]
+    output: Format,
     #[command(flatten)]
     connection: Connection,
-    /// Form of the plan on stdout.
-    #[arg(short, long, value_enum, default_value = "text")]
-    output: Format,
 }
 
 pub(super) async fn run(args: Args) -> Exit {

@@ -1,5 +1,7 @@
 //! The arguments that say what to work on: files, Secrets, a connection.
 
+#![allow(clippy::doc_markdown, reason = "what is documented here is printed as help, to terminals")]
+
 use std::path::PathBuf;
 
 use clap::Args;

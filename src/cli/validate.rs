@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
     /// Form of the findings on stdout.
-    #[arg(short, long, value_enum, default_value = "text")]
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "text")]
     output: Report,
 }
 

@@ -17,6 +17,9 @@ pub enum Error {
     /// Something it refers to is not there, or not ready.
     #[error("{0}")]
     Waiting(String),
+    /// There was no connection to its Instance yet.
+    #[error("{0}")]
+    NotConnected(String),
     /// A reference without the consent it needs.
     #[error("{0}")]
     NoConsent(String),
@@ -86,7 +89,7 @@ impl Error {
     /// What happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Waiting(_) => Class::Waiting,
+            Self::Waiting(_) | Self::NotConnected(_) => Class::Waiting,
             Self::Invalid(_)
             | Self::NoConsent(_)
             | Self::AdoptionRefused(_)
@@ -108,7 +111,7 @@ impl Error {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Invalid(_) => Reason::InvalidSpec,
-            Self::Waiting(_) => Reason::WaitingForReference,
+            Self::Waiting(_) | Self::NotConnected(_) => Reason::WaitingForReference,
             Self::NoConsent(_) => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::Conflict(_) => Reason::Conflict,

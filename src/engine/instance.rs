@@ -47,6 +47,7 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
                 issuer: object.spec.get("issuer").and_then(|v| v.as_str()).map(ToOwned::to_owned),
                 account: Some(connection.account.clone()),
                 feed: connection.live.feed_status(),
+                objects: object.details.objects,
             });
             let Account { name, scope, .. } = &connection.account;
             outcome.conclude(

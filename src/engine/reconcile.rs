@@ -180,7 +180,7 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
 /// While ZITADEL, or the way to it, is down, an object that was seen as declared stays what it was: the Instance says the rest.
 fn keeps_what_was_seen(object: &Object, e: &Error) -> bool {
     let down = match e {
-        Error::Waiting(_) => false,
+        Error::NotConnected(_) => true,
         Error::Zitadel { source, .. } => source.is_transient() || source.code() == Some(Code::Unauthenticated),
         _ => return false,
     };

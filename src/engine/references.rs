@@ -87,13 +87,13 @@ pub async fn resolve(
     };
     let instance_scope = consent(host, entry, namespace, shared, &instance, organization.as_deref())?;
     let Some(connection) = engine.connections.get(&instance) else {
-        return Err(Error::Waiting(match host.object(&instance) {
-            None => format!("waiting for {instance}: it does not exist"),
-            Some(i) => format!(
-                "waiting for {instance}: {}",
-                i.status.condition("Ready").map_or("nobody has looked at it yet", |c| c.message.as_str())
-            ),
-        }));
+        return Err(match host.object(&instance) {
+            None => Error::Waiting(format!("waiting for {instance}: it does not exist")),
+            Some(i) => {
+                let why = i.status.condition("Ready").map_or("nobody has looked at it yet", |c| c.message.as_str());
+                Error::NotConnected(format!("waiting for {instance}: {why}"))
+            }
+        });
     };
     if let Some(known) = &object.status.instance_id
         && *known != connection.instance_id

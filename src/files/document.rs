@@ -204,6 +204,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
 mod tests {
     use serde_json::json;
 

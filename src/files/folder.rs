@@ -45,7 +45,7 @@ pub struct Folder {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// Values of Secrets that are declared: namespace, name, key.
     pub secrets: HashMap<(String, String, String), SecretString>,
-    /// Values of ConfigMaps that are declared: namespace, name, key.
+    /// Values of `ConfigMap`s that are declared: namespace, name, key.
     pub config_maps: HashMap<(String, String, String), String>,
     /// What is wrong already with reading them.
     pub findings: Vec<Finding>,
@@ -90,7 +90,13 @@ impl Folder {
         let source = Arc::new(Source { path, text });
         match (Document::all(&source), failed) {
             (Ok(documents), None) => documents.into_iter().for_each(|d| self.document(d)),
-            (Err((place, message)), None) => self.findings.push(Finding::error("syntax", message, place)),
+            (Err((mut place, message)), None) => {
+                // A line of a Secret is not to be shown.
+                if source.text.contains("Secret") {
+                    place.source = Arc::new(Source { path: source.path.clone(), text: String::new() });
+                }
+                self.findings.push(Finding::error("syntax", message, place));
+            }
             (_, Some(e)) => {
                 let place = super::Place { source, line: 1, column: 1, length: 1 };
                 self.findings.push(Finding::error("syntax", format!("this file can't be read: {e}"), place));

@@ -1,7 +1,7 @@
 //! A folder and its connections: planned and carried out by the same engine that the operator uses.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,6 +17,7 @@ use crate::{
     },
     engine::{
         Error, Key, Object,
+        connection::Connection,
         host::Host,
         kind::{Shape, decode},
         outcome::Note,
@@ -24,7 +25,7 @@ use crate::{
         reconcile::{Engine, reconcile},
         references::instance_of,
     },
-    kinds,
+    kinds::{self, instance::InstanceDetails},
     live::feed::ReportEditors,
 };
 
@@ -298,7 +299,14 @@ impl Session {
 
     /// How often everything is compared, whatever the feeds say.
     pub fn resync_interval(&self) -> Duration {
-        self.engine.connections.all().iter().map(|(_, c)| c.resync).min().unwrap_or(Duration::from_secs(600))
+        self.engine.connections.all().iter().map(|(_, c)| c.resync).min().unwrap_or(Duration::from_mins(10))
+    }
+
+    /// The Instances whose event feed can't be read, and why.
+    pub fn without_feed(&self) -> Vec<String> {
+        let all = self.engine.connections.all();
+        let status = |(key, c): (Key, Arc<Connection>)| Some((key, c.live.feed_status()?.reason?));
+        all.into_iter().filter_map(status).map(|(key, why)| format!("{key} has no event feed ({why})")).collect()
     }
 
     /// Asks the feeds whether somebody else has changed something. `Err`: an Instance does not answer.
@@ -329,10 +337,10 @@ fn implied(key: &Key, environment: &Environment) -> Object {
         generation: 0,
         created: 0,
         is_deleting: false,
-        annotations: Default::default(),
+        annotations: BTreeMap::new(),
         spec: environment.overlay(&all),
         status: Status::default(),
-        details: Default::default(),
+        details: InstanceDetails::default(),
     }
 }
 

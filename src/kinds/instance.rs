@@ -145,6 +145,19 @@ pub struct InstanceDetails {
     /// How changes are found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<FeedStatus>,
+    /// How many objects belong to this Instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<Objects>,
+}
+
+/// How many objects belong to an Instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Objects {
+    /// Those that are Ready.
+    pub ready: u64,
+    /// All others.
+    pub not_ready: u64,
 }
 
 /// An account of ZITADEL.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::wire::{Answer, Dated, Details, is_gone};
+use super::wire::{Activity, Answer, Dated, Details, is_gone};
 use crate::{
     api::{
         crd::Names,
@@ -41,19 +41,7 @@ pub struct OrganizationState {
     name: Option<String>,
     /// Whether its users can log in. Left out: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<OrganizationActivity>,
-}
-
-/// Whether an organization's users can log in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum OrganizationActivity {
-    /// Yes.
-    #[default]
-    #[serde(alias = "ORGANIZATION_STATE_ACTIVE")]
-    Active,
-    /// No, until it is activated again.
-    #[serde(alias = "ORGANIZATION_STATE_INACTIVE")]
-    Inactive,
+    state: Option<Activity>,
 }
 
 impl Kind for Organization {
@@ -82,7 +70,7 @@ struct Wire {
     details: Details,
     name: String,
     #[serde(default)]
-    state: OrganizationActivity,
+    state: Activity,
 }
 
 impl From<Wire> for Remote<OrganizationState> {
@@ -120,8 +108,8 @@ impl Entity for Organization {
             at.client.write(Method::POST, None, "/v2/organizations", &json!({"name": want.name, "organizationId": id})).await?;
         let written = Written { version: created.details.version(), id: Some(created.organization_id) };
         match (want.state, &written.id) {
-            (Some(OrganizationActivity::Inactive), Some(id)) => {
-                Ok(Written { version: set_state(at, id, OrganizationActivity::Inactive).await?.version, ..written })
+            (Some(Activity::Inactive), Some(id)) => {
+                Ok(Written { version: set_state(at, id, Activity::Inactive).await?.version, ..written })
             }
             _ => Ok(written),
         }
@@ -152,10 +140,10 @@ impl Entity for Organization {
     }
 }
 
-async fn set_state(at: &At, id: &str, state: OrganizationActivity) -> Result<Written> {
+async fn set_state(at: &At, id: &str, state: Activity) -> Result<Written> {
     let verb = match state {
-        OrganizationActivity::Active => "activate",
-        OrganizationActivity::Inactive => "deactivate",
+        Activity::Active => "activate",
+        Activity::Inactive => "deactivate",
     };
     let answer: Dated = at.client.write(Method::POST, None, &format!("/v2/organizations/{id}/{verb}"), &json!({})).await?;
     Ok(answer.written(None, id))

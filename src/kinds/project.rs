@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::wire::{Answer, Dated, Details, found, is_gone};
+use super::wire::{Activity, Answer, Dated, Details, found, is_gone};
 use crate::{
     api::{
         crd::{Names, Rule},
@@ -78,18 +78,6 @@ impl PrivateLabelingSetting {
             Self::AllowLoginUserResourceOwnerPolicy => "PRIVATE_LABELING_SETTING_ALLOW_LOGIN_USER_RESOURCE_OWNER_POLICY",
         }
     }
-}
-
-/// Whether something can be used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Activity {
-    /// Yes.
-    #[default]
-    #[serde(alias = "PROJECT_STATE_ACTIVE")]
-    Active,
-    /// No, until it is activated again.
-    #[serde(alias = "PROJECT_STATE_INACTIVE")]
-    Inactive,
 }
 
 impl Kind for Project {

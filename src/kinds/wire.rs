@@ -1,7 +1,8 @@
 //! Forms that many of ZITADEL's answers have in common.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     engine::kind::{Version, Written},
@@ -70,4 +71,16 @@ pub(super) fn is_gone(e: &Error) -> bool {
         Some(Code::PermissionDenied) => e.id() == Some("AUTH-Bs7Ds"),
         _ => false,
     }
+}
+
+/// Whether something can be used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) enum Activity {
+    /// Yes.
+    #[default]
+    #[serde(alias = "PROJECT_STATE_ACTIVE", alias = "ORGANIZATION_STATE_ACTIVE")]
+    Active,
+    /// No, until it is activated again.
+    #[serde(alias = "PROJECT_STATE_INACTIVE", alias = "ORGANIZATION_STATE_INACTIVE")]
+    Inactive,
 }

@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, task::AbortHandle};
 use super::{Options, admin::Health, host::KubeHost, metrics::Metrics, sources::Sources};
 use crate::{
     engine::{Key, kind::Entry, reconcile::Engine},
-    kinds,
+    kinds::{self, instance::Objects},
 };
 
 /// Wakes the objects of one kind.
@@ -104,6 +104,20 @@ impl Context {
         for referrer in referrers {
             self.wake(&referrer);
         }
+    }
+
+    /// How many objects belong to an Instance.
+    pub(super) fn census(&self, instance: &Key) -> Objects {
+        let r = self.references.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut objects = Objects::default();
+        for key in r.to.get(instance).into_iter().flatten() {
+            if self.metrics.is_ready(key) {
+                objects.ready += 1;
+            } else {
+                objects.not_ready += 1;
+            }
+        }
+        objects
     }
 
     /// Runs one task for an Instance at a time.

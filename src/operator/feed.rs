@@ -3,12 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use super::context::Context;
-use crate::engine::Key;
+use crate::engine::{Key, host::Host};
 
 /// Polls until the Instance has no connection any more.
 pub(super) async fn follow(context: Arc<Context>, instance: Key) {
     while let Some(connection) = context.engine.connections.get(&instance) {
         tokio::time::sleep(connection.poll).await;
+        let told = context.host.object(&instance).and_then(|i| i.details.objects);
+        if told.is_some_and(|told| told != context.census(&instance)) {
+            context.wake(&instance);
+        }
         let polled = connection.live.poll_feed(&connection.client, context.options.editors).await;
         if let Ok(touched) = &polled {
             let concerned = touched.iter().flat_map(|t| context.engine.claims.concerned(&connection.instance_id, t));

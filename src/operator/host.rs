@@ -121,7 +121,14 @@ impl KubeHost {
             "status": status,
         });
         let params = PatchParams::apply(api::MANAGER).force();
-        let after = api.patch_status(&object.key.name, &params, &Patch::Apply(body)).await?;
+        let after = match api.patch_status(&object.key.name, &params, &Patch::Apply(&body)).await {
+            // An object that was written while another CRD was installed: server-side apply can't read it, a merge need not.
+            Err(kube::Error::Api(s)) if matches!(s.code, 422 | 500) => {
+                let body = json!({"metadata": {"uid": object.uid}, "status": status});
+                api.patch_status(&object.key.name, &PatchParams::default(), &Patch::Merge(body)).await?
+            }
+            other => other?,
+        };
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         written.insert(object.key.clone(), (version(&after), after.data.get("status").cloned().unwrap_or_default()));
         Ok(true)

@@ -96,6 +96,11 @@ impl Metrics {
         }
     }
 
+    /// Whether an object was Ready when it was last looked at.
+    pub(super) fn is_ready(&self, key: &Key) -> bool {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).get(key).is_some_and(|s| s.ready == "True")
+    }
+
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.

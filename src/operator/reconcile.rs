@@ -13,7 +13,10 @@ use super::{context::Context, events};
 use crate::{
     api::FINALIZER,
     engine::{Key, Object, kind::Shape, outcome::Outcome, reconcile::reconcile, references::references},
-    kinds::{self, instance::InstanceStatus},
+    kinds::{
+        self,
+        instance::{InstanceDetails, InstanceStatus},
+    },
 };
 
 /// Reconciles one object. What goes wrong is that object's status, never an error.
@@ -27,7 +30,7 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
     match finalizer(&context, &o, &object, has_finalizer).await {
         Ok(()) => {}
         // Somebody changed the object meanwhile: the watch will bring it.
-        Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => return Ok(Action::requeue(Duration::from_millis(200))),
+        Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => return Ok(Action::requeue(Duration::from_secs(1))),
         Err(e) => {
             tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the finalizer could not be set");
             return Ok(Action::requeue(Duration::from_secs(5)));
@@ -78,7 +81,9 @@ fn jittered(d: Duration) -> Duration {
 async fn finalizer(context: &Context, o: &DynamicObject, object: &Object, has: bool) -> Result<(), kube::Error> {
     let text = |field: &str| object.spec.get(field).and_then(Value::as_str);
     let suspended = object.spec.get("suspend").and_then(Value::as_bool) == Some(true);
-    if object.is_deleting || suspended {
+    // What can't be read causes no call, and the API server may refuse every change of it.
+    let is_readable = kinds::find(object.key.kind).is_some_and(|e| e.desired(&object.spec, &object.key.name).is_ok());
+    if object.is_deleting || suspended || !is_readable {
         return Ok(());
     }
     let wants = text("mode") != Some("Observe");
@@ -109,6 +114,16 @@ async fn patch(context: &Context, object: &Object, changes: Vec<Value>) -> Resul
 async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
     context.metrics.observe(object, &outcome);
     for note in &outcome.notes {
+        if note.warning {
+            tracing::warn!(
+                kind = object.key.kind,
+                namespace = object.key.namespace,
+                name = object.key.name,
+                reason = note.reason,
+                "{}",
+                note.message
+            );
+        }
         if let Err(e) = events::publish(context, object, note).await {
             tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "an Event could not be published");
         }
@@ -119,7 +134,8 @@ async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: 
     let is_connection = kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection);
     let (before, after) = if is_connection {
         let before = InstanceStatus { common: object.status.clone(), details: object.details.clone() };
-        let after = InstanceStatus { common: outcome.status, details: outcome.details.unwrap_or_default() };
+        let details = InstanceDetails { objects: Some(context.census(&object.key)), ..outcome.details.unwrap_or_default() };
+        let after = InstanceStatus { common: outcome.status, details };
         (serde_json::to_value(before), serde_json::to_value(after))
     } else {
         (serde_json::to_value(&object.status), serde_json::to_value(&outcome.status))

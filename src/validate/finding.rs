@@ -71,12 +71,10 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// `did you mean …?`, or what there is to choose from.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    match closest(word, candidates.clone()) {
-        Some(c) => format!("did you mean {c}?"),
-        None => {
-            let mut all: Vec<&str> = candidates.into_iter().collect();
-            all.sort_unstable();
-            format!("there is {}", all.join(", "))
-        }
+    if let Some(c) = closest(word, candidates.clone()) {
+        return format!("did you mean {c}?");
     }
+    let mut all: Vec<&str> = candidates.into_iter().collect();
+    all.sort_unstable();
+    format!("there is {}", all.join(", "))
 }

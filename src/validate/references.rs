@@ -82,10 +82,10 @@ fn missing(folder: &Folder, key: &Key, reference: &ObjectReference, place: crate
     let names: Vec<String> =
         all.map(|k| if k.namespace == key.namespace { k.name.clone() } else { format!("{}/{}", k.namespace, k.name) }).collect();
     let finding = Finding { severity, ..Finding::error("reference", format!("{key} is not in these files"), place) };
-    match names.is_empty() {
-        true => finding.hint("it must be there before this one can be applied"),
-        false => finding.hint(did_you_mean(&reference.name, names.iter().map(String::as_str).collect::<Vec<_>>())),
+    if names.is_empty() {
+        return finding.hint("it must be there before this one can be applied");
     }
+    finding.hint(did_you_mean(&reference.name, names.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 /// Two objects for one remote thing: the engine would let one of them win.

@@ -59,3 +59,39 @@ fn subject(document: &Document, pointer: &str, rule: &str) -> String {
         .flat_map(|less| mentioned.iter().filter_map(move |m| m.get(..m.len().checked_sub(less)?)).filter(|m| !m.is_empty()).map(at));
     paths.into_iter().find(|p| document.value.pointer(p).is_some()).unwrap_or_else(|| pointer.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_of_every_kind_can_be_judged() {
+        fn rules(schema: &Value, into: &mut Vec<String>) {
+            match schema {
+                Value::Object(map) => {
+                    let own = map.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
+                    into.extend(own.filter_map(|r| r.get("rule")?.as_str().map(ToOwned::to_owned)));
+                    map.values().for_each(|v| rules(v, into));
+                }
+                Value::Array(list) => list.iter().for_each(|v| rules(v, into)),
+                _ => {}
+            }
+        }
+        for entry in crate::kinds::ALL {
+            let mut all = Vec::new();
+            rules(&serde_json::to_value(entry.crd()).unwrap(), &mut all);
+            assert!(!all.is_empty());
+            for rule in all {
+                assert!(Program::compile(&rule).is_ok(), "{}: {rule}", entry.names().kind);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_is_about_what_is_there() {
+        assert!(!holds("has(self.a) || has(self.b)", &json!({"a": null})), "null is not there");
+        assert!(holds("self.a == 'x'", &json!({})), "what can't be judged is not accused");
+    }
+}

@@ -1,4 +1,4 @@
-//! A value against a structural schema: the part of OpenAPI that CRDs use. Pure.
+//! A value against a structural schema: the part of `OpenAPI` that CRDs use. Pure.
 
 use std::collections::BTreeSet;
 
@@ -136,19 +136,10 @@ fn below(pointer: &str, key: &str) -> String {
 
 /// `/spec/a/0/b` as people write it: `spec.a[0].b`.
 pub(super) fn dotted(pointer: &str) -> String {
-    let mut text = String::new();
-    for step in pointer.split('/').skip(1) {
-        let step = step.replace("~1", "/").replace("~0", "~");
-        if step.bytes().all(|b| b.is_ascii_digit()) {
-            text += &format!("[{step}]");
-        } else {
-            if !text.is_empty() {
-                text.push('.');
-            }
-            text += &step;
-        }
-    }
-    text
+    let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let text: String =
+        steps.map(|step| if step.bytes().all(|b| b.is_ascii_digit()) { format!("[{step}]") } else { format!(".{step}") }).collect();
+    text.trim_start_matches('.').to_owned()
 }
 
 fn limit(schema: &Value, key: &str, default: usize) -> usize {

@@ -109,6 +109,24 @@ async fn while_zitadel_is_down_what_was_seen_stays_and_afterwards_all_goes_on() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_while_zitadel_is_down_changes_nothing_of_what_was_seen() {
+    let (mut world, _) = with_organization("dark").await;
+    world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}})).await;
+    world.ready("Project", "p").await;
+    world.stop().await;
+    world.emulator().faults().down(Outage::Reset);
+    let before = world.api("Project").get("p").await.unwrap();
+    world.start();
+    world.reason("Instance", "default", "Unreachable").await;
+    world.apply("Project", "q", json!({"organizationRef": {"name": "acme"}})).await;
+    world.reason("Project", "q", "WaitingForReference").await;
+    assert_eq!(world.api("Project").get("p").await.unwrap().data, before.data);
+    world.emulator().faults().up();
+    world.ready("Project", "q").await;
+    world.until("Instance", "default", "counted", |o| o["status"]["objects"] == json!({"ready": 3, "notReady": 0})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reference_that_appears_later_is_taken_up() {
     let world = World::new("later").await;
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}})).await;

@@ -305,7 +305,7 @@ impl Lab {
     }
 
     /// Another process: whatever was only in memory is gone.
-    pub(crate) async fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.engine = engine(&self.emulator, &self.crash);
         for key in self.host.keys() {
             self.engine.remember_claims(&self.object(&key).unwrap());
@@ -318,7 +318,7 @@ impl Lab {
         let died = tokio::time::timeout(Duration::from_secs(3600), self.look(key)).await.is_err();
         *self.crash.lock().unwrap() = None;
         if died {
-            self.restart().await;
+            self.restart();
         }
         died
     }

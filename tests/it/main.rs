@@ -10,6 +10,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod apiserver;
 mod bad_input;
 mod binding;
 mod chart;
@@ -17,6 +18,7 @@ mod cli;
 mod conflicts;
 mod contract;
 mod deletion;
+mod examples;
 mod faults;
 mod generated;
 mod inprocess;
@@ -24,6 +26,7 @@ mod instance;
 mod laws;
 mod layers;
 mod modes;
+mod older;
 mod rest;
 mod tenancy;
 mod world;

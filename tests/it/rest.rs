@@ -33,6 +33,7 @@ async fn ten_forced_reconciles_of_everything_write_nothing() {
     all.push(("Instance", "default"));
     // The domain policy changed the account's login name, which the Instance tells.
     world.force("Instance", "default").await;
+    world.until("Instance", "default", "counted", |o| o["status"]["objects"]["ready"] == objects.len()).await;
     let events = world.events();
     for _ in 0..5 {
         // Each time it is compared twice.

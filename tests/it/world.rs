@@ -1,12 +1,7 @@
 //! A namespace of the shared API server, an emulated ZITADEL, and an operator between them.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -31,59 +26,45 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use zitadel_emulator::{Emulator, Running};
 
+use crate::apiserver;
+
 /// How long anything may take. Far more than it needs, for machines that are busy.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The API server of this test run; it ends with this process, whose pipe it holds.
-struct Server {
-    kubeconfig: Kubeconfig,
-    _child: Option<Child>,
-}
-
-/// The kubeconfig of the test API server. Never somebody's own cluster: a plain `KUBECONFIG` is not looked at.
-fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
-        if let Ok(path) = std::env::var("KASTELLAN_TEST_KUBECONFIG") {
-            return Server { kubeconfig: Kubeconfig::read_from(path).expect("KASTELLAN_TEST_KUBECONFIG is a kubeconfig"), _child: None };
-        }
-        let program =
-            std::env::var("KASTELLAN_TESTENV").expect("run the tests by `make test`: it builds the API server and sets KASTELLAN_TESTENV");
-        let mut child = Command::new(program)
-            .args(["-kcm", "-until-eof"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the API server starts");
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ready = lines.next().expect("the API server says that it is ready").unwrap();
-        let path = ready.split("KUBECONFIG=").nth(1).and_then(|r| r.split(' ').next()).expect("ready … KUBECONFIG=…").to_owned();
-        // The rest of its talk goes nowhere, but its pipe stays open.
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { kubeconfig: Kubeconfig::read_from(path).unwrap(), _child: Some(child) }
-    })
-}
 
 /// A client of the test API server, with all CRDs there.
 pub(crate) async fn cluster() -> Client {
     static CRDS: tokio::sync::Mutex<bool> = tokio::sync::Mutex::const_new(false);
-    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let kubeconfig = tokio::task::spawn_blocking(|| server().kubeconfig.clone()).await.unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    let client = Client::try_from(config).unwrap();
+    let kubeconfig = tokio::task::spawn_blocking(|| apiserver::shared().kubeconfig.clone()).await.unwrap();
+    let client = connect(kubeconfig).await;
     let mut done = CRDS.lock().await;
     if !*done {
-        let api: Api<CustomResourceDefinition> = Api::all(client.clone());
         for entry in kinds::ALL {
-            let crd = entry.crd();
-            let name = crd.metadata.name.clone().unwrap();
-            api.patch(&name, &PatchParams::apply("kastellan-tests").force(), &Patch::Apply(&crd)).await.unwrap();
-            let established = kube::runtime::wait::await_condition(api.clone(), &name, kube::runtime::conditions::is_crd_established());
-            tokio::time::timeout(PATIENCE, established).await.expect("the CRD is established").unwrap();
+            establish(&client, &entry.crd()).await;
         }
         *done = true;
     }
     client
+}
+
+/// An API server that nobody else uses, where one can be had; it ends with what is given beside the client.
+pub(crate) async fn own_cluster() -> Option<(Client, apiserver::Server)> {
+    let server = tokio::task::spawn_blocking(apiserver::own).await.unwrap()?;
+    Some((connect(server.kubeconfig.clone()).await, server))
+}
+
+async fn connect(kubeconfig: Kubeconfig) -> Client {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    Client::try_from(config).unwrap()
+}
+
+/// Installs a CRD and waits until it is served.
+pub(crate) async fn establish(client: &Client, crd: &CustomResourceDefinition) {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let name = crd.metadata.name.clone().unwrap();
+    api.patch(&name, &PatchParams::apply("kastellan-tests").force(), &Patch::Apply(crd)).await.unwrap();
+    let established = kube::runtime::wait::await_condition(api, &name, kube::runtime::conditions::is_crd_established());
+    tokio::time::timeout(PATIENCE, established).await.expect("the CRD is established").unwrap();
 }
 
 /// A running operator.
@@ -133,7 +114,11 @@ impl World {
 
     /// Without an operator and without an Instance.
     pub(crate) async fn bare(name: &str) -> Self {
-        let client = cluster().await;
+        Self::on(cluster().await, name).await
+    }
+
+    /// The same, on another API server than the shared one.
+    pub(crate) async fn on(client: Client, name: &str) -> Self {
         let namespace = namespace(&client, name).await;
         let zitadel = Emulator::start(zitadel_emulator::Options::default()).await.unwrap();
         let minnie = zitadel.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;

@@ -63,25 +63,23 @@ fn word(severity: Severity) -> &'static str {
 fn text(f: &Finding) -> String {
     let style = if f.severity == Severity::Error { ERROR } else { WARNING };
     let Place { source, line, column, length } = &f.place;
-    let mut text = format!("{}: {}\n", paint(style, format!("{}[{}]", word(f.severity), f.check)), paint(STRONG, &f.message));
     let width = line.to_string().len();
     let bar = |number: &str| paint(FAINT, format!("{number:>width$} |"));
-    text += &format!("{} {}\n", paint(FAINT, format!("{:>width$}-->", "")), f.place);
+    let mut lines = vec![
+        format!("{}: {}", paint(style, format!("{}[{}]", word(f.severity), f.check)), paint(STRONG, &f.message)),
+        format!("{} {}", paint(FAINT, format!("{:>width$}-->", "")), f.place),
+    ];
     if let Some(shown) = source.text.lines().nth(line.saturating_sub(1)) {
-        let marks = "^".repeat(*length);
-        text += &format!(
-            "{}\n{} {shown}\n{} {}{}\n",
+        let marks = paint(style, "^".repeat(*length));
+        lines.extend([
             bar(""),
-            bar(&line.to_string()),
-            bar(""),
-            " ".repeat(column.saturating_sub(1)),
-            paint(style, marks)
-        );
+            format!("{} {shown}", bar(&line.to_string())),
+            format!("{} {}{marks}", bar(""), " ".repeat(column.saturating_sub(1))),
+        ]);
     }
-    if let Some(hint) = &f.hint {
-        text += &format!("{}: {hint}\n", paint(HINT, "hint"));
-    }
-    text
+    lines.extend(f.hint.iter().map(|hint| format!("{}: {hint}", paint(HINT, "hint"))));
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 fn as_json(f: &Finding) -> Value {

@@ -123,12 +123,9 @@ fn one(p: &Planned) -> Option<String> {
     };
     let (sign, verb) = if observed { ("?", format!("only observed: would {verb}")) } else { (sign, verb.to_owned()) };
     let id = if plan.id.is_empty() { String::new() } else { format!(" {}", paint(FAINT, format!("id {}", plan.id))) };
-    let mut text = format!("{} {}{id}  {}\n", paint(style, sign), paint(STRONG, &p.object.key), paint(FAINT, format!("# {verb}")));
-    for change in &plan.changes {
-        text += &format!("    {}\n", field(change));
-    }
-    text.push('\n');
-    Some(text)
+    let head = format!("{} {}{id}  {}\n", paint(style, sign), paint(STRONG, &p.object.key), paint(FAINT, format!("# {verb}")));
+    let fields = plan.changes.iter().map(|change| format!("    {}\n", field(change)));
+    Some([head].into_iter().chain(fields).chain(["\n".to_owned()]).collect())
 }
 
 /// A field as it is and as it will be.
@@ -137,17 +134,15 @@ pub(super) fn field(drift: &Drift) -> String {
     match (&drift.live, &drift.declared) {
         (Value::Null, declared) => format!("{} {name}: {}", paint(CREATE, "+"), paint(CREATE, declared)),
         (Value::Array(live), Value::Array(declared)) => {
-            let mut text = format!("{} {name}:", paint(CHANGE, "~"));
-            for gone in live.iter().filter(|v| !declared.contains(v)) {
-                text += &format!("\n        {}", paint(REMOVE, format!("- {gone}")));
-            }
-            for new in declared.iter().filter(|v| !live.contains(v)) {
-                text += &format!("\n        {}", paint(CREATE, format!("+ {new}")));
-            }
-            if live.len() == declared.len() && live.iter().all(|v| declared.contains(v)) {
-                text += &format!(" {} -> {}", drift.live, paint(CREATE, &drift.declared));
-            }
-            text
+            let gone = live.iter().filter(|v| !declared.contains(v)).map(|v| paint(REMOVE, format!("- {v}")));
+            let new = declared.iter().filter(|v| !live.contains(v)).map(|v| paint(CREATE, format!("+ {v}")));
+            let entries: Vec<String> = gone.chain(new).collect();
+            let difference = match &entries[..] {
+                // The same entries in another order, or another number of times.
+                [] => format!(" {} -> {}", drift.live, paint(CREATE, &drift.declared)),
+                some => format!("\n        {}", some.join("\n        ")),
+            };
+            format!("{} {name}:{difference}", paint(CHANGE, "~"))
         }
         (live, declared) => format!("{} {name}: {} -> {}", paint(CHANGE, "~"), paint(REMOVE, live), paint(CREATE, declared)),
     }

@@ -151,6 +151,18 @@ async fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_examples_are_valid_and_can_be_applied() {
+    let desk = Desk::new().await;
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/tenant");
+    let validate = desk.run(&["validate", "--strict", "-f", examples]).await;
+    assert_eq!(validate.code, 0, "{}", validate.stdout);
+    for (verb, code) in [("plan", 2), ("apply", 0), ("plan", 0)] {
+        let ran = desk.run(&[verb, "-f", examples]).await;
+        assert_eq!(ran.code, code, "{verb}: {}{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_objects_for_one_thing_never_fight() {
     let desk = Desk::new().await;
     let policy = |name: &str, namespace: &str, link: &str| {
