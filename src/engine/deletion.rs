@@ -40,7 +40,7 @@ pub(super) async fn reconcile(
         return released(engine, object, outcome);
     }
     if let Some(heir) = heir(engine, host, object) {
-        if let Err(e) = hand_over(engine, host, object, &heir).await {
+        if let Err(e) = hand_over(engine, host, entry, object, &heir).await {
             outcome.fail(engine, object, &e);
             return outcome;
         }
@@ -103,13 +103,18 @@ fn heir(engine: &Engine, host: &dyn Host, object: &Object) -> Option<Arc<Object>
 
 /// Gives another object the binding of this one: in its status, so that it survives a crash, and in memory, where a reconcile
 /// that is just under way can't overwrite it.
-async fn hand_over(engine: &Engine, host: &dyn Host, object: &Object, heir: &Object) -> Result<()> {
+async fn hand_over(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object: &Object, heir: &Object) -> Result<()> {
     let Status { id, instance_id, organization_id, provenance, original, .. } = object.status.clone();
     let mut status = heir.status.clone();
-    // What the heir itself found there once is older than what this one found.
-    let own = status.original.take().map(Fields::from_map).unwrap_or_default();
-    status.original = original.map(|map| Fields::from_map(map).overlaid(&own).into_map());
-    status.provenance = status.provenance.or(provenance);
+    // Where this one found what the heir had set, what the heir had found is older.
+    let found = original.map(Fields::from_map).unwrap_or_default();
+    let declared = entry.desired(&heir.spec, &heir.key.name).unwrap_or_default();
+    let set_by_heir =
+        Fields::from_map(found.iter().filter(|(k, v)| declared.get(k) == Some(*v)).map(|(k, v)| (k.clone(), v.clone())).collect());
+    let older = status.original.take().map(Fields::from_map).unwrap_or_default().restricted(&set_by_heir);
+    status.original = Some(found.overlaid(&older).into_map()).filter(|_| entry.shape() == Shape::Setting);
+    // What one of them made was adopted by the other from it.
+    status.provenance = if status.provenance == Some(Provenance::Created) { status.provenance } else { provenance };
     (status.id, status.instance_id, status.organization_id) = (id, instance_id, organization_id);
     engine.memory.bequeath(&heir.key, status.clone());
     host.remember(heir, &status).await.map_err(Error::Host)

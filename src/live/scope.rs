@@ -148,7 +148,10 @@ impl Scope {
     pub(super) fn find(&self, field: &str, value: &str) -> Option<Remote> {
         let value = value.to_lowercase();
         let data = lock(&self.data);
-        data.entries.values().find(|r| r.state.text(field).is_some_and(|t| t.to_lowercase() == value)).cloned()
+        // What we have just deleted is not there any more, whatever the last list said.
+        let is_going = |id: &str| matches!(data.expected.get(id), Some((Expectation::Gone, _)));
+        let has_it = |r: &&Remote| r.state.text(field).is_some_and(|t| t.to_lowercase() == value) && !is_going(&r.id);
+        data.entries.values().find(has_it).cloned()
     }
 
     pub(super) fn expect(&self, id: &str, expectation: Expectation) {

@@ -92,7 +92,7 @@ async fn objects_restored_without_their_status_find_what_they_made() {
     for key in &keys {
         lab.edit(key, |o| o.status = Status::default());
     }
-    lab.restart().await;
+    lab.restart();
     lab.settle().await;
     assert_ready(&lab, &keys);
     for n in [0, 1] {
@@ -110,7 +110,7 @@ async fn an_object_made_anew_with_another_uid_finds_its_thing_by_name_if_it_is_a
     for key in &keys[..2] {
         lab.edit(key, |o| (o.status, o.uid) = (Status::default(), Some(format!("new-{}", o.key.name))));
     }
-    lab.restart().await;
+    lab.restart();
     lab.settle().await;
     assert_ready(&lab, &keys);
     assert_eq!((lab.status(&keys[1]).id, lab.status(&keys[1]).provenance), (id, Some(Provenance::Adopted)));
@@ -134,7 +134,7 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
         let id = before[0].id.clone().unwrap();
         entry("Organization").delete(&lab.minnie(None), &id).await.unwrap();
         if restart {
-            lab.restart().await;
+            lab.restart();
         } else {
             for (_, c) in lab.engine.connections.all() {
                 c.live.poll_feed(&c.client, kastellan::live::feed::ReportEditors::Name).await.unwrap();
@@ -213,7 +213,7 @@ async fn what_exists_and_does_not_show_is_reported_and_not_made_under_another_id
         assert_eq!(reason, "LostByZitadel", "{message}");
         assert!(message.contains(&lab.object(&keys[1]).unwrap().derived_id()), "{message}");
         assert_eq!(lab.count("project.added"), 1 + 1, "ZITADEL's own and this, in life {life}");
-        lab.restart().await;
+        lab.restart();
         lab.look(&crate::inprocess::key("Instance", "ns", "default")).await;
     }
     // It goes as it came.

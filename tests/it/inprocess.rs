@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +18,7 @@ use kastellan::{
         host::{Host, Missing},
         kind::{At, decode},
         outcome::Outcome,
+        plan::{Preview, ToBeMade, plan},
         reconcile::{Engine, reconcile},
         references::instance_of,
     },
@@ -133,6 +137,7 @@ pub(crate) struct Lab {
     pub(crate) engine: Engine,
     host: MemoryHost,
     crash: Arc<Mutex<Option<Crash>>>,
+    ages: AtomicI64,
 }
 
 pub(crate) fn key(kind: &str, namespace: &str, name: &str) -> Key {
@@ -163,7 +168,7 @@ impl Lab {
         let engine = engine(&emulator, &crash);
         let host = MemoryHost { pat: Mutex::new(Some(emulator.pat())), ..MemoryHost::default() };
         let client = Self::client(&emulator, &emulator.pat());
-        Self { emulator, client, engine, host, crash }
+        Self { emulator, client, engine, host, crash, ages: AtomicI64::default() }
     }
 
     pub(crate) fn instance_spec() -> Value {
@@ -196,11 +201,11 @@ impl Lab {
     /// Declares an object, younger than all that are there, or changes its spec.
     pub(crate) fn declare(&self, namespace: &str, kind: &str, name: &str, spec: Value) -> Key {
         let key = key(kind, namespace, name);
-        let age = self.host.keys().len() as i64;
+        let age = self.ages.fetch_add(1, Ordering::Relaxed);
         let object = match self.host.object(&key) {
             Some(former) => Object { generation: former.generation + 1, spec, ..(*former).clone() },
             None => Object {
-                uid: Some(format!("uid-{namespace}-{}-{name}", kind.to_lowercase())),
+                uid: Some(format!("uid-{}-{age}", kind.to_lowercase())),
                 generation: 1,
                 created: age,
                 is_deleting: false,
@@ -271,6 +276,11 @@ impl Lab {
         outcome
     }
 
+    /// What looking at it would do.
+    pub(crate) async fn plan(&self, key: &Key) -> Preview {
+        plan(&self.engine, &self.host, &self.object(key).unwrap(), &ToBeMade::new()).await
+    }
+
     /// Looks at everything until nothing changes any more.
     pub(crate) async fn settle(&self) {
         for _ in 0..20 {
@@ -295,7 +305,7 @@ impl Lab {
     }
 
     /// Another process: whatever was only in memory is gone.
-    pub(crate) async fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.engine = engine(&self.emulator, &self.crash);
         for key in self.host.keys() {
             self.engine.remember_claims(&self.object(&key).unwrap());
@@ -308,7 +318,7 @@ impl Lab {
         let died = tokio::time::timeout(Duration::from_secs(3600), self.look(key)).await.is_err();
         *self.crash.lock().unwrap() = None;
         if died {
-            self.restart().await;
+            self.restart();
         }
         died
     }
