@@ -101,7 +101,8 @@ fn noticed(context: &Arc<Context>, kind: &'static str, event: &Event<DynamicObje
                 context.wake_referrers(&key);
             }
         }
-        Event::Init | Event::InitDone => {}
+        Event::InitDone => context.host.kind_listed(kind),
+        Event::Init => {}
     }
 }
 

@@ -1,7 +1,7 @@
 //! The cluster as the engine sees it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 
@@ -21,6 +21,7 @@ use kube::{
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::{
     api::{self, FINALIZER, spec::Shared, status::Status},
@@ -40,6 +41,8 @@ pub(super) struct KubeHost {
     namespaces: RwLock<HashMap<String, BTreeMap<String, String>>>,
     /// What we wrote and the watch may not have brought back yet: resource version and status.
     written: Mutex<HashMap<Key, (u64, Value)>>,
+    /// Kinds of which the store is complete.
+    listed: watch::Sender<HashSet<&'static str>>,
     /// What others were told of an object they refer to.
     told: Mutex<HashMap<Key, String>>,
 }
@@ -55,6 +58,7 @@ impl KubeHost {
             namespaces: RwLock::default(),
             written: Mutex::default(),
             told: Mutex::default(),
+            listed: watch::Sender::default(),
         }
     }
 
@@ -78,17 +82,17 @@ impl KubeHost {
         self.stores.get(kind)?.get()
     }
 
+    /// A kind has been listed once.
+    pub(super) fn kind_listed(&self, kind: &'static str) {
+        self.listed.send_modify(|kinds| {
+            kinds.insert(kind);
+        });
+    }
+
     /// Returns when every kind has been listed once.
     pub(super) async fn wait_until_listed(&self) {
-        for kind in self.resources.keys() {
-            loop {
-                if let Some(store) = self.store(kind) {
-                    store.wait_until_ready().await.ok();
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        }
+        // The sender is this host's own.
+        self.listed.subscribe().wait_for(|kinds| kinds.len() == self.resources.len()).await.ok();
     }
 
     /// The newest of an object, also as the engine sees it.
