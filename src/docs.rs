@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     api::{self, status::Reason},
-    engine::kind::{Entry, Scope},
+    engine::kind::{Entry, Scope, Shape},
     kinds,
 };
 
@@ -166,6 +166,7 @@ fn short(entry: &dyn Entry) -> String {
 
 fn scope(entry: &dyn Entry) -> &'static str {
     match entry.scope() {
+        _ if entry.shape() == Shape::Connection => "nothing; all others belong to it",
         Scope::Instance => "the instance",
         Scope::Organization => "an organization",
         Scope::Either => "the instance, or an organization that is named",
