@@ -112,8 +112,8 @@ fn rows(text: &mut String, schema: &Value, path: &str) {
         let name = format!("`{path}{field}`");
         let name = if required(field) { format!("**{name}**") } else { name };
         let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
-        let limits: String = limits(property).iter().map(|l| format!("; {l}")).collect();
-        line(text, &format!("| {name} | {}{} | {} |", cell(&of_type(property)), cell(&limits), cell(about)));
+        let value = [of_type(property)].into_iter().chain(limits(property)).collect::<Vec<_>>().join("; ");
+        line(text, &format!("| {name} | {} | {} |", cell(&value), cell(about)));
         rows(text, property, &format!("{path}{field}."));
         if let Some(items) = property.get("items") {
             rows(text, items, &format!("{path}{field}[]."));
