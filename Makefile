@@ -57,6 +57,15 @@ test: prerequisites $(TEST_TOOLS) ## Run the tests, against a real API server
 test-long: prerequisites $(TEST_TOOLS) ## Run the tests that take minutes
 	cargo test --workspace --tests -- --ignored
 
+.PHONY: bench
+bench: prerequisites $(TESTENV) ## Count and time what the operator does (BENCH='--objects 100,1000,10000 --rest-seconds 300')
+	cargo build --release --package kastellan --package kastellan-bench --bins
+	cargo run --release --package kastellan-bench -- run --out .cache/bench $(BENCH)
+
+.PHONY: bench-plot
+bench-plot: ## Draw the results of `make bench` into docs/bench
+	cargo run --release --package kastellan-bench -- plot .cache/bench/results.json --out docs/bench
+
 .PHONY: lint
 lint: ## Check format and lints
 	cargo fmt --all --check

@@ -1,0 +1,154 @@
+//! Counts and times what the operator does: calls and writes to ZITADEL, requests to Kubernetes, time, CPU and memory.
+//!
+//! A real API server and the operator are processes of their own, so that CPU and memory are the operator's alone; the
+//! emulated ZITADEL is in this one, so that its counters and its events are at hand. Counts are exact and the same on every
+//! machine; times are not.
+
+mod cluster;
+mod feed;
+mod meter;
+mod operator;
+mod plot;
+mod report;
+mod scenarios;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, ValueEnum};
+
+/// What goes wrong here ends the run; nobody tells one error from another.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Parser)]
+#[command(version, about = "Counts and times what the operator does")]
+enum Command {
+    /// Run scenarios; write results.json and results.md.
+    Run(Arguments),
+    /// Draw the results of a run as SVG.
+    Plot {
+        /// The results.json of a run.
+        results: PathBuf,
+        /// Where the drawings go.
+        #[arg(long, default_value = "docs/bench", value_name = "DIRECTORY")]
+        out: PathBuf,
+    },
+}
+
+#[derive(clap::Args, Clone)]
+struct Arguments {
+    /// How many Projects, over ten Organizations; several: one world after the other.
+    #[arg(long, value_delimiter = ',', default_value = "1000", value_name = "N")]
+    objects: Vec<usize>,
+    /// What to do, in the order in which it is done.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "idle,converge,rest,drift,restart,change,delete")]
+    scenarios: Vec<Scenario>,
+    /// Length of `rest`.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    rest_seconds: u64,
+    /// Length of `drift`.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    drift_seconds: u32,
+    /// Changes by somebody else in `drift`.
+    #[arg(long, default_value_t = 100, value_name = "CHANGES")]
+    changes: usize,
+    /// `pollInterval` of the Instance.
+    #[arg(long, default_value = "5s", value_name = "DURATION")]
+    poll: String,
+    /// How long a read takes in ZITADEL.
+    #[arg(long, default_value_t = 5, value_name = "MS")]
+    read_ms: u64,
+    /// How long a write takes in ZITADEL.
+    #[arg(long, default_value_t = 10, value_name = "MS")]
+    write_ms: u64,
+    /// An event shows in the feed up to this much later than its date says; evenly spread.
+    #[arg(long, default_value_t = 0, value_name = "MS")]
+    late_commits_ms: u64,
+    /// Events of `feed`.
+    #[arg(long, default_value_t = 10_000, value_name = "EVENTS")]
+    feed_events: usize,
+    /// The operator's binary. Left out: `kastellan` beside this one.
+    #[arg(long, value_name = "FILE")]
+    operator: Option<PathBuf>,
+    /// A real ZITADEL in place of the emulated one: its URL. Calls are not counted there, and nobody else changes anything.
+    #[arg(long, value_name = "URL", requires = "token_file")]
+    url: Option<String>,
+    /// The personal access token of an `IAM_OWNER` of the real ZITADEL.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Where the results go.
+    #[arg(long, default_value = ".cache/bench", value_name = "DIRECTORY")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// The operator with nothing declared.
+    Idle,
+    /// All is declared before the operator starts; until all is Ready.
+    Converge,
+    /// Nothing happens.
+    Rest,
+    /// Somebody else changes projects at random moments.
+    Drift,
+    /// The operator is killed and started again.
+    Restart,
+    /// The spec of one project changes, then that of all.
+    Change,
+    /// All projects are deleted.
+    Delete,
+    /// Eight writers, late commits, a follower of the feed and nothing else: are events missed?
+    Feed,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let done = match Command::parse() {
+        Command::Run(arguments) => run(arguments).await,
+        Command::Plot { results, out } => plot::draw(&results, &out),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            say(&format!("error: {e}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    std::fs::create_dir_all(&arguments.out)?;
+    let mut results = Vec::new();
+    let (feed, others): (Vec<_>, Vec<_>) = arguments.scenarios.iter().copied().partition(|s| *s == Scenario::Feed);
+    for n in arguments.objects.iter().copied().filter(|_| !others.is_empty()) {
+        let mut world = world::World::new(&arguments, n).await?;
+        for scenario in &others {
+            results.extend(scenarios::run(&mut world, &arguments, *scenario).await?);
+            report::write(&arguments, &results)?;
+        }
+    }
+    if !feed.is_empty() {
+        results.push(feed::run(&arguments).await?);
+    }
+    report::write(&arguments, &results)?;
+    say(&report::markdown(&results));
+    Ok(())
+}
+
+/// Waits until something is so; fails after `patience`.
+async fn until(what: &str, patience: Duration, mut is_so: impl FnMut() -> bool) -> Result<()> {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        if start.elapsed() > patience {
+            return Err(format!("not within {} s: {what}", patience.as_secs()).into());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+#[allow(clippy::print_stderr, reason = "the one way to the terminal")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

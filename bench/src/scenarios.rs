@@ -1,0 +1,255 @@
+//! The scenarios, one after the other in one world.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use kastellan::{
+    engine::{
+        Fields,
+        kind::{At, Remote},
+    },
+    kinds,
+    zitadel::{AddressPolicy, Client, Config, Credentials},
+};
+use kube::api::{DeleteParams, ListParams};
+use serde_json::{Value, json};
+use zitadel_emulator::Emulator;
+
+use crate::{
+    Arguments, Result, Scenario,
+    meter::{Figures, Meter},
+    say, until,
+    world::{ORGANIZATIONS, World},
+};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// What an update of a project calls.
+const PUT: &str = "PUT /management/v1/projects/{id}";
+
+pub(crate) async fn run(world: &mut World, arguments: &Arguments, scenario: Scenario) -> Result<Vec<Figures>> {
+    let done = match scenario {
+        Scenario::Idle => vec![idle(world).await?],
+        Scenario::Converge => vec![converge(world, arguments).await?],
+        Scenario::Rest => vec![rest(world, arguments).await?],
+        Scenario::Drift => drift(world, arguments).await?.into_iter().collect(),
+        Scenario::Restart => vec![restart(world).await?],
+        Scenario::Change => change(world).await?,
+        Scenario::Delete => vec![delete(world).await?],
+        Scenario::Feed => Vec::new(),
+    };
+    for figures in &done {
+        let calls = figures.total().map_or_else(|| "?".to_owned(), |c| c.to_string());
+        let (now, peak) = figures.memory;
+        say(&format!(
+            "{} of {}: {:.1} s, {calls} calls, {:.2} s of CPU, {now:.1} MiB (peak {peak:.1})",
+            figures.scenario, figures.n, figures.wall_seconds, figures.cpu_seconds
+        ));
+    }
+    Ok(done)
+}
+
+async fn idle(world: &mut World) -> Result<Figures> {
+    let meter = Meter::start(world).await?.fresh();
+    world.start()?;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let figures = meter.stop(world, "idle", &[]).await?;
+    world.operator = None;
+    Ok(figures)
+}
+
+async fn converge(world: &mut World, arguments: &Arguments) -> Result<Figures> {
+    world.declare(arguments).await?;
+    let n = world.n;
+    until("all projects are seen", PATIENCE, || world.cluster.projects().len() == n).await?;
+    let meter = Meter::start(world).await?.fresh();
+    world.start()?;
+    until("all projects are Ready", PATIENCE, || world.ready() == n).await?;
+    let figures = meter.stop(world, "converge", &[]).await?;
+    #[allow(clippy::cast_precision_loss, reason = "thousands")]
+    let creates = ((n + ORGANIZATIONS) as f64) * (arguments.write_ms as f64) / 1000.0;
+    let ratio = figures.wall_seconds / creates;
+    Ok(figures.with("sumOfCreatesSeconds", creates).with("wallToCreates", ratio))
+}
+
+async fn rest(world: &mut World, arguments: &Arguments) -> Result<Figures> {
+    // What comes after the last status: Events, the feed's look at our own writes.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let meter = Meter::start(world).await?;
+    tokio::time::sleep(Duration::from_secs(arguments.rest_seconds)).await;
+    let figures = meter.stop(world, "rest", &[]).await?;
+    #[allow(clippy::cast_precision_loss, reason = "dozens")]
+    let minute = figures.total().map(|calls| calls as f64 * 60.0 / figures.wall_seconds);
+    Ok(figures.with("callsAMinute", minute))
+}
+
+/// Somebody else: one of several, so that who did it can be told wrongly.
+struct Somebody {
+    name: String,
+    client: Client,
+}
+
+fn somebodies(emulator: &Emulator, url: &str) -> Result<Vec<Somebody>> {
+    (1..=5)
+        .map(|i| {
+            let name = format!("Somebody {i}");
+            let user = emulator.add_user(&format!("somebody-{i}"), &name, &["IAM_OWNER"]);
+            Ok(Somebody { name, client: client(url, &user.pat)? })
+        })
+        .collect()
+}
+
+/// A client of ZITADEL.
+pub(crate) fn client(url: &str, token: &str) -> Result<Client> {
+    let mut config = Config::new(url.parse()?, Credentials::token(&token.to_owned().into())?);
+    config.addresses = AddressPolicy::any();
+    Ok(Client::new(config)?)
+}
+
+async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figures>> {
+    let crate::world::Zitadel::Emulated(zitadel) = &world.zitadel else {
+        say("drift: not at a real ZITADEL, whose events only its own feed tells");
+        return Ok(None);
+    };
+    let (emulator, entry) = (zitadel.emulator(), kinds::find("Project").ok_or("no Project")?);
+    let somebodies = somebodies(emulator, &zitadel.url())?;
+    let mut random = Random(7);
+    let mut names: Vec<String> = world.cluster.projects().keys().cloned().collect();
+    names.sort();
+    let changes = arguments.changes.min(names.len());
+    // Different projects, at moments that are evenly spread by chance.
+    let mut moments: Vec<f64> = (0..changes).map(|_| random.fraction() * f64::from(arguments.drift_seconds)).collect();
+    moments.sort_by(f64::total_cmp);
+    let meter = Meter::start(world).await?;
+    let (start, before) = (Instant::now(), emulator.event_count());
+    let mut changed = BTreeMap::new();
+    for moment in moments {
+        let name = names.swap_remove(random.below(names.len()));
+        let project = world.cluster.projects().get(&name).cloned().unwrap_or_default();
+        let who = somebodies.get(random.below(somebodies.len())).ok_or("nobody")?;
+        tokio::time::sleep(Duration::from_secs_f64(moment).saturating_sub(start.elapsed())).await;
+        let at = At { client: who.client.clone(), organization: Some(project.organization.clone()) };
+        let state = Fields::of(&json!({"name": name, "projectRoleCheck": true}));
+        let want = Fields::of(&json!({"name": name, "projectRoleCheck": false}));
+        let have = Remote { id: project.id.clone(), organization: Some(project.organization), state, own: true, version: None };
+        entry.write(&at, &have, &want).await?;
+        changed.insert(name, (project.id, who.name.clone()));
+    }
+    let done = || {
+        let projects = world.cluster.projects();
+        changed.keys().all(|name| projects.get(name).is_some_and(|p| p.ready && p.by.is_some()))
+    };
+    until("every change is corrected", Duration::from_secs(60), done).await.err().map(|e| say(&e.to_string())).unwrap_or_default();
+    let figures = meter.stop(world, "drift", &[(PUT, changes as u64)]).await?;
+    let latencies = latencies(emulator, before, &changed);
+    let projects = world.cluster.projects();
+    let named = changed.iter().filter(|(name, (_, who))| projects.get(*name).and_then(|p| p.by.as_ref()) == Some(who)).count();
+    let quantile = |q: f64| latencies.get(rank(latencies.len(), q)).copied();
+    Ok(Some(
+        figures
+            .with("changes", changes)
+            .with("corrected", latencies.len())
+            .with("namedRightly", named)
+            .with("p50Seconds", quantile(0.5))
+            .with("p99Seconds", quantile(0.99))
+            .with("maxSeconds", quantile(1.0))
+            .with("latencies", latencies.clone()),
+    ))
+}
+
+/// The place of a quantile in a sorted list: the nearest rank.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "hundreds")]
+fn rank(len: usize, q: f64) -> usize {
+    ((len as f64 * q).ceil() as usize).saturating_sub(1)
+}
+
+/// Seconds from each foreign event to our next one of the same aggregate, by the dates in ZITADEL's log; sorted.
+fn latencies(emulator: &Emulator, before: usize, changed: &BTreeMap<String, (String, String)>) -> Vec<f64> {
+    let (admin, ids) = (emulator.admin_id(), changed.values().map(|(id, _)| id.as_str()).collect::<HashSet<_>>());
+    let (mut open, mut found) = (BTreeMap::new(), Vec::new());
+    for event in emulator.events().into_iter().skip(before).filter(|e| ids.contains(e.aggregate_id.as_str())) {
+        if event.editor.user_id != admin {
+            open.insert(event.aggregate_id, event.creation_date);
+        } else if let Some(date) = open.remove(&event.aggregate_id) {
+            found.push(event.creation_date.duration_since(date).as_secs_f64());
+        }
+    }
+    found.sort_by(f64::total_cmp);
+    found
+}
+
+async fn restart(world: &mut World) -> Result<Figures> {
+    world.operator = None;
+    let meter = Meter::start(world).await?.fresh();
+    world.start()?;
+    let (mut last, mut quiet, mut wall) = ((0.0, 0), Instant::now(), 0.0);
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let calls = world.zitadel.emulator().map_or(0, |e| e.calls().iter().filter(|c| !c.path.contains("/events/")).count());
+        let now = (world.running()?.metric("kastellan_reconciles_total").await, calls);
+        if now != last {
+            (last, quiet, wall) = (now, Instant::now(), meter.elapsed());
+        }
+        // Every object was looked at, and nothing happens any more.
+        #[allow(clippy::cast_precision_loss, reason = "thousands")]
+        if last.0 >= world.n as f64 && quiet.elapsed() > Duration::from_secs(4) {
+            break;
+        }
+        if quiet.elapsed() > Duration::from_secs(120) {
+            return Err("the operator does not come back".into());
+        }
+    }
+    let figures = meter.stop(world, "restart", &[]).await?;
+    Ok(Figures { wall_seconds: wall, ..figures })
+}
+
+async fn change(world: &mut World) -> Result<Vec<Figures>> {
+    let api = world.cluster.api("Project")?;
+    let mut all = Vec::new();
+    for (scenario, count, value) in [("change one", 1, true), ("change all", world.n, false)] {
+        let mut objects = api.list(&ListParams::default()).await?.items;
+        objects.truncate(count);
+        let names: Vec<(String, i64)> =
+            objects.iter().filter_map(|o| Some((o.metadata.name.clone()?, o.metadata.generation.unwrap_or_default() + 1))).collect();
+        let meter = Meter::start(world).await?;
+        world.cluster.change(objects, "hasProjectCheck", &Value::Bool(value)).await?;
+        let done = || {
+            let projects = world.cluster.projects();
+            names.iter().all(|(name, generation)| projects.get(name).is_some_and(|p| p.ready && p.generation == *generation))
+        };
+        until("what was changed is Ready", PATIENCE, done).await?;
+        all.push(meter.stop(world, scenario, &[]).await?);
+    }
+    Ok(all)
+}
+
+async fn delete(world: &mut World) -> Result<Figures> {
+    let api = world.cluster.api("Project")?;
+    let meter = Meter::start(world).await?;
+    api.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+    until("all projects are gone", PATIENCE, || world.cluster.projects().is_empty()).await?;
+    meter.stop(world, "delete", &[]).await
+}
+
+/// The same numbers in every run (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() >> 33).unwrap_or_default() % n.max(1)
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "53 bits")]
+    fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
