@@ -155,23 +155,22 @@ fn reachable(engine: &Engine, host: &dyn Host, object: &Object, instance: Option
     let Some(instance) = instance else {
         return bound(engine, object).ok_or_else(|| {
             let is_bound_to = |i: &Arc<Object>| object.status.instance_id.is_some() && i.status.instance_id == object.status.instance_id;
-            let may_come = host.instances().iter().any(is_bound_to);
+            let may_come = host.instances().iter().any(|i| is_bound_to(i) && !is_hopeless(i));
             (!may_come).then(|| "its Organization object is gone, and no connection to its instance is left".into())
         });
     };
-    match engine.connections.get(instance) {
-        Some(c) if object.status.instance_id.as_ref().is_none_or(|id| *id == c.instance_id) => Ok(c),
-        Some(c) => Err(Some(format!("behind {instance} is the instance {} now", c.instance_id))),
-        None if host.object(instance).is_none() => Err(Some(format!("{instance} is gone"))),
-        // The Secret went first and nothing is left of it: nobody can ever make the call.
-        None if host
-            .object(instance)
-            .is_some_and(|i| i.is_deleting && i.status.condition("Ready").is_some_and(|c| c.reason == "WaitingForReference")) =>
-        {
-            Err(Some(format!("{instance} is being deleted and its credentials are gone")))
-        }
-        None => Err(None),
+    match (engine.connections.get(instance), host.object(instance)) {
+        (Some(c), _) if object.status.instance_id.as_ref().is_none_or(|id| *id == c.instance_id) => Ok(c),
+        (Some(c), _) => Err(Some(format!("behind {instance} is the instance {} now", c.instance_id))),
+        (None, None) => Err(Some(format!("{instance} is gone"))),
+        (None, Some(i)) if is_hopeless(&i) => Err(Some(format!("{instance} is being deleted and its credentials are gone"))),
+        (None, Some(_)) => Err(None),
     }
+}
+
+/// An Instance that is going, whose Secret went first, and nothing is left of it: nobody can ever make a call.
+fn is_hopeless(instance: &Object) -> bool {
+    instance.is_deleting && instance.status.condition("Ready").is_some_and(|c| c.reason == "WaitingForReference")
 }
 
 /// Any connection to the instance that the object is bound to.

@@ -48,6 +48,18 @@ pub fn instance_of(host: &dyn Host, namespace: &str, shared: &Shared) -> Option<
     Some(Key { kind: "Instance", namespace: ns.unwrap_or(namespace).into(), name: name.into() })
 }
 
+/// Whether an object needs this Instance: by its references, or where they lead nowhere any more, by its binding.
+pub fn needs(host: &dyn Host, object: &Object, instance: &Key) -> bool {
+    let shared: Shared = decode(&object.spec).unwrap_or_default();
+    match instance_of(host, &object.key.namespace, &shared) {
+        Some(found) => found == *instance,
+        None => {
+            let bound = object.status.instance_id.as_ref();
+            bound.is_some() && host.object(instance).is_some_and(|i| i.status.instance_id.as_ref() == bound)
+        }
+    }
+}
+
 /// The Organization object that a reference means.
 pub fn organization_key(namespace: &str, r: &ObjectReference) -> Key {
     Key { kind: "Organization", namespace: r.namespace.as_deref().unwrap_or(namespace).into(), name: r.name.clone() }

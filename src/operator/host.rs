@@ -24,12 +24,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
-    api::{self, FINALIZER, spec::Shared, status::Status},
+    api::{self, FINALIZER, status::Status},
     engine::{
         Key, Object,
         host::{Host, Missing},
-        kind::{Shape, decode},
-        references::instance_of,
+        kind::Shape,
+        references::needs,
     },
     kinds,
 };
@@ -208,13 +208,12 @@ impl Host for KubeHost {
         for kind in entries.map(|e| e.names().kind) {
             let Some(store) = self.store(kind) else { continue };
             for o in store.state() {
-                let belongs = o.finalizers().iter().any(|f| f == FINALIZER) && {
-                    let spec = o.data.get("spec").cloned().unwrap_or_default();
-                    let shared: Shared = decode(&spec).unwrap_or_default();
-                    instance_of(self, &o.namespace().unwrap_or_default(), &shared).as_ref() == Some(instance)
-                };
-                if belongs {
-                    found.push(Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() });
+                if !o.finalizers().iter().any(|f| f == FINALIZER) {
+                    continue;
+                }
+                let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+                if self.object(&key).is_some_and(|object| needs(self, &object, instance)) {
+                    found.push(key);
                 }
             }
         }

@@ -106,19 +106,28 @@ fn tenant(lab: &Lab, organization: &Value) -> Vec<Key> {
     ]
 }
 
+/// All orders of so many things.
+fn orders(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![Vec::new()];
+    }
+    let put = |rest: &Vec<usize>, at: usize| [&rest[..at], &[n - 1], &rest[at..]].concat();
+    orders(n - 1).iter().flat_map(|rest| (0..n).map(|at| put(rest, at)).collect::<Vec<_>>()).collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn parents_and_children_go_in_any_order() {
     let instance = key("Instance", "ns", "default");
     for policy in ["Delete", "Retain"] {
         for restarted in [false, true] {
-            for rotation in 0..5 {
+            for order in orders(5) {
                 let mut lab = Lab::new().await;
                 let mut keys = tenant(&lab, &json!({"name": "Home", "deletionPolicy": policy}));
                 lab.settle().await;
                 let at = lab.minnie(lab.status(&keys[0]).id.as_deref());
                 let (organization, shop) = (lab.status(&keys[0]).id.unwrap(), lab.status(&keys[1]).id.unwrap());
                 keys.push(instance.clone());
-                keys.rotate_left(rotation);
+                let keys: Vec<Key> = order.iter().map(|n| keys[*n].clone()).collect();
                 if restarted {
                     lab.restart();
                 }
@@ -131,11 +140,11 @@ async fn parents_and_children_go_in_any_order() {
                     lab.settle().await;
                 }
                 for key in &keys {
-                    assert!(lab.object(key).is_none(), "{key}, {policy}, rotated by {rotation}: {:?}", lab.reason(key));
+                    assert!(lab.object(key).is_none(), "{key}, {policy}, in the order {order:?}: {:?}", lab.reason(key));
                 }
                 let is_there = entry("Organization").read(&at, &organization).await.unwrap().is_some();
                 assert_eq!(is_there, policy == "Retain");
-                assert!(entry("Project").read(&at, &shop).await.unwrap().is_none(), "{policy}, rotated by {rotation}");
+                assert!(entry("Project").read(&at, &shop).await.unwrap().is_none(), "{policy}, in the order {order:?}");
             }
         }
     }
@@ -165,6 +174,26 @@ async fn with_instance_and_secret_gone_what_stays_is_named() {
     let outcome = lab.look(&keys[1]).await;
     assert!(outcome.release);
     assert!(outcome.notes.iter().any(|n| n.reason == "LeftBehind" && n.message.contains(&id)), "{:?}", outcome.notes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_secret_gone_before_a_restart_everything_goes_in_any_order() {
+    for order in orders(5) {
+        let mut lab = Lab::new().await;
+        let mut keys = tenant(&lab, &json!({"name": "Home"}));
+        keys.push(key("Instance", "ns", "default"));
+        lab.settle().await;
+        lab.lose_secret();
+        lab.restart();
+        for n in &order {
+            lab.delete(&keys[*n]);
+            lab.look(&keys[*n]).await;
+        }
+        lab.settle().await;
+        for key in &keys {
+            assert!(lab.object(key).is_none(), "{key}, in the order {order:?}: {:?}", lab.reason(key));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

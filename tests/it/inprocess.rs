@@ -20,7 +20,7 @@ use kastellan::{
         outcome::Outcome,
         plan::{Preview, ToBeMade, plan},
         reconcile::{Engine, reconcile},
-        references::instance_of,
+        references::needs,
     },
     kinds,
     live::feed::ReportEditors,
@@ -110,8 +110,8 @@ impl Host for MemoryHost {
     }
     fn dependants(&self, instance: &Key) -> Vec<Key> {
         let belongs = |key: &Key| {
-            let shared: Shared = decode(&self.object(key).unwrap().spec).unwrap_or_default();
-            !shared.observes() && instance_of(self, &key.namespace, &shared).as_ref() == Some(instance)
+            let object = self.object(key).unwrap();
+            !decode::<Shared>(&object.spec).unwrap_or_default().observes() && needs(self, &object, instance)
         };
         self.keys().into_iter().filter(|key| key.kind != "Instance" && belongs(key)).collect()
     }
