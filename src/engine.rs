@@ -6,6 +6,7 @@
 
 pub mod claims;
 pub mod connection;
+mod contest;
 pub mod deletion;
 pub mod entity;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod host;
 pub mod instance;
 mod job;
 pub mod kind;
+mod memory;
 pub mod object;
 pub mod outcome;
 pub mod plan;

@@ -8,6 +8,7 @@ pub mod folder;
 pub mod host;
 pub mod order;
 pub mod session;
+pub mod step;
 
 pub use document::{Document, Place};
 pub use folder::{Folder, Manifest};

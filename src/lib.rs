@@ -46,6 +46,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod docs;
 pub mod engine;
 pub mod export;
 pub mod files;

@@ -4,6 +4,7 @@
 //! feed ([`feed`]) or an own write touches is in doubt until it is read again. After an own write nothing older is believed.
 
 pub mod feed;
+pub mod remains;
 mod scope;
 mod writers;
 
@@ -34,7 +35,7 @@ type ScopeKey = (&'static str, Option<String>);
 pub struct Live {
     scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
     writers: Mutex<HashMap<&'static str, Arc<Writers>>>,
-    own: Mutex<HashMap<Timestamp, std::time::Instant>>,
+    own: Mutex<HashMap<Timestamp, tokio::time::Instant>>,
     feed: AsyncMutex<Option<feed::Feed>>,
     feed_status: Mutex<Option<FeedStatus>>,
     resync: Duration,
@@ -77,6 +78,11 @@ impl Live {
         Ok(scope.seen(id))
     }
 
+    /// Reads one thing now, whatever is believed of it.
+    pub async fn look(&self, entry: &dyn Entry, at: &At, id: &str) -> Result<()> {
+        self.scope(entry, at).read(entry, at, id).await
+    }
+
     /// The entity of this scope that has this natural key, regardless of case.
     pub async fn find(&self, entry: &dyn Entry, at: &At, field: &str, value: &str) -> Result<Option<Remote>> {
         let scope = self.scope(entry, at);
@@ -88,7 +94,7 @@ impl Live {
     pub fn expect(&self, entry: &dyn Entry, at: &At, id: &str, expectation: Expectation) {
         if let Some(Version { changed, .. }) = expectation.version() {
             let mut own = lock(&self.own);
-            own.insert(*changed, std::time::Instant::now());
+            own.insert(*changed, tokio::time::Instant::now());
             // Now and then, not at each of ten thousand writes.
             if own.len().is_power_of_two() {
                 own.retain(|_, since| since.elapsed() < Duration::from_secs(600));

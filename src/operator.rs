@@ -31,6 +31,8 @@ pub struct Options {
     pub admin: SocketAddr,
     /// How editors are named in reports.
     pub editors: ReportEditors,
+    /// How long a deletion waits for another object that declares the same thing.
+    pub grace: std::time::Duration,
 }
 
 /// Why the operator stopped, or did not start.
@@ -93,8 +95,7 @@ async fn wait_for_crds(client: &Client, context: &Arc<Context>) {
 /// Ready as soon as every kind has been listed once.
 async fn report_ready(context: Arc<Context>) {
     context.health.waiting_for("waiting for the first list of every kind");
-    let all: Vec<&'static str> = kinds::ALL.iter().map(|e| e.names().kind).collect();
-    context.host.wait_until_listed(all).await;
+    context.host.wait_until_listed().await;
     context.health.ready();
     tracing::info!("ready");
 }

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 pub use finding::{Finding, Severity};
+use rules::Judge;
 
 use crate::{
     engine::kind::Entry,
@@ -25,9 +26,10 @@ use crate::{
 pub fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
     let schemas: HashMap<&str, Value> = kinds::ALL.iter().map(|e| (e.names().kind, spec_schema(*e))).collect();
     let mut findings = folder.findings.clone();
+    let mut judge = Judge::default();
     for manifest in &folder.manifests {
         if let Some(schema) = schemas.get(manifest.object.key.kind) {
-            findings.extend(object(manifest, schema));
+            findings.extend(object(manifest, schema, &mut judge));
         }
     }
     findings.extend(references::check(folder, strict));
@@ -36,7 +38,7 @@ pub fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
     findings
 }
 
-fn object(manifest: &Manifest, schema: &Value) -> Vec<Finding> {
+fn object(manifest: &Manifest, schema: &Value, judge: &mut Judge) -> Vec<Finding> {
     let Some(spec) = manifest.document.value.get("spec") else {
         let message = "spec is missing".to_owned();
         return vec![
@@ -46,7 +48,7 @@ fn object(manifest: &Manifest, schema: &Value) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     schema::check(&manifest.document, "/spec", spec, schema, &mut findings);
-    rules::check(&manifest.document, "/spec", spec, schema, &mut findings);
+    judge.check(&manifest.document, "/spec", spec, schema, &mut findings);
     if findings.is_empty()
         && let Err(e) = manifest.entry.desired(spec, &manifest.object.key.name)
     {

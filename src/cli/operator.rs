@@ -40,6 +40,7 @@ pub(super) async fn run(args: Args) -> Exit {
         addresses: AddressPolicy::new(args.allowed_address),
         admin: args.admin_address,
         editors: args.report_editors,
+        grace: crate::engine::reconcile::GRACE,
     };
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {

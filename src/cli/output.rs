@@ -21,7 +21,7 @@ pub(super) use plan::{Format, plan};
 pub(super) use progress::Progress;
 use style::{ERROR, HINT, WARNING, paint};
 
-use crate::{api::status::Reason, files::session::Failure};
+use crate::{api::status::Reason, files::step::Failure};
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Who declares what: at most one object owns a remote thing. Pure.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -32,6 +32,13 @@ pub enum What {
     Setting,
 }
 
+impl What {
+    /// The entity that will have this name: ZITADEL takes names that differ in case alone for the same.
+    pub fn name(name: &str) -> Self {
+        Self::Name(name.to_lowercase())
+    }
+}
+
 /// The age of a claim, then the UID.
 type Seniority = (i64, String);
 
@@ -43,16 +50,21 @@ pub struct Claims(Mutex<Tables>);
 struct Tables {
     claimants: HashMap<Claim, BTreeMap<Seniority, Key>>,
     of: HashMap<Key, (Seniority, Vec<Claim>)>,
+    /// Who wants to know what becomes of a thing without a claim to it.
+    watchers: HashMap<Claim, HashSet<Key>>,
+    watched: HashMap<Key, Vec<Claim>>,
 }
 
 impl Claims {
-    /// Replaces the claims of an object. Gives the older object that claims one of them, if there is one, and the younger
-    /// ones that have lost theirs by this.
+    /// Replaces the claims of an object. Gives the older object that claims one of them, if there is one, and others for
+    /// which something changes: younger ones that have lost theirs by this, and whoever waits for what is no longer claimed.
     pub fn set(&self, object: &Object, claims: Vec<Claim>) -> (Option<Key>, Vec<Key>) {
         let mut t = self.lock();
-        t.remove(&object.key, &claims);
+        t.unwatch(&object.key);
         let seniority = object.seniority();
-        let (mut winner, mut losers) = (None, Vec::new());
+        // An object of the same name that was made anew meanwhile is another one, with another age.
+        let is_the_same = t.of.get(&object.key).is_some_and(|(s, _)| *s == seniority);
+        let (mut winner, mut losers) = (None, t.remove(&object.key, if is_the_same { &claims } else { &[] }));
         for claim in &claims {
             let all = t.claimants.entry(claim.clone()).or_default();
             let is_new = all.insert(seniority.clone(), object.key.clone()).is_none();
@@ -68,15 +80,29 @@ impl Claims {
     /// Forgets an object. Gives those that claim what it claimed.
     pub fn release(&self, key: &Key) -> Vec<Key> {
         let mut t = self.lock();
-        let others = t.others(key);
-        t.remove(key, &[]);
+        t.unwatch(key);
+        let others = t.remove(key, &[]);
         t.of.remove(key);
         others
     }
 
-    /// Other objects that claim something that this one claims.
+    /// Claims nothing, and wants to know what becomes of these. Gives those that claim what it claimed.
+    pub fn watch(&self, key: &Key, things: Vec<Claim>) -> Vec<Key> {
+        let others = self.release(key);
+        let mut t = self.lock();
+        for thing in &things {
+            t.watchers.entry(thing.clone()).or_default().insert(key.clone());
+        }
+        t.watched.insert(key.clone(), things);
+        others
+    }
+
+    /// Other objects that claim something that this one claims, the oldest first.
     pub fn others(&self, key: &Key) -> Vec<Key> {
-        self.lock().others(key)
+        let t = self.lock();
+        let Some((_, claims)) = t.of.get(key) else { return Vec::new() };
+        let all: BTreeMap<&Seniority, &Key> = claims.iter().filter_map(|c| t.claimants.get(c)).flatten().collect();
+        all.into_values().filter(|k| *k != key).cloned().collect()
     }
 
     /// The object that owns a thing.
@@ -84,10 +110,12 @@ impl Claims {
         self.lock().claimants.get(claim)?.first_key_value().map(|(_, key)| key.clone())
     }
 
-    /// The object that owns what an event of an instance touched.
-    pub fn owner_of(&self, instance: &str, touched: &Touched) -> Option<Key> {
+    /// Who has to look at what an event of an instance touched: its owner, and those that watch it.
+    pub fn concerned(&self, instance: &str, touched: &Touched) -> Vec<Key> {
         let what = if touched.id.is_empty() { What::Setting } else { What::Id(touched.id.clone()) };
-        self.owner(&Claim { instance: instance.into(), kind: touched.kind, organization: touched.organization.clone(), what })
+        let claim = Claim { instance: instance.into(), kind: touched.kind, organization: touched.organization.clone(), what };
+        let owner = self.owner(&claim);
+        owner.into_iter().chain(self.lock().watchers.get(&claim).into_iter().flatten().cloned()).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
@@ -96,25 +124,33 @@ impl Claims {
 }
 
 impl Tables {
-    fn remove(&mut self, key: &Key, but: &[Claim]) {
-        let Some((seniority, claims)) = self.of.get(key) else { return };
+    /// Takes back the claims of an object, all `but` these. Gives others that claim one that was taken back.
+    fn remove(&mut self, key: &Key, but: &[Claim]) -> Vec<Key> {
+        let Some((seniority, claims)) = self.of.get(key) else { return Vec::new() };
+        let mut others = Vec::new();
         for claim in claims.iter().filter(|c| !but.contains(c)) {
             if let Some(all) = self.claimants.get_mut(claim) {
                 all.remove(seniority);
+                others.extend(all.values().cloned());
                 if all.is_empty() {
                     self.claimants.remove(claim);
                 }
             }
         }
-    }
-
-    fn others(&self, key: &Key) -> Vec<Key> {
-        let Some((_, claims)) = self.of.get(key) else { return Vec::new() };
-        let all = claims.iter().filter_map(|c| self.claimants.get(c)).flat_map(BTreeMap::values);
-        let mut others: Vec<Key> = all.filter(|k| *k != key).cloned().collect();
         others.sort();
         others.dedup();
         others
+    }
+
+    fn unwatch(&mut self, key: &Key) {
+        for thing in self.watched.remove(key).unwrap_or_default() {
+            if let Some(all) = self.watchers.get_mut(&thing) {
+                all.remove(key);
+                if all.is_empty() {
+                    self.watchers.remove(&thing);
+                }
+            }
+        }
     }
 }
 
@@ -160,6 +196,37 @@ mod tests {
         claims.set(&young, claim("x"));
         assert_eq!(claims.release(&old.key), vec![young.key.clone()]);
         assert_eq!(claims.set(&young, claim("x")), (None, vec![]));
+    }
+
+    #[test]
+    fn who_waits_for_what_is_no_longer_claimed_is_told() {
+        let claims = Claims::default();
+        let (old, young) = (object("old", 1), object("young", 2));
+        claims.set(&old, claim("x"));
+        claims.set(&young, claim("x"));
+        assert_eq!(claims.set(&old, claim("y")), (None, vec![young.key.clone()]));
+    }
+
+    #[test]
+    fn heirs_come_by_age_and_not_by_name() {
+        let claims = Claims::default();
+        let all = [object("c", 1), object("b", 2), object("a", 3)];
+        for o in &all {
+            claims.set(o, claim("x"));
+        }
+        assert_eq!(claims.others(&all[0].key), vec![all[1].key.clone(), all[2].key.clone()]);
+    }
+
+    #[test]
+    fn who_only_watches_is_concerned_and_claims_nothing() {
+        let claims = Claims::default();
+        let (a, b) = (object("a", 1), object("b", 2));
+        claims.watch(&a.key, claim("x"));
+        assert_eq!(claims.set(&b, claim("x")), (None, vec![]));
+        let touched = Touched { kind: "Project", organization: None, id: "x".into() };
+        assert_eq!(claims.concerned("i", &touched), vec![b.key.clone(), a.key.clone()]);
+        claims.release(&a.key);
+        assert_eq!(claims.concerned("i", &touched), vec![b.key]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::Key;
 use crate::{kinds::instance::Account, live::Live, zitadel::Client};
 
@@ -27,6 +29,8 @@ pub struct Connection {
     pub poll: Duration,
     /// How often all is listed anew.
     pub resync: Duration,
+    /// When the instance last said that it is this one.
+    pub checked: Mutex<Instant>,
 }
 
 /// The connections by Instance.
@@ -47,6 +51,11 @@ impl Connections {
     /// Keeps the connection of an Instance; also under a second one that means the same.
     pub fn put(&self, instance: Key, connection: Arc<Connection>) {
         self.lock().insert(instance, connection);
+    }
+
+    /// Forgets a connection under all its names.
+    pub(super) fn drop_all(&self, connection: &Arc<Connection>) {
+        self.lock().retain(|_, c| !Arc::ptr_eq(c, connection));
     }
 
     pub(super) fn remove(&self, instance: &Key) {

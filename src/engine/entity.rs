@@ -26,18 +26,14 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     }
     if job.target.to_be_made {
         let id = given.unwrap_or_else(|| job.object.derived_id());
-        let name = match job.entry.shape() {
-            Shape::Entity { natural_key, .. } => job.declared.text(natural_key).map(|name| job.claim(What::Name(name.to_lowercase()))),
-            _ => None,
-        };
-        job.take([job.claim(What::Id(id.clone()))].into_iter().chain(name).collect())?;
+        take(job, &id)?;
         return Ok(create(job, id));
     }
     let status = &job.object.status;
     let provenance = status.provenance.unwrap_or(Created);
     // Only what was bound counts: an observed object's id is a report.
     if let (Some(bound), true) = (status.id.clone(), status.provenance.is_some()) {
-        job.take(vec![job.claim(What::Id(bound.clone()))])?;
+        take(job, &bound)?;
         let same_organization = status.organization_id == job.target.at.organization;
         if same_organization && let Some(remote) = job.seen(&bound, true).await? {
             return owned(job, remote, provenance);
@@ -47,24 +43,30 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
         return made(job, id).await;
     }
     if let Some(id) = given {
-        job.take(vec![job.claim(What::Id(id.clone()))])?;
+        take(job, &id)?;
         return match job.seen(&id, true).await? {
-            Some(remote) => {
-                organization_consent(job)?;
-                owned(job, remote, Adopted)
-            }
+            Some(remote) => owned(job, remote, Adopted),
             None => Ok(create(job, id)),
         };
     }
     let mut id = job.object.derived_id();
     for _ in 0..LIVES {
         if let Some(remote) = job.seen(&id, false).await? {
-            job.take(vec![job.claim(What::Id(id.clone()))])?;
+            take(job, &id)?;
             return owned(job, remote, Created);
         }
         id = job.object.id_after(&id);
     }
     by_name(job).await
+}
+
+/// Claims an id, and the declared name with it: whoever wants the same name is in the way of both.
+fn take(job: &mut Job<'_>, id: &str) -> Result<()> {
+    let name = match job.entry.shape() {
+        Shape::Entity { natural_key, .. } => job.declared.text(natural_key).map(|name| job.claim(What::name(name))),
+        _ => None,
+    };
+    job.take([job.claim(What::Id(id.to_owned()))].into_iter().chain(name).collect())
 }
 
 /// Something of this name, or nothing.
@@ -75,16 +77,17 @@ async fn by_name(job: &mut Job<'_>) -> Result<Plan> {
     let found = job.target.connection.live.find(job.entry, &job.target.at, natural_key, &name).await;
     match found.doing(&format!("look for {}", job.entry.noun()))? {
         Some(remote) => {
-            job.take(vec![job.claim(What::Id(remote.id.clone()))])?;
+            take(job, &remote.id)?;
+            let thing = job.claim(What::Id(remote.id.clone()));
             let adopted = adopt(job, remote);
             if adopted.is_err() {
-                job.engine.claims.release(&job.object.key);
+                // It may become like what is declared.
+                job.engine.claims.watch(&job.object.key, vec![thing]);
             }
             adopted
         }
         None => {
-            let claims = vec![job.claim(What::Id(id.clone())), job.claim(What::Name(name.to_lowercase()))];
-            job.take(claims)?;
+            take(job, &id)?;
             Ok(create(job, id))
         }
     }
@@ -92,6 +95,9 @@ async fn by_name(job: &mut Job<'_>) -> Result<Plan> {
 
 /// Takes over what somebody else made, if the policy says so.
 fn adopt(job: &mut Job<'_>, remote: Remote) -> Result<Plan> {
+    if job.shared.observes() {
+        return owned(job, remote, Adopted);
+    }
     organization_consent(job)?;
     let policy = job.shared.identity.adoption_policy.unwrap_or(AdoptionPolicy::IfIdentical);
     let changes = job.changes(&remote.state);
@@ -144,6 +150,9 @@ fn owned(job: &Job<'_>, remote: Remote, provenance: Provenance) -> Result<Plan> 
             remote.organization.as_deref().unwrap_or("(none)")
         )));
     }
+    if provenance == Adopted {
+        organization_consent(job)?;
+    }
     let changes = job.changes(&remote.state);
     let action = if changes.is_empty() { Action::Nothing } else { Action::Update };
     Ok(Plan { action, changes, want: remote.state.overlaid(&job.declared), id: remote.id.clone(), have: Some(remote), provenance })
@@ -151,7 +160,7 @@ fn owned(job: &Job<'_>, remote: Remote, provenance: Provenance) -> Result<Plan> 
 
 /// The plan for what has to be made again: it may be there already, from a reconcile whose end was lost.
 async fn made(job: &mut Job<'_>, id: String) -> Result<Plan> {
-    job.take(vec![job.claim(What::Id(id.clone()))])?;
+    take(job, &id)?;
     match job.seen(&id, false).await? {
         Some(remote) => owned(job, remote, Created),
         None => Ok(create(job, id)),

@@ -29,6 +29,14 @@ pub enum Error {
     /// Another object declares the same.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else keeps undoing what is declared.
+    #[error("{message}")]
+    Contested {
+        /// Who, what, and what to do.
+        message: String,
+        /// When it is set back, or said to be over.
+        again: Duration,
+    },
     /// Another instance answers behind the same address.
     #[error("{0}")]
     InstanceChanged(String),
@@ -86,6 +94,7 @@ impl Error {
             | Self::NoConsent(_)
             | Self::AdoptionRefused(_)
             | Self::Conflict(_)
+            | Self::Contested { .. }
             | Self::InstanceChanged(_)
             | Self::Lost(_) => Class::Terminal,
             Self::NotConverged(_) | Self::Host(_) => Class::Transient(None),
@@ -106,6 +115,7 @@ impl Error {
             Self::NoConsent(_) => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::Conflict(_) => Reason::Conflict,
+            Self::Contested { .. } => Reason::Contested,
             Self::InstanceChanged(_) => Reason::InstanceChanged,
             Self::Lost(_) => Reason::LostByZitadel,
             Self::NotConverged(_) | Self::Host(_) => Reason::NotConverged,

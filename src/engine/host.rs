@@ -13,6 +13,8 @@ use crate::api::status::Status;
 pub trait Host: Send + Sync {
     /// An object as it was last seen.
     fn object(&self, key: &Key) -> Option<Arc<Object>>;
+    /// All `Instance`s.
+    fn instances(&self) -> Vec<Arc<Object>>;
     /// Objects other than `Instance`s whose remote side is not settled yet and which belong to this Instance.
     fn dependants(&self, instance: &Key) -> Vec<Key>;
     /// Labels of a namespace; empty where it is not known.

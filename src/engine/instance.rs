@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     Error, Key, Object,
@@ -28,11 +29,14 @@ use crate::{
     zitadel::{Client, Config, Credentials, auth::PrivateKey},
 };
 
+/// How long it is believed which instance is at the other end.
+const TRUST: Duration = Duration::from_secs(5);
+
 /// Reconciles an Instance.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
     let mut outcome = Outcome::of(object);
     if object.is_deleting {
-        return delete(engine, host, object, outcome);
+        return delete(engine, host, object, outcome).await;
     }
     match connect(engine, host, object).await {
         Ok(connection) => {
@@ -58,7 +62,7 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
 }
 
 /// An Instance goes last: its dependants need it for their own deletion.
-fn delete(engine: &Engine, host: &dyn Host, object: &Object, mut outcome: Outcome) -> Outcome {
+async fn delete(engine: &Engine, host: &dyn Host, object: &Object, mut outcome: Outcome) -> Outcome {
     let left = host.dependants(&object.key);
     if let (Some(first), false) = (left.first(), object.is_abandoned()) {
         let message = format!(
@@ -66,12 +70,38 @@ fn delete(engine: &Engine, host: &dyn Host, object: &Object, mut outcome: Outcom
             left.len()
         );
         outcome.conclude(object, &Verdict { ready: Ready::Progressing, reason: Reason::Deleting, message });
+        if engine.connections.get(&object.key).is_none() {
+            // After a restart. What comes of it decides what the dependants do.
+            if let Err(e) = connect(engine, host, object).await {
+                outcome.fail(engine, object, &e);
+            }
+            outcome.wake = left;
+        }
         outcome.again = Some(Duration::from_secs(10));
         return outcome;
     }
-    engine.connections.remove(&object.key);
+    outcome.wake = engine.forget(&object.key);
     outcome.release = true;
     outcome
+}
+
+/// Makes sure, before a write, that it is still the instance that it was: the same address may lead to another one by now, in
+/// which everything would look as if it had been deleted.
+pub(super) async fn still_the_same(engine: &Engine, connection: &Arc<Connection>) -> Result<()> {
+    let checked = || connection.checked.lock().unwrap_or_else(PoisonError::into_inner);
+    if checked().elapsed() < TRUST {
+        return Ok(());
+    }
+    let (found, _) = who_is_there(&connection.client).await?;
+    if found != connection.instance_id {
+        engine.connections.drop_all(connection);
+        return Err(Error::InstanceChanged(format!(
+            "the instance behind the address was {} and is {found} now; nothing is written to it",
+            connection.instance_id
+        )));
+    }
+    *checked() = Instant::now();
+    Ok(())
 }
 
 /// A connection that works just now: the former one where nothing changed, else a new one.
@@ -91,6 +121,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
         && *known != instance_id
         && object.details.issuer.as_ref().is_none_or(|i| *i == spec.issuer)
     {
+        engine.connections.remove(&object.key);
         return Err(Error::InstanceChanged(format!(
             "the instance behind {} was {known} and is {instance_id} now; nothing is written to it. Point this object at the former one, or delete it and make it anew",
             spec.issuer
@@ -98,6 +129,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
     }
     let account = who_am_i(&client).await?;
     if let Some(former) = former.filter(|f| f.account == account && f.version == version && f.instance_id == instance_id) {
+        *former.checked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         return Ok(former);
     }
     let known = engine.connections.get(&object.key).filter(|c| c.instance_id == instance_id && c.resync == resync);
@@ -109,7 +141,17 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
             live
         }
     };
-    let connection = Arc::new(Connection { client, instance_id, version, account, live, fingerprint, poll, resync });
+    let connection = Arc::new(Connection {
+        client,
+        instance_id,
+        version,
+        account,
+        live,
+        fingerprint,
+        poll,
+        resync,
+        checked: Mutex::new(Instant::now()),
+    });
     engine.connections.put(object.key.clone(), connection.clone());
     Ok(connection)
 }

@@ -11,7 +11,8 @@ use super::{
     error::{Doing, Result},
     fields::diff,
     host::Host,
-    kind::{Entry, Remote, Shape},
+    instance,
+    kind::{At, Entry, Remote, Shape, Written},
     outcome::Outcome,
     plan::{Action, Plan, ToBeMade},
     reconcile::Engine,
@@ -23,8 +24,12 @@ use crate::{
         spec::Shared,
         status::{Drift, LastDrift, Ready, Reason, Verdict},
     },
-    live::{Expectation, Seen},
+    live::{Expectation, Seen, remains},
+    zitadel::Code,
 };
+
+/// How long something may be refused as existing while nobody sees it, until it is said to be lost: reads may lag.
+const HIDDEN: Duration = Duration::from_secs(60);
 
 /// An object on its way through a reconcile.
 pub(super) struct Job<'a> {
@@ -85,7 +90,7 @@ impl<'a> Job<'a> {
     /// Claims remote things. Who only observes claims nothing.
     pub(super) fn take(&mut self, claims: Vec<Claim>) -> Result<()> {
         if self.shared.observes() {
-            self.outcome.wake.extend(self.engine.claims.release(&self.object.key));
+            self.outcome.wake.extend(self.engine.claims.watch(&self.object.key, claims));
             return Ok(());
         }
         let (winner, losers) = self.engine.claims.set(self.object, claims);
@@ -125,8 +130,11 @@ impl<'a> Job<'a> {
         };
         let ready = if plan.action == Action::Nothing { Ready::True } else { Ready::False };
         let reason = if plan.action == Action::Nothing { Reason::InSync } else { Reason::Observing };
-        self.outcome.status.id = plan.have.map(|_| plan.id).filter(|id| !id.is_empty());
-        self.outcome.status.organization_id.clone_from(&self.target.at.organization);
+        // What it was bound to while it was kept is not forgotten.
+        if object.status.provenance.is_none() {
+            self.outcome.status.id = plan.have.map(|_| plan.id).filter(|id| !id.is_empty());
+            self.outcome.status.organization_id.clone_from(&self.target.at.organization);
+        }
         self.outcome.status.drift = plan.changes;
         self.outcome.conclude(object, &Verdict { ready, reason, message });
     }
@@ -134,15 +142,17 @@ impl<'a> Job<'a> {
     /// Does what the plan says and reads back until it is so.
     pub(super) async fn carry_out(&mut self, plan: Plan) -> Result<()> {
         let noun = self.entry.noun();
+        self.resist(&plan)?;
+        if plan.action != Action::Nothing {
+            let changed = instance::still_the_same(self.engine, &self.target.connection).await;
+            changed.inspect_err(|_| self.outcome.wake.push(self.target.instance.clone()))?;
+        }
         if self.entry.shape() == Shape::Setting && plan.action != Action::Nothing {
             setting::remember(self, plan.provenance).await?;
         }
-        let by = self.target.connection.live.take_editor(self.entry, &self.target.at, &plan.id);
-        self.report_drift(&plan, by);
         let remote = match plan.action {
             Action::Nothing => plan.have.clone(),
-            Action::Create => Some(self.write(&plan, None).await?),
-            Action::Update => Some(self.write(&plan, plan.have.as_ref()).await?),
+            Action::Create | Action::Update => Some(self.write(&plan).await?),
         };
         let Some(remote) = remote else { return Err(Error::NotConverged(format!("{noun} is not there"))) };
         let left = self.changes(&remote.state);
@@ -154,6 +164,7 @@ impl<'a> Job<'a> {
         status.provenance = Some(plan.provenance);
         status.drift.clone_from(&left);
         if left.is_empty() && remote.own {
+            self.engine.memory.holds(&self.object.key)?;
             let message = format!("{noun} is as declared");
             self.outcome.conclude(self.object, &Verdict { ready: Ready::True, reason: Reason::InSync, message });
             return Ok(());
@@ -161,38 +172,76 @@ impl<'a> Job<'a> {
         Err(Error::NotConverged(format!("{noun} still differs in {}", names(&left))))
     }
 
-    /// What was as declared and is not any more, was changed by somebody.
-    fn report_drift(&mut self, plan: &Plan, by: Option<String>) {
-        let was_so = self.object.status.is_ready() && self.object.status.observed_generation == Some(self.object.generation);
-        if !was_so || plan.action == Action::Nothing {
-            return;
+    /// What was as declared and is not any more was changed by somebody: it is reported, and set back unless that is a fight.
+    fn resist(&mut self, plan: &Plan) -> Result<()> {
+        let (object, memory) = (self.object, &self.engine.memory);
+        let was_ready = object.status.is_ready() && object.status.observed_generation == Some(object.generation);
+        let was_changed = memory.was_changed(&object.key, object.generation, was_ready);
+        if plan.action == Action::Nothing {
+            return Ok(());
         }
-        let by = by.filter(|b| !b.is_empty());
+        let is_bound = object.status.provenance.is_some() && self.entry.shape() != Shape::Setting;
+        let former = object.status.id.as_ref().filter(|id| is_bound && **id != plan.id);
+        let is_made_again = plan.action == Action::Create && former.is_some();
+        if !was_changed && !is_made_again {
+            return Ok(());
+        }
+        memory.may_correct(&object.key).inspect_err(|_| self.outcome.status.drift.clone_from(&plan.changes))?;
+        let about = former.unwrap_or(&plan.id);
+        let by = self.target.connection.live.take_editor(self.entry, &self.target.at, about).filter(|by| !by.is_empty());
         let who = by.as_ref().map_or_else(String::new, |b| format!(" by {b}"));
         let fields: Vec<String> = plan.changes.iter().map(|c| c.field.clone()).collect();
         let noun = self.entry.noun();
-        let message = match plan.action {
-            Action::Create => format!("{noun} was deleted{who}; it is made again"),
-            _ => format!("{} changed{who}; it is set back", names(&plan.changes)),
+        let (message, what) = match (plan.action, former) {
+            (Action::Create, Some(former)) => (format!("{noun} {former} was deleted{who}; it is made again as {}", plan.id), noun.into()),
+            (Action::Create, None) => (format!("{noun} was deleted{who}; it is made again"), noun.into()),
+            _ if fields.is_empty() => (format!("{noun} was reset{who}; it is made again"), noun.into()),
+            _ => (format!("{} changed{who}; it is set back", names(&plan.changes)), names(&plan.changes)),
         };
+        if was_changed {
+            memory.corrects(&object.key, object.generation, by.as_deref(), &what);
+        }
         self.outcome.note(true, "Drift", message);
         self.outcome.status.last_drift = Some(LastDrift { at: format!("{:.0}", Timestamp::now()), fields, by, corrected: true });
+        Ok(())
     }
 
     /// One create or update, and the read that shows it.
-    async fn write(&mut self, plan: &Plan, have: Option<&Remote>) -> Result<Remote> {
+    async fn write(&mut self, plan: &Plan) -> Result<Remote> {
         let (entry, noun) = (self.entry, self.entry.noun());
         let live = self.target.connection.live.clone();
         let at = self.target.at.clone();
         let writer = live.writer(entry).await;
-        let written = match have {
-            None => entry.create(&at, &plan.id, &plan.want).await,
-            Some(have) => entry.write(&at, have, &plan.want).await,
+        let renewed = self.renewed(plan).await?;
+        let plan = match &renewed {
+            Renewed::Needless(remote) => return Ok(remote.clone()),
+            Renewed::Plan(plan) => plan,
         };
+        let mut written = put(entry, &at, plan).await;
+        let is_new = plan.effect() == Action::Create;
+        if is_new && matches!(&written, Err(e) if e.code() == Some(Code::AlreadyExists)) {
+            let prefixes = entry.events();
+            if remains::are_left(&at, prefixes, &plan.id).await.doing(&format!("look for what is left of {noun}"))? {
+                entry.delete(&at, &plan.id).await.doing(&format!("remove what is left of {noun}"))?;
+                let message =
+                    format!("{noun} had a former life in an organization that was deleted and made again; what was left of it was removed");
+                self.outcome.note(false, "RemainsRemoved", message);
+                written = put(entry, &at, plan).await;
+            }
+        }
+        if is_new
+            && matches!(&written, Err(e) if e.code() == Some(Code::AlreadyExists))
+            && self.engine.memory.refused_for(&self.object.key) > HIDDEN
+        {
+            live.doubt_scope(entry, &at);
+            return Err(Error::Lost(format!(
+                "ZITADEL refuses to make {noun}, because it exists, and yet shows none of this name or of the id {}: its read side has lost it. It is not made under another name. Deleting it by its id brings it back",
+                plan.id
+            )));
+        }
         // Whatever the answer was: what we believed is not to be trusted any more.
-        let written = written
-            .inspect_err(|_| live.doubt_scope(entry, &at))
-            .doing(&format!("{} {noun}", if have.is_none() { "create" } else { "change" }))?;
+        let written =
+            written.inspect_err(|_| live.doubt_scope(entry, &at)).doing(&format!("{} {noun}", if is_new { "create" } else { "change" }))?;
         let id = match (&written.id, entry.shape()) {
             (_, Shape::Setting) => String::new(),
             (Some(id), _) => id.clone(),
@@ -200,8 +249,8 @@ impl<'a> Job<'a> {
         };
         live.expect(entry, &at, &id, Expectation::State(plan.want.clone(), written.version));
         drop(writer);
-        let (reason, verb) = if have.is_none() { ("Created", "created") } else { ("Updated", "changed") };
-        let what = if plan.changes.is_empty() || have.is_none() { String::new() } else { format!(": {}", names(&plan.changes)) };
+        let (reason, verb) = if is_new { ("Created", "created") } else { ("Updated", "changed") };
+        let what = if plan.changes.is_empty() || plan.have.is_none() { String::new() } else { format!(": {}", names(&plan.changes)) };
         self.outcome.note(false, reason, format!("{noun} was {verb}{what}"));
         tracing::info!(
             kind = self.object.key.kind,
@@ -213,6 +262,25 @@ impl<'a> Job<'a> {
             "written"
         );
         self.settled(&id).await
+    }
+
+    /// A write replaces the whole, and what the plan was made of may be as old as the last poll of the feed, or where there is
+    /// no feed, the last list: what others have changed meanwhile is not to be undone.
+    async fn renewed(&self, plan: &Plan) -> Result<Renewed> {
+        if plan.have.is_none() {
+            return Ok(Renewed::Plan(Box::new(plan.clone())));
+        }
+        let (entry, target) = (self.entry, &self.target);
+        target.connection.live.look(entry, &target.at, &plan.id).await.doing(&format!("read {}", entry.noun()))?;
+        let Some(have) = self.seen(&plan.id, false).await? else {
+            return Err(Error::NotConverged(format!("{} has just gone", entry.noun())));
+        };
+        let changes = self.changes(&have.state);
+        if changes.is_empty() && have.own {
+            return Ok(Renewed::Needless(have));
+        }
+        let want = have.state.overlaid(&self.declared);
+        Ok(Renewed::Plan(Box::new(Plan { changes, want, have: Some(have), ..plan.clone() })))
     }
 
     /// Reads until our own write shows; the read side may lag.
@@ -236,6 +304,21 @@ impl<'a> Job<'a> {
                 Err(e) => return Err(e),
             }
         }
+    }
+}
+
+/// A plan after another look.
+enum Renewed {
+    Plan(Box<Plan>),
+    /// Somebody was faster.
+    Needless(Remote),
+}
+
+/// The one call of a plan.
+async fn put(entry: &dyn Entry, at: &At, plan: &Plan) -> crate::zitadel::Result<Written> {
+    match &plan.have {
+        None => entry.create(at, &plan.id, &plan.want).await,
+        Some(have) => entry.write(at, have, &plan.want).await,
     }
 }
 

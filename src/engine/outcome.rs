@@ -65,11 +65,12 @@ impl Outcome {
     pub(super) fn fail(&mut self, engine: &Engine, object: &Object, error: &Error) {
         self.details.get_or_insert_with(|| object.details.clone());
         self.conclude(object, &error.verdict());
-        self.again = Some(match error.class() {
-            Class::Transient(Some(asked)) => asked,
-            Class::Transient(None) => backoff(engine.failed(&object.key, true)),
+        self.again = Some(match (error, error.class()) {
+            (Error::Contested { again, .. }, _) => *again,
+            (_, Class::Transient(Some(asked))) => asked,
+            (_, Class::Transient(None)) => backoff(engine.memory.failed(&object.key)),
             // Woken earlier by what it waits for.
-            Class::Waiting | Class::Terminal => Duration::from_secs(600),
+            (_, Class::Waiting | Class::Terminal) => Duration::from_secs(600),
         });
     }
 }
@@ -83,6 +84,7 @@ fn reason_word(reason: Reason) -> &'static str {
     match reason {
         Reason::AdoptionRefused => "AdoptionRefused",
         Reason::Conflict => "Conflict",
+        Reason::Contested => "Contested",
         Reason::InvalidSpec => "InvalidSpec",
         Reason::Forbidden => "Forbidden",
         Reason::Rejected => "Rejected",

@@ -1,6 +1,6 @@
 //! The reconcile of one object, from what it says to what is said about it, and the engine that does it.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::time::Duration;
 
 use super::{
     Error, Key, Object,
@@ -11,6 +11,7 @@ use super::{
     instance,
     job::Job,
     kind::{Entry, Shape, decode},
+    memory::Memory,
     outcome::{Outcome, backoff},
     plan::ToBeMade,
 };
@@ -33,10 +34,14 @@ pub struct Engine {
     pub addresses: AddressPolicy,
     /// Makes clients; other than [`Client::new`] only where ZITADEL runs in the same process.
     pub connect: Box<dyn Fn(Config) -> crate::zitadel::Result<Client> + Send + Sync>,
-    failures: Mutex<HashMap<Key, u32>>,
-    /// What the annotation that asks for a reconcile said when it was last acted on.
-    asked: Mutex<HashMap<Key, String>>,
+    /// How long a deletion waits for another object that declares the same thing: in Git a move to another namespace is a
+    /// deletion and a creation, in either order.
+    pub grace: Duration,
+    pub(super) memory: Memory,
 }
+
+/// See [`Engine::grace`].
+pub const GRACE: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// An engine that connects over sockets to what `addresses` allow.
@@ -46,9 +51,16 @@ impl Engine {
             claims: Claims::default(),
             addresses,
             connect: Box::new(Client::new),
-            failures: Mutex::default(),
-            asked: Mutex::default(),
+            grace: GRACE,
+            memory: Memory::default(),
         }
+    }
+
+    /// The same with another [`grace`](Self::grace).
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     pub(super) fn client(&self, config: Config) -> crate::zitadel::Result<Client> {
@@ -58,21 +70,27 @@ impl Engine {
     /// Takes note of the bindings of objects that nobody has reconciled yet, so that a younger object can't take what an older one has.
     pub fn remember_claims(&self, object: &Object) {
         let (Some(instance), Some(entry)) = (object.status.instance_id.clone(), kinds::find(object.key.kind)) else { return };
-        let organization = object.status.organization_id.clone();
-        let what = match (entry.shape(), object.status.id.clone()) {
-            (Shape::Entity { .. }, Some(id)) => What::Id(id),
-            (Shape::Setting, _) => What::Setting,
+        let shared: Shared = decode(&object.spec).unwrap_or_default();
+        if shared.observes() || shared.is_suspended() || object.status.provenance.is_none() {
+            return;
+        }
+        let claim =
+            |what| Claim { instance: instance.clone(), kind: object.key.kind, organization: object.status.organization_id.clone(), what };
+        let claims = match (entry.shape(), object.status.id.clone()) {
+            (Shape::Entity { natural_key, .. }, Some(id)) => {
+                let declared = entry.desired(&object.spec, &object.key.name).unwrap_or_default();
+                let name = declared.text(natural_key).map(|name| claim(What::name(name)));
+                name.into_iter().chain([claim(What::Id(id))]).collect()
+            }
+            (Shape::Setting, _) => vec![claim(What::Setting)],
             _ => return,
         };
-        self.claims.set(object, vec![Claim { instance, kind: object.key.kind, organization, what }]);
+        self.claims.set(object, claims);
     }
 
     /// Forgets an object that is gone. Gives those that claimed the same.
     pub fn forget(&self, key: &Key) -> Vec<Key> {
-        self.failed(key, false);
-        if let Ok(mut asked) = self.asked.lock() {
-            asked.remove(key);
-        }
+        self.memory.forget(key);
         if key.kind == "Instance" {
             self.connections.remove(key);
         }
@@ -81,26 +99,18 @@ impl Engine {
 
     /// Whether the annotation asks for a reconcile that was not done yet.
     fn is_asked(&self, object: &Object) -> bool {
-        let (Some(now), Ok(mut asked)) = (object.asked_at(), self.asked.lock()) else { return false };
-        asked.insert(object.key.clone(), now.into()).as_deref() != Some(now)
-    }
-
-    /// Counts failures in a row.
-    pub(super) fn failed(&self, key: &Key, failed: bool) -> u32 {
-        let Ok(mut failures) = self.failures.lock() else { return 0 };
-        if !failed {
-            failures.remove(key);
-            return 0;
-        }
-        let n = failures.entry(key.clone()).or_default();
-        *n = n.saturating_add(1);
-        *n
+        object.asked_at().is_some_and(|now| self.memory.is_asked(&object.key, now))
     }
 }
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is in the outcome.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
+    let heir = engine.memory.inherited(&object.key).map(|status| Object { status, ..object.clone() });
+    let object = heir.as_ref().unwrap_or(object);
     let mut outcome = Outcome::of(object);
+    if let Some(id) = heir.as_ref().and_then(|heir| heir.status.id.as_ref()) {
+        outcome.note(false, "HandedOver", format!("{id} is this object's from now on, as it is; nothing was deleted"));
+    }
     let Some(entry) = kinds::find(object.key.kind) else { return outcome };
     let suspended = object.spec.get("suspend").and_then(serde_json::Value::as_bool) == Some(true);
     if suspended && !(object.is_deleting && object.is_abandoned()) {
@@ -151,7 +161,7 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
         Ok(plan) => job.carry_out(plan).await,
         Err(e) if keeps_what_was_seen(object, &e) => {
             let Job { mut outcome, .. } = job;
-            outcome.again = Some(backoff(engine.failed(&object.key, true)));
+            outcome.again = Some(backoff(engine.memory.failed(&object.key)));
             return outcome;
         }
         Err(e) => Err(e),
@@ -159,7 +169,7 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
     let Job { mut outcome, .. } = job;
     match result {
         Ok(()) => {
-            engine.failed(&object.key, false);
+            engine.memory.succeeded(&object.key);
             outcome.again = Some(resync);
         }
         Err(e) => outcome.fail(engine, object, &e),

@@ -48,6 +48,18 @@ pub fn instance_of(host: &dyn Host, namespace: &str, shared: &Shared) -> Option<
     Some(Key { kind: "Instance", namespace: ns.unwrap_or(namespace).into(), name: name.into() })
 }
 
+/// Whether an object needs this Instance: by its references, or where they lead nowhere any more, by its binding.
+pub fn needs(host: &dyn Host, object: &Object, instance: &Key) -> bool {
+    let shared: Shared = decode(&object.spec).unwrap_or_default();
+    match instance_of(host, &object.key.namespace, &shared) {
+        Some(found) => found == *instance,
+        None => {
+            let bound = object.status.instance_id.as_ref();
+            bound.is_some() && host.object(instance).is_some_and(|i| i.status.instance_id.as_ref() == bound)
+        }
+    }
+}
+
 /// The Organization object that a reference means.
 pub fn organization_key(namespace: &str, r: &ObjectReference) -> Key {
     Key { kind: "Organization", namespace: r.namespace.as_deref().unwrap_or(namespace).into(), name: r.name.clone() }
@@ -85,7 +97,7 @@ pub async fn resolve(
     let Some(instance) = instance_of(host, namespace, shared) else {
         return Err(Error::Waiting("waiting for the organization".into()));
     };
-    let instance_scope = consent(host, entry, namespace, shared, &instance)?;
+    let instance_scope = consent(host, entry, namespace, shared, &instance, organization.as_deref())?;
     let Some(connection) = engine.connections.get(&instance) else {
         return Err(match host.object(&instance) {
             None => Error::Waiting(format!("waiting for {instance}: it does not exist")),
@@ -132,13 +144,20 @@ fn consenting_organization(host: &dyn Host, namespace: &str, r: &ObjectReference
 }
 
 /// The consents that the Instance has to give. Gives whether this namespace may act on the instance itself.
-fn consent(host: &dyn Host, entry: &dyn Entry, namespace: &str, shared: &Shared, instance: &Key) -> Result<bool> {
+fn consent(
+    host: &dyn Host,
+    entry: &dyn Entry,
+    namespace: &str,
+    shared: &Shared,
+    instance: &Key,
+    organization: Option<&Object>,
+) -> Result<bool> {
     let object = host.object(instance);
-    let may = |field: &str| {
+    let may = |field: &str, namespace: &str| {
         let allowed = object.as_ref().and_then(|o| namespaces(o, field));
         Namespaces::allow(allowed.as_ref(), &instance.namespace, namespace, || host.namespace_labels(namespace))
     };
-    let instance_scope = may("instanceScope");
+    let instance_scope = may("instanceScope", namespace);
     let scope = &shared.organization;
     let needs_scope = scope.organization_id.is_some()
         || (entry.scope() != Scope::Organization && scope.organization_ref.is_none() && !is_organization(entry));
@@ -147,7 +166,12 @@ fn consent(host: &dyn Host, entry: &dyn Entry, namespace: &str, shared: &Shared,
             "{instance} does not let the namespace {namespace} act on the instance itself or name an organizationId: its spec.instanceScope would have to"
         )));
     }
-    if is_organization(entry) && !may("allowedNamespaces") && !instance_scope {
+    // Whoever lends an organization to others must have been allowed to declare it.
+    let declares = if is_organization(entry) { Some(namespace) } else { organization.map(|o| o.key.namespace.as_str()) };
+    if let Some(namespace) = declares
+        && !may("allowedNamespaces", namespace)
+        && !may("instanceScope", namespace)
+    {
         return Err(Error::NoConsent(format!(
             "{instance} does not let the namespace {namespace} declare organizations: its spec.allowedNamespaces would have to"
         )));
@@ -180,11 +204,21 @@ async fn is_there(connection: &Connection, id: &str) -> Result<()> {
     if !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
         return Err(Error::Invalid(format!("spec.organizationId: {id:?} is no id: letters, digits, - and _ are allowed")));
     }
-    let Some(entry) = kinds::find("Organization") else { return Ok(()) };
+    if is_in(connection, id, false).await? {
+        return Ok(());
+    }
+    Err(Error::Waiting(format!("waiting for the organization {id}: it does not exist in this instance")))
+}
+
+/// Whether an instance has an organization; `look`: whatever is believed.
+pub(super) async fn is_in(connection: &Connection, id: &str, look: bool) -> Result<bool> {
+    let Some(entry) = kinds::find("Organization") else { return Ok(true) };
     let at = At { client: connection.client.clone(), organization: None };
+    if look {
+        connection.live.doubt(entry, &at, id);
+    }
     match connection.live.get(entry, &at, id, true).await.doing("look for the organization")? {
-        Seen::Settled(Some(_)) => Ok(()),
-        Seen::Settled(None) => Err(Error::Waiting(format!("waiting for the organization {id}: it does not exist in this instance"))),
+        Seen::Settled(found) => Ok(found.is_some()),
         Seen::Unsettled(_) => Err(Error::Waiting(format!("waiting for the organization {id}: it does not show yet"))),
     }
 }

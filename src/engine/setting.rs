@@ -7,7 +7,7 @@ use super::{
     job::Job,
     plan::{Action, Plan},
 };
-use crate::api::status::Provenance;
+use crate::api::status::{Provenance, Status};
 
 /// Reads the setting, and keeps the original values of fields that are about to be managed.
 pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
@@ -28,16 +28,22 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     };
     let changes = job.changes(&remote.state);
     let action = if changes.is_empty() && remote.own { Action::Nothing } else { Action::Update };
-    let provenance = job.object.status.provenance.unwrap_or(if remote.own { Provenance::Adopted } else { Provenance::Created });
+    let provenance = former(job).and_then(|s| s.provenance).unwrap_or(if remote.own { Provenance::Adopted } else { Provenance::Created });
     if !job.shared.observes() {
         keep_originals(job, &remote.state);
     }
     Ok(Plan { action, changes, want: remote.state.overlaid(&job.declared), have: Some(remote), id: String::new(), provenance })
 }
 
+/// What is remembered, if it is of this very setting: an organization that was made again under another id has a new one.
+fn former<'a>(job: &Job<'a>) -> Option<&'a Status> {
+    let status = &job.object.status;
+    (status.instance_id.is_none() || status.organization_id == job.target.at.organization).then_some(status)
+}
+
 /// Adds the live values of newly declared fields to the originals, and releases those that are no longer declared.
 fn keep_originals(job: &mut Job<'_>, live: &Fields) {
-    let former = job.object.status.original.clone().map(Fields::from_map).unwrap_or_default();
+    let former = former(job).and_then(|s| s.original.clone()).map(Fields::from_map).unwrap_or_default();
     let kept = former.restricted(&job.declared);
     let released: Vec<&str> = former.iter().map(|(k, _)| k.as_str()).filter(|k| kept.get(k).is_none()).collect();
     if !released.is_empty() {

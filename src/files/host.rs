@@ -80,6 +80,10 @@ impl Host for FileHost {
         self.objects.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
+    fn instances(&self) -> Vec<Arc<Object>> {
+        self.objects().into_iter().filter(|o| o.key.kind == "Instance").collect()
+    }
+
     /// Nothing is ever deleted on this side.
     fn dependants(&self, _: &Key) -> Vec<Key> {
         Vec::new()

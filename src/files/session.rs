@@ -9,7 +9,12 @@ use std::{
 
 use futures::{StreamExt, stream};
 
-use super::{FileHost, Folder, environment::Environment, order};
+use super::{
+    FileHost, Folder,
+    environment::Environment,
+    order,
+    step::{Done, Failure, Planned, Step},
+};
 use crate::{
     api::{
         spec::Shared,
@@ -20,8 +25,7 @@ use crate::{
         connection::Connection,
         host::Host,
         kind::{Shape, decode},
-        outcome::Note,
-        plan::{self, Action, Plan, Preview, ToBeMade},
+        plan::{self, Action, Preview, ToBeMade},
         reconcile::{Engine, reconcile},
         references::instance_of,
     },
@@ -29,8 +33,8 @@ use crate::{
     live::feed::ReportEditors,
 };
 
-/// Objects that are worked on at once; the connection has a limit of its own.
-const AT_ONCE: usize = 8;
+/// Objects that are worked on at once. Calls are limited by the connection; many in flight let one list show many writes.
+const AT_ONCE: usize = 512;
 /// How long an object is tried that fails for reasons that pass.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -54,56 +58,6 @@ pub enum NoConnection {
     /// Several Instances and one environment.
     #[error("the environment names one ZITADEL, and these files have {0} Instances")]
     Ambiguous(usize),
-}
-
-/// What is to be done for an object.
-#[derive(Debug)]
-pub struct Planned {
-    /// The object.
-    pub object: Arc<Object>,
-    /// What is to be done.
-    pub step: Step,
-    /// The organization it is in, where it is in one.
-    pub organization: Option<String>,
-}
-
-/// What is to be done, or why not.
-#[derive(Debug)]
-pub enum Step {
-    /// This.
-    Do(Box<Plan>),
-    /// It is only observed: this would be done.
-    Observe(Box<Plan>),
-    /// Nothing at all, because it is suspended.
-    Suspended,
-    /// It can't be done.
-    Fail(Failure),
-}
-
-/// Why an object is not as declared.
-#[derive(Debug, Clone)]
-pub struct Failure {
-    /// In one word.
-    pub reason: Reason,
-    /// For people.
-    pub message: String,
-    /// What differs, where that is why.
-    pub drift: Vec<Drift>,
-}
-
-/// An object was carried out, or was not.
-#[derive(Debug)]
-pub struct Done {
-    /// The object.
-    pub key: Key,
-    /// What happened.
-    pub notes: Vec<Note>,
-    /// Fields that were changed, as they were before.
-    pub changes: Vec<Drift>,
-    /// Whether something was written.
-    pub action: Action,
-    /// Why it is not as declared.
-    pub failure: Option<Failure>,
 }
 
 impl Session {

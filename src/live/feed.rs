@@ -42,13 +42,13 @@ pub struct Touched {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
+pub(super) struct Event {
     #[serde(default)]
     editor: Editor,
     aggregate: Aggregate,
     #[serde(default, with = "number")]
     sequence: u64,
-    creation_date: Timestamp,
+    pub(super) creation_date: Timestamp,
     #[serde(rename = "type")]
     kind: Type,
 }
@@ -168,7 +168,8 @@ impl Feed {
     }
 }
 
-async fn search(client: &Client, query: &serde_json::Value) -> Result<Vec<Event>> {
+/// Events, as the query says.
+pub(super) async fn search(client: &Client, query: &serde_json::Value) -> Result<Vec<Event>> {
     #[derive(Deserialize)]
     struct Answer {
         #[serde(default)]

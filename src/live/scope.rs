@@ -1,12 +1,9 @@
 //! One scope of one kind: the projects of an organization, the organizations of the instance, a setting.
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use futures::TryStreamExt;
+use tokio::time::Instant;
 
 use super::{Seen, lock, writers::Writers};
 use crate::{
@@ -186,7 +183,10 @@ impl Scope {
     pub(super) fn find(&self, field: &str, value: &str) -> Option<Remote> {
         let value = value.to_lowercase();
         let data = lock(&self.data);
-        data.entries.values().find(|r| r.state.text(field).is_some_and(|t| t.to_lowercase() == value)).cloned()
+        // What we have just deleted is not there any more, whatever the last list said.
+        let is_going = |id: &str| matches!(data.expected.get(id), Some((Expectation::Gone, _)));
+        let has_it = |r: &&Remote| r.state.text(field).is_some_and(|t| t.to_lowercase() == value) && !is_going(&r.id);
+        data.entries.values().find(has_it).cloned()
     }
 
     pub(super) fn expect(&self, id: &str, expectation: Expectation) {

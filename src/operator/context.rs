@@ -58,7 +58,7 @@ impl Context {
             wakes.push((*entry, receiver));
         }
         let context = Arc::new(Self {
-            engine: Engine::new(options.addresses.clone()),
+            engine: Engine::new(options.addresses.clone()).with_grace(options.grace),
             host: Arc::new(KubeHost::new(client.clone())),
             reporter: std::env::var("HOSTNAME").unwrap_or_else(|_| "kastellan".into()),
             metrics: Arc::default(),

@@ -105,7 +105,7 @@ fn noticed(context: &Arc<Context>, kind: &'static str, event: &Event<DynamicObje
                 context.wake_referrers(&key);
             }
         }
-        Event::InitDone => context.host.set_listed(kind),
+        Event::InitDone => context.host.kind_listed(kind),
         Event::Init => {}
     }
 }

@@ -16,8 +16,8 @@ pub(super) async fn follow(context: Arc<Context>, instance: Key) {
         }
         let polled = connection.live.poll_feed(&connection.client, context.options.editors).await;
         if let Ok(touched) = &polled {
-            let owners = touched.iter().filter_map(|t| context.engine.claims.owner_of(&connection.instance_id, t));
-            owners.for_each(|key| context.wake(&key));
+            let concerned = touched.iter().flat_map(|t| context.engine.claims.concerned(&connection.instance_id, t));
+            concerned.for_each(|key| context.wake(&key));
         }
         // An outage is no change of mode: the next poll goes on where the last one ended.
         if polled.as_ref().err().is_some_and(crate::zitadel::Error::is_transient) {

@@ -1,7 +1,7 @@
 //! The cluster as the engine sees it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 
@@ -24,12 +24,12 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::{
-    api::{self, FINALIZER, spec::Shared, status::Status},
+    api::{self, FINALIZER, status::Status},
     engine::{
         Key, Object,
         host::{Host, Missing},
-        kind::{Shape, decode},
-        references::instance_of,
+        kind::Shape,
+        references::needs,
     },
     kinds,
 };
@@ -38,10 +38,11 @@ pub(super) struct KubeHost {
     client: Client,
     resources: HashMap<&'static str, ApiResource>,
     stores: HashMap<&'static str, OnceLock<Store<DynamicObject>>>,
-    listed: HashMap<&'static str, watch::Sender<bool>>,
     namespaces: RwLock<HashMap<String, BTreeMap<String, String>>>,
     /// What we wrote and the watch may not have brought back yet: resource version and status.
     written: Mutex<HashMap<Key, (u64, Value)>>,
+    /// Kinds of which the store is complete.
+    listed: watch::Sender<HashSet<&'static str>>,
     /// What others were told of an object they refer to.
     told: Mutex<HashMap<Key, String>>,
     writing: Semaphore,
@@ -58,10 +59,10 @@ impl KubeHost {
             client,
             resources: kinds::ALL.iter().map(|e| (e.names().kind, resource(e.names().kind, e.names().plural))).collect(),
             stores: kinds::ALL.iter().map(|e| (e.names().kind, OnceLock::new())).collect(),
-            listed: kinds::ALL.iter().map(|e| (e.names().kind, watch::Sender::new(false))).collect(),
             namespaces: RwLock::default(),
             written: Mutex::default(),
             told: Mutex::default(),
+            listed: watch::Sender::default(),
             writing: Semaphore::new(WRITES),
         }
     }
@@ -86,21 +87,17 @@ impl KubeHost {
         self.stores.get(kind)?.get()
     }
 
-    /// A kind has been listed.
-    pub(super) fn set_listed(&self, kind: &str) {
-        if let Some(listed) = self.listed.get(kind) {
-            listed.send_replace(true);
-        }
+    /// A kind has been listed once.
+    pub(super) fn kind_listed(&self, kind: &'static str) {
+        self.listed.send_modify(|kinds| {
+            kinds.insert(kind);
+        });
     }
 
-    /// Returns when every one of these kinds has been listed once. Not by the store's own wait: when several wait there, only
-    /// the last one is woken (kube 5.0), and the controller is one of them.
-    pub(super) async fn wait_until_listed(&self, kinds: impl IntoIterator<Item = &'static str>) {
-        for kind in kinds {
-            if let Some(listed) = self.listed.get(kind) {
-                listed.subscribe().wait_for(|l| *l).await.ok();
-            }
-        }
+    /// Returns when every kind has been listed once.
+    pub(super) async fn wait_until_listed(&self) {
+        // The sender is this host's own.
+        self.listed.subscribe().wait_for(|kinds| kinds.len() == self.resources.len()).await.ok();
     }
 
     /// The leave to write to Kubernetes: each request that is under way has a connection of its own, with its buffers.
@@ -125,7 +122,7 @@ impl KubeHost {
 
     /// How many objects there are, once all kinds have been listed.
     pub(super) fn count(&self) -> Option<usize> {
-        let all_listed = self.listed.values().all(|listed| *listed.borrow());
+        let all_listed = self.listed.borrow().len() == self.resources.len();
         all_listed.then(|| self.stores.values().filter_map(OnceLock::get).map(Store::len).sum())
     }
 
@@ -252,18 +249,24 @@ impl Host for KubeHost {
         self.newest(key).map(|(_, object)| Arc::new(object))
     }
 
+    fn instances(&self) -> Vec<Arc<Object>> {
+        let all = self.store("Instance").map(Store::state).unwrap_or_default();
+        let key = |o: &DynamicObject| Key { kind: "Instance", namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+        all.iter().filter_map(|o| self.object(&key(o))).collect()
+    }
+
     fn dependants(&self, instance: &Key) -> Vec<Key> {
         let entries = kinds::ALL.iter().filter(|e| e.shape() != Shape::Connection);
         let mut found = Vec::new();
         for kind in entries.map(|e| e.names().kind) {
             let Some(store) = self.store(kind) else { continue };
             for o in store.state() {
-                let belongs = o.finalizers().iter().any(|f| f == FINALIZER) && {
-                    let shared: Shared = decode(&unpacked(&o).spec).unwrap_or_default();
-                    instance_of(self, &o.namespace().unwrap_or_default(), &shared).as_ref() == Some(instance)
-                };
-                if belongs {
-                    found.push(Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() });
+                if !o.finalizers().iter().any(|f| f == FINALIZER) {
+                    continue;
+                }
+                let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+                if self.object(&key).is_some_and(|object| needs(self, &object, instance)) {
+                    found.push(key);
                 }
             }
         }

@@ -21,11 +21,12 @@ use crate::{
 
 /// Reconciles one object, when its turn has come. What goes wrong is that object's status, never an error.
 pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Infallible> {
+    // What is not listed yet must not be taken for missing.
+    context.host.wait_until_listed().await;
     let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
     drop(o);
     let mut slot = None;
     if kind != "Instance" {
-        context.host.wait_until_listed(["Instance", "Organization"]).await;
         let Some((_, object)) = context.host.newest(&key) else { return Ok(Action::await_change()) };
         // Before it is looked at: what changes meanwhile wakes it again.
         let to = references(context.host.as_ref(), &object);
@@ -77,10 +78,13 @@ async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
             }
         }
     }
-    for key in &outcome.wake {
+    let wake = outcome.wake.clone();
+    let reported = report(context, &o, &object, outcome).await;
+    // Afterwards: they act on what is said here.
+    for key in &wake {
         context.wake(key);
     }
-    if let Err(e) = report(context, &o, &object, outcome).await {
+    if let Err(e) = reported {
         let gone = matches!(&e, kube::Error::Api(s) if matches!(s.code, 404 | 409 | 422));
         if !gone {
             tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the status could not be written");

@@ -1,40 +1,51 @@
 //! The CEL rules of a schema, judged by the same language as in the API server. Pure.
 
+use std::collections::HashMap;
+
 use cel::{Context, Program};
 use serde_json::Value;
 
 use super::finding::Finding;
 use crate::files::Document;
 
-/// Adds the rules that do not hold at `pointer` and below. Rules about changes (`oldSelf`) have nothing to compare with here.
-pub(super) fn check(document: &Document, pointer: &str, value: &Value, schema: &Value, findings: &mut Vec<Finding>) {
-    for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
-        let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (rule, message) = (text("rule"), text("message"));
-        if !rule.contains("oldSelf") && !holds(rule, value) {
-            findings.push(Finding::error("rule", message, document.key_at(&subject(document, pointer, rule))));
-        }
-    }
-    let properties = schema.get("properties").and_then(Value::as_object);
-    for (key, schema) in properties.into_iter().flatten() {
-        if let Some(value) = value.get(key) {
-            check(document, &format!("{pointer}/{key}"), value, schema, findings);
-        }
-    }
-    for (i, item) in value.as_array().into_iter().flatten().enumerate() {
-        if let Some(schema) = schema.get("items") {
-            check(document, &format!("{pointer}/{i}"), item, schema, findings);
-        }
-    }
+/// Judges by rules; each is compiled once, and the language's functions are set up once.
+#[derive(Default)]
+pub(super) struct Judge {
+    programs: HashMap<String, Option<Program>>,
+    functions: Context<'static, 'static>,
 }
 
-/// A rule that stumbles over a value of the wrong type has nothing to say: the schema says it.
-fn holds(rule: &str, value: &Value) -> bool {
-    let mut context = Context::default();
-    let known = context.add_variable("self", without_nulls(value)).is_ok();
-    let program = Program::compile(rule);
-    let answer = program.ok().filter(|_| known).and_then(|p| p.execute(&context).ok());
-    !matches!(answer, Some(cel::Value::Bool(false)))
+impl Judge {
+    /// Adds the rules that do not hold at `pointer` and below. Rules about changes (`oldSelf`) have nothing to compare with here.
+    pub(super) fn check(&mut self, document: &Document, pointer: &str, value: &Value, schema: &Value, findings: &mut Vec<Finding>) {
+        for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+            let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
+            let (rule, message) = (text("rule"), text("message"));
+            if !rule.contains("oldSelf") && !self.holds(rule, value) {
+                findings.push(Finding::error("rule", message, document.key_at(&subject(document, pointer, rule))));
+            }
+        }
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (key, schema) in properties.into_iter().flatten() {
+            if let Some(value) = value.get(key) {
+                self.check(document, &format!("{pointer}/{key}"), value, schema, findings);
+            }
+        }
+        for (i, item) in value.as_array().into_iter().flatten().enumerate() {
+            if let Some(schema) = schema.get("items") {
+                self.check(document, &format!("{pointer}/{i}"), item, schema, findings);
+            }
+        }
+    }
+
+    /// A rule that stumbles over a value of the wrong type has nothing to say: the schema says it.
+    fn holds(&mut self, rule: &str, value: &Value) -> bool {
+        let program = self.programs.entry(rule.to_owned()).or_insert_with(|| Program::compile(rule).ok());
+        let mut context = self.functions.new_inner_scope();
+        let known = context.add_variable("self", without_nulls(value)).is_ok();
+        let answer = program.as_ref().filter(|_| known).and_then(|p| p.execute(&context).ok());
+        !matches!(answer, Some(cel::Value::Bool(false)))
+    }
 }
 
 /// What is null is not there, as for the API server.
@@ -91,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_rule_is_about_what_is_there() {
-        assert!(!holds("has(self.a) || has(self.b)", &json!({"a": null})), "null is not there");
-        assert!(holds("self.a == 'x'", &json!({})), "what can't be judged is not accused");
+        assert!(!Judge::default().holds("has(self.a) || has(self.b)", &json!({"a": null})), "null is not there");
+        assert!(Judge::default().holds("self.a == 'x'", &json!({})), "what can't be judged is not accused");
     }
 }

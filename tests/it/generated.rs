@@ -24,3 +24,39 @@ fn generated_crds_are_current() {
         assert_eq!(there, files.len(), "{} holds a file a kind and nothing else", dir.display());
     }
 }
+
+#[test]
+fn generated_documentation_is_current() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    check(&docs.join("reference.md"), &kastellan::docs::reference());
+    check(&docs.join("reasons.md"), &kastellan::docs::reasons());
+}
+
+#[test]
+fn links_of_the_documentation_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    for dir in [root.join("docs"), root.join("docs/tasks")] {
+        pages.extend(fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+    }
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|t| !t.contains("://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let there = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(there.exists(), "{}: {target} is not there", page.display());
+            if !anchor.is_empty() {
+                let headings = fs::read_to_string(&there).unwrap();
+                let is_there = headings.lines().filter(|l| l.starts_with('#')).any(|l| slug(l) == anchor);
+                assert!(is_there, "{}: {target} has no such heading", page.display());
+            }
+        }
+    }
+}
+
+/// The anchor of a heading, as GitHub and mdBook make it.
+fn slug(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+}

@@ -2,20 +2,28 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use kastellan::{
-    api::status::Status,
+    api::{spec::Shared, status::Status},
     engine::{
         Key, Object,
         host::{Host, Missing},
+        kind::{At, decode},
         outcome::Outcome,
+        plan::{Preview, ToBeMade, plan},
         reconcile::{Engine, reconcile},
+        references::needs,
     },
     kinds,
+    live::feed::ReportEditors,
     zitadel::{
         AddressPolicy, Client, Transport, TransportError,
         transport::{Request, Response},
@@ -26,7 +34,28 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use zitadel_emulator::{Emulator, Options};
 
-struct InProcess(Router);
+/// After so many calls the operator dies: before the next one is made, or before its answer arrives.
+#[derive(Clone, Copy)]
+pub(crate) struct Crash {
+    pub(crate) after: usize,
+    pub(crate) sent: bool,
+}
+
+struct InProcess(Router, Arc<Mutex<Option<Crash>>>);
+
+impl InProcess {
+    /// Whether the operator dies in this call.
+    fn dies(&self) -> Option<Crash> {
+        let mut crash = self.1.lock().unwrap();
+        match crash.as_mut() {
+            Some(c) if c.after > 0 => {
+                c.after -= 1;
+                None
+            }
+            _ => crash.take(),
+        }
+    }
+}
 
 #[async_trait]
 impl Transport for InProcess {
@@ -34,7 +63,17 @@ impl Transport for InProcess {
         let path = r.url.query().map_or_else(|| r.url.path().to_owned(), |q| format!("{}?{q}", r.url.path()));
         let mut request = axum::http::Request::builder().method(r.method).uri(path).body(Body::from(r.body)).unwrap();
         *request.headers_mut() = r.headers;
+        let dies = self.dies();
+        if dies.is_some_and(|c| !c.sent) {
+            std::future::pending::<()>().await;
+        }
         let answer = self.0.clone().oneshot(request).await.unwrap();
+        if dies.is_some() {
+            std::future::pending::<()>().await;
+        }
+        if answer.extensions().get::<zitadel_emulator::Reset>().is_some() {
+            return Err(TransportError::Connect("reset".into()));
+        }
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.map_err(|e| TransportError::Broken(e.to_string()))?.to_vec();
         Ok(Response { status, headers, body })
@@ -43,9 +82,22 @@ impl Transport for InProcess {
 
 /// A host whose objects are in memory.
 #[derive(Default)]
-struct MemoryHost {
+pub(crate) struct MemoryHost {
     objects: Mutex<HashMap<Key, Arc<Object>>>,
-    pat: String,
+    labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
+    pat: Mutex<Option<String>>,
+}
+
+impl MemoryHost {
+    fn put(&self, object: Object) {
+        self.objects.lock().unwrap().insert(object.key.clone(), Arc::new(object));
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.objects.lock().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    }
 }
 
 #[async_trait]
@@ -53,22 +105,27 @@ impl Host for MemoryHost {
     fn object(&self, key: &Key) -> Option<Arc<Object>> {
         self.objects.lock().unwrap().get(key).cloned()
     }
-    fn dependants(&self, _: &Key) -> Vec<Key> {
-        Vec::new()
+    fn instances(&self) -> Vec<Arc<Object>> {
+        self.keys().iter().filter(|k| k.kind == "Instance").filter_map(|k| self.object(k)).collect()
     }
-    fn namespace_labels(&self, _: &str) -> BTreeMap<String, String> {
-        BTreeMap::new()
+    fn dependants(&self, instance: &Key) -> Vec<Key> {
+        let belongs = |key: &Key| {
+            let object = self.object(key).unwrap();
+            !decode::<Shared>(&object.spec).unwrap_or_default().observes() && needs(self, &object, instance)
+        };
+        self.keys().into_iter().filter(|key| key.kind != "Instance" && belongs(key)).collect()
+    }
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        self.labels.lock().unwrap().get(namespace).cloned().unwrap_or_default()
     }
     async fn secret(&self, _: &str, _: &str, _: &str) -> Result<SecretString, Missing> {
-        Ok(self.pat.clone().into())
+        self.pat.lock().unwrap().clone().map(Into::into).ok_or(Missing::Object)
     }
     async fn config_map(&self, _: &str, _: &str, _: &str) -> Result<String, Missing> {
         Err(Missing::Object)
     }
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String> {
-        let mut kept = object.clone();
-        kept.status = status.clone();
-        self.objects.lock().unwrap().insert(kept.key.clone(), Arc::new(kept));
+        self.put(Object { status: status.clone(), ..object.clone() });
         Ok(())
     }
 }
@@ -77,61 +134,202 @@ impl Host for MemoryHost {
 pub(crate) struct Lab {
     pub(crate) emulator: Emulator,
     pub(crate) client: Client,
-    engine: Engine,
+    pub(crate) engine: Engine,
     host: MemoryHost,
+    crash: Arc<Mutex<Option<Crash>>>,
+    ages: AtomicI64,
+}
+
+pub(crate) fn key(kind: &str, namespace: &str, name: &str) -> Key {
+    Key { kind: kinds::find(kind).unwrap().names().kind, namespace: namespace.into(), name: name.into() }
+}
+
+fn engine(emulator: &Emulator, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
+    let (router, crash) = (emulator.router(), crash.clone());
+    let mut engine = Engine::new(AddressPolicy::any());
+    engine.grace = Duration::ZERO;
+    engine.connect = Box::new(move |config| Client::with_transport(config, Box::new(InProcess(router.clone(), crash.clone()))));
+    engine
 }
 
 impl Lab {
-    /// With an Instance `default` that is connected.
+    /// With an Instance `default` in the namespace `ns` that is connected.
     pub(crate) async fn new() -> Self {
-        let emulator = Emulator::new(Options::default()).unwrap();
-        let router = emulator.router();
-        let mut engine = Engine::new(AddressPolicy::any());
-        engine.connect = Box::new(move |config| Client::with_transport(config, Box::new(InProcess(router.clone()))));
-        let host = MemoryHost { pat: emulator.pat(), ..MemoryHost::default() };
-        let config = kastellan::zitadel::Config {
-            addresses: AddressPolicy::any(),
-            ..kastellan::zitadel::Config::new(
-                "http://localhost".parse().unwrap(),
-                kastellan::zitadel::Credentials::token(&emulator.pat().into()).unwrap(),
-            )
-        };
-        let client = Client::with_transport(config, Box::new(InProcess(emulator.router()))).unwrap();
-        let lab = Self { emulator, client, engine, host };
-        let credentials = json!({"personalAccessToken": {"secretRef": {"name": "s", "key": "k"}}});
-        let outcome = lab.apply("Instance", "default", json!({"issuer": "http://localhost", "credentials": credentials})).await;
+        let lab = Self::bare();
+        let outcome = lab.apply("Instance", "default", Self::instance_spec()).await;
         assert!(outcome.status.is_ready(), "{outcome:?}");
         lab
     }
 
-    /// Declares an object and reconciles it until it is Ready, or says why not.
-    pub(crate) async fn apply(&self, kind: &str, name: &str, spec: Value) -> Outcome {
-        let kind = kinds::find(kind).unwrap().names().kind;
-        let key = Key { kind, namespace: "ns".into(), name: name.into() };
-        let former = self.host.object(&key);
-        let object = Object {
-            uid: Some(format!("uid-{}-{name}", kind.to_lowercase())),
-            generation: former.as_ref().map_or(1, |f| f.generation + 1),
-            created: 0,
-            is_deleting: false,
-            annotations: BTreeMap::new(),
-            spec,
-            status: former.as_ref().map(|f| f.status.clone()).unwrap_or_default(),
-            details: former.as_ref().map(|f| f.details.clone()).unwrap_or_default(),
-            key: key.clone(),
+    /// Without an Instance.
+    pub(crate) fn bare() -> Self {
+        let emulator = Emulator::new(Options::default()).unwrap();
+        let crash = Arc::default();
+        let engine = engine(&emulator, &crash);
+        let host = MemoryHost { pat: Mutex::new(Some(emulator.pat())), ..MemoryHost::default() };
+        let client = Self::client(&emulator, &emulator.pat());
+        Self { emulator, client, engine, host, crash, ages: AtomicI64::default() }
+    }
+
+    pub(crate) fn instance_spec() -> Value {
+        let credentials = json!({"personalAccessToken": {"secretRef": {"name": "s", "key": "k"}}});
+        json!({"issuer": "http://localhost", "credentials": credentials})
+    }
+
+    fn client(emulator: &Emulator, pat: &str) -> Client {
+        let config = kastellan::zitadel::Config {
+            addresses: AddressPolicy::any(),
+            ..kastellan::zitadel::Config::new(
+                "http://localhost".parse().unwrap(),
+                kastellan::zitadel::Credentials::token(&pat.to_owned().into()).unwrap(),
+            )
         };
-        self.host.objects.lock().unwrap().insert(key.clone(), Arc::new(object));
-        self.look(&key).await
+        Client::with_transport(config, Box::new(InProcess(emulator.router(), Arc::default()))).unwrap()
+    }
+
+    /// Where things of this organization, or the instance, are; calls are somebody else's.
+    pub(crate) fn minnie(&self, organization: Option<&str>) -> At {
+        let pat = self.emulator.add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
+        At { client: Self::client(&self.emulator, &pat), organization: organization.map(ToOwned::to_owned) }
+    }
+
+    /// Declares an object in the namespace `ns` and reconciles it once.
+    pub(crate) async fn apply(&self, kind: &str, name: &str, spec: Value) -> Outcome {
+        self.look(&self.declare("ns", kind, name, spec)).await
+    }
+
+    /// Declares an object, younger than all that are there, or changes its spec.
+    pub(crate) fn declare(&self, namespace: &str, kind: &str, name: &str, spec: Value) -> Key {
+        let key = key(kind, namespace, name);
+        let age = self.ages.fetch_add(1, Ordering::Relaxed);
+        let object = match self.host.object(&key) {
+            Some(former) => Object { generation: former.generation + 1, spec, ..(*former).clone() },
+            None => Object {
+                uid: Some(format!("uid-{}-{age}", kind.to_lowercase())),
+                generation: 1,
+                created: age,
+                is_deleting: false,
+                annotations: BTreeMap::new(),
+                spec,
+                status: Status::default(),
+                details: kastellan::kinds::instance::InstanceDetails::default(),
+                key: key.clone(),
+            },
+        };
+        self.host.put(object);
+        key
+    }
+
+    /// Changes an object as only tests can.
+    pub(crate) fn edit(&self, key: &Key, change: impl FnOnce(&mut Object)) {
+        let mut object = (*self.object(key).unwrap()).clone();
+        change(&mut object);
+        self.host.put(object);
+    }
+
+    pub(crate) fn object(&self, key: &Key) -> Option<Arc<Object>> {
+        self.host.object(key)
+    }
+
+    /// Its status; it must be there.
+    pub(crate) fn status(&self, key: &Key) -> Status {
+        self.object(key).unwrap_or_else(|| panic!("{key} is there")).status.clone()
+    }
+
+    /// Reason and message of its condition Ready.
+    pub(crate) fn reason(&self, key: &Key) -> (String, String) {
+        let status = self.status(key);
+        status.condition("Ready").map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default()
+    }
+
+    /// Begins its deletion.
+    pub(crate) fn delete(&self, key: &Key) {
+        self.edit(key, |o| o.is_deleting = true);
+    }
+
+    /// Takes an object away without a word, as when a cluster is made anew from Git.
+    pub(crate) fn lose(&self, key: &Key) {
+        self.host.objects.lock().unwrap().remove(key);
+        self.engine.forget(key);
+    }
+
+    pub(crate) fn label(&self, namespace: &str, label: &str, value: &str) {
+        self.host.labels.lock().unwrap().insert(namespace.into(), [(label.to_owned(), value.to_owned())].into());
+    }
+
+    /// The Secret goes.
+    pub(crate) fn lose_secret(&self) {
+        *self.host.pat.lock().unwrap() = None;
     }
 
     /// Reconciles what is declared already, as deletion where that has begun.
     pub(crate) async fn look(&self, key: &Key) -> Outcome {
         let object = self.host.object(key).unwrap();
         let outcome = reconcile(&self.engine, &self.host, &object).await;
-        let mut after = (*object).clone();
-        after.status = outcome.status.clone();
-        after.details = outcome.details.clone().unwrap_or_default();
-        self.host.objects.lock().unwrap().insert(key.clone(), Arc::new(after));
+        if outcome.release {
+            self.lose(key);
+            return outcome;
+        }
+        let object = self.host.object(key).unwrap();
+        let details = outcome.details.clone().unwrap_or_default();
+        self.host.put(Object { status: outcome.status.clone(), details, ..(*object).clone() });
         outcome
+    }
+
+    /// What looking at it would do.
+    pub(crate) async fn plan(&self, key: &Key) -> Preview {
+        plan(&self.engine, &self.host, &self.object(key).unwrap(), &ToBeMade::new()).await
+    }
+
+    /// Looks at everything until nothing changes any more.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..20 {
+            let before: Vec<_> = self.host.keys().into_iter().map(|k| (self.status(&k), k)).collect();
+            for key in self.host.keys() {
+                self.look(&key).await;
+            }
+            let after: Vec<_> = self.host.keys().into_iter().map(|k| (self.status(&k), k)).collect();
+            if before == after {
+                return;
+            }
+        }
+        panic!("it does not come to rest");
+    }
+
+    /// Asks the feed, and looks at everything.
+    pub(crate) async fn follow(&self) {
+        for (_, connection) in self.engine.connections.all() {
+            connection.live.poll_feed(&connection.client, ReportEditors::Name).await.unwrap();
+        }
+        self.settle().await;
+    }
+
+    /// Another process: whatever was only in memory is gone.
+    pub(crate) fn restart(&mut self) {
+        self.engine = engine(&self.emulator, &self.crash);
+        for key in self.host.keys() {
+            self.engine.remember_claims(&self.object(&key).unwrap());
+        }
+    }
+
+    /// Has the operator die while it looks at an object. Gives whether it did.
+    pub(crate) async fn crash(&mut self, key: &Key, crash: Crash) -> bool {
+        *self.crash.lock().unwrap() = Some(crash);
+        let died = tokio::time::timeout(Duration::from_secs(3600), self.look(key)).await.is_err();
+        *self.crash.lock().unwrap() = None;
+        if died {
+            self.restart();
+        }
+        died
+    }
+
+    /// How many events of a type there are.
+    pub(crate) fn count(&self, event: &str) -> usize {
+        self.emulator.events().iter().filter(|e| e.event_type == event).count()
+    }
+
+    /// Events in the aggregates of what can be declared.
+    pub(crate) fn events(&self) -> usize {
+        self.emulator.events().iter().filter(|e| e.aggregate_type != "user").count()
     }
 }

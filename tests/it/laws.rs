@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kastellan::engine::{
     Fields,
     kind::{At, Entry, Scope, Shape},
+    plan::Action,
 };
 use proptest::{prelude::*, sample::subsequence, test_runner::TestCaseError};
 use serde_json::{Value, json};
@@ -154,10 +155,14 @@ impl Bench {
         Self { lab, at, id, scope, kind }
     }
 
-    async fn declare(&self, declared: &Fields) -> kastellan::engine::outcome::Outcome {
+    fn put(&self, declared: &Fields) -> kastellan::engine::Key {
         let mut spec: Value = declared.to().unwrap();
         spec.as_object_mut().unwrap().extend(self.scope.as_object().unwrap().clone());
-        self.lab.apply(self.kind, "it", spec).await
+        self.lab.declare("ns", self.kind, "it", spec)
+    }
+
+    async fn declare(&self, declared: &Fields) -> kastellan::engine::outcome::Outcome {
+        self.lab.look(&self.put(declared)).await
     }
 
     async fn live(&self, p: Placed) -> Fields {
@@ -216,6 +221,68 @@ fn applying_twice_is_applying_once() {
         let again = bench.declare(&first).await;
         prop_assert!(again.status.is_ready() && again.notes.is_empty(), "{:?}", again);
         prop_assert_eq!(bench.lab.emulator.event_count(), events);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_order_of_lists_that_are_sets_is_no_drift() {
+    law(|p, live, first, _| async move {
+        let bench = Bench::new(p, &live).await;
+        prop_assert!(bench.declare(&first).await.status.is_ready());
+        let turn = |(k, v): (&String, &Value)| {
+            let mut v = v.clone();
+            if let (true, Some(list)) = (p.entry.sets().contains(&k.as_str()), v.as_array_mut()) {
+                list.reverse();
+            }
+            (k.clone(), v)
+        };
+        let turned = Fields::from_map(first.iter().map(turn).collect());
+        let events = bench.lab.emulator.event_count();
+        let again = bench.declare(&turned).await;
+        prop_assert!(again.status.is_ready() && again.notes.is_empty(), "{:?}", again);
+        prop_assert_eq!(bench.lab.emulator.event_count(), events);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_plan_writes_nothing_and_says_what_is_done() {
+    law(|p, live, first, second| async move {
+        let bench = Bench::new(p, &live).await;
+        for declared in [first, second] {
+            let key = bench.put(&declared);
+            let (events, before) = (bench.lab.emulator.event_count(), bench.lab.status(&key));
+            bench.lab.emulator.reset_calls();
+            let plan = bench.lab.plan(&key).await.plan.unwrap();
+            prop_assert_eq!(bench.lab.emulator.event_count(), events);
+            prop_assert!(bench.lab.emulator.calls().iter().all(|c| !c.writes));
+            prop_assert_eq!(bench.lab.status(&key), before);
+            let outcome = bench.lab.look(&key).await;
+            prop_assert!(outcome.status.is_ready(), "{:?}", outcome);
+            prop_assert_eq!(bench.lab.emulator.event_count() > events, plan.action != Action::Nothing);
+            let after = bench.live(p).await;
+            prop_assert!(
+                kastellan::engine::fields::diff(&plan.want, &after, p.entry.sets()).is_empty(),
+                "{:?} is not {:?}",
+                after,
+                plan.want
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn after_an_apply_the_plan_is_empty() {
+    law(|p, live, first, second| async move {
+        let bench = Bench::new(p, &live).await;
+        for declared in [first, second] {
+            let key = bench.put(&declared);
+            prop_assert!(bench.lab.look(&key).await.status.is_ready());
+            let plan = bench.lab.plan(&key).await.plan.unwrap();
+            prop_assert!(plan.action == Action::Nothing && plan.changes.is_empty(), "{:?}", plan);
+        }
         Ok(())
     });
 }

@@ -12,9 +12,12 @@
 
 mod apiserver;
 mod bad_input;
+mod binding;
 mod chart;
 mod cli;
+mod conflicts;
 mod contract;
+mod deletion;
 mod examples;
 mod faults;
 mod generated;
@@ -22,6 +25,8 @@ mod inprocess;
 mod instance;
 mod laws;
 mod layers;
+mod modes;
 mod older;
 mod rest;
+mod tenancy;
 mod world;

@@ -84,6 +84,8 @@ pub(crate) struct World {
     minnie: String,
     /// How many events a fresh instance has.
     fresh: usize,
+    /// How long deletions wait for heirs; before the operator starts.
+    pub(crate) grace: Duration,
 }
 
 /// A namespace that nobody else uses.
@@ -121,7 +123,7 @@ impl World {
         let zitadel = Emulator::start(zitadel_emulator::Options::default()).await.unwrap();
         let minnie = zitadel.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
         let fresh = zitadel.emulator().event_count();
-        Self { client, namespace, zitadel, more: Vec::new(), operator: None, minnie, fresh }
+        Self { client, namespace, zitadel, more: Vec::new(), operator: None, minnie, fresh, grace: Duration::ZERO }
     }
 
     /// Another namespace for the operator to watch; before it starts.
@@ -141,6 +143,7 @@ impl World {
             addresses: AddressPolicy::new(["127.0.0.1".into(), "localhost".into()]),
             admin: "127.0.0.1:0".parse().unwrap(),
             editors: ReportEditors::Name,
+            grace: self.grace,
         };
         let client = self.client.clone();
         let task = tokio::spawn(async move { operator::run(client, options, stopped).await.unwrap() });

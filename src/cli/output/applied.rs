@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::plan::Action,
-    files::session::{Done, Failure},
+    files::step::{Done, Failure},
 };
 
 /// Counts and tells what becomes of objects.

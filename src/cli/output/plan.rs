@@ -14,7 +14,7 @@ use crate::{
         kind::Shape,
         plan::{Action, Plan},
     },
-    files::session::{Planned, Step},
+    files::step::{Planned, Step},
     kinds,
 };
 
