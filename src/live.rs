@@ -9,7 +9,7 @@ mod scope;
 mod writers;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,6 +17,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Mutex as AsyncMutex;
 
+use feed::Touched;
 pub use scope::Expectation;
 use scope::Scope;
 pub use writers::Turn;
@@ -35,7 +36,8 @@ type ScopeKey = (&'static str, Option<String>);
 pub struct Live {
     scopes: Mutex<HashMap<ScopeKey, Arc<Scope>>>,
     writers: Mutex<HashMap<&'static str, Arc<Writers>>>,
-    own: Mutex<HashMap<Timestamp, tokio::time::Instant>>,
+    /// Own writes that the feed has not shown yet, or shows again: dates, in ZITADEL's clock.
+    own: Mutex<BTreeSet<(Timestamp, Touched)>>,
     feed: AsyncMutex<Option<feed::Feed>>,
     feed_status: Mutex<Option<FeedStatus>>,
     resync: Duration,
@@ -93,12 +95,8 @@ impl Live {
     /// An own write took place: until a read shows it, nothing older is believed.
     pub fn expect(&self, entry: &dyn Entry, at: &At, id: &str, expectation: Expectation) {
         if let Some(Version { changed, .. }) = expectation.version() {
-            let mut own = lock(&self.own);
-            own.insert(*changed, tokio::time::Instant::now());
-            // Now and then, not at each of ten thousand writes.
-            if own.len().is_power_of_two() {
-                own.retain(|_, since| since.elapsed() < Duration::from_secs(600));
-            }
+            let thing = Touched { kind: entry.names().kind, organization: at.organization.clone(), id: id.into() };
+            lock(&self.own).insert((*changed, thing));
         }
         self.scope(entry, at).expect(id, expectation);
     }
@@ -148,8 +146,16 @@ impl Live {
         lock(&self.feed_status).replace(status.clone()) != Some(status)
     }
 
-    fn is_own(&self, date: &Timestamp) -> bool {
-        lock(&self.own).contains_key(date)
+    fn is_own(&self, date: Timestamp, thing: &Touched) -> bool {
+        lock(&self.own).contains(&(date, thing.clone()))
+    }
+
+    /// Forgets own writes of before.
+    fn forget_own(&self, before: Timestamp) {
+        let mut own = lock(&self.own);
+        while own.first().is_some_and(|(date, _)| *date < before) {
+            own.pop_first();
+        }
     }
 }
 

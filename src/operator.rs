@@ -98,4 +98,5 @@ async fn report_ready(context: Arc<Context>) {
     context.host.wait_until_listed().await;
     context.health.ready();
     tracing::info!("ready");
+    context.wake_some(context.host.keys()).await;
 }

@@ -48,7 +48,8 @@ pub struct Claims(Mutex<Tables>);
 
 #[derive(Default)]
 struct Tables {
-    claimants: HashMap<Claim, BTreeMap<Seniority, Key>>,
+    /// The oldest first; nearly always one.
+    claimants: HashMap<Claim, Vec<(Seniority, Key)>>,
     of: HashMap<Key, (Seniority, Vec<Claim>)>,
     /// Who wants to know what becomes of a thing without a claim to it.
     watchers: HashMap<Claim, HashSet<Key>>,
@@ -66,11 +67,13 @@ impl Claims {
         let is_the_same = t.of.get(&object.key).is_some_and(|(s, _)| *s == seniority);
         let (mut winner, mut losers) = (None, t.remove(&object.key, if is_the_same { &claims } else { &[] }));
         for claim in &claims {
-            let all = t.claimants.entry(claim.clone()).or_default();
-            let is_new = all.insert(seniority.clone(), object.key.clone()).is_none();
-            winner = winner.or_else(|| all.first_key_value().filter(|(s, _)| **s < seniority).map(|(_, key)| key.clone()));
-            if is_new && winner.is_none() {
-                losers.extend(all.range(seniority.clone()..).skip(1).map(|(_, key)| key.clone()));
+            let all = t.claimants.entry(claim.clone()).or_insert_with(|| Vec::with_capacity(1));
+            winner = winner.or_else(|| all.first().filter(|(s, _)| *s < seniority).map(|(_, key)| key.clone()));
+            if let Err(place) = all.binary_search_by(|(s, _)| s.cmp(&seniority)) {
+                if winner.is_none() {
+                    losers.extend(all.iter().skip(place).map(|(_, key)| key.clone()));
+                }
+                all.insert(place, (seniority.clone(), object.key.clone()));
             }
         }
         t.of.insert(object.key.clone(), (seniority, claims));
@@ -101,13 +104,13 @@ impl Claims {
     pub fn others(&self, key: &Key) -> Vec<Key> {
         let t = self.lock();
         let Some((_, claims)) = t.of.get(key) else { return Vec::new() };
-        let all: BTreeMap<&Seniority, &Key> = claims.iter().filter_map(|c| t.claimants.get(c)).flatten().collect();
+        let all: BTreeMap<&Seniority, &Key> = claims.iter().filter_map(|c| t.claimants.get(c)).flatten().map(|(s, k)| (s, k)).collect();
         all.into_values().filter(|k| *k != key).cloned().collect()
     }
 
     /// The object that owns a thing.
     pub fn owner(&self, claim: &Claim) -> Option<Key> {
-        self.lock().claimants.get(claim)?.first_key_value().map(|(_, key)| key.clone())
+        self.lock().claimants.get(claim)?.first().map(|(_, key)| key.clone())
     }
 
     /// Who has to look at what an event of an instance touched: its owner, and those that watch it.
@@ -130,8 +133,8 @@ impl Tables {
         let mut others = Vec::new();
         for claim in claims.iter().filter(|c| !but.contains(c)) {
             if let Some(all) = self.claimants.get_mut(claim) {
-                all.remove(seniority);
-                others.extend(all.values().cloned());
+                all.retain(|(s, _)| s != seniority);
+                others.extend(all.iter().map(|(_, key)| key.clone()));
                 if all.is_empty() {
                     self.claimants.remove(claim);
                 }

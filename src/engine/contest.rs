@@ -54,20 +54,22 @@ impl Contest {
 impl Memory {
     /// Whether somebody else changed what was as declared: `ready` says so where nothing is remembered.
     pub(super) fn was_changed(&self, key: &Key, generation: i64, ready: bool) -> bool {
-        self.with(key, |r| {
+        self.known(key, |r| {
             if r.contest.as_ref().is_some_and(|c| c.generation != generation || c.last.elapsed() >= c.calm()) {
                 r.contest = None;
             }
-            r.contest.as_ref().map_or(ready, |c| c.held)
+            r.contest.as_ref().map(|c| c.held)
         })
+        .unwrap_or(ready)
     }
 
     /// `Err`: it is too early to set it back once more.
     pub(super) fn may_correct(&self, key: &Key) -> Result<(), Error> {
-        self.with(key, |r| match &r.contest {
-            Some(c) if c.last.elapsed() < c.pause() => Err(c.error(c.pause().saturating_sub(c.last.elapsed()))),
-            _ => Ok(()),
-        })
+        let early = self.known(key, |r| {
+            let c = r.contest.as_ref().filter(|c| c.last.elapsed() < c.pause())?;
+            Some(c.error(c.pause().saturating_sub(c.last.elapsed())))
+        });
+        early.map_or(Ok(()), Err)
     }
 
     /// A change by somebody else is being set back.
@@ -87,13 +89,12 @@ impl Memory {
 
     /// It is as declared. `Err`: but for how long, nobody knows yet.
     pub(super) fn holds(&self, key: &Key) -> Result<(), Error> {
-        self.with(key, |r| {
-            let Some(c) = &mut r.contest else { return Ok(()) };
+        let contested = self.known(key, |r| {
+            let c = r.contest.as_mut()?;
             c.held = true;
-            if !c.is_on() || c.last.elapsed() >= c.calm() {
-                return Ok(());
-            }
-            Err(c.error(c.calm().saturating_sub(c.last.elapsed())))
-        })
+            let lasts = c.is_on() && c.last.elapsed() < c.calm();
+            lasts.then(|| c.error(c.calm().saturating_sub(c.last.elapsed())))
+        });
+        contested.map_or(Ok(()), Err)
     }
 }

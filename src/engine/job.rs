@@ -152,7 +152,7 @@ impl<'a> Job<'a> {
         }
         let remote = match plan.action {
             Action::Nothing => plan.have.clone(),
-            Action::Create | Action::Update => Some(self.write(&plan).await?),
+            Action::Create | Action::Update => Some(Box::pin(self.write(&plan)).await?),
         };
         let Some(remote) = remote else { return Err(Error::NotConverged(format!("{noun} is not there"))) };
         let left = self.changes(&remote.state);
@@ -261,7 +261,7 @@ impl<'a> Job<'a> {
             reason,
             "written"
         );
-        self.settled(&id).await
+        Box::pin(self.settled(&id)).await
     }
 
     /// A write replaces the whole, and what the plan was made of may be as old as the last poll of the feed, or where there is

@@ -75,7 +75,12 @@ impl Memory {
 
     /// What another object has handed over, once: whatever a reconcile that was under way then made of the status.
     pub(super) fn inherited(&self, key: &Key) -> Option<Status> {
-        self.lock().get_mut(key)?.inherited.take()
+        self.known(key, |r| r.inherited.take())
+    }
+
+    /// Of most objects nothing is remembered: that takes no room.
+    pub(super) fn known<T>(&self, key: &Key, f: impl FnOnce(&mut Record) -> Option<T>) -> Option<T> {
+        f(self.lock().get_mut(key)?)
     }
 
     pub(super) fn with<T>(&self, key: &Key, f: impl FnOnce(&mut Record) -> T) -> T {

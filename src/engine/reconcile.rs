@@ -104,6 +104,8 @@ impl Engine {
 }
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is in the outcome.
+///
+/// The parts are in boxes, so that hundreds that wait take the room of the part that they are in, not of the largest.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
     let heir = engine.memory.inherited(&object.key).map(|status| Object { status, ..object.clone() });
     let object = heir.as_ref().unwrap_or(object);
@@ -121,7 +123,7 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
         return outcome;
     }
     if entry.shape() == Shape::Connection {
-        return instance::reconcile(engine, host, object).await;
+        return Box::pin(instance::reconcile(engine, host, object)).await;
     }
     let shared: Shared = match decode(&object.spec) {
         Ok(shared) => shared,
@@ -132,9 +134,9 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
         Err(_) => Shared::default(),
     };
     if object.is_deleting {
-        deletion::reconcile(engine, host, entry, object, &shared, outcome).await
+        Box::pin(deletion::reconcile(engine, host, entry, object, &shared, outcome)).await
     } else {
-        live(engine, host, entry, object, shared, outcome).await
+        Box::pin(live(engine, host, entry, object, shared, outcome)).await
     }
 }
 
@@ -149,7 +151,6 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
             return *outcome;
         }
     };
-    let resync = job.target.connection.resync;
     if engine.is_asked(object) {
         job.target.connection.live.doubt_scope(entry, &job.target.at);
     }
@@ -169,8 +170,8 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
     let Job { mut outcome, .. } = job;
     match result {
         Ok(()) => {
+            // Looked at again when something changes on either side, and with everything else of its Instance.
             engine.memory.succeeded(&object.key);
-            outcome.again = Some(resync);
         }
         Err(e) => outcome.fail(engine, object, &e),
     }

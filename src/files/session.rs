@@ -268,7 +268,7 @@ impl Session {
         let mut touched = false;
         for (key, connection) in self.engine.connections.all() {
             match connection.live.poll_feed(&connection.client, ReportEditors::Name).await {
-                Ok(things) => touched |= !things.is_empty(),
+                Ok(news) => touched |= news.anew || !news.touched.is_empty(),
                 // Without a feed the full comparison has to do.
                 Err(e) if e.is_transient() => return Err(format!("{key}: {e}")),
                 Err(_) => {}

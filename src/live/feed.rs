@@ -2,6 +2,7 @@
 //!
 //! It is ordered by the start of the writing transaction, not by its end, so that an event can appear behind one that is
 //! already known. Hence each poll asks again for the last ten seconds and drops what it knows, by aggregate and sequence.
+//! The newest event of the last poll is always among them: where it is not, the server was restored from a backup.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -25,11 +26,25 @@ const PAGE: usize = 1000;
 pub struct Feed {
     /// Date of the newest event seen.
     last: Timestamp,
-    /// Events of the overlap: aggregate, sequence, by date.
-    known: HashMap<(String, u64), Timestamp>,
+    /// The newest event seen.
+    newest: Option<EventKey>,
+    /// Events of the overlap, with their dates.
+    known: HashMap<EventKey, Timestamp>,
 }
 
-/// A thing that an event of somebody else touched.
+/// What tells events apart: aggregate and sequence.
+type EventKey = (String, u64);
+
+/// What the feed has told.
+#[derive(Debug, Default)]
+pub struct News {
+    /// What others touched.
+    pub touched: BTreeSet<Touched>,
+    /// What was known is not to be trusted: the feed begins, begins again, or what it told before is gone from it.
+    pub anew: bool,
+}
+
+/// A thing that an event touched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Touched {
     /// Its kind.
@@ -102,51 +117,56 @@ impl Feed {
     /// Starts at the newest event, in ZITADEL's clock: begin before listing. Fails where the account may not read events
     /// (403), or the server has no feed.
     pub async fn start(client: &Client) -> Result<Self> {
-        let newest = search(client, &json!({"limit": 1})).await?;
+        let newest = search(client, &json!({"limit": 1, "aggregateTypes": aggregates()})).await?;
         let last = newest.first().map_or(Timestamp::UNIX_EPOCH, |e| e.creation_date);
-        let mut feed = Self { last, known: HashMap::new() };
+        let mut feed = Self { last, newest: None, known: HashMap::new() };
         // What is in the overlap now is no news.
         feed.news(client).await?;
         Ok(feed)
     }
 
-    /// Asks for what is new and puts it in doubt. Gives what others touched.
-    pub async fn poll(&mut self, client: &Client, live: &Live, editors: ReportEditors) -> Result<BTreeSet<Touched>> {
+    /// Asks for what is new and puts it in doubt. `None`: the feed does not go on from where it was.
+    async fn poll(&mut self, client: &Client, live: &Live, editors: ReportEditors) -> Result<Option<BTreeSet<Touched>>> {
         let mut touched = BTreeSet::new();
-        for event in self.news(client).await? {
-            let own = live.is_own(&event.creation_date);
+        let Some(news) = self.news(client).await? else { return Ok(None) };
+        for event in news {
             let by = match editors {
-                _ if own => None,
-                ReportEditors::None => Some(String::new()),
-                ReportEditors::Name if !event.editor.display_name.is_empty() => Some(event.editor.display_name.clone()),
-                ReportEditors::Name | ReportEditors::Id => Some(event.editor.user_id.clone()),
+                ReportEditors::None => "",
+                ReportEditors::Name if !event.editor.display_name.is_empty() => &event.editor.display_name,
+                ReportEditors::Name | ReportEditors::Id => &event.editor.user_id,
             };
-            for t in touches(&event) {
-                live.mark(&t, by.as_deref());
-                if by.is_some() {
-                    touched.insert(t);
-                }
+            // Our own writes put in doubt what they change themselves.
+            for t in touches(&event).into_iter().filter(|t| !live.is_own(event.creation_date, t)) {
+                live.mark(&t, by);
+                touched.insert(t);
             }
             if event.kind.name == "org.removed" {
                 // There is no event for what was in it.
                 touched.extend(live.mark_organization(&event.aggregate.id));
             }
         }
-        Ok(touched)
+        // An own write may have a date in the overlap and not show yet.
+        live.forget_own(self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH));
+        Ok(Some(touched))
     }
 
-    async fn news(&mut self, client: &Client) -> Result<Vec<Event>> {
-        let aggregates: BTreeSet<&str> = kinds::ALL.iter().flat_map(|k| k.events()).map(|e| e.aggregate).collect();
+    /// Events that were not seen before; `None`: those seen before are gone.
+    async fn news(&mut self, client: &Client) -> Result<Option<Vec<Event>>> {
+        let (former, mut is_there) = (self.newest.clone(), self.newest.is_none());
         let mut news = Vec::new();
         let mut from = self.last.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut limit = PAGE;
         loop {
-            let page =
-                search(client, &json!({"asc": true, "limit": limit, "from": from.to_string(), "aggregateTypes": aggregates})).await?;
+            let query = json!({"asc": true, "limit": limit, "from": from.to_string(), "aggregateTypes": aggregates()});
+            let page = search(client, &query).await?;
             let (full, newest) = (page.len() >= limit, page.last().map(|e| e.creation_date));
             for event in page {
-                self.last = self.last.max(event.creation_date);
                 let key = (event.aggregate.id.clone(), event.sequence);
+                is_there |= former.as_ref() == Some(&key);
+                if event.creation_date >= self.last {
+                    self.last = event.creation_date;
+                    self.newest = Some(key.clone());
+                }
                 if self.known.insert(key, event.creation_date).is_none() {
                     news.push(event);
                 }
@@ -164,8 +184,13 @@ impl Feed {
         }
         let keep = self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
         self.known.retain(|_, date| *date >= keep);
-        Ok(news)
+        Ok(is_there.then_some(news))
     }
+}
+
+/// The types of aggregates that are followed.
+fn aggregates() -> BTreeSet<&'static str> {
+    kinds::ALL.iter().flat_map(|k| k.events()).map(|e| e.aggregate).collect()
 }
 
 /// Events, as the query says.
@@ -207,25 +232,27 @@ impl Live {
         Ok(())
     }
 
-    /// Asks the feed for news and puts it in doubt. Gives what others touched. Starts to follow where that failed before.
-    pub async fn poll_feed(&self, client: &Client, editors: ReportEditors) -> Result<BTreeSet<Touched>> {
+    /// Asks the feed for news and puts it in doubt. Starts to follow where that failed before, and anew where the feed has a
+    /// gap; what was listed before that is in doubt.
+    pub async fn poll_feed(&self, client: &Client, editors: ReportEditors) -> Result<News> {
         let mut feed = self.feed.lock().await;
-        if let Some(feed) = feed.as_mut() {
-            return feed.poll(client, self, editors).await;
+        if let Some(feed) = feed.as_mut()
+            && let Some(touched) = feed.poll(client, self, editors).await?
+        {
+            return Ok(News { touched, anew: false });
         }
+        // Nothing is left of it if it can't be started.
+        *feed = None;
         *feed = Some(Feed::start(client).await?);
-        // What was listed before is older than the feed.
         self.doubt_all();
-        Ok(BTreeSet::new())
+        Ok(News { touched: BTreeSet::new(), anew: true })
     }
 
-    /// Puts a thing in doubt; `by`: somebody else did it.
-    fn mark(&self, touched: &Touched, by: Option<&str>) {
+    /// Puts a thing in doubt that somebody else changed.
+    fn mark(&self, touched: &Touched, by: &str) {
         let key = (touched.kind, touched.organization.clone());
         // What was never read needs no mark.
-        let Some(scope) = lock(&self.scopes).get(&key).cloned() else { return };
-        // Our own writes put in doubt what they change themselves.
-        if let Some(by) = by {
+        if let Some(scope) = lock(&self.scopes).get(&key) {
             scope.edited(&touched.id, by);
         }
     }

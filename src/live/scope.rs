@@ -18,9 +18,7 @@ use crate::{
 const FEW: usize = 2;
 /// A scope is listed at most this often while many of its entries change.
 const LIST_PAUSE: Duration = Duration::from_secs(2);
-/// Our own writes of one scope are looked at together, at least so often while more of them follow.
-const GATHER: Duration = Duration::from_secs(3);
-/// How often it is asked whether more of them follow.
+/// How often it is asked whether more of our own writes follow.
 const STEP: Duration = Duration::from_millis(20);
 /// Where reads carry no version: how long a value must hold after an own write until it is believed.
 const HOLD: Duration = Duration::from_secs(10);
@@ -109,7 +107,7 @@ impl Scope {
         let Some(looked) = data.looked.max(data.listed) else { return true };
         // What was looked at and does not show yet is asked for one by one, or with the next list.
         let is_news = data.doubtful.len() <= FEW || writers.last().is_some_and(|last| last > looked);
-        looked.elapsed() >= GATHER || (writers.are_quiet() && is_news)
+        looked.elapsed() >= LIST_PAUSE || (writers.are_quiet() && is_news)
     }
 
     /// Reads one entry.

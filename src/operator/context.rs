@@ -1,15 +1,13 @@
 //! What all controllers share.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use kube::{Client, core::DynamicObject, runtime::reflector::ObjectRef};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::AbortHandle,
-};
+use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{Options, admin::Health, host::KubeHost, metrics::Metrics, sources::Sources};
 use crate::{
@@ -17,8 +15,13 @@ use crate::{
     kinds::{self, instance::Objects},
 };
 
-/// Reconciles of one kind and Instance at once: more than ZITADEL takes writes in the time that they wait for each other.
-const SLOTS: usize = 512;
+/// Reconciles of one kind and Instance at once: what ZITADEL takes of writes until they are looked at together.
+const SLOTS: usize = 256;
+
+/// Objects that are woken at once where all are.
+const WOKEN: usize = 64;
+/// The pause after them.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Wakes the objects of one kind.
 pub(super) type Wake = mpsc::UnboundedReceiver<ObjectRef<DynamicObject>>;
@@ -37,8 +40,8 @@ pub(super) struct Context {
     references: Mutex<References>,
     /// Instances and Organizations that this process has looked at.
     looked_at: Mutex<HashSet<Key>>,
-    /// Reconciles of one kind that an Instance has under way.
-    slots: Mutex<HashMap<(Key, &'static str), Arc<Semaphore>>>,
+    /// Reconciles of one kind that an Instance has under way, and what waits for its turn.
+    slots: Mutex<HashMap<(Key, &'static str), Slots>>,
     followers: Mutex<HashMap<Key, AbortHandle>>,
 }
 
@@ -47,6 +50,30 @@ pub(super) struct Context {
 struct References {
     of: HashMap<Key, Vec<Key>>,
     to: HashMap<Key, HashSet<Key>>,
+}
+
+#[derive(Default)]
+struct Slots {
+    taken: usize,
+    waiting: BTreeSet<Key>,
+}
+
+/// The leave to reconcile an object; dropped, it goes to the next.
+pub(super) struct Slot {
+    context: Arc<Context>,
+    of: (Key, &'static str),
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        {
+            let mut all = self.context.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(slots) = all.get_mut(&self.of) {
+                slots.taken -= 1;
+            }
+        }
+        self.context.hand_on(&self.of);
+    }
 }
 
 impl Context {
@@ -80,6 +107,14 @@ impl Context {
         let (Some(waker), Some(resource)) = (self.wakers.get(key.kind), self.host.resource(key.kind)) else { return };
         // The controller is gone only while everything stops.
         waker.send(ObjectRef::new_with(&key.name, resource).within(&key.namespace)).ok();
+    }
+
+    /// Has many objects reconciled soon, not ten thousand at once.
+    pub(super) async fn wake_some(&self, keys: Vec<Key>) {
+        for some in keys.chunks(WOKEN) {
+            some.iter().for_each(|key| self.wake(key));
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Keeps what an object refers to.
@@ -126,26 +161,50 @@ impl Context {
         self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// The leave to reconcile an object of an Instance. Ten thousand at once would be most of the memory; a limit for all
-    /// Instances together would let one that does not answer hold up the others.
-    pub(super) async fn slot(&self, instance: &Key, kind: &'static str) -> Option<OwnedSemaphorePermit> {
-        let slots = {
+    /// The leave to reconcile an object of an Instance; `None`: it is woken when its turn has come. Ten thousand at once would
+    /// be most of the memory; a limit for all Instances together would let one that does not answer hold up the others.
+    pub(super) fn slot(self: &Arc<Self>, instance: &Key, key: &Key) -> Option<Slot> {
+        let of = (instance.clone(), key.kind);
+        let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = all.entry(of.clone()).or_default();
+        if slots.taken >= SLOTS {
+            slots.waiting.insert(key.clone());
+            return None;
+        }
+        slots.taken += 1;
+        Some(Slot { context: self.clone(), of })
+    }
+
+    /// Wakes as many as there are free slots. Some may be gone meanwhile: hence all of them, at each occasion.
+    fn hand_on(&self, of: &(Key, &'static str)) {
+        let next: Vec<Key> = {
             let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            all.entry((instance.clone(), kind)).or_insert_with(|| Arc::new(Semaphore::new(SLOTS))).clone()
+            let Some(slots) = all.get_mut(of) else { return };
+            std::iter::from_fn(|| slots.waiting.pop_first()).take(SLOTS.saturating_sub(slots.taken)).collect()
         };
-        // It is never closed.
-        slots.acquire_owned().await.ok()
+        next.iter().for_each(|key| self.wake(key));
+    }
+
+    /// Wakes what waits for its turn and whose turn has come, should it have been passed over.
+    pub(super) fn hand_on_all(&self, instance: &Key) {
+        let all: Vec<_> = self.slots.lock().unwrap_or_else(PoisonError::into_inner).keys().filter(|of| of.0 == *instance).cloned().collect();
+        all.iter().for_each(|of| self.hand_on(of));
+    }
+
+    /// What refers to this object.
+    pub(super) fn referrers(&self, key: &Key) -> Vec<Key> {
+        let r = self.references.lock().unwrap_or_else(PoisonError::into_inner);
+        r.to.get(key).into_iter().flatten().cloned().collect()
     }
 
     /// Has everything reconciled that refers to this object.
     pub(super) fn wake_referrers(&self, key: &Key) {
-        let referrers: Vec<Key> = {
-            let r = self.references.lock().unwrap_or_else(PoisonError::into_inner);
-            r.to.get(key).into_iter().flatten().cloned().collect()
-        };
-        for referrer in referrers {
-            self.wake(&referrer);
-        }
+        self.referrers(key).iter().for_each(|referrer| self.wake(referrer));
+    }
+
+    /// Has everything reconciled that refers to this object and is not Ready, however long it would still wait.
+    pub(super) fn wake_failing(&self, key: &Key) {
+        self.referrers(key).iter().filter(|referrer| !self.metrics.is_ready(referrer)).for_each(|referrer| self.wake(referrer));
     }
 
     /// How many objects belong to an Instance; `None` while some have not been looked at yet.

@@ -8,7 +8,7 @@ use kube::{
     api::DynamicObject,
     runtime::{
         Controller, WatchStreamExt,
-        controller::Action,
+        controller::{Action, Config},
         reflector::store::Writer,
         watcher::{self, Event, watcher},
     },
@@ -24,6 +24,9 @@ use crate::{
     engine::{Key, Object, kind::Entry},
     kinds,
 };
+
+/// Reconciles of one kind at once, over all Instances, each of which has a smaller limit of its own.
+const AT_ONCE: u16 = 512;
 
 /// Runs one kind until `stop`; returns when its last reconcile has ended.
 pub(super) async fn run(context: Arc<Context>, entry: &'static dyn Entry, wake: Wake, stop: watch::Receiver<bool>) {
@@ -55,6 +58,7 @@ pub(super) async fn run(context: Arc<Context>, entry: &'static dyn Entry, wake: 
         stop.wait_for(|s| *s).await.ok();
     };
     Controller::for_stream_with(events, reader, resource)
+        .with_config(Config::default().concurrency(AT_ONCE))
         .reconcile_on(UnboundedReceiverStream::new(wake))
         .graceful_shutdown_on(stopped)
         .run(move |o, context| reconcile::run(kind, o, context), |_, e: &std::convert::Infallible, _| match *e {}, context)
@@ -114,7 +118,8 @@ fn is_referred_to(kind: &str) -> bool {
     matches!(kind, "Instance" | "Organization") && kinds::find(kind).is_some()
 }
 
-/// What others act on. That an Instance is not ready any more wakes nobody: what was seen stays.
+/// What others act on. Whether an Instance is Ready is not in it: while it is away, what was seen stays.
 fn signature(o: &Object) -> String {
-    format!("{:?} {} {:?} {:?} {} {}", o.uid, o.generation, o.status.id, o.status.instance_id, o.is_deleting, o.status.is_ready())
+    let is_ready = o.key.kind != "Instance" && o.status.is_ready();
+    format!("{:?} {} {:?} {:?} {} {is_ready}", o.uid, o.generation, o.status.id, o.status.instance_id, o.is_deleting)
 }

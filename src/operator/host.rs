@@ -94,6 +94,11 @@ impl KubeHost {
         });
     }
 
+    /// Whether every kind has been listed once.
+    pub(super) fn is_listed(&self) -> bool {
+        self.listed.borrow().len() == self.resources.len()
+    }
+
     /// Returns when every kind has been listed once.
     pub(super) async fn wait_until_listed(&self) {
         // The sender is this host's own.
@@ -120,10 +125,18 @@ impl KubeHost {
         self.stored(key).is_some_and(|o| o.metadata.deletion_timestamp.is_some())
     }
 
+    /// All objects.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let keys = |kind: &'static str| {
+            let all = self.store(kind).map(Store::state).unwrap_or_default();
+            all.into_iter().map(move |o| Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() })
+        };
+        kinds::ALL.iter().flat_map(|e| keys(e.names().kind)).collect()
+    }
+
     /// How many objects there are, once all kinds have been listed.
     pub(super) fn count(&self) -> Option<usize> {
-        let all_listed = self.listed.borrow().len() == self.resources.len();
-        all_listed.then(|| self.stores.values().filter_map(OnceLock::get).map(Store::len).sum())
+        self.is_listed().then(|| self.stores.values().filter_map(OnceLock::get).map(Store::len).sum())
     }
 
     /// The newest of an object, also as the engine sees it.

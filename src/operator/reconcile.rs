@@ -21,8 +21,10 @@ use crate::{
 
 /// Reconciles one object, when its turn has come. What goes wrong is that object's status, never an error.
 pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Infallible> {
-    // What is not listed yet must not be taken for missing.
-    context.host.wait_until_listed().await;
+    // What is not listed yet must not be taken for missing. When it is, everything is woken.
+    if !context.host.is_listed() {
+        return Ok(Action::await_change());
+    }
     let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
     drop(o);
     let mut slot = None;
@@ -37,11 +39,13 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
         }
         drop(object);
         if let Some(instance) = to.iter().find(|k| k.kind == "Instance") {
-            slot = context.slot(instance, kind).await;
+            slot = context.slot(instance, &key);
+            if slot.is_none() {
+                return Ok(Action::await_change());
+            }
         }
     }
-    // In a box, so that what waits for its turn takes no room for it.
-    let action = Box::pin(one(&key, &context)).await;
+    let action = one(&key, &context).await;
     drop(slot);
     if matches!(kind, "Instance" | "Organization") {
         context.looked_at(&key);
@@ -56,7 +60,7 @@ async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
     if object.is_deleting && !has_finalizer {
         return Ok(Action::await_change());
     }
-    match finalizer(context, &o, &object, has_finalizer).await {
+    match Box::pin(finalizer(context, &o, &object, has_finalizer)).await {
         Ok(()) => {}
         // Somebody changed the object meanwhile: the watch will bring it.
         Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => return Ok(Action::requeue(Duration::from_secs(1))),
@@ -75,11 +79,13 @@ async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
             // After a start the status says nothing new, and yet there is a connection only now.
             if !connected {
                 context.wake_referrers(&object.key);
+            } else if outcome.status.is_ready() && !object.status.is_ready() {
+                context.wake_failing(&object.key);
             }
         }
     }
     let wake = outcome.wake.clone();
-    let reported = report(context, &o, &object, outcome).await;
+    let reported = Box::pin(report(context, &o, &object, outcome)).await;
     // Afterwards: they act on what is said here.
     for key in &wake {
         context.wake(key);
@@ -95,7 +101,7 @@ async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
 }
 
 /// Up to a tenth later, so that what was made together is not looked at together for ever.
-fn jittered(d: Duration) -> Duration {
+pub(super) fn jittered(d: Duration) -> Duration {
     let tenth = u64::try_from(d.as_millis() / 10).unwrap_or_default();
     let spread = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8) % (tenth + 1);
     d + Duration::from_millis(spread)
