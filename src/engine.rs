@@ -15,6 +15,7 @@ pub mod host;
 pub mod instance;
 mod job;
 pub mod kind;
+mod lost;
 mod memory;
 pub mod object;
 pub mod outcome;

@@ -92,6 +92,14 @@ impl Live {
         Ok(scope.find(field, value))
     }
 
+    /// Lists the scope and tells when something of it was changed last, as far as it shows.
+    pub async fn newest(&self, entry: &dyn Entry, at: &At) -> Result<Option<Timestamp>> {
+        let scope = self.scope(entry, at);
+        scope.doubt_all();
+        scope.refresh(entry, at, "", self.resync, &self.writers(entry)).await?;
+        Ok(scope.newest())
+    }
+
     /// An own write took place: until a read shows it, nothing older is believed.
     pub fn expect(&self, entry: &dyn Entry, at: &At, id: &str, expectation: Expectation) {
         if let Some(Version { changed, .. }) = expectation.version() {

@@ -24,12 +24,9 @@ use crate::{
         spec::Shared,
         status::{Drift, LastDrift, Ready, Reason, Verdict},
     },
-    live::{Expectation, Seen, remains},
-    zitadel::Code,
+    live::{Expectation, remains},
+    zitadel::{self, Code},
 };
-
-/// How long something may be refused as existing while nobody sees it, until it is said to be lost: reads may lag.
-const HIDDEN: Duration = Duration::from_secs(60);
 
 /// An object on its way through a reconcile.
 pub(super) struct Job<'a> {
@@ -98,20 +95,6 @@ impl<'a> Job<'a> {
         match winner {
             None => Ok(()),
             Some(winner) => Err(Error::Conflict(format!("{winner} declares the same and is older; delete one of the two"))),
-        }
-    }
-
-    /// What is known of an id; an own write that does not show yet is waited for, and in the end reported.
-    pub(super) async fn seen(&self, id: &str, confirm: bool) -> Result<Option<Remote>> {
-        let (entry, target) = (self.entry, &self.target);
-        match target.connection.live.get(entry, &target.at, id, confirm).await.doing(&format!("read {}", entry.noun()))? {
-            Seen::Settled(remote) => Ok(remote.map(|r| *r)),
-            Seen::Unsettled(age) if age > Duration::from_secs(60) => Err(Error::Lost(format!(
-                "ZITADEL accepted {} {id} {} s ago and does not show it: its read side has lost it. Deleting it by id and making it anew brings it back",
-                entry.noun(),
-                age.as_secs()
-            ))),
-            Seen::Unsettled(_) => Err(Error::NotConverged(format!("what was written to {} does not show yet", entry.noun()))),
         }
     }
 
@@ -229,15 +212,11 @@ impl<'a> Job<'a> {
                 written = put(entry, &at, plan).await;
             }
         }
-        if is_new
-            && matches!(&written, Err(e) if e.code() == Some(Code::AlreadyExists))
-            && self.engine.memory.refused_for(&self.object.key) > HIDDEN
+        if let Err(e) = &written
+            && let Some(lost) = self.contradiction(plan, e)
         {
             live.doubt_scope(entry, &at);
-            return Err(Error::Lost(format!(
-                "ZITADEL refuses to make {noun}, because it exists, and yet shows none of this name or of the id {}: its read side has lost it. It is not made under another name. Deleting it by its id brings it back",
-                plan.id
-            )));
+            return Err(lost);
         }
         // Whatever the answer was: what we believed is not to be trusted any more.
         let written =
@@ -315,7 +294,7 @@ enum Renewed {
 }
 
 /// The one call of a plan.
-async fn put(entry: &dyn Entry, at: &At, plan: &Plan) -> crate::zitadel::Result<Written> {
+async fn put(entry: &dyn Entry, at: &At, plan: &Plan) -> zitadel::Result<Written> {
     match &plan.have {
         None => entry.create(at, &plan.id, &plan.want).await,
         Some(have) => entry.write(at, have, &plan.want).await,

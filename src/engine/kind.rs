@@ -64,6 +64,18 @@ pub struct Version {
     pub changed: jiff::Timestamp,
 }
 
+impl Version {
+    /// Of what was never set: older than every write.
+    pub fn never() -> Self {
+        Self { aggregate: String::new(), changed: jiff::Timestamp::UNIX_EPOCH }
+    }
+
+    /// Whether this is as new as a write; `None`: they can't be compared.
+    pub fn shows(&self, written: &Self) -> Option<bool> {
+        (self.aggregate == written.aggregate || *self == Self::never()).then(|| self.changed >= written.changed)
+    }
+}
+
 /// Something in ZITADEL.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Remote<S = Fields> {
@@ -110,6 +122,8 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
     const RULES: &'static [Rule] = &[];
     /// Paths of lists whose order means nothing.
     const SETS: &'static [&'static str] = &[];
+    /// Ids of the errors that answer a write which changes nothing.
+    const UNCHANGED: &'static [&'static str] = &[];
 
     /// What is declared. Pure. `name` is the object's, for kinds whose remote name follows it.
     fn desired(&self, name: &str) -> Self::State;
@@ -193,6 +207,10 @@ pub trait Entry: Send + Sync {
     fn events(&self) -> &'static [Events];
     /// Paths of lists whose order means nothing.
     fn sets(&self) -> &'static [&'static str];
+    /// [`Kind::UNCHANGED`]
+    fn unchanged(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Of an entity: fields and the words that ZITADEL sets by itself.
     fn defaults(&self) -> &'static [(&'static str, &'static str)] {
         &[]
@@ -293,6 +311,9 @@ macro_rules! described_by {
         }
         fn sets(&self) -> &'static [&'static str] {
             <$k>::SETS
+        }
+        fn unchanged(&self) -> &'static [&'static str] {
+            <$k>::UNCHANGED
         }
         fn crd(&self) -> CustomResourceDefinition {
             crd::crd::<$k, Status>(&<$k>::NAMES, <$k>::ABOUT, <$k>::RULES)

@@ -26,6 +26,8 @@ pub(super) struct Record {
     deleting: Option<Instant>,
     /// Since when ZITADEL refuses what it does not show.
     refused: Option<Instant>,
+    /// It was lost by ZITADEL and made anew: once is enough.
+    made_anew: bool,
     /// Somebody else's changes.
     pub(super) contest: Option<Contest>,
     /// What another object has handed over to it.
@@ -66,6 +68,11 @@ impl Memory {
     /// How long ZITADEL has been refusing what it does not show.
     pub(super) fn refused_for(&self, key: &Key) -> Duration {
         self.with(key, |r| r.refused.get_or_insert_with(Instant::now).elapsed())
+    }
+
+    /// Whether it may be made anew: not a second time.
+    pub(super) fn may_make_anew(&self, key: &Key) -> bool {
+        self.with(key, |r| !std::mem::replace(&mut r.made_anew, true))
     }
 
     /// Keeps what another object has handed over.

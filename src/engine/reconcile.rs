@@ -154,7 +154,16 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
     if engine.is_asked(object) {
         job.target.connection.live.doubt_scope(entry, &job.target.at);
     }
-    let result = match job.plan().await {
+    let mut plan = job.plan().await;
+    if matches!(plan, Err(Error::Lost(_))) {
+        match job.heal().await {
+            Ok(true) => plan = job.plan().await,
+            Ok(false) => {}
+            // It is reported as lost all the same, and tried again.
+            Err(e) => tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "not made anew"),
+        }
+    }
+    let result = match plan {
         Ok(plan) if job.shared.observes() => {
             job.observe(plan);
             Ok(())

@@ -48,6 +48,7 @@ impl Kind for DomainPolicy {
     const SCOPE: Scope = Scope::Either;
     const EVENTS: &'static [Events] =
         &[Events { aggregate: "instance", prefix: "instance.policy.domain." }, Events { aggregate: "org", prefix: "org.policy.domain." }];
+    const UNCHANGED: &'static [&'static str] = &["INSTANCE-pl9fN", "ORG-3M9ds"];
 
     fn desired(&self, _: &str) -> DomainPolicyState {
         self.state.clone()

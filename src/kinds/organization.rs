@@ -56,6 +56,7 @@ impl Kind for Organization {
         Events { aggregate: "org", prefix: "org.reactivated" },
         Events { aggregate: "org", prefix: "org.removed" },
     ];
+    const UNCHANGED: &'static [&'static str] = &["ORG-4VSdf"];
 
     fn desired(&self, name: &str) -> OrganizationState {
         OrganizationState { name: Some(self.state.name.clone().unwrap_or_else(|| name.into())), ..self.state.clone() }

@@ -86,6 +86,7 @@ impl Kind for PrivacyPolicy {
         rule: r"!has(self.supportEmail) || self.supportEmail == '' || self.supportEmail.matches('^[^@\\s<>]+@[^@\\s<>]+$')",
         message: "supportEmail must be an e-mail address such as help@example.com, or empty for none",
     }];
+    const UNCHANGED: &'static [&'static str] = &["INSTANCE-9jJfs", "Org-4N9fs"];
 
     fn desired(&self, _: &str) -> PrivacyPolicyState {
         self.state.clone()

@@ -15,7 +15,7 @@ use crate::{
     engine::{
         Error,
         error::{self, Doing},
-        kind::{At, Events, Kind, Remote, Scope, Setting, Written},
+        kind::{At, Events, Kind, Remote, Scope, Setting, Version, Written},
     },
     zitadel::Result,
 };
@@ -77,7 +77,7 @@ impl Setting for Restrictions {
             disallow_public_org_registration: Some(read.state.disallow_public_org_registration.unwrap_or_default()),
             allowed_languages: Some(read.state.allowed_languages.unwrap_or_default()),
         };
-        let version = read.details.version();
+        let version = read.details.version().or_else(|| Some(Version::never()));
         Ok(Remote { id: read.details.resource_owner, organization: None, state, own: true, version })
     }
 

@@ -62,6 +62,7 @@ impl Kind for SecurityPolicy {
         message: "embeddedIframe.allowedOrigins: name each origin once",
     }];
     const SETS: &'static [&'static str] = &["embeddedIframe.allowedOrigins"];
+    const UNCHANGED: &'static [&'static str] = &["POLICY-EWsf3"];
 
     fn desired(&self, _: &str) -> SecurityPolicyState {
         self.state.clone()

@@ -93,6 +93,16 @@ struct Type {
     name: String,
 }
 
+impl Event {
+    pub(super) fn is_of(&self, aggregate: &str, name: &str) -> bool {
+        self.aggregate.kind.name == aggregate && self.kind.name == name
+    }
+
+    pub(super) fn is_by(&self, user: &str) -> bool {
+        self.editor.user_id == user
+    }
+}
+
 /// uint64 is a string in ZITADEL's JSON.
 mod number {
     pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(d: D) -> Result<u64, D::Error> {

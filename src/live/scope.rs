@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Seen, lock, writers::Writers};
@@ -211,6 +212,11 @@ impl Scope {
         }
     }
 
+    /// When something of it was changed last, as far as it shows.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        lock(&self.data).entries.values().filter_map(|r| r.version.as_ref()).map(|v| v.changed).max()
+    }
+
     pub(super) fn ids(&self) -> Vec<String> {
         lock(&self.data).entries.keys().cloned().collect()
     }
@@ -260,10 +266,7 @@ fn believable(expectation: &Expectation, age: Duration, read: Option<&Remote>) -
         // That a thing we made does not show is never proof that it is gone: the caller decides after a minute.
         (Expectation::State(..), None) => false,
         (Expectation::State(want, written), Some(read)) => {
-            let newer = match (written, &read.version) {
-                (Some(w), Some(r)) if w.aggregate == r.aggregate => Some(r.changed >= w.changed),
-                _ => None,
-            };
+            let newer = written.as_ref().zip(read.version.as_ref()).and_then(|(written, read)| read.shows(written));
             newer.unwrap_or_else(|| diff(want, &read.state, &[]).is_empty() || age >= HOLD)
         }
     }

@@ -112,7 +112,9 @@ impl Context {
     /// Has many objects reconciled soon, not ten thousand at once.
     pub(super) async fn wake_some(&self, keys: Vec<Key>) {
         for some in keys.chunks(WOKEN) {
-            some.iter().for_each(|key| self.wake(key));
+            for key in some {
+                self.wake(key);
+            }
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -182,13 +184,17 @@ impl Context {
             let Some(slots) = all.get_mut(of) else { return };
             std::iter::from_fn(|| slots.waiting.pop_first()).take(SLOTS.saturating_sub(slots.taken)).collect()
         };
-        next.iter().for_each(|key| self.wake(key));
+        for key in &next {
+            self.wake(key);
+        }
     }
 
     /// Wakes what waits for its turn and whose turn has come, should it have been passed over.
     pub(super) fn hand_on_all(&self, instance: &Key) {
         let all: Vec<_> = self.slots.lock().unwrap_or_else(PoisonError::into_inner).keys().filter(|of| of.0 == *instance).cloned().collect();
-        all.iter().for_each(|of| self.hand_on(of));
+        for of in &all {
+            self.hand_on(of);
+        }
     }
 
     /// What refers to this object.

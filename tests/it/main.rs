@@ -25,6 +25,7 @@ mod inprocess;
 mod instance;
 mod laws;
 mod layers;
+mod lost;
 mod modes;
 mod older;
 mod rest;
