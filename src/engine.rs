@@ -23,6 +23,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod references;
 pub mod setting;
+pub mod unmanaged;
 
 pub use error::Error;
 pub use fields::Fields;

@@ -126,6 +126,13 @@ impl Live {
         self.scope(entry, at).doubt_all();
     }
 
+    /// Tells of everything that is known: kind, organization, thing.
+    pub fn each(&self, mut tell: impl FnMut(&'static str, &Option<String>, &Remote)) {
+        for ((kind, organization), scope) in lock(&self.scopes).iter() {
+            scope.each(|remote| tell(kind, organization, remote));
+        }
+    }
+
     /// Who changed this thing last, if it was somebody else and nobody asked yet.
     pub fn take_editor(&self, entry: &dyn Entry, at: &At, id: &str) -> Option<String> {
         self.scope(entry, at).take_editor(id)

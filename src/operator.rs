@@ -31,6 +31,8 @@ pub struct Options {
     pub admin: SocketAddr,
     /// How editors are named in reports.
     pub editors: ReportEditors,
+    /// Whether what is declared nowhere is counted.
+    pub count_unmanaged: bool,
     /// How long a deletion waits for another object that declares the same thing.
     pub grace: std::time::Duration,
 }

@@ -13,6 +13,6 @@ pub mod transport;
 
 pub use address::AddressPolicy;
 pub use auth::Credentials;
-pub use client::{Client, Config};
+pub use client::{Client, Config, Requests};
 pub use error::{Code, Error, Result};
 pub use transport::{Transport, TransportError};

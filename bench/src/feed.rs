@@ -21,6 +21,8 @@ use zitadel_emulator::Emulator;
 use crate::{Arguments, Result, meter::Figures, say, scenarios::client, world::options};
 
 const WRITERS: usize = 8;
+/// Transactions of one date: more than a page of the feed holds.
+const ONE_DATE: u64 = 2_500;
 const LATE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
@@ -35,6 +37,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
     let live = Live::new(Duration::from_secs(86_400));
     live.start_feed(&us).await?;
     emulator.faults().late_commits(late);
+    // Pages full of one and the same date, somewhere among the others.
+    emulator.faults().one_date(ONE_DATE.min(n as u64 / 2));
     let (next, start) = (Arc::new(AtomicUsize::new(0)), Instant::now());
     let writers = (0..WRITERS).map(|_| {
         let (next, url, token, organization) = (next.clone(), zitadel.url(), them.pat.clone(), organization.clone());
@@ -56,7 +60,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
         // Every event has been committed by the time of the last poll.
         let last = writers.is_finished();
         tokio::time::sleep(if last { late } else { Duration::from_secs(1) }).await;
-        let touched = live.poll_feed(&us, ReportEditors::Name).await?;
+        let touched = live.poll_feed(&us, ReportEditors::Name).await?.touched;
         polls += 1;
         seen.extend(touched.into_iter().filter(|t| t.kind == "Project").map(|t| t.id));
         if last {

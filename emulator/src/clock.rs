@@ -1,5 +1,5 @@
-//! Dates and ids, both strictly increasing: no two transactions share a date, so that a test which
-//! compares dates never passes by chance.
+//! Dates and ids, both strictly increasing: no two transactions share a date, unless they are told to, so
+//! that a test which compares dates never passes by chance.
 
 use jiff::Timestamp;
 
@@ -14,16 +14,22 @@ pub(crate) struct Clock {
     last_date: i64,
     last_id: u64,
     machine: u64,
+    /// So many dates more are the last one again.
+    pub(crate) repeats: u64,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { last_date: 0, last_id: 0, machine: u64::from(rand::random::<u16>()) }
+        Self { last_date: 0, last_id: 0, machine: u64::from(rand::random::<u16>()), repeats: 0 }
     }
 
-    /// The current date, in microseconds, always later than the one before.
+    /// The current date, in microseconds, always later than the one before, unless that is to be repeated.
     pub(crate) fn date(&mut self) -> Timestamp {
-        self.last_date = Timestamp::now().as_microsecond().max(self.last_date.saturating_add(1));
+        if self.repeats > 0 {
+            self.repeats -= 1;
+        } else {
+            self.last_date = Timestamp::now().as_microsecond().max(self.last_date.saturating_add(1));
+        }
         Timestamp::from_microsecond(self.last_date).unwrap_or_default()
     }
 

@@ -124,6 +124,7 @@ struct Conditions {
     lag: Option<u64>,
     lose_every: Option<u64>,
     late_commits: Option<u64>,
+    one_date: Option<u64>,
     token_lifetime: Option<u64>,
 }
 
@@ -149,6 +150,9 @@ async fn conditions(Shared(emulator): Shared<Emulator>, Json(wanted): Json<Condi
     }
     if let Some(most) = wanted.late_commits {
         faults.late_commits(time(most));
+    }
+    if let Some(transactions) = wanted.one_date {
+        faults.one_date(transactions);
     }
     if let Some(lifetime) = wanted.token_lifetime {
         faults.token_lifetime(time(lifetime));

@@ -12,7 +12,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::state::{State, TOKEN_LIFETIME};
+use crate::{
+    state::{State, TOKEN_LIFETIME},
+    store::Store,
+};
 
 /// What happens to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +170,9 @@ pub(crate) struct Conditions {
     pub(crate) missing: Vec<Missing>,
 }
 
+/// All that the server knew at a moment.
+pub struct Backup(Store);
+
 /// The switches. Cheap to clone; all clones switch the same server.
 #[derive(Clone)]
 pub struct Faults {
@@ -202,6 +208,7 @@ impl Faults {
         *self.conditions() = Conditions::default();
         let mut state = self.state();
         state.projection = crate::state::Projection::default();
+        state.clock.repeats = 0;
         state.token_lifetime = TOKEN_LIFETIME;
     }
 
@@ -233,6 +240,13 @@ impl Faults {
         self.state().projection.late_commits = most;
     }
 
+    /// The next so many transactions have one and the same date, as with a coarse clock.
+    pub fn one_date(&self, transactions: u64) {
+        let mut state = self.state();
+        state.clock.date();
+        state.clock.repeats = transactions;
+    }
+
     /// How long tokens of the token endpoint are good; 12 hours by default.
     pub fn token_lifetime(&self, lifetime: Duration) {
         self.state().token_lifetime = lifetime;
@@ -249,6 +263,16 @@ impl Faults {
         let mut state = self.state();
         state.rename_instance();
         state.instance_id.clone()
+    }
+
+    /// A backup of this moment.
+    pub fn back_up(&self) -> Backup {
+        Backup(self.state().store.clone())
+    }
+
+    /// The server is restored from a backup: what came after it never was.
+    pub fn restore(&self, backup: &Backup) {
+        self.state().restore(backup.0.clone());
     }
 
     /// The server lacks the paths of a prefix (or of a pattern with `*`), as an older one would: they

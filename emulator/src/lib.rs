@@ -55,7 +55,7 @@
 //! | `POST /_emulator/users` | `{"userName", "displayName", "roles": ["ORG_OWNER"]}` | [`Emulator::add_user`] |
 //! | `POST /_emulator/faults` | a [`Rule`]: `{"action": {"type": "tooManyRequests", "retryAfter": 1}, "method": "POST", "path": "/management/v1/*", "skip": 0, "times": 1}` | [`Faults::add`] |
 //! | `GET`, `DELETE /_emulator/faults` | | the rules that are left; ends all faults |
-//! | `POST /_emulator/conditions` | any of `{"latency": {"read": 20, "write": 40}, "lag": 500, "loseEvery": 100, "lateCommits": 50, "tokenLifetime": 60000}` | [`Faults::latency`], [`Faults::lag`], [`Faults::lose_every`], [`Faults::late_commits`], [`Faults::token_lifetime`] |
+//! | `POST /_emulator/conditions` | any of `{"latency": {"read": 20, "write": 40}, "lag": 500, "loseEvery": 100, "lateCommits": 50, "oneDate": 100, "tokenLifetime": 60000}` | [`Faults::latency`], [`Faults::lag`], [`Faults::lose_every`], [`Faults::late_commits`], [`Faults::one_date`], [`Faults::token_lifetime`] |
 //! | `POST /_emulator/lose-next` | `{"eventType": "project.added"}` | [`Faults::lose_next`] |
 //! | `POST /_emulator/missing` | `{"path": "/zitadel.project.v2", "status": 404}` | [`Faults::missing`] |
 //! | `POST /_emulator/expire-tokens` | | [`Faults::expire_tokens`] |
@@ -98,7 +98,7 @@ mod store;
 
 pub use calls::Call;
 pub use emulator::{Emulator, Error, NewUser, Options};
-pub use faults::{Action, Faults, Outage, Rule};
+pub use faults::{Action, Backup, Faults, Outage, Rule};
 pub use running::Running;
 pub use server::Reset;
 pub use store::{Editor, Event};

@@ -155,6 +155,16 @@ impl State {
     pub(crate) fn rename_instance(&mut self) {
         let former = std::mem::replace(&mut self.instance_id, self.clock.id());
         self.store.rename(&former, &self.instance_id);
+        self.replay();
+    }
+
+    /// Goes back to what it knew then.
+    pub(crate) fn restore(&mut self, store: Store) {
+        self.store = store;
+        self.replay();
+    }
+
+    fn replay(&mut self) {
         self.write = Model::new(Side::Write);
         self.read = Model::new(Side::Read);
         self.pending.clear();

@@ -136,7 +136,7 @@ impl Draft {
 pub(crate) type Position = usize;
 
 /// The log.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Store {
     events: Vec<Event>,
     /// Sequence and owner of each aggregate: the first event settles who owns it.

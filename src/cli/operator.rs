@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// How the person is named who changed something behind Kastellan's back, in status and Events.
     #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
     report_editors: ReportEditors,
+    /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the lists that are read anyway.
+    #[arg(long, env = "KASTELLAN_COUNT_UNMANAGED")]
+    count_unmanaged: bool,
 }
 
 pub(super) async fn run(args: Args) -> Exit {
@@ -40,6 +43,7 @@ pub(super) async fn run(args: Args) -> Exit {
         addresses: AddressPolicy::new(args.allowed_address),
         admin: args.admin_address,
         editors: args.report_editors,
+        count_unmanaged: args.count_unmanaged,
         grace: crate::engine::reconcile::GRACE,
     };
     let (stop, stopped) = watch::channel(false);

@@ -4,6 +4,7 @@ use super::{
     output::{self, Exit, Format},
     source::{Connection, Files},
 };
+use crate::engine::unmanaged::unmanaged;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +28,10 @@ pub(super) struct Args {
     /// Form of the plan on stdout.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "text")]
     output: Format,
+    /// Name also what is in ZITADEL and declared nowhere, in the lists that the plan reads anyway: projects of the
+    /// organizations that these files refer to, and organizations, if these files declare one.
+    #[arg(long)]
+    unmanaged: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -41,5 +46,6 @@ pub(super) async fn run(args: Args) -> Exit {
         Err(exit) => return exit,
     };
     let planned = session.plan().await;
-    output::plan(&planned, args.output)
+    let unmanaged = args.unmanaged.then(|| unmanaged(session.engine()));
+    output::plan(&planned, unmanaged.as_deref(), args.output)
 }

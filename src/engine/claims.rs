@@ -113,6 +113,12 @@ impl Claims {
         self.lock().claimants.get(claim)?.first().map(|(_, key)| key.clone())
     }
 
+    /// Whether anybody declares a thing, be it only to observe it.
+    pub fn is_declared(&self, claim: &Claim) -> bool {
+        let t = self.lock();
+        t.claimants.contains_key(claim) || t.watchers.contains_key(claim)
+    }
+
     /// Who has to look at what an event of an instance touched: its owner, and those that watch it.
     pub fn concerned(&self, instance: &str, touched: &Touched) -> Vec<Key> {
         let what = if touched.id.is_empty() { What::Setting } else { What::Id(touched.id.clone()) };

@@ -29,8 +29,8 @@ pub struct Connection {
     pub poll: Duration,
     /// How often all is listed anew.
     pub resync: Duration,
-    /// When the instance last said that it is this one.
-    pub checked: Mutex<Instant>,
+    /// When the instance last said that it is this one; locked while it is asked.
+    pub checked: tokio::sync::Mutex<Instant>,
 }
 
 /// The connections by Instance.

@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -88,8 +88,8 @@ async fn delete(engine: &Engine, host: &dyn Host, object: &Object, mut outcome: 
 /// Makes sure, before a write, that it is still the instance that it was: the same address may lead to another one by now, in
 /// which everything would look as if it had been deleted.
 pub(super) async fn still_the_same(engine: &Engine, connection: &Arc<Connection>) -> Result<()> {
-    let checked = || connection.checked.lock().unwrap_or_else(PoisonError::into_inner);
-    if checked().elapsed() < TRUST {
+    let mut checked = connection.checked.lock().await;
+    if checked.elapsed() < TRUST {
         return Ok(());
     }
     let (found, _) = who_is_there(&connection.client).await?;
@@ -100,7 +100,7 @@ pub(super) async fn still_the_same(engine: &Engine, connection: &Arc<Connection>
             connection.instance_id
         )));
     }
-    *checked() = Instant::now();
+    *checked = Instant::now();
     Ok(())
 }
 
@@ -112,6 +112,8 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
     let resync = interval("resyncInterval", spec.resync_interval.as_deref(), Duration::from_secs(600), Duration::from_secs(10))?;
     let former = engine.connections.get(&object.key).filter(|c| (c.fingerprint, c.poll, c.resync) == (fingerprint, poll, resync));
     let client = match &former {
+        // Its own status, which was written a moment ago, is no reason to ask again.
+        Some(c) if object.status.is_ready() && c.checked.lock().await.elapsed() < TRUST => return Ok(c.clone()),
         Some(c) => c.client.clone(),
         None => engine.client(config).doing("use this Instance")?,
     };
@@ -129,7 +131,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
     }
     let account = who_am_i(&client).await?;
     if let Some(former) = former.filter(|f| f.account == account && f.version == version && f.instance_id == instance_id) {
-        *former.checked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *former.checked.lock().await = Instant::now();
         return Ok(former);
     }
     let known = engine.connections.get(&object.key).filter(|c| c.instance_id == instance_id && c.resync == resync);
@@ -150,7 +152,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
         fingerprint,
         poll,
         resync,
-        checked: Mutex::new(Instant::now()),
+        checked: tokio::sync::Mutex::new(Instant::now()),
     });
     engine.connections.put(object.key.clone(), connection.clone());
     Ok(connection)

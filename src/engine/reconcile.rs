@@ -1,6 +1,6 @@
 //! The reconcile of one object, from what it says to what is said about it, and the engine that does it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Error, Key, Object,
@@ -21,7 +21,7 @@ use crate::{
         status::{Ready, Reason, Verdict},
     },
     kinds,
-    zitadel::{AddressPolicy, Client, Code, Config},
+    zitadel::{AddressPolicy, Client, Code, Config, Requests},
 };
 
 /// Everything that outlives a single reconcile.
@@ -37,6 +37,8 @@ pub struct Engine {
     /// How long a deletion waits for another object that declares the same thing: in Git a move to another namespace is a
     /// deletion and a creation, in either order.
     pub grace: Duration,
+    /// What its clients count.
+    pub requests: Arc<Requests>,
     pub(super) memory: Memory,
 }
 
@@ -52,6 +54,7 @@ impl Engine {
             addresses,
             connect: Box::new(Client::new),
             grace: GRACE,
+            requests: Arc::default(),
             memory: Memory::default(),
         }
     }
@@ -64,7 +67,7 @@ impl Engine {
     }
 
     pub(super) fn client(&self, config: Config) -> crate::zitadel::Result<Client> {
-        (self.connect)(config)
+        (self.connect)(Config { requests: self.requests.clone(), ..config })
     }
 
     /// Takes note of the bindings of objects that nobody has reconciled yet, so that a younger object can't take what an older one has.

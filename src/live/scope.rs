@@ -217,6 +217,10 @@ impl Scope {
         lock(&self.data).entries.values().filter_map(|r| r.version.as_ref()).map(|v| v.changed).max()
     }
 
+    pub(super) fn each(&self, tell: impl FnMut(&Remote)) {
+        lock(&self.data).entries.values().for_each(tell);
+    }
+
     pub(super) fn ids(&self) -> Vec<String> {
         lock(&self.data).entries.keys().cloned().collect()
     }

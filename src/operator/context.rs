@@ -42,6 +42,8 @@ pub(super) struct Context {
     looked_at: Mutex<HashSet<Key>>,
     /// Reconciles of one kind that an Instance has under way, and what waits for its turn.
     slots: Mutex<HashMap<(Key, &'static str), Slots>>,
+    /// Objects by Instance. Counted now and then, not when the status is written: each writing would be a reason to count.
+    counted: Mutex<HashMap<Key, Objects>>,
     followers: Mutex<HashMap<Key, AbortHandle>>,
 }
 
@@ -84,17 +86,19 @@ impl Context {
             wakers.insert(entry.names().kind, sender);
             wakes.push((*entry, receiver));
         }
+        let engine = Engine::new(options.addresses.clone()).with_grace(options.grace);
         let context = Arc::new(Self {
-            engine: Engine::new(options.addresses.clone()).with_grace(options.grace),
+            metrics: Arc::new(Metrics::new(engine.requests.clone())),
+            engine,
             host: Arc::new(KubeHost::new(client.clone())),
             reporter: std::env::var("HOSTNAME").unwrap_or_else(|_| "kastellan".into()),
-            metrics: Arc::default(),
             health: Arc::default(),
             sources: Sources::default(),
             wakers,
             references: Mutex::default(),
             looked_at: Mutex::default(),
             slots: Mutex::default(),
+            counted: Mutex::default(),
             followers: Mutex::default(),
             client,
             options,
@@ -213,21 +217,25 @@ impl Context {
         self.referrers(key).iter().filter(|referrer| !self.metrics.is_ready(referrer)).for_each(|referrer| self.wake(referrer));
     }
 
-    /// How many objects belong to an Instance; `None` while some have not been looked at yet.
-    pub(super) fn census(&self, instance: &Key) -> Option<Objects> {
+    /// Counts the objects of an Instance, once all have been looked at. Gives whether that is new.
+    pub(super) fn count(&self, instance: &Key) -> bool {
         if self.host.count().is_none_or(|all| self.metrics.count() < all) {
-            return None;
+            return false;
         }
-        let r = self.references.lock().unwrap_or_else(PoisonError::into_inner);
         let mut objects = Objects::default();
-        for key in r.to.get(instance).into_iter().flatten() {
-            if self.metrics.is_ready(key) {
+        for key in self.referrers(instance) {
+            if self.metrics.is_ready(&key) {
                 objects.ready += 1;
             } else {
                 objects.not_ready += 1;
             }
         }
-        Some(objects)
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).insert(instance.clone(), objects) != Some(objects)
+    }
+
+    /// What was counted last.
+    pub(super) fn counted(&self, instance: &Key) -> Option<Objects> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).get(instance).copied()
     }
 
     /// Runs one task for an Instance at a time.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{context::Context, reconcile::jittered};
 use crate::{
-    engine::{Key, host::Host},
+    engine::{Key, unmanaged::unmanaged},
     zitadel::Error,
 };
 
@@ -18,10 +18,11 @@ pub(super) async fn follow(context: Arc<Context>, instance: Key) {
         tokio::time::sleep(connection.poll).await;
         context.hand_on_all(&instance);
         let live = &connection.live;
-        let told = context.host.object(&instance).and_then(|i| i.details.objects);
-        let counted = context.census(&instance);
-        if counted.is_some() && told != counted {
+        if context.count(&instance) {
             context.wake(&instance);
+        }
+        if context.options.count_unmanaged {
+            context.metrics.found_unmanaged(&unmanaged(&context.engine));
         }
         let mut all = Instant::now() >= *next.get_or_insert_with(|| Instant::now() + jittered(connection.resync));
         // Without a feed it is tried again each time that everything is looked at.
@@ -29,7 +30,8 @@ pub(super) async fn follow(context: Arc<Context>, instance: Key) {
             let polled = live.poll_feed(&connection.client, context.options.editors).await;
             // An outage is no change of mode: the next poll goes on where the last one ended.
             if polled.as_ref().is_err_and(Error::is_transient) {
-                if !std::mem::replace(&mut is_away, true) {
+                is_away = true;
+                if context.metrics.is_ready(&instance) {
                     context.wake(&instance);
                 }
                 continue;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use prometheus_client::{
@@ -13,7 +13,9 @@ use prometheus_client::{
 
 use crate::{
     api::status::Reason,
-    engine::{Key, Object, outcome::Outcome},
+    engine::{Key, Object, kind::Shape, outcome::Outcome, unmanaged::Unmanaged},
+    kinds,
+    zitadel::Requests,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -29,6 +31,11 @@ struct KindReason {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Access {
+    access: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct KindDrift {
     kind: &'static str,
     corrected: String,
@@ -41,22 +48,27 @@ pub(super) struct Metrics {
     patches: Family<Kind, Counter>,
     drift: Family<KindDrift, Counter>,
     objects: Family<KindReason, Gauge>,
+    unmanaged: Family<Kind, Gauge>,
+    requests: Arc<Requests>,
+    calls: Family<Access, Counter>,
     said: Mutex<HashMap<Key, KindReason>>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// `requests`: what the engine's clients count.
+    pub(super) fn new(requests: Arc<Requests>) -> Self {
         let mut registry = Registry::with_prefix("kastellan");
         let (reconciles, patches, drift, objects) = (Family::default(), Family::default(), Family::default(), Family::default());
+        let (unmanaged, calls) = (Family::default(), Family::default());
         registry.register("reconciles", "Reconciles", Family::clone(&reconciles));
         registry.register("status_patches", "Status patches sent to Kubernetes", Family::clone(&patches));
         registry.register("drift", "Changes by somebody else to what is declared", Family::clone(&drift));
         registry.register("objects", "Objects by the status and the reason of their condition Ready", Family::clone(&objects));
-        Self { registry, reconciles, patches, drift, objects, said: Mutex::default() }
+        registry.register("unmanaged", "Things in ZITADEL that are declared nowhere, with --count-unmanaged", Family::clone(&unmanaged));
+        registry.register("zitadel_requests", "Requests sent to ZITADEL, repeated ones included", Family::clone(&calls));
+        Self { registry, reconciles, patches, drift, objects, unmanaged, requests, calls, said: Mutex::default() }
     }
-}
 
-impl Metrics {
     pub(super) fn observe(&self, object: &Object, outcome: &Outcome) {
         let kind = object.key.kind;
         self.reconciles.get_or_create(&Kind { kind }).inc();
@@ -72,6 +84,15 @@ impl Metrics {
             reason: ready.map_or(Reason::Creating.to_string(), |c| c.reason.clone()),
         };
         self.say(&object.key, (!outcome.release).then_some(now));
+    }
+
+    /// How many things of each kind are declared nowhere.
+    pub(super) fn found_unmanaged(&self, found: &[Unmanaged]) {
+        for entry in kinds::ALL.iter().filter(|e| matches!(e.shape(), Shape::Entity { .. })) {
+            let kind = entry.names().kind;
+            let count = found.iter().filter(|u| u.kind == kind).count();
+            self.unmanaged.get_or_create(&Kind { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
     }
 
     pub(super) fn patched(&self, kind: &'static str) {
@@ -107,6 +128,10 @@ impl Metrics {
     }
 
     pub(super) fn render(&self) -> String {
+        for (access, sent) in [("read", self.requests.reads()), ("write", self.requests.writes())] {
+            let calls = self.calls.get_or_create(&Access { access });
+            calls.inc_by(sent.saturating_sub(calls.get()));
+        }
         let mut text = String::new();
         // Writing to a String does not fail.
         encode(&mut text, &self.registry).ok();

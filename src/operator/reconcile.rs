@@ -169,7 +169,7 @@ async fn write_status(context: &Context, object: &Object, outcome: Outcome) -> R
     let is_connection = kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection);
     let (before, after) = if is_connection {
         let before = InstanceStatus { common: object.status.clone(), details: object.details.clone() };
-        let objects = context.census(&object.key).or(object.details.objects);
+        let objects = context.counted(&object.key).or(object.details.objects);
         let details = InstanceDetails { objects, ..outcome.details.unwrap_or_default() };
         let after = InstanceStatus { common: outcome.status, details };
         (serde_json::to_value(before), serde_json::to_value(after))

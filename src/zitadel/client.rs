@@ -1,6 +1,12 @@
 //! The client of one ZITADEL instance.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::{
     Method, Url,
@@ -39,6 +45,35 @@ pub struct Config {
     pub timeout: Duration,
     /// What may be connected to; holds for issuer and address alike.
     pub addresses: AddressPolicy,
+    /// Counts what is sent.
+    pub requests: Arc<Requests>,
+}
+
+/// How many requests were sent, repeated ones included, those for tokens left out.
+#[derive(Debug, Default)]
+pub struct Requests {
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Requests {
+    /// Requests that change nothing.
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Requests that may change something.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, safety: Safety) {
+        let counter = match safety {
+            Safety::Read => &self.reads,
+            Safety::Write => &self.writes,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Config {
@@ -52,6 +87,7 @@ impl Config {
             max_concurrency: 4,
             timeout: Duration::from_secs(30),
             addresses: AddressPolicy::default(),
+            requests: Arc::default(),
         }
     }
 }
@@ -68,6 +104,7 @@ struct Inner {
     credentials: Credentials,
     token: Mutex<Option<Token>>,
     limit: Semaphore,
+    requests: Arc<Requests>,
     transport: Box<dyn Transport>,
 }
 
@@ -98,6 +135,7 @@ impl Client {
             credentials: config.credentials,
             token: Mutex::new(None),
             limit: Semaphore::new(config.max_concurrency.max(1)),
+            requests: config.requests,
             transport,
         })))
     }
@@ -138,6 +176,7 @@ impl Client {
         };
         let mut pauses = retry::pauses();
         let answer = loop {
+            self.0.requests.count(safety);
             match self.authorized(&method, organization, path, &body).await {
                 Err(e) if retry::worthwhile(safety, &e) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(e.retry_after().unwrap_or(pause)).await,

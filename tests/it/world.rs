@@ -139,6 +139,7 @@ impl World {
         let mut namespaces = self.more.clone();
         namespaces.push(self.namespace.clone());
         let options = Options {
+            count_unmanaged: true,
             namespaces,
             addresses: AddressPolicy::new(["127.0.0.1".into(), "localhost".into()]),
             admin: "127.0.0.1:0".parse().unwrap(),

@@ -13,6 +13,7 @@ use crate::{
     engine::{
         kind::Shape,
         plan::{Action, Plan},
+        unmanaged::Unmanaged,
     },
     files::step::{Planned, Step},
     kinds,
@@ -78,8 +79,8 @@ fn is_adopted(p: &Planned, plan: &Plan) -> bool {
     entity && plan.provenance == Provenance::Adopted && p.object.status.provenance.is_none()
 }
 
-/// Prints a plan on stdout; failures go to stderr, or into the JSON.
-pub(in crate::cli) fn plan(planned: &[Planned], format: Format) -> Exit {
+/// Prints a plan on stdout, and what is declared nowhere, where that was asked for; failures go to stderr, or into the JSON.
+pub(in crate::cli) fn plan(planned: &[Planned], unmanaged: Option<&[Unmanaged]>, format: Format) -> Exit {
     let summary = Summary::of(planned);
     match format {
         Format::Text => {
@@ -89,11 +90,15 @@ pub(in crate::cli) fn plan(planned: &[Planned], format: Format) -> Exit {
                     say(failed(&p.object.key.to_string(), f));
                 }
             }
+            data(&unmanaged.map(not_declared).unwrap_or_default());
             data(&format!("{}: {}\n", paint(STRONG, "Plan"), summary.text()));
         }
         Format::Json => {
             let changes: Vec<Value> = planned.iter().map(as_json).collect();
-            let all = json!({"formatVersion": 1, "objects": changes, "summary": summary});
+            let mut all = json!({"formatVersion": 1, "objects": changes, "summary": summary});
+            if let (Some(unmanaged), Some(all)) = (unmanaged, all.as_object_mut()) {
+                all.insert("unmanaged".into(), json!(unmanaged));
+            }
             data(&format!("{}\n", serde_json::to_string_pretty(&all).unwrap_or_default()));
         }
     }
@@ -102,6 +107,18 @@ pub(in crate::cli) fn plan(planned: &[Planned], format: Format) -> Exit {
         Summary { create: 1.., .. } | Summary { change: 1.., .. } => Exit::Changes,
         _ => Exit::Fine,
     }
+}
+
+fn not_declared(unmanaged: &[Unmanaged]) -> String {
+    if unmanaged.is_empty() {
+        return "Nothing else was seen in ZITADEL.\n\n".into();
+    }
+    let line = |u: &Unmanaged| {
+        let home = u.organization_id.as_ref().map_or_else(String::new, |o| format!(" of organization {o}"));
+        format!("    {} {}  {}\n", u.kind, paint(STRONG, &u.name), paint(FAINT, format!("id {}{home}", u.id)))
+    };
+    let lines: String = unmanaged.iter().map(line).collect();
+    format!("Declared nowhere, and left alone:\n{lines}\n")
 }
 
 /// The changes of a plan; empty where there are none.
