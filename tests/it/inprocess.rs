@@ -152,6 +152,11 @@ fn engine(emulator: &Emulator, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
     engine
 }
 
+/// An engine of its own, for whatever else works on this ZITADEL.
+pub(crate) fn engine_on(emulator: &Emulator) -> Engine {
+    engine(emulator, &Arc::default())
+}
+
 impl Lab {
     /// With an Instance `default` in the namespace `ns` that is connected.
     pub(crate) async fn new() -> Self {
@@ -225,6 +230,11 @@ impl Lab {
         let mut object = (*self.object(key).unwrap()).clone();
         change(&mut object);
         self.host.put(object);
+    }
+
+    /// All objects.
+    pub(crate) fn objects(&self) -> Vec<Arc<Object>> {
+        self.host.keys().iter().filter_map(|key| self.object(key)).collect()
     }
 
     pub(crate) fn object(&self, key: &Key) -> Option<Arc<Object>> {
