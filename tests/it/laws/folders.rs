@@ -114,6 +114,10 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let second = Shelf::exported(&elsewhere, &exported);
         prop_assert_eq!(format!("{:?}", second.apply().await), "[]");
         prop_assert_eq!(second.export().await, exported);
+        let there = At { client: elsewhere.client.clone(), ..bench.at.clone() };
+        let made = p.entry.read(&there, &bench.id).await.unwrap().unwrap().state;
+        let meant = bench.live(p).await;
+        prop_assert!(kastellan::engine::fields::diff(&meant, &made, p.entry.sets()).is_empty(), "{:?} is not {:?}", made, meant);
         Ok(())
     });
 }
