@@ -1,7 +1,8 @@
 //! `kastellan operator`
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
+use jiff::SignedDuration;
 use kube::Client;
 use tokio::{signal::unix::SignalKind, sync::watch};
 
@@ -27,6 +28,16 @@ pub(super) struct Args {
     /// How the person is named who changed something behind Kastellan's back, in status and Events.
     #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
     report_editors: ReportEditors,
+    /// How long a deletion in ZITADEL waits for another object that declares the same thing and takes it over: in Git a move
+    /// to another namespace is a deletion and a creation.
+    #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
+    deletion_pause: Duration,
+}
+
+/// Such as `10s` or `1m30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.ok_or_else(|| "a duration is written like 10s or 1m30s".into())
 }
 
 pub(super) async fn run(args: Args) -> Exit {
@@ -40,7 +51,7 @@ pub(super) async fn run(args: Args) -> Exit {
         addresses: AddressPolicy::new(args.allowed_address),
         admin: args.admin_address,
         editors: args.report_editors,
-        grace: crate::engine::reconcile::GRACE,
+        grace: args.deletion_pause,
     };
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {

@@ -40,6 +40,6 @@ pub(super) async fn run(args: Args) -> Exit {
         Ok(session) => session,
         Err(exit) => return exit,
     };
-    let planned = session.plan().await;
-    output::plan(&planned, args.output)
+    let exit = output::plan(&session.plan().await, args.output);
+    if session.is_connected() { exit } else { Exit::Failed }
 }

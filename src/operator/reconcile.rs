@@ -116,12 +116,12 @@ async fn patch(context: &Context, object: &Object, changes: Vec<Value>) -> Resul
 async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
     context.metrics.observe(object, &outcome);
     for note in &outcome.notes {
-        if note.warning {
+        if note.news.is_warning() {
             tracing::warn!(
                 kind = object.key.kind,
                 namespace = object.key.namespace,
                 name = object.key.name,
-                reason = note.reason,
+                reason = %note.news,
                 "{}",
                 note.message
             );

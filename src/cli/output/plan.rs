@@ -29,6 +29,7 @@ pub(in crate::cli) enum Format {
 
 /// How many there are of what.
 #[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Summary {
     create: usize,
     change: usize,
@@ -37,6 +38,7 @@ struct Summary {
     observed: usize,
     suspended: usize,
     failed: usize,
+    not_looked_at: usize,
 }
 
 impl Summary {
@@ -52,6 +54,7 @@ impl Summary {
                 },
                 Step::Observe(_) => &mut s.observed,
                 Step::Suspended => &mut s.suspended,
+                Step::Fail(f) if f.is_unconnected => &mut s.not_looked_at,
                 Step::Fail(_) => &mut s.failed,
             } += 1;
         }
@@ -63,6 +66,7 @@ impl Summary {
             (self.create, "to create"),
             (self.change, "to change"),
             (self.failed, "failed"),
+            (self.not_looked_at, "not looked at"),
             (self.unchanged + self.adopt, "as declared"),
             (self.observed, "only observed"),
             (self.suspended, "suspended"),
@@ -85,7 +89,9 @@ pub(in crate::cli) fn plan(planned: &[Planned], format: Format) -> Exit {
         Format::Text => {
             data(&rendered(planned));
             for p in planned {
-                if let Step::Fail(f) = &p.step {
+                if let Step::Fail(f) = &p.step
+                    && !f.is_unconnected
+                {
                     say(failed(&p.object.key.to_string(), f));
                 }
             }
@@ -98,7 +104,7 @@ pub(in crate::cli) fn plan(planned: &[Planned], format: Format) -> Exit {
         }
     }
     match summary {
-        Summary { failed: 1.., .. } => Exit::Failed,
+        Summary { failed: 1.., .. } | Summary { not_looked_at: 1.., .. } => Exit::Failed,
         Summary { create: 1.., .. } | Summary { change: 1.., .. } => Exit::Changes,
         _ => Exit::Fine,
     }

@@ -57,11 +57,8 @@ impl<'a> Shelf<'a> {
         let folder = Folder::read(&[self.dir.path().to_owned()]).unwrap();
         assert_eq!(folder.findings, []);
         let connects = folder.manifests.iter().any(|m| m.object.key.kind == "Instance");
-        let environment = Environment {
-            issuer: Some("http://localhost".into()),
-            token: Some(self.lab.emulator.pat().into()),
-            ..Environment::default()
-        };
+        let environment =
+            Environment { issuer: Some("http://localhost".into()), token: Some(self.lab.emulator.pat().into()), ..Environment::default() };
         let environment = if connects { Environment::default() } else { environment };
         let session = Session::new(&folder, None, &environment, self.lab.another_engine()).unwrap();
         let failed = session.connect().await;
