@@ -8,7 +8,7 @@ use super::{
     news::News,
     plan::{Action, Plan},
 };
-use crate::api::status::{LastDrift, Reason};
+use crate::api::status::{Drift, LastDrift, Reason};
 
 impl Job<'_> {
     /// Tells of what somebody else did. `former`: the id of what is gone. Gives who it was, and what was changed.
@@ -36,10 +36,11 @@ impl Job<'_> {
         let seen = |r: &str| [Reason::InSync, Reason::Observing].iter().any(|known| known.to_string() == r);
         let was_seen =
             status.observed_generation == Some(self.object.generation) && status.condition("Ready").is_some_and(|c| seen(&c.reason));
-        if was_seen && plan.changes.iter().any(|c| !status.drift.contains(c)) {
+        let new: Vec<Drift> = plan.changes.iter().filter(|c| !status.drift.contains(c)).cloned().collect();
+        if was_seen && !new.is_empty() {
             let is_entity = self.entry.shape() != Shape::Setting;
             let former = status.id.as_ref().filter(|id| is_entity && **id != plan.id);
-            self.tell(plan, former, false);
+            self.tell(&Plan { changes: new, ..plan.clone() }, former, false);
         }
     }
 }

@@ -90,7 +90,7 @@ async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
     assert_eq!(followed(&project).await, (vec![], None), "nobody declares that field");
     change("Project", &at, "there", json!({"hasProjectCheck": true})).await;
     let (told, drift) = followed(&project).await;
-    assert_eq!(told, ["projectRoleCheck, hasProjectCheck changed by minnie.mouse; only observed"]);
+    assert_eq!(told, ["hasProjectCheck changed by minnie.mouse; only observed"]);
     let drift = drift.unwrap();
     assert_eq!((drift.corrected, drift.by.as_deref()), (false, Some("minnie.mouse")));
     change("Project", &at, "there", json!({"hasProjectCheck": false})).await;

@@ -171,7 +171,8 @@ fn as_json(p: &Planned) -> Value {
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {
-            json!({"action": "failed", "reason": f.reason.to_string(), "message": f.message, "hint": hint(f), "fields": f.drift})
+            let action = if f.is_unconnected { "notLookedAt" } else { "failed" };
+            json!({"action": action, "reason": f.reason.to_string(), "message": f.message, "hint": hint(f), "fields": f.drift})
         }
     };
     if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
