@@ -69,7 +69,7 @@ async fn once(session: &Session, summary: bool) -> Exit {
     let mut applied = Applied::new(session.count());
     session.apply(|done| applied.take(&done)).await;
     let exit = applied.end(summary);
-    if session.is_connected() { exit } else { Exit::Failed }
+    if session.unconnected() == 0 { exit } else { Exit::Failed }
 }
 
 /// Applies again whenever there is a reason to.
@@ -95,9 +95,10 @@ async fn keep(args: &Args, mut folder: Folder, mut session: Session) {
         }
         if polled.elapsed() >= session.poll_interval() {
             polled = Instant::now();
-            if !session.is_connected() {
-                let missing = session.connect().await.len();
-                reason |= missing < session.instances().len();
+            let missing = session.unconnected();
+            if missing > 0 {
+                session.connect().await;
+                reason |= session.unconnected() < missing;
             }
             match session.is_touched().await {
                 Ok(touched) => {

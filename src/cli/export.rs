@@ -74,7 +74,7 @@ async fn exported(args: &Args) -> Result<(), Exit> {
     folder.manifests.retain(|m| m.object.key.kind == "Instance");
     let session = args.connection.session(&folder).await?;
     let selection = Selection { kinds, organizations: args.organization.clone(), namespace: args.namespace.clone() };
-    if !session.is_connected() {
+    if session.unconnected() > 0 {
         return Err(Exit::Failed);
     }
     let connections = session.engine().connections.all();

@@ -41,5 +41,5 @@ pub(super) async fn run(args: Args) -> Exit {
         Err(exit) => return exit,
     };
     let exit = output::plan(&session.plan().await, args.output);
-    if session.is_connected() { exit } else { Exit::Failed }
+    if session.unconnected() == 0 { exit } else { Exit::Failed }
 }

@@ -122,9 +122,9 @@ impl Session {
         self.host.objects().len() - self.instances().len()
     }
 
-    /// Whether every Instance can be used.
-    pub fn is_connected(&self) -> bool {
-        self.instances().iter().all(|i| self.engine.connections.get(&i.key).is_some())
+    /// How many Instances can't be used.
+    pub fn unconnected(&self) -> usize {
+        self.instances().iter().filter(|i| self.engine.connections.get(&i.key).is_none()).count()
     }
 
     /// Connects all Instances. Gives those that could not be.
