@@ -53,9 +53,12 @@ demo: prerequisites $(TESTENV) $(KUBECTL) ## See it work: an API server, a ZITAD
 test: prerequisites $(TEST_TOOLS) ## Run the tests, against a real API server
 	cargo test --workspace
 
+# Optimized, since that is six times faster; the build takes 6 to 9 minutes the first time. Ten thousand cases of a law of the
+# engine then take about 2 minutes of a core, of a law of folders 9 to 14: all eight laws about 25 minutes on two idle cores.
+CASES ?= 10000
 .PHONY: test-long
-test-long: prerequisites $(TEST_TOOLS) ## Run the tests that take minutes
-	cargo test --workspace --tests -- --ignored
+test-long: ## Try every law ten thousand times for each kind
+	PROPTEST_CASES=$(CASES) cargo test --profile long --package kastellan --test it laws::
 
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does (BENCH='--objects 100,1000,10000 --rest-seconds 300')
@@ -70,6 +73,7 @@ bench-plot: ## Draw the results of `make bench` into docs/bench
 lint: ## Check format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --package kastellan --features demo --all-targets -- -D warnings
 	@unformatted=$$(gofmt -l tests/testenv); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
 
 .PHONY: fmt

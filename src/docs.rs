@@ -1,4 +1,4 @@
-//! The parts of the documentation that follow from the registry: the reference of all kinds, and the list of reasons. Pure.
+//! The parts of the documentation that follow from the registry: the reference of all kinds, and the lists of reasons. Pure.
 //!
 //! A test holds the files in `docs/` to them.
 
@@ -8,13 +8,16 @@ use serde_json::{Map, Value};
 
 use crate::{
     api::{self, status::Reason},
-    engine::kind::{Entry, Scope, Shape},
+    engine::{
+        kind::{Entry, Scope, Shape},
+        news::News,
+    },
     kinds,
 };
 
 const HEAD: &str = "<!-- Generated from the code by `make generate`; do not edit. -->\n";
 
-/// `docs/reasons.md`: every reason that a condition can have.
+/// `docs/reasons.md`: every reason that a condition or an Event can have.
 pub fn reasons() -> String {
     let mut text = format!(
         "{HEAD}\n# Reasons\n\nWhat `reason` says in the conditions of any kind. The list is closed; `message` beside it is for people and \
@@ -24,6 +27,15 @@ pub fn reasons() -> String {
     for reason in Reason::ALL {
         line(&mut text, &format!("| `{reason}` | {} |", cell(reason.about())));
     }
+    text.push_str(
+        "\n## Events\n\nEach is a change that was made, or a failure that began or ended; what goes on is none.\n\n\
+         | Reason | Type | What happened |\n|---|---|---|\n",
+    );
+    for news in News::ALL {
+        let kind = if news.is_warning() { "Warning" } else { "Normal" };
+        line(&mut text, &format!("| `{news}` | {kind} | {} |", cell(news.about())));
+    }
+    line(&mut text, "| that of the condition | Warning | A failure that needs a person (`Stalled`) has begun. |");
     text
 }
 

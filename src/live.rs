@@ -89,6 +89,10 @@ impl Live {
     pub async fn find(&self, entry: &dyn Entry, at: &At, field: &str, value: &str) -> Result<Option<Remote>> {
         let scope = self.scope(entry, at);
         scope.refresh(entry, at, "", self.resync, &self.writers(entry)).await?;
+        // What others have touched may have this name, or have lost it.
+        for id in scope.edited_by_others() {
+            scope.refresh(entry, at, &id, self.resync, &self.writers(entry)).await?;
+        }
         Ok(scope.find(field, value))
     }
 

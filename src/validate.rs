@@ -8,7 +8,7 @@ mod references;
 mod rules;
 mod schema;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
 use serde_json::Value;
 
@@ -24,11 +24,12 @@ use crate::{
 /// Everything that is to be said of a folder, in the order of files and lines. `strict`: what may well be declared elsewhere is
 /// an error too.
 pub fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
-    let schemas: HashMap<&str, Value> = kinds::ALL.iter().map(|e| (e.names().kind, spec_schema(*e))).collect();
+    static SCHEMAS: LazyLock<HashMap<&str, Value>> =
+        LazyLock::new(|| kinds::ALL.iter().map(|e| (e.names().kind, spec_schema(*e))).collect());
     let mut findings = folder.findings.clone();
     let mut judge = Judge::default();
     for manifest in &folder.manifests {
-        if let Some(schema) = schemas.get(manifest.object.key.kind) {
+        if let Some(schema) = SCHEMAS.get(manifest.object.key.kind) {
             findings.extend(object(manifest, schema, &mut judge));
         }
     }

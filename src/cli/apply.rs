@@ -23,7 +23,7 @@ Examples:
     kastellan apply -f tenant --watch
 
 Order: Instances, then Organizations, then what is in them. What fails does not stop the rest; run it again, as often as you \
-like: what is done is found done.
+like: what is done is found done. Of several Instances, those that can't be reached are named, and the others are worked with.
 
 An object that is gone from the folder stays in ZITADEL as it is. What was made is known again by kind, namespace and \
 metadata.name: rename spec.name at will, but before changing one of those write the id into spec.id.
@@ -68,7 +68,8 @@ pub(super) async fn run(args: Args) -> Exit {
 async fn once(session: &Session, summary: bool) -> Exit {
     let mut applied = Applied::new(session.count());
     session.apply(|done| applied.take(&done)).await;
-    applied.end(summary)
+    let exit = applied.end(summary);
+    if session.unconnected() == 0 { exit } else { Exit::Failed }
 }
 
 /// Applies again whenever there is a reason to.
@@ -94,6 +95,11 @@ async fn keep(args: &Args, mut folder: Folder, mut session: Session) {
         }
         if polled.elapsed() >= session.poll_interval() {
             polled = Instant::now();
+            let missing = session.unconnected();
+            if missing > 0 {
+                session.connect().await;
+                reason |= session.unconnected() < missing;
+            }
             match session.is_touched().await {
                 Ok(touched) => {
                     reason |= touched || trouble.take().is_some();

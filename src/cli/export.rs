@@ -74,6 +74,9 @@ async fn exported(args: &Args) -> Result<(), Exit> {
     folder.manifests.retain(|m| m.object.key.kind == "Instance");
     let session = args.connection.session(&folder).await?;
     let selection = Selection { kinds, organizations: args.organization.clone(), namespace: args.namespace.clone() };
+    if session.unconnected() > 0 {
+        return Err(Exit::Failed);
+    }
     let connections = session.engine().connections.all();
     let [(_, connection)] = &connections[..] else {
         return Err(output::fail(format!("these files have {} Instances", connections.len()), Some("name the file of the one to export")));

@@ -1,7 +1,8 @@
 //! `kastellan operator`
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
+use jiff::SignedDuration;
 use kube::Client;
 use tokio::{signal::unix::SignalKind, sync::watch};
 
@@ -30,6 +31,16 @@ pub(super) struct Args {
     /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the lists that are read anyway.
     #[arg(long, env = "KASTELLAN_COUNT_UNMANAGED")]
     count_unmanaged: bool,
+    /// How long a deletion in ZITADEL waits for another object that declares the same thing and takes it over: in Git a move
+    /// to another namespace is a deletion and a creation.
+    #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
+    deletion_pause: Duration,
+}
+
+/// Such as `10s` or `1m30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.ok_or_else(|| "a duration is written like 10s or 1m30s".into())
 }
 
 pub(super) async fn run(args: Args) -> Exit {
@@ -44,7 +55,7 @@ pub(super) async fn run(args: Args) -> Exit {
         admin: args.admin_address,
         editors: args.report_editors,
         count_unmanaged: args.count_unmanaged,
-        grace: crate::engine::reconcile::GRACE,
+        grace: args.deletion_pause,
     };
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {

@@ -90,6 +90,7 @@ fn failed(object: &str, failure: &Failure) -> String {
 /// What to do on the command line about a failure.
 fn hint(failure: &Failure) -> &'static str {
     match failure.reason {
+        _ if failure.is_unconnected => "see what is said of its Instance",
         Reason::WaitingForReference if failure.message.contains("Secret ") => {
             "put the value into DIR/NAME/KEY and name DIR with --secret-dir, or set ZITADEL_TOKEN or ZITADEL_KEY_FILE"
         }

@@ -47,5 +47,6 @@ pub(super) async fn run(args: Args) -> Exit {
     };
     let planned = session.plan().await;
     let unmanaged = args.unmanaged.then(|| unmanaged(session.engine()));
-    output::plan(&planned, unmanaged.as_deref(), args.output)
+    let exit = output::plan(&planned, unmanaged.as_deref(), args.output);
+    if session.unconnected() == 0 { exit } else { Exit::Failed }
 }

@@ -57,7 +57,7 @@ impl Connection {
         }
     }
 
-    /// A session that is connected.
+    /// A session that is connected; where only some of several Instances can't be used, the others are worked with.
     pub(super) async fn session(&self, folder: &Folder) -> Result<Session, Exit> {
         // Who types the address owns the token.
         let engine = Engine::new(AddressPolicy::any());
@@ -66,16 +66,13 @@ impl Connection {
     }
 }
 
-/// Connects a session, or says why that does not work.
+/// Connects a session, and says of which Instances that does not work.
 pub(super) async fn connected(session: Session) -> Result<Session, Exit> {
     let failed = session.connect().await;
-    if failed.is_empty() {
-        return Ok(session);
+    for (key, failure) in &failed {
+        output::failure(&key.to_string(), failure);
     }
-    for (key, failure) in failed {
-        output::failure(&key.to_string(), &failure);
-    }
-    Err(Exit::Failed)
+    if failed.len() < session.instances().len() { Ok(session) } else { Err(Exit::Failed) }
 }
 
 pub(super) fn no_connection(e: &NoConnection) -> Exit {

@@ -10,6 +10,7 @@ use super::{
     instance,
     job::names,
     kind::{At, Entry, Shape},
+    news::News,
     outcome::Outcome,
     reconcile::Engine,
     references,
@@ -33,7 +34,7 @@ pub(super) async fn reconcile(
 ) -> Outcome {
     let what = || object.status.id.clone().unwrap_or_else(|| entry.noun().to_owned());
     if object.is_abandoned() {
-        outcome.note(true, "LeftBehind", format!("released by annotation; {} stays in ZITADEL as it is", what()));
+        outcome.note(News::LeftBehind, format!("released by annotation; {} stays in ZITADEL as it is", what()));
         return released(engine, object, outcome);
     }
     if shared.observes() {
@@ -44,7 +45,7 @@ pub(super) async fn reconcile(
             outcome.fail(engine, object, &e);
             return outcome;
         }
-        outcome.note(false, "HandedOver", format!("{} goes to {}, which declares it too; nothing is deleted", what(), heir.key));
+        outcome.note(News::HandedOver, format!("{} goes to {}, which declares it too; nothing is deleted", what(), heir.key));
         return released(engine, object, outcome);
     }
     if policy(entry, object, shared) == DeletionPolicy::Retain {
@@ -65,7 +66,7 @@ pub(super) async fn reconcile(
     let connection = match reachable(engine, host, object, instance.as_ref()) {
         Ok(connection) => connection,
         Err(Some(left)) => {
-            outcome.note(true, "LeftBehind", format!("{left}; {} stays in ZITADEL as it is", what()));
+            outcome.note(News::LeftBehind, format!("{left}; {} stays in ZITADEL as it is", what()));
             return released(engine, object, outcome);
         }
         Err(None) => {
@@ -77,7 +78,7 @@ pub(super) async fn reconcile(
     };
     match settle(engine, entry, object, shared, &connection).await {
         Ok(message) => {
-            outcome.note(false, "Deleted", message);
+            outcome.note(News::Deleted, message);
             released(engine, object, outcome)
         }
         Err(e) => {

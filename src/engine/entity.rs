@@ -6,6 +6,7 @@ use super::{
     error::{Doing, Result},
     job::{Job, names},
     kind::{Remote, Shape},
+    news::News,
     plan::{Action, Plan},
 };
 use crate::api::{
@@ -120,7 +121,7 @@ fn adopt(job: &mut Job<'_>, remote: Remote) -> Result<Plan> {
             Err(Error::AdoptionRefused(message))
         }
         None => {
-            job.outcome.note(false, "Adopted", format!("{noun} {} was there and is kept from now on", remote.id));
+            job.outcome.note(News::Adopted, format!("{noun} {} was there and is kept from now on", remote.id));
             owned(job, remote, Adopted)
         }
     }

@@ -65,10 +65,9 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
 async fn delete(engine: &Engine, host: &dyn Host, object: &Object, mut outcome: Outcome) -> Outcome {
     let left = host.dependants(&object.key);
     if let (Some(first), false) = (left.first(), object.is_abandoned()) {
-        let message = format!(
-            "{} objects still need it, {first} among them; delete them, or annotate this one with kastellan.dev/abandon: \"true\"",
-            left.len()
-        );
+        let who =
+            if left.len() == 1 { format!("{first} still needs it") } else { format!("{first} and {} more still need it", left.len() - 1) };
+        let message = format!("{who}; delete what needs it, or annotate this one with kastellan.dev/abandon: \"true\"");
         outcome.conclude(object, &Verdict { ready: Ready::Progressing, reason: Reason::Deleting, message });
         if engine.connections.get(&object.key).is_none() {
             // After a restart. What comes of it decides what the dependants do.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::{
     Error, Fields, Object,
     claims::{Claim, What},
@@ -13,6 +11,7 @@ use super::{
     host::Host,
     instance,
     kind::{At, Entry, Remote, Shape, Written},
+    news::News,
     outcome::Outcome,
     plan::{Action, Plan, ToBeMade},
     reconcile::Engine,
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     api::{
         spec::Shared,
-        status::{Drift, LastDrift, Ready, Reason, Verdict},
+        status::{Drift, Ready, Reason, Verdict},
     },
     live::{Expectation, remains},
     zitadel::{self, Code},
@@ -106,6 +105,7 @@ impl<'a> Job<'a> {
     /// Reports what would be done.
     pub(super) fn observe(&mut self, plan: Plan) {
         let (object, noun) = (self.object, self.entry.noun());
+        self.notice(&plan);
         let message = match plan.action {
             Action::Nothing => format!("{noun} is as declared; only observed"),
             Action::Create => format!("{noun} is not there; only observed"),
@@ -170,22 +170,10 @@ impl<'a> Job<'a> {
             return Ok(());
         }
         memory.may_correct(&object.key).inspect_err(|_| self.outcome.status.drift.clone_from(&plan.changes))?;
-        let about = former.unwrap_or(&plan.id);
-        let by = self.target.connection.live.take_editor(self.entry, &self.target.at, about).filter(|by| !by.is_empty());
-        let who = by.as_ref().map_or_else(String::new, |b| format!(" by {b}"));
-        let fields: Vec<String> = plan.changes.iter().map(|c| c.field.clone()).collect();
-        let noun = self.entry.noun();
-        let (message, what) = match (plan.action, former) {
-            (Action::Create, Some(former)) => (format!("{noun} {former} was deleted{who}; it is made again as {}", plan.id), noun.into()),
-            (Action::Create, None) => (format!("{noun} was deleted{who}; it is made again"), noun.into()),
-            _ if fields.is_empty() => (format!("{noun} was reset{who}; it is made again"), noun.into()),
-            _ => (format!("{} changed{who}; it is set back", names(&plan.changes)), names(&plan.changes)),
-        };
+        let (by, what) = self.tell(plan, former, true);
         if was_changed {
-            memory.corrects(&object.key, object.generation, by.as_deref(), &what);
+            self.engine.memory.corrects(&object.key, object.generation, by.as_deref(), &what);
         }
-        self.outcome.note(true, "Drift", message);
-        self.outcome.status.last_drift = Some(LastDrift { at: format!("{:.0}", Timestamp::now()), fields, by, corrected: true });
         Ok(())
     }
 
@@ -208,7 +196,7 @@ impl<'a> Job<'a> {
                 entry.delete(&at, &plan.id).await.doing(&format!("remove what is left of {noun}"))?;
                 let message =
                     format!("{noun} had a former life in an organization that was deleted and made again; what was left of it was removed");
-                self.outcome.note(false, "RemainsRemoved", message);
+                self.outcome.note(News::RemainsRemoved, message);
                 written = put(entry, &at, plan).await;
             }
         }
@@ -228,16 +216,16 @@ impl<'a> Job<'a> {
         };
         live.expect(entry, &at, &id, Expectation::State(plan.want.clone(), written.version));
         drop(writer);
-        let (reason, verb) = if is_new { ("Created", "created") } else { ("Updated", "changed") };
+        let (news, verb) = if is_new { (News::Created, "created") } else { (News::Updated, "changed") };
         let what = if plan.changes.is_empty() || plan.have.is_none() { String::new() } else { format!(": {}", names(&plan.changes)) };
-        self.outcome.note(false, reason, format!("{noun} was {verb}{what}"));
+        self.outcome.note(news, format!("{noun} was {verb}{what}"));
         tracing::info!(
             kind = self.object.key.kind,
             namespace = self.object.key.namespace,
             name = self.object.key.name,
             id,
             fields = names(&plan.changes),
-            reason,
+            reason = %news,
             "written"
         );
         Box::pin(self.settled(&id)).await

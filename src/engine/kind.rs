@@ -133,7 +133,7 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
 pub trait Entity: Kind {
     /// The field by which people know it; unique in its scope, regardless of case.
     const NATURAL_KEY: &'static str = "name";
-    /// How its first word in a sentence goes: `the project`.
+    /// How it is called in a sentence, in the singular: `the project`.
     const NOUN: &'static str;
     /// Deleted in ZITADEL only where `deletionPolicy: Delete` is written out.
     const PRECIOUS: bool = false;
@@ -155,7 +155,7 @@ pub trait Entity: Kind {
 
 /// Always there, once a scope.
 pub trait Setting: Kind {
-    /// How its first word in a sentence goes: `the privacy policy`.
+    /// How it is called in a sentence, in the singular: `the privacy policy`.
     const NOUN: &'static str;
 
     /// The scope's own, or what it inherits.

@@ -9,6 +9,7 @@ use super::{
     instance,
     job::{Job, names},
     kind::{Remote, Shape},
+    news::News,
     plan::{Action, Plan},
 };
 use crate::{
@@ -73,7 +74,8 @@ impl Job<'_> {
         let _writer = connection.live.writer(entry).await;
         entry.delete(&at, &id).await.doing(&format!("delete {}", entry.noun()))?;
         connection.live.expect(entry, &at, &id, Expectation::Gone);
-        self.outcome.note(true, "MadeAnew", format!("ZITADEL accepted {} {id} and has lost it from its read side; it is made anew", entry.noun()));
+        let message = format!("ZITADEL accepted {} {id} and has lost it from its read side; it is made anew", entry.noun());
+        self.outcome.note(News::MadeAnew, message);
         Ok(true)
     }
 }

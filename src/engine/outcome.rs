@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Error, Key, Object, error::Class, reconcile::Engine};
+use super::{
+    Error, Key, Object,
+    error::Class,
+    news::{News, Note},
+    reconcile::Engine,
+};
 use crate::{
-    api::status::{Ready, Reason, Status, Verdict},
+    api::status::{Ready, Status, Verdict},
     kinds::instance::InstanceDetails,
 };
 
@@ -27,25 +32,14 @@ pub struct Outcome {
     pub wake: Vec<Key>,
 }
 
-/// Something that users want to know happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// Whether it is a warning.
-    pub warning: bool,
-    /// One word.
-    pub reason: &'static str,
-    /// A sentence.
-    pub message: String,
-}
-
 impl Outcome {
     pub(super) fn of(object: &Object) -> Self {
         let status = object.status.clone();
         Self { status, details: None, notes: Vec::new(), again: None, release: false, wake: Vec::new() }
     }
 
-    pub(super) fn note(&mut self, warning: bool, reason: &'static str, message: String) {
-        self.notes.push(Note { warning, reason, message });
+    pub(super) fn note(&mut self, news: News, message: String) {
+        self.notes.push(Note { news, message });
     }
 
     pub(super) fn conclude(&mut self, object: &Object, verdict: &Verdict) {
@@ -53,11 +47,11 @@ impl Outcome {
         let fails = matches!(verdict.ready, Ready::Stalled);
         // A class of failure that begins is an Event, one that goes on is not.
         if fails && former != Some(verdict.reason.to_string().as_str()) {
-            self.note(true, reason_word(verdict.reason), verdict.message.clone());
+            self.note(News::Failed(verdict.reason), verdict.message.clone());
         }
         let stalled = object.status.condition("Stalled");
         if let (Ready::True, Some(before)) = (verdict.ready, stalled) {
-            self.note(false, "Recovered", format!("{}, after {}", verdict.message, before.reason));
+            self.note(News::Recovered, format!("{}, after {}", verdict.message, before.reason));
         }
         self.status.set(verdict, object.generation, Timestamp::now());
     }
@@ -78,19 +72,4 @@ impl Outcome {
 /// 0.2 s, doubling up to 2 minutes.
 pub(super) fn backoff(failures: u32) -> Duration {
     Duration::from_millis(200).saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(12))).min(Duration::from_secs(120))
-}
-
-fn reason_word(reason: Reason) -> &'static str {
-    match reason {
-        Reason::AdoptionRefused => "AdoptionRefused",
-        Reason::Conflict => "Conflict",
-        Reason::Contested => "Contested",
-        Reason::InvalidSpec => "InvalidSpec",
-        Reason::Forbidden => "Forbidden",
-        Reason::Rejected => "Rejected",
-        Reason::InstanceChanged => "InstanceChanged",
-        Reason::LostByZitadel => "LostByZitadel",
-        Reason::Unauthenticated => "Unauthenticated",
-        _ => "Failed",
-    }
 }

@@ -12,6 +12,7 @@ use super::{
     job::Job,
     kind::{Entry, Shape, decode},
     memory::Memory,
+    news::News,
     outcome::{Outcome, backoff},
     plan::ToBeMade,
 };
@@ -42,9 +43,6 @@ pub struct Engine {
     pub(super) memory: Memory,
 }
 
-/// See [`Engine::grace`].
-pub const GRACE: Duration = Duration::from_secs(10);
-
 impl Engine {
     /// An engine that connects over sockets to what `addresses` allow.
     pub fn new(addresses: AddressPolicy) -> Self {
@@ -53,7 +51,7 @@ impl Engine {
             claims: Claims::default(),
             addresses,
             connect: Box::new(Client::new),
-            grace: GRACE,
+            grace: Duration::from_secs(10),
             requests: Arc::default(),
             memory: Memory::default(),
         }
@@ -114,7 +112,7 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
     let object = heir.as_ref().unwrap_or(object);
     let mut outcome = Outcome::of(object);
     if let Some(id) = heir.as_ref().and_then(|heir| heir.status.id.as_ref()) {
-        outcome.note(false, "HandedOver", format!("{id} is this object's from now on, as it is; nothing was deleted"));
+        outcome.note(News::HandedOver, format!("{id} is this object's from now on, as it is; nothing was deleted"));
     }
     let Some(entry) = kinds::find(object.key.kind) else { return outcome };
     let suspended = object.spec.get("suspend").and_then(serde_json::Value::as_bool) == Some(true);
@@ -163,7 +161,9 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
             Ok(true) => plan = job.plan().await,
             Ok(false) => {}
             // It is reported as lost all the same, and tried again.
-            Err(e) => tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "not made anew"),
+            Err(e) => {
+                tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "not made anew")
+            }
         }
     }
     let result = match plan {

@@ -5,6 +5,7 @@ use super::{
     claims::What,
     error::Result,
     job::Job,
+    news::News,
     plan::{Action, Plan},
 };
 use crate::api::status::{Provenance, Status};
@@ -47,8 +48,8 @@ fn keep_originals(job: &mut Job<'_>, live: &Fields) {
     let kept = former.restricted(&job.declared);
     let released: Vec<&str> = former.iter().map(|(k, _)| k.as_str()).filter(|k| kept.get(k).is_none()).collect();
     if !released.is_empty() {
-        let message = format!("{} is no longer declared and keeps its value", released.join(", "));
-        job.outcome.note(false, "Released", message);
+        let message = format!("no longer declared, and left as ZITADEL has it: {}", released.join(", "));
+        job.outcome.note(News::Released, message);
     }
     job.outcome.status.original = Some(live.restricted(&job.declared).overlaid(&kept).into_map());
 }

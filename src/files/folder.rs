@@ -243,8 +243,9 @@ fn namespace(document: &Document) -> String {
     document.value.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or(NAMESPACE).into()
 }
 
-/// The engine's view of a document. What was read from a cluster (it has a UID) brings its binding along.
+/// The engine's view of a document. What was read from a cluster (it has a UID) brings its binding and its age along.
 fn object(entry: &'static dyn Entry, document: &Document) -> Object {
+    let created = document.value.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
     let uid = document.value.pointer("/metadata/uid").and_then(Value::as_str).map(ToOwned::to_owned);
     let status: Status = match (&uid, document.value.get("status")) {
         (Some(_), Some(status)) => serde_json::from_value(status.clone()).unwrap_or_default(),
@@ -257,7 +258,7 @@ fn object(entry: &'static dyn Entry, document: &Document) -> Object {
         key: Key { kind: entry.names().kind, namespace: namespace(document), name: name(document) },
         uid,
         generation: i64::from(u32::try_from(hasher.finish() >> 33).unwrap_or_default()),
-        created: 0,
+        created: created.and_then(|t| t.parse::<jiff::Timestamp>().ok()).map_or(0, jiff::Timestamp::as_second),
         is_deleting: false,
         annotations: document
             .value

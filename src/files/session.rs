@@ -122,6 +122,11 @@ impl Session {
         self.host.objects().len() - self.instances().len()
     }
 
+    /// How many Instances can't be used.
+    pub fn unconnected(&self) -> usize {
+        self.instances().iter().filter(|i| self.engine.connections.get(&i.key).is_none()).count()
+    }
+
     /// Connects all Instances. Gives those that could not be.
     pub async fn connect(&self) -> Vec<(Key, Failure)> {
         let mut failed = Vec::new();
@@ -220,11 +225,14 @@ impl Session {
     }
 
     async fn carry_out(&self, planned: Planned) -> Done {
-        let (action, changes) = match &planned.step {
-            Step::Do(plan) => (plan.effect(), plan.changes.clone()),
+        let key = planned.object.key.clone();
+        let (action, changes) = match planned.step {
+            Step::Do(plan) => (plan.effect(), plan.changes),
+            Step::Fail(failure) if failure.is_unconnected => {
+                return Done { key, notes: Vec::new(), changes: Vec::new(), action: Action::Nothing, failure: Some(failure) };
+            }
             _ => (Action::Nothing, Vec::new()),
         };
-        let key = planned.object.key.clone();
         let begun = Instant::now();
         let mut notes = Vec::new();
         loop {
@@ -313,11 +321,11 @@ fn verdict(reason: Reason, message: &str) -> Verdict {
 }
 
 fn refused(e: &Error, drift: Vec<Drift>) -> Failure {
-    Failure { reason: e.reason(), message: e.to_string(), drift }
+    Failure { reason: e.reason(), message: e.to_string(), drift, is_unconnected: matches!(e, Error::NotConnected(_)) }
 }
 
 fn failure(status: &Status) -> Failure {
     let ready = status.condition("Ready");
     let reason = ready.and_then(|c| Reason::ALL.into_iter().find(|r| r.to_string() == c.reason)).unwrap_or(Reason::NotConverged);
-    Failure { reason, message: ready.map(|c| c.message.clone()).unwrap_or_default(), drift: status.drift.clone() }
+    Failure { reason, message: ready.map(|c| c.message.clone()).unwrap_or_default(), drift: status.drift.clone(), is_unconnected: false }
 }

@@ -6,7 +6,7 @@ use crate::{
     api::status::{Drift, Reason},
     engine::{
         Key, Object,
-        outcome::Note,
+        news::Note,
         plan::{Action, Plan},
     },
 };
@@ -44,6 +44,8 @@ pub struct Failure {
     pub message: String,
     /// What differs, where that is why.
     pub drift: Vec<Drift>,
+    /// It was not looked at, because its Instance can't be used. That is told once, of the Instance.
+    pub is_unconnected: bool,
 }
 
 /// An object was carried out, or was not.

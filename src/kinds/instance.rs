@@ -213,6 +213,11 @@ const RULES: &[Rule] = &[
         rule: "!has(self.address) || self.address.matches('^https?://[^/?#]+/?$')",
         message: "address must be a URL without a path, such as http://zitadel.zitadel.svc:8080",
     },
+    Rule { rule: "!has(self.pollInterval) || duration(self.pollInterval) >= duration('1s')", message: "pollInterval must be at least 1s" },
+    Rule {
+        rule: "!has(self.resyncInterval) || duration(self.resyncInterval) >= duration('10s')",
+        message: "resyncInterval must be at least 10s",
+    },
 ];
 
 /// An Instance is reconciled by `engine::instance`; nothing of it is listed, written or deleted.

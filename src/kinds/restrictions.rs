@@ -62,7 +62,7 @@ impl Kind for Restrictions {
 }
 
 impl Setting for Restrictions {
-    const NOUN: &'static str = "the restrictions";
+    const NOUN: &'static str = "the set of restrictions";
 
     async fn read(at: &At) -> Result<Remote<RestrictionsState>> {
         #[derive(Deserialize)]

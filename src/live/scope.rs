@@ -221,6 +221,12 @@ impl Scope {
         lock(&self.data).entries.values().for_each(tell);
     }
 
+    /// What somebody else has touched since it was read.
+    pub(super) fn edited_by_others(&self) -> Vec<String> {
+        let data = lock(&self.data);
+        data.editors.keys().filter(|id| data.doubtful.contains_key(*id)).cloned().collect()
+    }
+
     pub(super) fn ids(&self) -> Vec<String> {
         lock(&self.data).entries.keys().cloned().collect()
     }

@@ -195,7 +195,8 @@ impl Context {
 
     /// Wakes what waits for its turn and whose turn has come, should it have been passed over.
     pub(super) fn hand_on_all(&self, instance: &Key) {
-        let all: Vec<_> = self.slots.lock().unwrap_or_else(PoisonError::into_inner).keys().filter(|of| of.0 == *instance).cloned().collect();
+        let all: Vec<_> =
+            self.slots.lock().unwrap_or_else(PoisonError::into_inner).keys().filter(|of| of.0 == *instance).cloned().collect();
         for of in &all {
             self.hand_on(of);
         }

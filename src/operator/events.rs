@@ -13,7 +13,7 @@ use kube::{Api, api::PostParams};
 use super::context::Context;
 use crate::{
     api,
-    engine::{Object, outcome::Note},
+    engine::{Object, news::Note},
 };
 
 pub(super) async fn publish(context: &Context, object: &Object, note: &Note) -> Result<(), kube::Error> {
@@ -22,9 +22,9 @@ pub(super) async fn publish(context: &Context, object: &Object, note: &Note) -> 
     let name = format!("{}.{:x}", object.key.name.chars().take(220).collect::<String>(), now.as_nanosecond());
     let event = Event {
         metadata: ObjectMeta { name: Some(name), namespace: Some(object.key.namespace.clone()), ..ObjectMeta::default() },
-        action: Some(note.reason.into()),
-        reason: Some(note.reason.into()),
-        type_: Some(if note.warning { "Warning" } else { "Normal" }.into()),
+        action: Some(note.news.to_string()),
+        reason: Some(note.news.to_string()),
+        type_: Some(if note.news.is_warning() { "Warning" } else { "Normal" }.into()),
         // The API server takes 1,024 bytes.
         note: Some(note.message.get(..note.message.floor_char_boundary(1000)).unwrap_or_default().into()),
         event_time: Some(MicroTime(now)),

@@ -148,12 +148,12 @@ async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: 
     let notes = outcome.notes.clone();
     let written = if outcome.release { remove_finalizer(context, o, object).await } else { write_status(context, object, outcome).await };
     for note in &notes {
-        if note.warning {
+        if note.news.is_warning() {
             tracing::warn!(
                 kind = object.key.kind,
                 namespace = object.key.namespace,
                 name = object.key.name,
-                reason = note.reason,
+                reason = %note.news,
                 "{}",
                 note.message
             );

@@ -1,18 +1,30 @@
 //! The CEL rules of a schema, judged by the same language as in the API server. Pure.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use cel::{Context, Program};
+use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::finding::Finding;
 use crate::files::Document;
 
 /// Judges by rules; each is compiled once, and the language's functions are set up once.
-#[derive(Default)]
 pub(super) struct Judge {
     programs: HashMap<String, Option<Program>>,
     functions: Context<'static, 'static>,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        let mut functions = Context::default();
+        // The library's own needs another calendar; all that rules do with durations is to compare them.
+        let declared = functions.add_function("duration", |text: Arc<String>| {
+            text.parse::<SignedDuration>().map_or(cel::Value::Null, |d| cel::Value::Float(d.as_secs_f64()))
+        });
+        debug_assert!(declared.is_ok());
+        Self { programs: HashMap::new(), functions }
+    }
 }
 
 impl Judge {

@@ -83,10 +83,10 @@ impl Walk<'_> {
 
     fn list(&mut self, pointer: &str, list: &[Value], schema: &Value) {
         if list.len() > limit(schema, "maxItems", usize::MAX) {
-            self.wrong(pointer, &format!("has {} entries; at most {} are allowed", list.len(), limit(schema, "maxItems", 0)));
+            self.wrong(pointer, &format!("has {} entries; the maximum is {}", list.len(), limit(schema, "maxItems", 0)));
         }
         if list.len() < limit(schema, "minItems", 0) {
-            self.wrong(pointer, &format!("has {} entries; at least {} are needed", list.len(), limit(schema, "minItems", 0)));
+            self.wrong(pointer, &format!("has {} entries; the minimum is {}", list.len(), limit(schema, "minItems", 0)));
         }
         let is_set = schema.get("x-kubernetes-list-type").and_then(Value::as_str) == Some("set");
         let mut seen = BTreeSet::new();
@@ -104,10 +104,10 @@ impl Walk<'_> {
     fn text(&mut self, pointer: &str, text: &str, schema: &Value) {
         let length = text.chars().count();
         if length > limit(schema, "maxLength", usize::MAX) {
-            self.wrong(pointer, &format!("has {length} characters; at most {} are allowed", limit(schema, "maxLength", 0)));
+            self.wrong(pointer, &format!("has {length} characters; the maximum is {}", limit(schema, "maxLength", 0)));
         }
         if length < limit(schema, "minLength", 0) {
-            self.wrong(pointer, &format!("has {length} characters; at least {} are needed", limit(schema, "minLength", 0)));
+            self.wrong(pointer, &format!("has {length} characters; the minimum is {}", limit(schema, "minLength", 0)));
         }
         // A pattern that this library can't read is for the API server to judge.
         let pattern = schema.get("pattern").and_then(Value::as_str);
@@ -122,10 +122,10 @@ impl Walk<'_> {
         let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
         let Some(value) = n.as_f64() else { return };
         if let Some(least) = bound("minimum").filter(|least| value < *least) {
-            self.wrong(pointer, &format!("is {n}; at least {least} is needed"));
+            self.wrong(pointer, &format!("is {n}; the minimum is {least}"));
         }
         if let Some(most) = bound("maximum").filter(|most| value > *most) {
-            self.wrong(pointer, &format!("is {n}; at most {most} is allowed"));
+            self.wrong(pointer, &format!("is {n}; the maximum is {most}"));
         }
     }
 }

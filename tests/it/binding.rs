@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kastellan::{
     api::status::{Provenance, Status},
-    engine::{Fields, Key},
+    engine::{Fields, Key, news::News},
 };
 use serde_json::{Value, json};
 
@@ -143,10 +143,10 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
         let outcome = lab.look(&keys[0]).await;
         if !restart {
             let said =
-                |n: &kastellan::engine::outcome::Note| n.reason == "Drift" && n.message.contains(&id) && n.message.contains("made again");
+                |n: &kastellan::engine::news::Note| n.news == News::Drift && n.message.contains(&id) && n.message.contains("made again");
             assert!(outcome.notes.iter().any(said), "{:?}", outcome.notes);
             let outcome = lab.look(&keys[1]).await;
-            assert!(outcome.notes.iter().any(|n| n.reason == "Drift" && n.message.contains("made again")), "{:?}", outcome.notes);
+            assert!(outcome.notes.iter().any(|n| n.news == News::Drift && n.message.contains("made again")), "{:?}", outcome.notes);
         }
         lab.settle().await;
         assert_ready(&lab, &keys);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kastellan::{
     api::status::Provenance,
-    engine::{Fields, Key, kind::At},
+    engine::{Fields, Key, kind::At, news::News},
 };
 use kube::{
     Api,
@@ -105,14 +105,14 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
         }
         lab.delete(&old);
         let outcome = lab.look(&old).await;
-        assert!(outcome.notes.iter().any(|n| n.reason == "HandedOver" && n.message.contains(&young.to_string())), "{:?}", outcome.notes);
+        assert!(outcome.notes.iter().any(|n| n.news == News::HandedOver && n.message.contains(&young.to_string())), "{:?}", outcome.notes);
         assert!(outcome.wake.contains(&young));
         if restarted {
             lab.restart();
             lab.look(&key("Instance", "ns", "default")).await;
         }
         let outcome = lab.look(&young).await;
-        assert!(restarted || outcome.notes.iter().any(|n| n.reason == "HandedOver"), "{:?}", outcome.notes);
+        assert!(restarted || outcome.notes.iter().any(|n| n.news == News::HandedOver), "{:?}", outcome.notes);
         lab.settle().await;
         assert_conflict(&lab, &youngest, &young);
         let status = lab.status(&young);
@@ -146,7 +146,7 @@ async fn the_heir_of_a_setting_restores_what_was_there_before_both() {
         assert_conflict(&lab, &young, &old);
         let was = lab.status(&old);
         lab.delete(&old);
-        assert!(lab.look(&old).await.notes.iter().any(|n| n.reason == "HandedOver"));
+        assert!(lab.look(&old).await.notes.iter().any(|n| n.news == News::HandedOver));
         lab.settle().await;
         let is = lab.status(&young);
         assert!(is.is_ready());

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kastellan::engine::{Fields, Key};
+use kastellan::engine::{Fields, Key, news::News};
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 use zitadel_emulator::Outage;
@@ -173,7 +173,7 @@ async fn with_instance_and_secret_gone_what_stays_is_named() {
     assert_eq!(lab.reason(&instance).0, "WaitingForReference", "it says what is missing");
     let outcome = lab.look(&keys[1]).await;
     assert!(outcome.release);
-    assert!(outcome.notes.iter().any(|n| n.reason == "LeftBehind" && n.message.contains(&id)), "{:?}", outcome.notes);
+    assert!(outcome.notes.iter().any(|n| n.news == News::LeftBehind && n.message.contains(&id)), "{:?}", outcome.notes);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,7 +218,7 @@ async fn what_is_abandoned_is_released_without_a_call_also_while_suspended() {
             lab.emulator.reset_calls();
             lab.edit(key, |o| _ = o.annotations.insert("kastellan.dev/abandon".into(), "true".into()));
             let outcome = lab.look(key).await;
-            assert!(outcome.release && outcome.notes.iter().any(|n| n.reason == "LeftBehind"), "{outcome:?}");
+            assert!(outcome.release && outcome.notes.iter().any(|n| n.news == News::LeftBehind), "{outcome:?}");
             assert!(lab.emulator.calls().is_empty());
         }
     }

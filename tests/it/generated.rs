@@ -35,7 +35,7 @@ fn generated_documentation_is_current() {
 #[test]
 fn links_of_the_documentation_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    let mut pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "charts/kastellan/README.md"].map(|page| root.join(page)).to_vec();
     for dir in [root.join("docs"), root.join("docs/tasks")] {
         pages.extend(fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
     }

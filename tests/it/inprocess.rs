@@ -135,6 +135,8 @@ pub(crate) struct Lab {
     pub(crate) emulator: Emulator,
     pub(crate) client: Client,
     pub(crate) engine: Engine,
+    /// Once made: that takes longer than most calls.
+    router: Router,
     host: MemoryHost,
     crash: Arc<Mutex<Option<Crash>>>,
     ages: AtomicI64,
@@ -144,8 +146,8 @@ pub(crate) fn key(kind: &str, namespace: &str, name: &str) -> Key {
     Key { kind: kinds::find(kind).unwrap().names().kind, namespace: namespace.into(), name: name.into() }
 }
 
-fn engine(emulator: &Emulator, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
-    let (router, crash) = (emulator.router(), crash.clone());
+fn engine(router: &Router, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
+    let (router, crash) = (router.clone(), crash.clone());
     let mut engine = Engine::new(AddressPolicy::any());
     engine.grace = Duration::ZERO;
     engine.connect = Box::new(move |config| Client::with_transport(config, Box::new(InProcess(router.clone(), crash.clone()))));
@@ -164,11 +166,16 @@ impl Lab {
     /// Without an Instance.
     pub(crate) fn bare() -> Self {
         let emulator = Emulator::new(Options::default()).unwrap();
-        let crash = Arc::default();
-        let engine = engine(&emulator, &crash);
+        let (router, crash) = (emulator.router(), Arc::default());
+        let engine = engine(&router, &crash);
         let host = MemoryHost { pat: Mutex::new(Some(emulator.pat())), ..MemoryHost::default() };
-        let client = Self::client(&emulator, &emulator.pat());
-        Self { emulator, client, engine, host, crash, ages: AtomicI64::default() }
+        let client = Self::client(&router, &emulator.pat());
+        Self { emulator, client, engine, router, host, crash, ages: AtomicI64::default() }
+    }
+
+    /// Another engine, as of another process.
+    pub(crate) fn another_engine(&self) -> Engine {
+        engine(&self.router, &Arc::default())
     }
 
     pub(crate) fn instance_spec() -> Value {
@@ -176,7 +183,7 @@ impl Lab {
         json!({"issuer": "http://localhost", "credentials": credentials})
     }
 
-    fn client(emulator: &Emulator, pat: &str) -> Client {
+    fn client(router: &Router, pat: &str) -> Client {
         let config = kastellan::zitadel::Config {
             addresses: AddressPolicy::any(),
             ..kastellan::zitadel::Config::new(
@@ -184,13 +191,13 @@ impl Lab {
                 kastellan::zitadel::Credentials::token(&pat.to_owned().into()).unwrap(),
             )
         };
-        Client::with_transport(config, Box::new(InProcess(emulator.router(), Arc::default()))).unwrap()
+        Client::with_transport(config, Box::new(InProcess(router.clone(), Arc::default()))).unwrap()
     }
 
     /// Where things of this organization, or the instance, are; calls are somebody else's.
     pub(crate) fn minnie(&self, organization: Option<&str>) -> At {
         let pat = self.emulator.add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
-        At { client: Self::client(&self.emulator, &pat), organization: organization.map(ToOwned::to_owned) }
+        At { client: Self::client(&self.router, &pat), organization: organization.map(ToOwned::to_owned) }
     }
 
     /// Declares an object in the namespace `ns` and reconciles it once.
@@ -225,6 +232,11 @@ impl Lab {
         let mut object = (*self.object(key).unwrap()).clone();
         change(&mut object);
         self.host.put(object);
+    }
+
+    /// All objects.
+    pub(crate) fn objects(&self) -> Vec<Arc<Object>> {
+        self.host.keys().iter().filter_map(|key| self.object(key)).collect()
     }
 
     pub(crate) fn object(&self, key: &Key) -> Option<Arc<Object>> {
@@ -306,7 +318,7 @@ impl Lab {
 
     /// Another process: whatever was only in memory is gone.
     pub(crate) fn restart(&mut self) {
-        self.engine = engine(&self.emulator, &self.crash);
+        self.engine = engine(&self.router, &self.crash);
         for key in self.host.keys() {
             self.engine.remember_claims(&self.object(&key).unwrap());
         }

@@ -1,4 +1,6 @@
-//! Laws, tried with random states of every kind.
+//! Laws, tried with random states of every kind that declares something in ZITADEL.
+
+mod folders;
 
 use std::collections::BTreeMap;
 
@@ -176,7 +178,7 @@ where
     F: Fn(Placed, Fields, Fields, Fields) -> Fut,
     Fut: Future<Output = Result<(), TestCaseError>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     for p in placed() {
         let mut runner = proptest::test_runner::TestRunner::new(cases());
         let strategy = (complete(p.entry), some(p.entry), some(p.entry));

@@ -47,3 +47,13 @@ fn only_the_output_prints() {
         assert!(!printing || path.starts_with("src/cli/output"), "{path} prints");
     }
 }
+
+#[test]
+fn the_image_is_built_without_the_demo() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let dockerfile = read("Dockerfile");
+    assert!(dockerfile.contains("cargo build ") && !dockerfile.contains("features"), "the image has the default features");
+    let manifest = read("Cargo.toml");
+    let features = manifest.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
+    assert!(features.contains("demo = ") && !features.contains("default"), "and there is none by default");
+}

@@ -88,7 +88,12 @@ async fn a_change_that_is_lost_is_reported_and_not_written_again_and_again() {
         ("DomainPolicy", "instance.policy.domain.changed", domains(false), domains(true)),
         ("Organization", "org.changed", json!({"name": "One"}), json!({"name": "Two"})),
         ("Project", "project.changed", json!({"projectRoleCheck": false}), json!({"projectRoleCheck": true})),
-        ("Restrictions", "restrictions.set", json!({"disallowPublicOrgRegistration": false}), json!({"disallowPublicOrgRegistration": true})),
+        (
+            "Restrictions",
+            "restrictions.set",
+            json!({"disallowPublicOrgRegistration": false}),
+            json!({"disallowPublicOrgRegistration": true}),
+        ),
     ];
     for (kind, event, former, mut latter) in cases {
         let mut lab = Lab::new().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kastellan::{
     api::status::Provenance,
-    engine::{Fields, Key, kind::At},
+    engine::{Fields, Key, kind::At, news::News},
 };
 use serde_json::{Value, json};
 
@@ -60,6 +60,48 @@ async fn observing_reports_and_neither_writes_nor_claims() {
     let touched = kastellan::live::feed::Touched { kind: "Project", organization: at.organization.clone(), id: "there".into() };
     let concerned = lab.engine.claims.concerned(&lab.emulator.instance_id(), &touched);
     assert!(concerned.contains(&enforced) && concerned.contains(&differs), "{concerned:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
+    let lab = Lab::new().await;
+    let home = lab.declare("ns", "Organization", "home", json!({}));
+    lab.settle().await;
+    let at = lab.minnie(lab.status(&home).id.as_deref());
+    entry("Project").create(&at, "there", &Fields::of(&json!({"name": "there"}))).await.unwrap();
+    let spec = json!({"organizationRef": {"name": "home"}, "mode": "Observe", "projectRoleCheck": true, "hasProjectCheck": false});
+    let project = lab.declare("ns", "Project", "there", spec);
+    let policy = lab.declare("ns", "PrivacyPolicy", "it", json!({"mode": "Observe", "tosLink": ""}));
+    lab.follow().await;
+    assert_eq!(lab.status(&project).drift.len(), 1);
+    assert!(lab.status(&project).last_drift.is_none(), "how it was found is nobody's change");
+    let followed = async |key: &Key| {
+        let before = lab.status(key);
+        for (_, connection) in lab.engine.connections.all() {
+            connection.live.poll_feed(&connection.client, kastellan::live::feed::ReportEditors::Name).await.unwrap();
+        }
+        let outcome = lab.look(key).await;
+        let told: Vec<String> = outcome.notes.iter().filter(|n| n.news == News::Drift).map(|n| n.message.clone()).collect();
+        let again = lab.look(key).await;
+        assert!(again.notes.is_empty() && again.status == outcome.status, "told once: {again:?}");
+        (told, outcome.status.last_drift.filter(|d| before.last_drift.as_ref() != Some(d)))
+    };
+    change("Project", &at, "there", json!({"projectRoleAssertion": true})).await;
+    assert_eq!(followed(&project).await, (vec![], None), "nobody declares that field");
+    change("Project", &at, "there", json!({"hasProjectCheck": true})).await;
+    let (told, drift) = followed(&project).await;
+    assert_eq!(told, ["hasProjectCheck changed by minnie.mouse; only observed"]);
+    let drift = drift.unwrap();
+    assert_eq!((drift.corrected, drift.by.as_deref()), (false, Some("minnie.mouse")));
+    change("Project", &at, "there", json!({"hasProjectCheck": false})).await;
+    assert_eq!(followed(&project).await, (vec![], None), "less differs than before");
+    let instance = At { organization: None, ..at.clone() };
+    change("PrivacyPolicy", &instance, "", json!({"tosLink": "https://minnie.example"})).await;
+    assert_eq!(followed(&policy).await.0, ["tosLink changed by minnie.mouse; only observed"]);
+    entry("Project").delete(&at, "there").await.unwrap();
+    let (told, drift) = followed(&project).await;
+    assert_eq!(told, ["the project there was deleted by minnie.mouse; only observed"]);
+    assert!(!drift.unwrap().corrected);
 }
 
 #[tokio::test(start_paused = true)]

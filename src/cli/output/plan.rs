@@ -30,6 +30,7 @@ pub(in crate::cli) enum Format {
 
 /// How many there are of what.
 #[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Summary {
     create: usize,
     change: usize,
@@ -38,6 +39,7 @@ struct Summary {
     observed: usize,
     suspended: usize,
     failed: usize,
+    not_looked_at: usize,
 }
 
 impl Summary {
@@ -53,6 +55,7 @@ impl Summary {
                 },
                 Step::Observe(_) => &mut s.observed,
                 Step::Suspended => &mut s.suspended,
+                Step::Fail(f) if f.is_unconnected => &mut s.not_looked_at,
                 Step::Fail(_) => &mut s.failed,
             } += 1;
         }
@@ -64,6 +67,7 @@ impl Summary {
             (self.create, "to create"),
             (self.change, "to change"),
             (self.failed, "failed"),
+            (self.not_looked_at, "not looked at"),
             (self.unchanged + self.adopt, "as declared"),
             (self.observed, "only observed"),
             (self.suspended, "suspended"),
@@ -86,7 +90,9 @@ pub(in crate::cli) fn plan(planned: &[Planned], unmanaged: Option<&[Unmanaged]>,
         Format::Text => {
             data(&rendered(planned));
             for p in planned {
-                if let Step::Fail(f) = &p.step {
+                if let Step::Fail(f) = &p.step
+                    && !f.is_unconnected
+                {
                     say(failed(&p.object.key.to_string(), f));
                 }
             }
@@ -103,7 +109,7 @@ pub(in crate::cli) fn plan(planned: &[Planned], unmanaged: Option<&[Unmanaged]>,
         }
     }
     match summary {
-        Summary { failed: 1.., .. } => Exit::Failed,
+        Summary { failed: 1.., .. } | Summary { not_looked_at: 1.., .. } => Exit::Failed,
         Summary { create: 1.., .. } | Summary { change: 1.., .. } => Exit::Changes,
         _ => Exit::Fine,
     }
@@ -182,7 +188,8 @@ fn as_json(p: &Planned) -> Value {
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {
-            json!({"action": "failed", "reason": f.reason.to_string(), "message": f.message, "hint": hint(f), "fields": f.drift})
+            let action = if f.is_unconnected { "notLookedAt" } else { "failed" };
+            json!({"action": action, "reason": f.reason.to_string(), "message": f.message, "hint": hint(f), "fields": f.drift})
         }
     };
     if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {

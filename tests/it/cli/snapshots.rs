@@ -175,6 +175,50 @@ async fn an_instance_in_the_folder_takes_its_secret_from_the_secret_dir() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_several_instances_those_that_can_be_reached_are_worked_with() {
+    let desk = Desk::new().await;
+    let closed = format!("http://localhost:{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let tenant = |namespace: &str, issuer: &str| {
+        let metadata = format!("metadata: {{name: default, namespace: {namespace}}}");
+        let credentials = "{personalAccessToken: {secretRef: {name: kastellan, key: pat}}}";
+        let instance = format!("kind: Instance\n{metadata}\nspec:\n  issuer: {issuer}\n  credentials: {credentials}\n");
+        format!(
+            "{instance}---\nkind: Restrictions\n{metadata}\nspec: {{allowedLanguages: [en]}}\n---\nkind: PrivacyPolicy\n{metadata}\nspec: {{tosLink: https://a.example}}\n"
+        )
+    };
+    desk.write("there.yaml", &tenant("there", &desk.zitadel.url()));
+    desk.write("gone.yaml", &tenant("gone", &closed));
+    desk.write("secrets/kastellan/pat", &desk.emulator().pat());
+    for (name, args) in [("plan", &["plan"][..]), ("plan-json", &["plan", "-o", "json"]), ("apply", &["apply"])] {
+        let args = [args, &["-f", "there.yaml", "-f", "gone.yaml", "--secret-dir", "secrets"]].concat();
+        let ran = desk.run_with(&args, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await;
+        snapshot(&format!("{name}-one-of-two-unreachable"), &ran);
+    }
+    assert_eq!(desk.writes(), 2, "the others are worked with");
+    let export = ["export", "-f", "there.yaml", "-f", "gone.yaml", "--secret-dir", "secrets"];
+    assert_eq!(desk.run_with(&export, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await.code, 1, "which of the two is not guessed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn durations_are_checked_offline() {
+    let desk = Desk::new().await;
+    let instance = |name: &str, poll: &str, resync: &str| {
+        let credentials = "credentials: {personalAccessToken: {secretRef: {name: kastellan, key: pat}}}";
+        format!(
+            "kind: Instance\nmetadata: {{name: {name}}}\nspec:\n  issuer: https://auth.example.com\n  {credentials}\n  pollInterval: {poll}\n  resyncInterval: {resync}\n"
+        )
+    };
+    let all = [
+        instance("right", "1s", "1m30s"),
+        instance("short", "999ms", "9s"),
+        instance("wrong", "often", "10"),
+        instance("zero", "0s", "1h"),
+    ];
+    desk.write("a.yaml", &all.join("---\n"));
+    snapshot("validate-durations", &desk.run(&["validate", "-f", "a.yaml"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
     let desk = Desk::new().await;
     let body = serde_json::json!({"name": "Shop", "projectRoleCheck": false});
@@ -193,7 +237,7 @@ async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_teaches() {
     let desk = Desk::new().await;
-    for verb in ["plan", "apply", "export", "validate"] {
+    for verb in ["plan", "apply", "export", "validate", "operator"] {
         snapshot(&format!("help-{verb}"), &desk.run(&[verb, "--help"]).await);
     }
     snapshot("help", &desk.run(&["--help"]).await);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use zitadel_emulator::Outage;
 
 use super::Desk;
 
@@ -43,15 +44,40 @@ async fn watching_sets_right_what_changes_on_either_side() {
     desk.write("a.yaml", &policy("https://two.example"));
     until("what the file says now", async || link().await == "https://two.example").await;
     assert!(
-        !said().contains(
-            "changed by Minnie Mouse; it is set back\n~ PrivacyPolicy default/instance: the privacy policy was changed: tosLink\n!"
-        ),
+        !said().contains("changed by Minnie Mouse; set back\n~ PrivacyPolicy default/instance: the privacy policy was changed: tosLink\n!"),
         "an edit is no drift"
     );
     desk.write("a.yaml", &policy("https://three.example").replace("tosLink", "tosLnk"));
     until("the mistake", async || said().contains("did you mean tosLink?")).await;
     assert_eq!(link().await, "https://two.example");
 
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watching_takes_up_an_instance_that_can_be_reached_only_later() {
+    let (desk, other) = (Desk::new().await, Desk::new().await);
+    for (namespace, there) in [("here", &desk), ("later", &other)] {
+        let metadata = format!("metadata: {{name: default, namespace: {namespace}}}");
+        let credentials = "{personalAccessToken: {secretRef: {name: kastellan, key: pat}}}";
+        let instance = format!(
+            "kind: Instance\n{metadata}\nspec: {{issuer: \"{}\", pollInterval: 1s, credentials: {credentials}}}\n",
+            there.zitadel.url()
+        );
+        desk.write(
+            &format!("{namespace}.yaml"),
+            &format!("{instance}---\nkind: Restrictions\n{metadata}\nspec: {{allowedLanguages: [en]}}\n"),
+        );
+        desk.write(&format!("secrets/{namespace}/kastellan/pat"), &there.emulator().pat());
+    }
+    other.emulator().faults().down(Outage::Reset);
+    let mut command = desk.command(&["apply", "-f", "here.yaml", "-f", "later.yaml", "--secret-dir", "secrets", "--watch"]);
+    command.env_remove("ZITADEL_ISSUER").env_remove("ZITADEL_TOKEN").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut watching = command.spawn().unwrap();
+    until("what can be done", async || desk.writes() == 1).await;
+    other.emulator().faults().up();
+    until("the rest", async || other.writes() == 1).await;
     watching.kill().unwrap();
     watching.wait().unwrap();
 }

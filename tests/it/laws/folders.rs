@@ -1,0 +1,242 @@
+//! Laws of folders: what the command line makes of files, in this process.
+
+use std::fs;
+
+use futures::TryStreamExt;
+use kastellan::{
+    engine::{
+        kind::{At, Shape},
+        plan::{Action, Plan, Preview},
+    },
+    export::{Exported, Selection, export},
+    files::{
+        Folder,
+        environment::Environment,
+        session::Session,
+        step::{Done, Planned, Step},
+    },
+    kinds, validate,
+};
+use proptest::{prelude::*, test_runner::TestCaseError};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Bench, Placed, law};
+use crate::inprocess::{Lab, key};
+
+/// A folder, and the ZITADEL that it is for.
+struct Shelf<'a> {
+    dir: TempDir,
+    lab: &'a Lab,
+}
+
+impl<'a> Shelf<'a> {
+    fn new(lab: &'a Lab) -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), lab }
+    }
+
+    /// What an export wrote.
+    fn exported(lab: &'a Lab, objects: &[Exported]) -> Self {
+        let shelf = Self::new(lab);
+        for object in objects {
+            let path = shelf.dir.path().join(&object.path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, &object.yaml).unwrap();
+        }
+        shelf
+    }
+
+    /// Puts these objects in the place of all that was there.
+    fn put(&self, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        fs::write(self.dir.path().join("all.json"), list.to_string()).unwrap();
+    }
+
+    /// As a command begins: nothing is known but what is in the files.
+    async fn session(&self) -> Session {
+        let folder = Folder::read(&[self.dir.path().to_owned()]).unwrap();
+        assert_eq!(folder.findings, []);
+        let connects = folder.manifests.iter().any(|m| m.object.key.kind == "Instance");
+        let environment =
+            Environment { issuer: Some("http://localhost".into()), token: Some(self.lab.emulator.pat().into()), ..Environment::default() };
+        let environment = if connects { Environment::default() } else { environment };
+        let session = Session::new(&folder, None, &environment, self.lab.another_engine()).unwrap();
+        let failed = session.connect().await;
+        assert!(failed.is_empty(), "{failed:?}");
+        session
+    }
+
+    async fn plan(&self) -> Vec<Planned> {
+        self.session().await.plan().await
+    }
+
+    /// What there is to do.
+    async fn left(&self) -> Vec<Planned> {
+        let is_done = |p: &Planned| matches!(&p.step, Step::Do(plan) if plan.action == Action::Nothing);
+        self.plan().await.into_iter().filter(|p| !is_done(p)).collect()
+    }
+
+    /// Gives what was not done.
+    async fn apply(&self) -> Vec<Done> {
+        let mut failed = Vec::new();
+        self.session().await.apply(|done| failed.extend(done.failure.is_some().then_some(done))).await;
+        failed
+    }
+
+    async fn export(&self) -> Vec<Exported> {
+        let session = self.session().await;
+        let connections = session.engine().connections.all();
+        let found = export(&connections[0].1, &Selection::default()).await.unwrap();
+        assert_eq!(found.missing, [""; 0]);
+        found.objects
+    }
+}
+
+#[test]
+fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
+    law(|p, live, _, _| async move {
+        let bench = Bench::new(p, &live).await;
+        let before = bench.lab.emulator.event_count();
+        let exported = Shelf::new(&bench.lab).export().await;
+        let mentions = |o: &&Exported| o.yaml.contains(&format!("kind: {}\n", p.entry.names().kind)) && o.yaml.contains(&bench.id);
+        prop_assert!(exported.iter().any(|o| mentions(&o)), "{:?}", exported);
+        let first = Shelf::exported(&bench.lab, &exported);
+        let findings = validate::check(&Folder::read(&[first.dir.path().to_owned()]).unwrap(), true);
+        prop_assert!(findings.is_empty(), "{:?}", findings);
+        prop_assert_eq!(format!("{:?}", first.left().await), "[]");
+        prop_assert_eq!(format!("{:?}", first.apply().await), "[]");
+        prop_assert_eq!(bench.lab.emulator.event_count(), before);
+
+        let elsewhere = Lab::bare();
+        let second = Shelf::exported(&elsewhere, &exported);
+        prop_assert_eq!(format!("{:?}", second.apply().await), "[]");
+        prop_assert_eq!(second.export().await, exported);
+        let there = At { client: elsewhere.client.clone(), ..bench.at.clone() };
+        let made = p.entry.read(&there, &bench.id).await.unwrap().unwrap().state;
+        let meant = bench.live(p).await;
+        prop_assert!(kastellan::engine::fields::diff(&meant, &made, p.entry.sets()).is_empty(), "{:?} is not {:?}", made, meant);
+        Ok(())
+    });
+}
+
+#[test]
+fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
+    law(|p, first, second, third| async move {
+        let lab = Lab::bare();
+        let shelf = Shelf::new(&lab);
+        let home = manifest("Organization", "home", &json!({"name": "Home"}));
+        let mut found = Vec::new();
+        for (step, declared) in [first, second, third].iter().enumerate() {
+            let mut spec: Value = declared.to().unwrap();
+            if let Shape::Entity { natural_key, .. } = p.entry.shape() {
+                spec[natural_key] = json!(["It", "It", "It, renamed"][step]);
+            }
+            let declared = p.entry.desired(&spec, "it").unwrap();
+            if p.in_organization {
+                spec["organizationRef"] = json!({"name": "home"});
+            }
+            shelf.put(&[home.clone(), manifest(p.entry.names().kind, "it", &spec)]);
+            prop_assert_eq!(format!("{:?}", shelf.apply().await), "[]");
+            prop_assert_eq!(format!("{:?}", shelf.left().await), "[]");
+            let all = things(&lab, p).await;
+            let alike = all.iter().find(|(_, live)| kastellan::engine::fields::diff(&declared, live, p.entry.sets()).is_empty());
+            prop_assert!(alike.is_some(), "{:?} is not among {:?}", declared, all);
+            let ids: Vec<String> = all.iter().map(|(id, _)| id.clone()).collect();
+            found.push((ids, alike.map(|(id, _)| id.clone())));
+        }
+        prop_assert_eq!(&found[0], &found[1]);
+        prop_assert_eq!(&found[1], &found[2]);
+        Ok(())
+    });
+}
+
+/// All of a kind, at the place; of a setting the one.
+async fn things(lab: &Lab, p: Placed) -> Vec<(String, kastellan::engine::Fields)> {
+    let mut at = At { client: lab.client.clone(), organization: None };
+    if p.in_organization {
+        let organizations: Vec<_> = kinds::find("Organization").unwrap().list(&at).try_collect().await.unwrap();
+        at.organization = organizations.into_iter().find(|o| o.state.text("name") == Some("Home")).map(|o| o.id);
+    }
+    if p.entry.shape() == Shape::Setting {
+        let remote = p.entry.read(&at, "").await.unwrap().unwrap();
+        return vec![(at.organization.unwrap_or_default(), remote.state)];
+    }
+    let all: Vec<_> = p.entry.list(&at).try_collect().await.unwrap();
+    let mut all: Vec<_> = all.into_iter().map(|remote| (remote.id, remote.state)).collect();
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    all
+}
+
+fn manifest(kind: &str, name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": {"name": name, "namespace": "ns"}, "spec": spec})
+}
+
+#[test]
+fn the_operator_and_the_command_line_come_to_the_same_plan() {
+    law(|p, live, first, second| async move {
+        let mut bench = Bench::new(p, &live).await;
+        // Two objects: one that names an id, and a younger one that looks for a name, or declares the same setting.
+        let younger = |declared: &kastellan::engine::Fields| {
+            let mut spec: Value = declared.to().unwrap();
+            spec.as_object_mut().unwrap().extend(bench.scope.as_object().unwrap().clone());
+            if spec.as_object_mut().unwrap().remove("id").is_some() {
+                spec["adoptionPolicy"] = json!("Always");
+            }
+            spec
+        };
+        let (one, other) = (younger(&second), younger(&first));
+        let mut states = vec![(first.clone(), one.clone()), (second, other), (first, one)].into_iter();
+        while let Some((declared, spec)) = states.next() {
+            let key = bench.put(&declared);
+            let younger = bench.lab.declare("ns", bench.kind, "a-younger-one", spec);
+            // Age decides, whatever names and UIDs say.
+            bench.lab.edit(&younger, |o| o.uid = Some("0".into()));
+            bench.lab.restart();
+            compare(&bench.lab).await?;
+            bench.lab.look(&key).await;
+            bench.lab.look(&younger).await;
+            if states.len() == 1 {
+                // Somebody else takes it away, where that is possible.
+                let _ = p.entry.delete(&bench.at, &bench.id).await;
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Compares what an operator that has just started would do with what the command line would do with the same objects, as
+/// `kubectl get -o json` gives them.
+async fn compare(lab: &Lab) -> Result<(), TestCaseError> {
+    lab.look(&key("Instance", "ns", "default")).await;
+    let before = lab.emulator.event_count();
+    let shelf = Shelf::new(lab);
+    let objects = lab.objects();
+    let metadata = json!({"name": "s", "namespace": "ns"});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"k": lab.emulator.pat()}});
+    let printed = objects.iter().map(|o| {
+        let mut printed = manifest(o.key.kind, &o.key.name, &o.spec);
+        let created = jiff::Timestamp::from_second(o.created).unwrap();
+        printed["metadata"]["uid"] = json!(o.uid);
+        printed["metadata"]["creationTimestamp"] = json!(created.to_string());
+        printed["status"] = json!(o.status);
+        printed
+    });
+    shelf.put(&printed.chain([secret]).collect::<Vec<_>>());
+    for object in &objects {
+        // Who declares what has to be known before anybody's plan counts.
+        lab.plan(&object.key).await;
+    }
+    for planned in shelf.plan().await {
+        let Preview { plan, drift, organization, .. } = lab.plan(&planned.object.key).await;
+        let theirs: Result<&Plan, _> = match &planned.step {
+            Step::Do(plan) => Ok(plan),
+            Step::Fail(failure) => Err((failure.reason, failure.message.clone(), failure.drift.clone())),
+            step => panic!("{step:?}"),
+        };
+        let ours = plan.as_ref().map_err(|e| (e.reason(), e.to_string(), drift));
+        prop_assert_eq!(theirs, ours, "{}", planned.object.key);
+        prop_assert_eq!(&planned.organization, &organization);
+    }
+    prop_assert_eq!(lab.emulator.event_count(), before);
+    Ok(())
+}
