@@ -36,6 +36,8 @@ const AT_ONCE: usize = 8;
 pub(crate) struct Project {
     /// Ready, and the status speaks of the present spec.
     pub(crate) ready: bool,
+    /// ZITADEL has lost it, and that is said.
+    pub(crate) lost: bool,
     pub(crate) generation: i64,
     pub(crate) id: String,
     pub(crate) organization: String,
@@ -173,10 +175,12 @@ fn seen(o: &DynamicObject) -> Project {
     let status = o.data.get("status").cloned().unwrap_or_default();
     let generation = o.metadata.generation.unwrap_or_default();
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-    let conditions = status.get("conditions").and_then(Value::as_array).into_iter().flatten();
-    let ready = conditions.into_iter().any(|c| c.get("type") == Some(&json!("Ready")) && c.get("status") == Some(&json!("True")));
+    let conditions = status.get("conditions").and_then(Value::as_array);
+    let condition = conditions.into_iter().flatten().find(|c| c.get("type") == Some(&json!("Ready")));
+    let says = |field: &str, value: &str| condition.is_some_and(|c| c.get(field) == Some(&json!(value)));
     Project {
-        ready: ready && status.get("observedGeneration").and_then(Value::as_i64) == Some(generation),
+        lost: says("reason", "LostByZitadel"),
+        ready: says("status", "True") && status.get("observedGeneration").and_then(Value::as_i64) == Some(generation),
         generation,
         id: status.get("id").map(text).unwrap_or_default(),
         organization: status.get("organizationId").map(text).unwrap_or_default(),

@@ -6,6 +6,7 @@
 
 mod cluster;
 mod feed;
+mod ghosts;
 mod meter;
 mod operator;
 mod plot;
@@ -41,7 +42,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "1000", value_name = "N")]
     objects: Vec<usize>,
     /// What to do, in the order in which it is done.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "idle,converge,rest,drift,restart,change,delete")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "idle,converge,rest,drift,plan,restart,change,delete")]
     scenarios: Vec<Scenario>,
     /// Length of `rest`.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
@@ -70,7 +71,8 @@ struct Arguments {
     /// The operator's binary. Left out: `kastellan` beside this one.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
-    /// A real ZITADEL in place of the emulated one: its URL. Calls are not counted there, and nobody else changes anything.
+    /// A real ZITADEL in place of the emulated one: its URL. Calls are counted by the operator there, and nobody else changes
+    /// anything: `drift`, `ghosts` and `feed` are left out.
     #[arg(long, value_name = "URL", requires = "token_file")]
     url: Option<String>,
     /// The personal access token of an `IAM_OWNER` of the real ZITADEL.
@@ -91,12 +93,16 @@ enum Scenario {
     Rest,
     /// Somebody else changes projects at random moments.
     Drift,
+    /// `kastellan plan` on files that declare the same; the operator stands still.
+    Plan,
     /// The operator is killed and started again.
     Restart,
     /// The spec of one project changes, then that of all.
     Change,
     /// All projects are deleted.
     Delete,
+    /// As `converge` and `rest`, in a world of its own, in which the read side of ZITADEL loses one in 700 events.
+    Ghosts,
     /// Eight writers, late commits, a follower of the feed and nothing else: are events missed?
     Feed,
 }
@@ -120,15 +126,22 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.out)?;
     let mut results = Vec::new();
-    let (feed, others): (Vec<_>, Vec<_>) = arguments.scenarios.iter().copied().partition(|s| *s == Scenario::Feed);
-    for n in arguments.objects.iter().copied().filter(|_| !others.is_empty()) {
-        let mut world = world::World::new(&arguments, n).await?;
-        for scenario in &others {
-            results.extend(scenarios::run(&mut world, &arguments, *scenario).await?);
+    let has_own_world = |s: &Scenario| matches!(s, Scenario::Feed | Scenario::Ghosts);
+    let (apart, others): (Vec<_>, Vec<_>) = arguments.scenarios.iter().copied().partition(has_own_world);
+    for n in arguments.objects.iter().copied() {
+        if !others.is_empty() {
+            let mut world = world::World::new(&arguments, n).await?;
+            for scenario in &others {
+                results.extend(scenarios::run(&mut world, &arguments, *scenario).await?);
+                report::write(&arguments, &results)?;
+            }
+        }
+        if apart.contains(&Scenario::Ghosts) && arguments.url.is_none() {
+            results.push(ghosts::run(&arguments, n).await?);
             report::write(&arguments, &results)?;
         }
     }
-    if !feed.is_empty() {
+    if apart.contains(&Scenario::Feed) && arguments.url.is_none() {
         results.push(feed::run(&arguments).await?);
     }
     report::write(&arguments, &results)?;

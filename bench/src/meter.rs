@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use zitadel_emulator::Emulator;
 
 use crate::{Result, world::World};
 
@@ -13,7 +14,7 @@ use crate::{Result, world::World};
 pub(crate) struct Figures {
     pub(crate) scenario: String,
     pub(crate) n: usize,
-    /// Calls of ZITADEL by endpoint, this program's own left out; `None`: a real one, which counts none.
+    /// Calls of ZITADEL by endpoint, this program's own left out; of a real one: reads and writes as the operator counts them.
     pub(crate) calls: Option<BTreeMap<String, u64>>,
     /// Those that change things.
     pub(crate) writes: Option<u64>,
@@ -49,6 +50,8 @@ pub(crate) struct Meter {
     start: Instant,
     cpu: f64,
     events: usize,
+    /// Of a real ZITADEL: what the operator had counted itself.
+    requests: (f64, f64),
     kubernetes: BTreeMap<String, u64>,
 }
 
@@ -63,6 +66,7 @@ impl Meter {
             operator.forget_peak();
         }
         Ok(Self {
+            requests: requests(world).await,
             cpu: world.operator.as_ref().map_or(0.0, crate::operator::Operator::cpu),
             events: world.zitadel.emulator().map_or(0, zitadel_emulator::Emulator::event_count),
             kubernetes,
@@ -72,7 +76,7 @@ impl Meter {
 
     /// The operator was started after the meter.
     pub(crate) fn fresh(self) -> Self {
-        Self { cpu: 0.0, ..self }
+        Self { cpu: 0.0, requests: (0.0, 0.0), ..self }
     }
 
     pub(crate) fn elapsed(&self) -> f64 {
@@ -91,23 +95,14 @@ impl Meter {
             memory: operator.memory(),
             ..Figures::default()
         };
-        if let Some(emulator) = world.zitadel.emulator() {
-            let mut calls = BTreeMap::<String, u64>::new();
-            let mut writes = 0;
-            for call in emulator.calls() {
-                *calls.entry(format!("{} {}", call.method, call.route)).or_default() += 1;
-                writes += u64::from(call.writes);
+        let (calls, writes) = match world.zitadel.emulator() {
+            Some(emulator) => {
+                figures.events = Some((emulator.event_count() - self.events) as u64);
+                counted(emulator, own)
             }
-            for (endpoint, n) in own {
-                if let Some(calls) = calls.get_mut(*endpoint) {
-                    *calls = calls.saturating_sub(*n);
-                }
-                writes = writes.saturating_sub(*n);
-            }
-            figures.writes = Some(writes);
-            figures.calls = Some(calls);
-            figures.events = Some((emulator.event_count() - self.events) as u64);
-        }
+            None => self.counted_itself(world).await,
+        };
+        (figures.calls, figures.writes) = (Some(calls), Some(writes));
         for (name, now) in world.cluster.requests().await? {
             let before = self.kubernetes.get(&name).copied().unwrap_or_default();
             // What this program does itself: the operator never does.
@@ -118,4 +113,35 @@ impl Meter {
         }
         Ok(figures)
     }
+
+    /// A real ZITADEL counts nothing for us: the operator does.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counters")]
+    async fn counted_itself(&self, world: &World) -> (BTreeMap<String, u64>, u64) {
+        let (reads, writes) = requests(world).await;
+        let (reads, writes) = ((reads - self.requests.0) as u64, (writes - self.requests.1) as u64);
+        ([("reads".to_owned(), reads), ("writes".to_owned(), writes)].into(), writes)
+    }
+}
+
+/// Reads and writes that the operator has sent.
+async fn requests(world: &World) -> (f64, f64) {
+    let Some(operator) = &world.operator else { return (0.0, 0.0) };
+    let metric = async |access: &str| operator.metric(&format!("kastellan_zitadel_requests_total{{access=\"{access}\"}}")).await;
+    (metric("read").await, metric("write").await)
+}
+
+/// The emulator's calls by endpoint since they were reset, and those that write, without this program's own.
+pub(crate) fn counted(emulator: &Emulator, own: &[(&str, u64)]) -> (BTreeMap<String, u64>, u64) {
+    let (mut calls, mut writes) = (BTreeMap::<String, u64>::new(), 0);
+    for call in emulator.calls() {
+        *calls.entry(format!("{} {}", call.method, call.route)).or_default() += 1;
+        writes += u64::from(call.writes);
+    }
+    for (endpoint, n) in own {
+        if let Some(calls) = calls.get_mut(*endpoint) {
+            *calls = calls.saturating_sub(*n);
+        }
+        writes = writes.saturating_sub(*n);
+    }
+    (calls, writes)
 }

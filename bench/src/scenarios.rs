@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::TryStreamExt;
 use kastellan::{
     engine::{
         Fields,
@@ -19,13 +20,13 @@ use zitadel_emulator::Emulator;
 
 use crate::{
     Arguments, Result, Scenario,
-    meter::{Figures, Meter},
+    meter::{Figures, Meter, counted},
     say, until,
     world::{ORGANIZATIONS, World},
 };
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(1800);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1800);
 /// What an update of a project calls.
 const PUT: &str = "PUT /management/v1/projects/{id}";
 
@@ -38,7 +39,9 @@ pub(crate) async fn run(world: &mut World, arguments: &Arguments, scenario: Scen
         Scenario::Restart => vec![restart(world).await?],
         Scenario::Change => change(world).await?,
         Scenario::Delete => vec![delete(world).await?],
-        Scenario::Feed => Vec::new(),
+        Scenario::Plan => plan(world).await?.into_iter().collect(),
+        // In worlds of their own.
+        Scenario::Feed | Scenario::Ghosts => Vec::new(),
     };
     for figures in &done {
         let calls = figures.total().map_or_else(|| "?".to_owned(), |c| c.to_string());
@@ -61,9 +64,8 @@ async fn idle(world: &mut World) -> Result<Figures> {
 }
 
 async fn converge(world: &mut World, arguments: &Arguments) -> Result<Figures> {
-    world.declare(arguments).await?;
+    declared(world, arguments).await?;
     let n = world.n;
-    until("all projects are seen", PATIENCE, || world.cluster.projects().len() == n).await?;
     let meter = Meter::start(world).await?.fresh();
     world.start()?;
     until("all projects are Ready", PATIENCE, || world.ready() == n).await?;
@@ -72,6 +74,25 @@ async fn converge(world: &mut World, arguments: &Arguments) -> Result<Figures> {
     let creates = ((n + ORGANIZATIONS) as f64) * (arguments.write_ms as f64) / 1000.0;
     let ratio = figures.wall_seconds / creates;
     Ok(figures.with("sumOfCreatesSeconds", creates).with("wallToCreates", ratio))
+}
+
+/// Declares everything, and waits until the API server shows it.
+pub(crate) async fn declared(world: &World, arguments: &Arguments) -> Result<()> {
+    world.declare(arguments).await?;
+    until("all projects are seen", PATIENCE, || world.cluster.projects().len() == world.n).await
+}
+
+/// Ids of the projects that ZITADEL shows.
+pub(crate) async fn shown(world: &World) -> Result<HashSet<String>> {
+    let (url, token) = world.zitadel.access();
+    let entry = kinds::find("Project").ok_or("no Project")?;
+    let organizations: HashSet<String> = world.cluster.projects().values().map(|p| p.organization.clone()).collect();
+    let mut shown = HashSet::new();
+    for organization in organizations {
+        let at = At { client: client(&url, &token)?, organization: Some(organization) };
+        shown.extend(entry.list(&at).map_ok(|project| project.id).try_collect::<Vec<_>>().await?);
+    }
+    Ok(shown)
 }
 
 async fn rest(world: &mut World, arguments: &Arguments) -> Result<Figures> {
@@ -178,6 +199,37 @@ fn latencies(emulator: &Emulator, before: usize, changed: &BTreeMap<String, (Str
     }
     found.sort_by(f64::total_cmp);
     found
+}
+
+/// The command line, on what the operator has made. The operator ends here: its calls would be counted too.
+async fn plan(world: &mut World) -> Result<Option<Figures>> {
+    world.operator = None;
+    let folder = tempfile::tempdir()?;
+    for (kind, objects) in world.objects() {
+        let document = |(name, spec): (String, Value)| {
+            let version = kastellan::api::api_version();
+            format!("---\n{}\n", json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}))
+        };
+        std::fs::write(folder.path().join(format!("{kind}.yaml")), objects.into_iter().map(document).collect::<String>())?;
+    }
+    let crate::world::Zitadel::Emulated(zitadel) = &world.zitadel else {
+        say("plan: not at a real ZITADEL, which does not count the calls of a command");
+        return Ok(None);
+    };
+    zitadel.emulator().reset_calls();
+    let (url, token) = world.zitadel.access();
+    let start = Instant::now();
+    let mut command = std::process::Command::new(&world.binary);
+    command.args(["plan", "--file"]).arg(folder.path()).env("ZITADEL_ISSUER", url).env("ZITADEL_TOKEN", token);
+    let done = tokio::task::spawn_blocking(move || command.output()).await??;
+    let wall_seconds = start.elapsed().as_secs_f64();
+    if !done.status.success() {
+        return Err(format!("plan: {}: {}", done.status, String::from_utf8_lossy(&done.stderr)).into());
+    }
+    let (calls, writes) = counted(zitadel.emulator(), &[]);
+    let figures =
+        Figures { scenario: "plan".into(), n: world.n, wall_seconds, calls: Some(calls), writes: Some(writes), ..Figures::default() };
+    Ok(Some(figures))
 }
 
 async fn restart(world: &mut World) -> Result<Figures> {

@@ -17,7 +17,7 @@ pub(crate) enum Zitadel {
 
 impl Zitadel {
     /// Where it is, and the token of its administrator.
-    fn access(&self) -> (String, String) {
+    pub(crate) fn access(&self) -> (String, String) {
         match self {
             Self::Emulated(running) => (running.url(), running.emulator().pat()),
             Self::Real { url, token } => (url.clone(), token.clone()),
@@ -37,7 +37,7 @@ pub(crate) struct World {
     pub(crate) cluster: Cluster,
     pub(crate) zitadel: Zitadel,
     pub(crate) operator: Option<Operator>,
-    binary: PathBuf,
+    pub(crate) binary: PathBuf,
     log: PathBuf,
 }
 
@@ -56,6 +56,15 @@ impl World {
         Ok(Self { n, cluster, zitadel, operator: None, binary, log: arguments.out.join("operator.log") })
     }
 
+    /// What is declared besides the Instance.
+    pub(crate) fn objects(&self) -> [(&'static str, Vec<(String, Value)>); 2] {
+        let project = |i: usize| -> (String, Value) {
+            (format!("project-{i:05}"), json!({"organizationRef": {"name": organization(i % ORGANIZATIONS)}, "projectRoleCheck": true}))
+        };
+        let organizations = (0..ORGANIZATIONS).map(|o| (organization(o), json!({}))).collect();
+        [("Organization", organizations), ("Project", (0..self.n).map(project).collect())]
+    }
+
     /// Declares everything.
     pub(crate) async fn declare(&self, arguments: &Arguments) -> Result<()> {
         let (url, token) = self.zitadel.access();
@@ -66,11 +75,9 @@ impl World {
             "pollInterval": arguments.poll,
         });
         self.cluster.create("Instance", [("default".to_owned(), instance)]).await?;
-        self.cluster.create("Organization", (0..ORGANIZATIONS).map(|o| (organization(o), json!({})))).await?;
-        let project = |i: usize| -> (String, Value) {
-            (format!("project-{i:05}"), json!({"organizationRef": {"name": organization(i % ORGANIZATIONS)}, "projectRoleCheck": true}))
-        };
-        self.cluster.create("Project", (0..self.n).map(project)).await?;
+        for (kind, objects) in self.objects() {
+            self.cluster.create(kind, objects).await?;
+        }
         self.cluster.follow()
     }
 
