@@ -19,7 +19,7 @@ use crate::{
 
 /// How late an event may appear; measured: 24 ms. Slow databases were not tried.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
-/// Events of one poll; more are fetched at once.
+/// Events of one answer: ZITADEL gives no more. What follows is asked for at once.
 const PAGE: usize = 1000;
 
 /// Follows the feed of one instance.
@@ -40,7 +40,7 @@ type EventKey = (String, u64);
 pub struct News {
     /// What others touched.
     pub touched: BTreeSet<Touched>,
-    /// What was known is not to be trusted: the feed begins, begins again, or what it told before is gone from it.
+    /// What was known is not to be trusted: the feed begins, what it told before is gone from it, or it can't tell all.
     pub anew: bool,
 }
 
@@ -135,10 +135,13 @@ impl Feed {
         Ok(feed)
     }
 
-    /// Asks for what is new and puts it in doubt. `None`: the feed does not go on from where it was.
-    async fn poll(&mut self, client: &Client, live: &Live, editors: ReportEditors) -> Result<Option<BTreeSet<Touched>>> {
+    /// Asks for what is new and puts it in doubt.
+    async fn poll(&mut self, client: &Client, live: &Live, editors: ReportEditors) -> Result<News> {
         let mut touched = BTreeSet::new();
-        let Some(news) = self.news(client).await? else { return Ok(None) };
+        let Some((news, is_all)) = self.news(client).await? else {
+            *self = Self::start(client).await?;
+            return Ok(News { touched, anew: true });
+        };
         for event in news {
             let by = match editors {
                 ReportEditors::None => "",
@@ -157,19 +160,18 @@ impl Feed {
         }
         // An own write may have a date in the overlap and not show yet.
         live.forget_own(self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH));
-        Ok(Some(touched))
+        Ok(News { touched, anew: !is_all })
     }
 
-    /// Events that were not seen before; `None`: those seen before are gone.
-    async fn news(&mut self, client: &Client) -> Result<Option<Vec<Event>>> {
-        let (former, mut is_there) = (self.newest.clone(), self.newest.is_none());
+    /// Events that were not seen before, and whether that is all of them; `None`: those seen before are gone.
+    async fn news(&mut self, client: &Client) -> Result<Option<(Vec<Event>, bool)>> {
+        let (former, mut is_there, mut is_all) = (self.newest.clone(), self.newest.is_none(), true);
         let mut news = Vec::new();
         let mut from = self.last.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut limit = PAGE;
         loop {
-            let query = json!({"asc": true, "limit": limit, "from": from.to_string(), "aggregateTypes": aggregates()});
+            let query = json!({"asc": true, "limit": PAGE, "from": from.to_string(), "aggregateTypes": aggregates()});
             let page = search(client, &query).await?;
-            let (full, newest) = (page.len() >= limit, page.last().map(|e| e.creation_date));
+            let (is_full, newest) = (page.len() >= PAGE, page.last().map(|e| e.creation_date));
             for event in page {
                 let key = (event.aggregate.id.clone(), event.sequence);
                 is_there |= former.as_ref() == Some(&key);
@@ -181,20 +183,21 @@ impl Feed {
                     news.push(event);
                 }
             }
-            let Some(newest) = newest.filter(|_| full) else { break };
-            // `from` is strictly greater-than and dates may repeat: step back by one microsecond; where a single date fills a
-            // page, only a larger page gets past it.
-            let next = newest.checked_sub(SignedDuration::from_micros(1)).unwrap_or(newest);
-            if next > from {
-                from = next;
-                limit = PAGE;
-            } else {
-                limit *= 2;
-            }
+            let Some(newest) = newest.filter(|_| is_full) else { break };
+            // `from` is strictly greater-than, and there is no other cursor: the last date may go on behind the page.
+            from = match newest.checked_sub(SignedDuration::from_micros(1)) {
+                Ok(before) if before > from => before,
+                // It fills the page alone: what more it has can't be asked for.
+                _ => {
+                    is_all = false;
+                    newest
+                }
+            };
         }
         let keep = self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
         self.known.retain(|_, date| *date >= keep);
-        Ok(is_there.then_some(news))
+        // Where not all was told, the former newest may be among the rest.
+        Ok((is_there || !is_all).then_some((news, is_all)))
     }
 }
 
@@ -246,16 +249,17 @@ impl Live {
     /// gap; what was listed before that is in doubt.
     pub async fn poll_feed(&self, client: &Client, editors: ReportEditors) -> Result<News> {
         let mut feed = self.feed.lock().await;
-        if let Some(feed) = feed.as_mut()
-            && let Some(touched) = feed.poll(client, self, editors).await?
-        {
-            return Ok(News { touched, anew: false });
+        let news = match feed.as_mut() {
+            Some(feed) => feed.poll(client, self, editors).await?,
+            None => {
+                *feed = Some(Feed::start(client).await?);
+                News { touched: BTreeSet::new(), anew: true }
+            }
+        };
+        if news.anew {
+            self.doubt_all();
         }
-        // Nothing is left of it if it can't be started.
-        *feed = None;
-        *feed = Some(Feed::start(client).await?);
-        self.doubt_all();
-        Ok(News { touched: BTreeSet::new(), anew: true })
+        Ok(news)
     }
 
     /// Puts a thing in doubt that somebody else changed.
