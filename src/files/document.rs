@@ -56,7 +56,11 @@ struct Spot {
 impl Document {
     /// All documents of a file. Fails with a place and a message where it is no YAML.
     pub fn all(source: &Arc<Source>) -> Result<Vec<Self>, (Place, String)> {
-        let trees: Vec<Spanned<Tree>> = serde_saphyr::from_multiple(&source.text).map_err(|e| {
+        // Somebody's own files: they may be large. What grows out of small ones (aliases, nesting) stays limited.
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! { max_documents: usize::MAX, max_nodes: usize::MAX, max_events: usize::MAX },
+        };
+        let trees: Vec<Spanned<Tree>> = serde_saphyr::from_multiple_with_options(&source.text, options).map_err(|e| {
             let (line, column) = e.location().map_or((1, 1), |l| (number(l.line()), number(l.column())));
             let plain = e.without_snippet().to_string();
             let message = plain.lines().next().unwrap_or_default();
@@ -224,6 +228,12 @@ mod tests {
         assert_eq!(spot(second.value_at("/b/c/1")), (4, 10, 3));
         assert_eq!(spot(second.value_at("/b/d~1e")), (5, 8, 4));
         assert_eq!(spot(second.value_at("/b/missing")), (3, 1, 1), "what is missing is missed by its parent");
+    }
+
+    #[test]
+    fn a_file_may_hold_as_much_as_an_instance() {
+        let text: String = (0..30_000).map(|n| format!("---\na: {n}\nb: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n")).collect();
+        assert_eq!(read(&text).unwrap().len(), 30_000);
     }
 
     #[test]

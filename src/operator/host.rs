@@ -48,8 +48,8 @@ pub(super) struct KubeHost {
     writing: Semaphore,
 }
 
-/// Writes to Kubernetes at once. It takes some hundreds a second, however many are under way.
-const WRITES: usize = 16;
+/// Writes to Kubernetes at once: it takes some hundreds a second, however many are under way, and each has a connection.
+const WRITES: usize = 6;
 
 impl KubeHost {
     pub(super) fn new(client: Client) -> Self {
