@@ -1,10 +1,10 @@
 //! The event feed, `POST /admin/v1/events/_search`: what changed, and who did it.
 //!
 //! It is ordered by the start of the writing transaction, not by its end, so that an event can appear behind one that is
-//! already known. Hence each poll asks again for the last ten seconds and drops what it knows, by aggregate and sequence.
+//! already known. Hence each poll asks again for the last ten seconds and drops what it knows.
 //! The newest event of the last poll is always among them: where it is not, the server was restored from a backup.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use crate::{
 
 /// How late an event may appear; measured: 24 ms. Slow databases were not tried.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
-/// Events of one poll; more are fetched at once.
+/// Events of one answer: as many as ZITADEL gives at most. More are asked for at once.
 const PAGE: usize = 1000;
 
 /// Follows the feed of one instance.
@@ -28,12 +28,14 @@ pub struct Feed {
     last: Timestamp,
     /// The newest event seen.
     newest: Option<EventKey>,
-    /// Events of the overlap, with their dates.
-    known: HashMap<EventKey, Timestamp>,
+    /// Events of the overlap.
+    known: BTreeSet<EventKey>,
+    /// Dates of the overlap that have more events than ZITADEL gives.
+    overfull: BTreeSet<Timestamp>,
 }
 
-/// What tells events apart: aggregate and sequence.
-type EventKey = (String, u64);
+/// What tells events apart: date, aggregate and sequence. After a restore a sequence is used again, with another date.
+type EventKey = (Timestamp, String, u64);
 
 /// What the feed has told.
 #[derive(Debug, Default)]
@@ -129,7 +131,7 @@ impl Feed {
     pub async fn start(client: &Client) -> Result<Self> {
         let newest = search(client, &json!({"limit": 1, "aggregateTypes": aggregates()})).await?;
         let last = newest.first().map_or(Timestamp::UNIX_EPOCH, |e| e.creation_date);
-        let mut feed = Self { last, newest: None, known: HashMap::new() };
+        let mut feed = Self { last, newest: None, known: BTreeSet::new(), overfull: BTreeSet::new() };
         // What is in the overlap now is no news.
         feed.news(client).await?;
         Ok(feed)
@@ -160,41 +162,46 @@ impl Feed {
         Ok(Some(touched))
     }
 
-    /// Events that were not seen before; `None`: those seen before are gone.
+    /// Events that were not seen before; `None`: those seen before are gone, or some can't be seen.
     async fn news(&mut self, client: &Client) -> Result<Option<Vec<Event>>> {
-        let (former, mut is_there) = (self.newest.clone(), self.newest.is_none());
-        let mut news = Vec::new();
+        let mut all = Vec::new();
         let mut from = self.last.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
-        let mut limit = PAGE;
+        let mut overfull = BTreeSet::new();
         loop {
-            let query = json!({"asc": true, "limit": limit, "from": from.to_string(), "aggregateTypes": aggregates()});
+            let query = json!({"asc": true, "limit": PAGE, "from": from.to_string(), "aggregateTypes": aggregates()});
             let page = search(client, &query).await?;
-            let (full, newest) = (page.len() >= limit, page.last().map(|e| e.creation_date));
-            for event in page {
-                let key = (event.aggregate.id.clone(), event.sequence);
-                is_there |= former.as_ref() == Some(&key);
-                if event.creation_date >= self.last {
-                    self.last = event.creation_date;
-                    self.newest = Some(key.clone());
-                }
-                if self.known.insert(key, event.creation_date).is_none() {
-                    news.push(event);
-                }
-            }
+            let (full, newest) = (page.len() >= PAGE, page.last().map(|e| e.creation_date));
+            all.extend(page);
             let Some(newest) = newest.filter(|_| full) else { break };
             // `from` is strictly greater-than and dates may repeat: step back by one microsecond; where a single date fills a
-            // page, only a larger page gets past it.
+            // page, nothing shows what else it has.
             let next = newest.checked_sub(SignedDuration::from_micros(1)).unwrap_or(newest);
             if next > from {
                 from = next;
-                limit = PAGE;
             } else {
-                limit *= 2;
+                overfull.insert(newest);
+                from = newest;
+            }
+        }
+        // All pages are there: what came before one that fails must not be taken for known.
+        let (former, mut is_there) = (self.newest.clone(), self.newest.is_none());
+        let mut news = Vec::new();
+        for event in all {
+            let key = (event.creation_date, event.aggregate.id.clone(), event.sequence);
+            is_there |= former.as_ref() == Some(&key);
+            if event.creation_date >= self.last {
+                self.last = event.creation_date;
+                self.newest = Some(key.clone());
+            }
+            if self.known.insert(key) {
+                news.push(event);
             }
         }
         let keep = self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.known.retain(|_, date| *date >= keep);
-        Ok(is_there.then_some(news))
+        self.known.retain(|(date, ..)| *date >= keep);
+        let is_whole = overfull.is_subset(&self.overfull);
+        self.overfull = overfull;
+        Ok((is_there && is_whole).then_some(news))
     }
 }
 
