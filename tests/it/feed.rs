@@ -53,7 +53,15 @@ async fn role_check(at: &At, id: &str) -> Option<Value> {
     entry("Project").read(at, id).await.unwrap()?.state.get("projectRoleCheck").cloned()
 }
 
-/// How often lists of things were asked for, by path.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The paths of lists of things that were asked for.
 fn lists(calls: &[zitadel_emulator::Call]) -> Vec<String> {
     let is_list = |path: &str| path.ends_with("/_search") && path != EVENTS && !path.contains("/memberships/") || path.contains("/List");
     calls.iter().filter(|c| is_list(&c.path)).map(|c| c.path.clone()).collect()
@@ -204,6 +212,24 @@ async fn events_that_show_late_are_all_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_makes_again_what_a_restore_has_taken() {
+    let world = World::new("restore").await;
+    world.apply("Organization", "acme", json!({})).await;
+    let home = world.ready("Organization", "acme").await["id"].as_str().unwrap().to_owned();
+    let backup = world.emulator().faults().back_up();
+    world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}})).await;
+    world.ready("Project", "p").await;
+    // Until the feed has told of it.
+    world.emulator().reset_calls();
+    until("the feed is asked", || world.emulator().calls().iter().filter(|c| c.path == EVENTS && c.status == 200).count() >= 2).await;
+    world.emulator().faults().restore(&backup);
+    let is_again = |o: &Value| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True";
+    let status = world.until("Project", "p", "made again", is_again).await["status"].clone();
+    assert!(world.live("Project", Some(&home), status["id"].as_str().unwrap()).await.is_some());
+    assert_eq!((world.count("project.added"), world.count("org.added")), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_feed_changes_are_found_by_lists_and_nothing_is_written_without_need() {
     let mut world = World::bare("polling").await;
     world.emulator().faults().add(Rule::new(Action::Status { status: 403 }).path(EVENTS));
@@ -238,11 +264,7 @@ async fn without_a_feed_changes_are_found_by_lists_and_nothing_is_written_withou
     }
     // Until everything was looked at once more.
     world.emulator().reset_calls();
-    let start = Instant::now();
-    while !lists(&world.emulator().calls()).iter().any(|path| path.contains("projects")) {
-        assert!(start.elapsed() < Duration::from_secs(60), "it is listed again");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until("it is listed again", || lists(&world.emulator().calls()).iter().any(|path| path.contains("projects"))).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.events(), events + 4, "two changes, each set back once");
 }
