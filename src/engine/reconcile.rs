@@ -162,7 +162,7 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
             Ok(false) => {}
             // It is reported as lost all the same, and tried again.
             Err(e) => {
-                tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "not made anew")
+                tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "not made anew");
             }
         }
     }
