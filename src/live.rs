@@ -48,8 +48,13 @@ pub struct Live {
 pub enum Seen {
     /// It is so; `None`: it is not there.
     Settled(Option<Box<Remote>>),
-    /// What can be read is older than our own last write, this long already.
-    Unsettled(Duration),
+    /// What can be read is older than our own last write.
+    Unsettled {
+        /// How long already.
+        age: Duration,
+        /// Whether there is anything to be read.
+        shows: bool,
+    },
 }
 
 impl Live {

@@ -112,7 +112,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
     let former = engine.connections.get(&object.key).filter(|c| (c.fingerprint, c.poll, c.resync) == (fingerprint, poll, resync));
     let client = match &former {
         // Its own status, which was written a moment ago, is no reason to ask again.
-        Some(c) if object.status.is_ready() && c.checked.lock().await.elapsed() < TRUST => return Ok(c.clone()),
+        Some(c) if !engine.is_asked(object) && object.status.is_ready() && c.checked.lock().await.elapsed() < TRUST => return Ok(c.clone()),
         Some(c) => c.client.clone(),
         None => engine.client(config).doing("use this Instance")?,
     };

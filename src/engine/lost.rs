@@ -27,12 +27,17 @@ impl Job<'_> {
         let (entry, target) = (self.entry, &self.target);
         match target.connection.live.get(entry, &target.at, id, confirm).await.doing(&format!("read {}", entry.noun()))? {
             Seen::Settled(remote) => Ok(remote.map(|r| *r)),
-            Seen::Unsettled(age) if age > HIDDEN => Err(Error::Lost(format!(
+            Seen::Unsettled { age, shows: true } if age > HIDDEN => Err(Error::Lost(format!(
+                "ZITADEL accepted a change of {} {} s ago and still shows it as it was: its read side has lost the change. Changing it by hand, and back, brings it to light",
+                entry.noun(),
+                age.as_secs()
+            ))),
+            Seen::Unsettled { age, .. } if age > HIDDEN => Err(Error::Lost(format!(
                 "ZITADEL accepted {} {id} {} s ago and does not show it: its read side has lost it. Deleting it by id and making it anew brings it back",
                 entry.noun(),
                 age.as_secs()
             ))),
-            Seen::Unsettled(_) => Err(Error::NotConverged(format!("what was written to {} does not show yet", entry.noun()))),
+            Seen::Unsettled { .. } => Err(Error::NotConverged(format!("what was written to {} does not show yet", entry.noun()))),
         }
     }
 

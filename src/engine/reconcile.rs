@@ -99,7 +99,7 @@ impl Engine {
     }
 
     /// Whether the annotation asks for a reconcile that was not done yet.
-    fn is_asked(&self, object: &Object) -> bool {
+    pub(super) fn is_asked(&self, object: &Object) -> bool {
         object.asked_at().is_some_and(|now| self.memory.is_asked(&object.key, now))
     }
 }

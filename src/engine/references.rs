@@ -219,6 +219,6 @@ pub(super) async fn is_in(connection: &Connection, id: &str, look: bool) -> Resu
     }
     match connection.live.get(entry, &at, id, true).await.doing("look for the organization")? {
         Seen::Settled(found) => Ok(found.is_some()),
-        Seen::Unsettled(_) => Err(Error::Waiting(format!("waiting for the organization {id}: it does not show yet"))),
+        Seen::Unsettled { .. } => Err(Error::Waiting(format!("waiting for the organization {id}: it does not show yet"))),
     }
 }

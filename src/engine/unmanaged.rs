@@ -16,6 +16,7 @@ pub struct Unmanaged {
     /// Its kind.
     pub kind: &'static str,
     /// Its organization's id, where it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
     /// Its name.
     pub name: String,

@@ -1,10 +1,10 @@
 //! The event feed, `POST /admin/v1/events/_search`: what changed, and who did it.
 //!
 //! It is ordered by the start of the writing transaction, not by its end, so that an event can appear behind one that is
-//! already known. Hence each poll asks again for the last ten seconds and drops what it knows, by aggregate and sequence.
+//! already known. Hence each poll asks again for the last ten seconds and drops what it knows.
 //! The newest event of the last poll is always among them: where it is not, the server was restored from a backup.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ use crate::{
 
 /// How late an event may appear; measured: 24 ms. Slow databases were not tried.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
-/// Events of one answer: ZITADEL gives no more. What follows is asked for at once.
+/// Events of one answer: as many as ZITADEL gives at most. More are asked for at once.
 const PAGE: usize = 1000;
 
 /// Follows the feed of one instance.
@@ -28,19 +28,21 @@ pub struct Feed {
     last: Timestamp,
     /// The newest event seen.
     newest: Option<EventKey>,
-    /// Events of the overlap, with their dates.
-    known: HashMap<EventKey, Timestamp>,
+    /// Events of the overlap.
+    known: BTreeSet<EventKey>,
+    /// Dates of the overlap that have more events than ZITADEL gives.
+    overfull: BTreeSet<Timestamp>,
 }
 
-/// What tells events apart: aggregate and sequence.
-type EventKey = (String, u64);
+/// What tells events apart: date, aggregate and sequence. After a restore a sequence is used again, with another date.
+type EventKey = (Timestamp, String, u64);
 
 /// What the feed has told.
 #[derive(Debug, Default)]
 pub struct News {
     /// What others touched.
     pub touched: BTreeSet<Touched>,
-    /// What was known is not to be trusted: the feed begins, what it told before is gone from it, or it can't tell all.
+    /// What was known is not to be trusted: the feed begins, begins again, or what it told before is gone from it.
     pub anew: bool,
 }
 
@@ -129,19 +131,16 @@ impl Feed {
     pub async fn start(client: &Client) -> Result<Self> {
         let newest = search(client, &json!({"limit": 1, "aggregateTypes": aggregates()})).await?;
         let last = newest.first().map_or(Timestamp::UNIX_EPOCH, |e| e.creation_date);
-        let mut feed = Self { last, newest: None, known: HashMap::new() };
+        let mut feed = Self { last, newest: None, known: BTreeSet::new(), overfull: BTreeSet::new() };
         // What is in the overlap now is no news.
         feed.news(client).await?;
         Ok(feed)
     }
 
-    /// Asks for what is new and puts it in doubt.
-    async fn poll(&mut self, client: &Client, live: &Live, editors: ReportEditors) -> Result<News> {
+    /// Asks for what is new and puts it in doubt. `None`: the feed does not go on from where it was.
+    async fn poll(&mut self, client: &Client, live: &Live, editors: ReportEditors) -> Result<Option<BTreeSet<Touched>>> {
         let mut touched = BTreeSet::new();
-        let Some((news, is_all)) = self.news(client).await? else {
-            *self = Self::start(client).await?;
-            return Ok(News { touched, anew: true });
-        };
+        let Some(news) = self.news(client).await? else { return Ok(None) };
         for event in news {
             let by = match editors {
                 ReportEditors::None => "",
@@ -160,44 +159,49 @@ impl Feed {
         }
         // An own write may have a date in the overlap and not show yet.
         live.forget_own(self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH));
-        Ok(News { touched, anew: !is_all })
+        Ok(Some(touched))
     }
 
-    /// Events that were not seen before, and whether that is all of them; `None`: those seen before are gone.
-    async fn news(&mut self, client: &Client) -> Result<Option<(Vec<Event>, bool)>> {
-        let (former, mut is_there, mut is_all) = (self.newest.clone(), self.newest.is_none(), true);
-        let mut news = Vec::new();
+    /// Events that were not seen before; `None`: those seen before are gone, or some can't be seen.
+    async fn news(&mut self, client: &Client) -> Result<Option<Vec<Event>>> {
+        let mut all = Vec::new();
         let mut from = self.last.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut overfull = BTreeSet::new();
         loop {
             let query = json!({"asc": true, "limit": PAGE, "from": from.to_string(), "aggregateTypes": aggregates()});
             let page = search(client, &query).await?;
-            let (is_full, newest) = (page.len() >= PAGE, page.last().map(|e| e.creation_date));
-            for event in page {
-                let key = (event.aggregate.id.clone(), event.sequence);
-                is_there |= former.as_ref() == Some(&key);
-                if event.creation_date >= self.last {
-                    self.last = event.creation_date;
-                    self.newest = Some(key.clone());
-                }
-                if self.known.insert(key, event.creation_date).is_none() {
-                    news.push(event);
-                }
+            let (full, newest) = (page.len() >= PAGE, page.last().map(|e| e.creation_date));
+            all.extend(page);
+            let Some(newest) = newest.filter(|_| full) else { break };
+            // `from` is strictly greater-than and dates may repeat: step back by one microsecond; where a single date fills a
+            // page, nothing shows what else it has.
+            let next = newest.checked_sub(SignedDuration::from_micros(1)).unwrap_or(newest);
+            if next > from {
+                from = next;
+            } else {
+                overfull.insert(newest);
+                from = newest;
             }
-            let Some(newest) = newest.filter(|_| is_full) else { break };
-            // `from` is strictly greater-than, and there is no other cursor: the last date may go on behind the page.
-            from = match newest.checked_sub(SignedDuration::from_micros(1)) {
-                Ok(before) if before > from => before,
-                // It fills the page alone: what more it has can't be asked for.
-                _ => {
-                    is_all = false;
-                    newest
-                }
-            };
+        }
+        // All pages are there: what came before one that fails must not be taken for known.
+        let (former, mut is_there) = (self.newest.clone(), self.newest.is_none());
+        let mut news = Vec::new();
+        for event in all {
+            let key = (event.creation_date, event.aggregate.id.clone(), event.sequence);
+            is_there |= former.as_ref() == Some(&key);
+            if event.creation_date >= self.last {
+                self.last = event.creation_date;
+                self.newest = Some(key.clone());
+            }
+            if self.known.insert(key) {
+                news.push(event);
+            }
         }
         let keep = self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.known.retain(|_, date| *date >= keep);
-        // Where not all was told, the former newest may be among the rest.
-        Ok((is_there || !is_all).then_some((news, is_all)))
+        self.known.retain(|(date, ..)| *date >= keep);
+        let is_whole = overfull.is_subset(&self.overfull);
+        self.overfull = overfull;
+        Ok((is_there && is_whole).then_some(news))
     }
 }
 
@@ -249,17 +253,16 @@ impl Live {
     /// gap; what was listed before that is in doubt.
     pub async fn poll_feed(&self, client: &Client, editors: ReportEditors) -> Result<News> {
         let mut feed = self.feed.lock().await;
-        let news = match feed.as_mut() {
-            Some(feed) => feed.poll(client, self, editors).await?,
-            None => {
-                *feed = Some(Feed::start(client).await?);
-                News { touched: BTreeSet::new(), anew: true }
-            }
-        };
-        if news.anew {
-            self.doubt_all();
+        if let Some(feed) = feed.as_mut()
+            && let Some(touched) = feed.poll(client, self, editors).await?
+        {
+            return Ok(News { touched, anew: false });
         }
-        Ok(news)
+        // Nothing is left of it if it can't be started.
+        *feed = None;
+        *feed = Some(Feed::start(client).await?);
+        self.doubt_all();
+        Ok(News { touched: BTreeSet::new(), anew: true })
     }
 
     /// Puts a thing in doubt that somebody else changed.

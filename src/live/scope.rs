@@ -174,7 +174,7 @@ impl Scope {
     pub(super) fn seen(&self, id: &str) -> Seen {
         let data = lock(&self.data);
         match data.expected.get(id) {
-            Some((_, since)) => Seen::Unsettled(since.elapsed()),
+            Some((_, since)) => Seen::Unsettled { age: since.elapsed(), shows: data.entries.contains_key(id) },
             None => Seen::Settled(data.entries.get(id).cloned().map(Box::new)),
         }
     }

@@ -136,9 +136,7 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
         if restart {
             lab.restart();
         } else {
-            for (_, c) in lab.engine.connections.all() {
-                c.live.poll_feed(&c.client, kastellan::live::feed::ReportEditors::Name).await.unwrap();
-            }
+            lab.poll().await.unwrap();
         }
         let outcome = lab.look(&keys[0]).await;
         if !restart {

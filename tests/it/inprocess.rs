@@ -23,7 +23,7 @@ use kastellan::{
         references::needs,
     },
     kinds,
-    live::feed::ReportEditors,
+    live::feed::{News, ReportEditors},
     zitadel::{
         AddressPolicy, Client, Transport, TransportError,
         transport::{Request, Response},
@@ -308,11 +308,20 @@ impl Lab {
         panic!("it does not come to rest");
     }
 
+    /// Asks the feed.
+    pub(crate) async fn poll(&self) -> kastellan::zitadel::Result<News> {
+        let mut all = News::default();
+        for (_, connection) in self.engine.connections.all() {
+            let news = connection.live.poll_feed(&connection.client, ReportEditors::Name).await?;
+            all.touched.extend(news.touched);
+            all.anew |= news.anew;
+        }
+        Ok(all)
+    }
+
     /// Asks the feed, and looks at everything.
     pub(crate) async fn follow(&self) {
-        for (_, connection) in self.engine.connections.all() {
-            connection.live.poll_feed(&connection.client, ReportEditors::Name).await.unwrap();
-        }
+        self.poll().await.unwrap();
         self.settle().await;
     }
 

@@ -114,6 +114,7 @@ async fn a_change_that_is_lost_is_reported_and_not_written_again_and_again() {
             wait(&lab, &it).await;
             let (reason, message) = lab.reason(&it);
             assert_eq!(reason, "LostByZitadel", "{kind} in life {life}: {message}");
+            assert!(message.contains("by hand") && !message.contains("Deleting"), "{kind} in life {life}: {message}");
             assert_eq!(lab.count(event), before + 1, "{kind} in life {life}");
             lab.restart();
             lab.look(&key("Instance", "ns", "default")).await;

@@ -13,7 +13,8 @@ use crate::{
     world::{World, condition, entry},
 };
 
-async fn change(kind: &str, at: &At, id: &str, fields: Value) {
+/// Somebody changes fields of something.
+pub(crate) async fn change(kind: &str, at: &At, id: &str, fields: Value) {
     let have = entry(kind).read(at, id).await.unwrap().unwrap();
     entry(kind).write(at, &have, &have.state.overlaid(&Fields::of(&fields))).await.unwrap();
 }
@@ -77,9 +78,7 @@ async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
     assert!(lab.status(&project).last_drift.is_none(), "how it was found is nobody's change");
     let followed = async |key: &Key| {
         let before = lab.status(key);
-        for (_, connection) in lab.engine.connections.all() {
-            connection.live.poll_feed(&connection.client, kastellan::live::feed::ReportEditors::Name).await.unwrap();
-        }
+        lab.poll().await.unwrap();
         let outcome = lab.look(key).await;
         let told: Vec<String> = outcome.notes.iter().filter(|n| n.news == News::Drift).map(|n| n.message.clone()).collect();
         let again = lab.look(key).await;
@@ -197,9 +196,7 @@ async fn live_for(lab: &Lab, key: &Key, at: &At, id: &str, stubborn: bool, long:
             change("Project", at, id, json!({"projectRoleCheck": false})).await;
             own += 1;
         }
-        for (_, c) in lab.engine.connections.all() {
-            c.live.poll_feed(&c.client, kastellan::live::feed::ReportEditors::Name).await.unwrap();
-        }
+        lab.poll().await.unwrap();
         lab.look(key).await;
         tokio::time::advance(Duration::from_secs(5)).await;
     }

@@ -1,6 +1,7 @@
 //! A namespace of the shared API server, an emulated ZITADEL, and an operator between them.
 
 use std::{
+    net::{SocketAddr, TcpListener},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -80,6 +81,8 @@ pub(crate) struct World {
     pub(crate) zitadel: Running,
     more: Vec<String>,
     operator: Option<Operator>,
+    /// Where the operator serves its metrics.
+    admin: Option<SocketAddr>,
     /// The token of somebody else with all rights.
     minnie: String,
     /// How many events a fresh instance has.
@@ -123,7 +126,7 @@ impl World {
         let zitadel = Emulator::start(zitadel_emulator::Options::default()).await.unwrap();
         let minnie = zitadel.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
         let fresh = zitadel.emulator().event_count();
-        Self { client, namespace, zitadel, more: Vec::new(), operator: None, minnie, fresh, grace: Duration::ZERO }
+        Self { client, namespace, zitadel, more: Vec::new(), operator: None, admin: None, minnie, fresh, grace: Duration::ZERO }
     }
 
     /// Another namespace for the operator to watch; before it starts.
@@ -138,11 +141,14 @@ impl World {
         let (stop, stopped) = watch::channel(false);
         let mut namespaces = self.more.clone();
         namespaces.push(self.namespace.clone());
+        // A free port; the next one, for what a killed operator held is not free at once.
+        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        self.admin = Some(admin);
         let options = Options {
             count_unmanaged: true,
             namespaces,
             addresses: AddressPolicy::new(["127.0.0.1".into(), "localhost".into()]),
-            admin: "127.0.0.1:0".parse().unwrap(),
+            admin,
             editors: ReportEditors::Name,
             grace: self.grace,
         };
@@ -164,6 +170,12 @@ impl World {
         if let Some(o) = self.operator.take() {
             o.task.abort();
         }
+    }
+
+    /// What the operator serves under `/metrics`.
+    pub(crate) async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.admin.unwrap());
+        reqwest::get(url).await.unwrap().text().await.unwrap()
     }
 
     pub(crate) fn emulator(&self) -> &Emulator {

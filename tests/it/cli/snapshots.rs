@@ -52,6 +52,23 @@ async fn plan_shows_what_would_change_and_then_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn plan_names_what_is_declared_nowhere_if_asked() {
+    let desk = Desk::new().await;
+    desk.write("tenant.yaml", TENANT);
+    assert_eq!(desk.run(&["apply", "-f", "tenant.yaml"]).await.code, 0);
+    let acme = desk.emulator().events().into_iter().rfind(|e| e.event_type == "org.added").unwrap().aggregate_id;
+    let (client, body) = (desk.client(&desk.emulator().pat()), serde_json::json!({"name": "By hand"}));
+    client.write::<serde_json::Value>(reqwest::Method::POST, Some(&acme), "/management/v1/projects", &body).await.unwrap();
+    // What is listed for settings of the instance alone: nothing.
+    desk.write("settings.yaml", TENANT.rsplit("---\n").next().unwrap());
+    for (name, file) in [("plan-unmanaged", "tenant.yaml"), ("plan-unmanaged-nothing", "settings.yaml")] {
+        let plan = ["plan", "-f", file, "--unmanaged"];
+        snapshot(name, &desk.run(&plan).await);
+        snapshot(&format!("{name}-json"), &desk.run(&[&plan[..], &["-o", "json"]].concat()).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn export_writes_what_is_there() {
     let desk = Desk::new().await;
     desk.write("tenant.yaml", TENANT);
