@@ -61,7 +61,7 @@ test-long: ## Try every law ten thousand times for each kind
 	PROPTEST_CASES=$(CASES) cargo test --profile long --package kastellan --test it laws::
 
 .PHONY: bench
-bench: prerequisites $(TESTENV) ## Count and time what the operator does (BENCH='--objects 100,1000,10000 --rest-seconds 300')
+bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')
 	cargo build --release --package kastellan --package kastellan-bench --bins
 	cargo run --release --package kastellan-bench -- run --out .cache/bench $(BENCH)
 

@@ -39,13 +39,13 @@ enum Command {
 #[derive(clap::Args, Clone)]
 struct Arguments {
     /// How many Projects, over ten Organizations; several: one world after the other.
-    #[arg(long, value_delimiter = ',', default_value = "1000", value_name = "N")]
+    #[arg(long, value_delimiter = ',', default_value = "100,1000,10000", value_name = "N")]
     objects: Vec<usize>,
     /// What to do, in the order in which it is done.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "idle,converge,rest,drift,plan,restart,change,delete")]
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "idle,converge,rest,drift,plan,restart,change,delete,ghosts,feed")]
     scenarios: Vec<Scenario>,
     /// Length of `rest`.
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     rest_seconds: u64,
     /// Length of `drift`.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
