@@ -6,9 +6,12 @@ WORKDIR /src
 # The image brings the toolchain that rust-toolchain.toml pins; its extra components are not needed here.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 COPY . .
+ARG TARGETARCH
+# Memory pages have 64 KiB on some arm64 kernels, and the allocator has to know when it is built.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release --package kastellan --bin kastellan \
+    if [ "$TARGETARCH" = arm64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
+    && cargo build --locked --release --package kastellan --bin kastellan \
     && cp target/release/kastellan /kastellan
 
 # glibc, CA certificates, no shell; runs as user 65532. The Debian release is the one above: glibc must not be older.
