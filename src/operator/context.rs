@@ -165,6 +165,8 @@ impl Context {
     /// An object is gone.
     pub(super) fn forget(&self, key: &Key) {
         self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        // An Instance of the same name that is made later has its own objects.
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     /// The leave to reconcile an object of an Instance; `None`: it is woken when its turn has come. Ten thousand at once would
