@@ -1,5 +1,5 @@
-//! What all custom resources share: the fields common to every spec, the status with its conditions, and the CRD made of
-//! both. `zitadel.kastellan.dev/v1alpha1`. Pure.
+//! What all custom resources share: the fields common to every spec, the status with its
+//! conditions, and the CRD made of both. `zitadel.kastellan.dev/v1alpha1`. Pure.
 
 pub mod crd;
 pub mod spec;

@@ -26,8 +26,9 @@ use tracing_subscriber::EnvFilter;
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How much is logged: error, warn, info, debug, trace, or a filter such as `info,kastellan=debug`. Left out: info for the
-    /// operator, error for everything else, which speaks for itself.
+    /// How much is logged: error, warn, info, debug, trace, or a filter such as
+    /// `info,kastellan=debug`. Left out: info for the operator, error for everything else, which
+    /// speaks for itself.
     #[arg(long, global = true, env = "KASTELLAN_LOG", help_heading = "Log", value_name = "LEVEL")]
     log_level: Option<String>,
     /// Form of the log, which goes to stderr.
@@ -75,8 +76,8 @@ enum Command {
 }
 
 impl Cli {
-    /// Reads the arguments. What is wrong with them, or the help that was asked for, is printed; then how to exit. Exit code 2,
-    /// clap's own for wrong arguments, means something else here.
+    /// Reads the arguments. What is wrong with them, or the help that was asked for, is printed;
+    /// then how to exit. Exit code 2, clap's own for wrong arguments, means something else here.
     pub fn read() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|e| {
             e.print().ok();
@@ -89,9 +90,12 @@ impl Cli {
         // The spans of kube's controllers repeat what our own fields say.
         let default = if matches!(self.command, Command::Operator(_)) { "info" } else { "error" };
         let quiet = format!("{},kube_runtime=warn", self.log_level.as_deref().unwrap_or(default));
-        let filter = EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
-        let builder =
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+        let filter =
+            EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
         match self.log_format {
             LogFormat::Text => builder.init(),
             LogFormat::Json => builder.json().flatten_event(true).init(),

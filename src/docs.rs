@@ -1,4 +1,5 @@
-//! The parts of the documentation that follow from the registry: the reference of all kinds, and the lists of reasons. Pure.
+//! The parts of the documentation that follow from the registry: the reference of all kinds, and
+//! the lists of reasons. Pure.
 //!
 //! A test holds the files in `docs/` to them.
 
@@ -35,7 +36,10 @@ pub fn reasons() -> String {
         let kind = if news.is_warning() { "Warning" } else { "Normal" };
         line(&mut text, &format!("| `{news}` | {kind} | {} |", cell(news.about())));
     }
-    line(&mut text, "| that of the condition | Warning | A failure that needs a person (`Stalled`) has begun. |");
+    line(
+        &mut text,
+        "| that of the condition | Warning | A failure that needs a person (`Stalled`) has begun. |",
+    );
     text
 }
 
@@ -103,9 +107,13 @@ fn statuses() -> String {
     let (common, mut instance) = (status_of("Organization"), status_of("Instance"));
     rows(&mut text, &common, "");
     if let Some(properties) = instance.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.retain(|field, _| common.pointer("/properties").and_then(|p| p.get(field)).is_none());
+        properties
+            .retain(|field, _| common.pointer("/properties").and_then(|p| p.get(field)).is_none());
     }
-    line(&mut text, "\nAn `Instance` has besides:\n\n| Field of `status` | Type | |\n|---|---|---|");
+    line(
+        &mut text,
+        "\nAn `Instance` has besides:\n\n| Field of `status` | Type | |\n|---|---|---|",
+    );
     rows(&mut text, &instance, "");
     text
 }
@@ -113,18 +121,26 @@ fn statuses() -> String {
 /// `part` of the schema in a kind's CRD.
 fn schema(entry: &dyn Entry, part: &str) -> Value {
     let crd = serde_json::to_value(entry.crd()).unwrap_or_default();
-    crd.pointer(&format!("/spec/versions/0/schema/openAPIV3Schema/properties/{part}")).cloned().unwrap_or_default()
+    crd.pointer(&format!("/spec/versions/0/schema/openAPIV3Schema/properties/{part}"))
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// A row a property, those of objects and of the objects in lists below their own.
 fn rows(text: &mut String, schema: &Value, path: &str) {
     let none = Map::new();
-    let required = |field: &str| schema.get("required").and_then(Value::as_array).is_some_and(|all| all.iter().any(|r| r == field));
+    let required = |field: &str| {
+        schema
+            .get("required")
+            .and_then(Value::as_array)
+            .is_some_and(|all| all.iter().any(|r| r == field))
+    };
     for (field, property) in schema.get("properties").and_then(Value::as_object).unwrap_or(&none) {
         let name = format!("`{path}{field}`");
         let name = if required(field) { format!("**{name}**") } else { name };
         let about = property.get("description").and_then(Value::as_str).unwrap_or_default();
-        let value = [of_type(property)].into_iter().chain(limits(property)).collect::<Vec<_>>().join("; ");
+        let value =
+            [of_type(property)].into_iter().chain(limits(property)).collect::<Vec<_>>().join("; ");
         line(text, &format!("| {name} | {} | {} |", cell(&value), cell(about)));
         rows(text, property, &format!("{path}{field}."));
         if let Some(items) = property.get("items") {
@@ -136,17 +152,27 @@ fn rows(text: &mut String, schema: &Value, path: &str) {
 /// What a value is.
 fn of_type(schema: &Value) -> String {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
-        return values.iter().filter_map(Value::as_str).map(|v| format!("`{v}`")).collect::<Vec<_>>().join(", ");
+        return values
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|v| format!("`{v}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
     }
     match schema.get("type").and_then(Value::as_str) {
         Some("array") => {
             let of = schema.get("items").map(of_type).unwrap_or_default();
-            let kind = if schema.get("x-kubernetes-list-type").is_some_and(|t| t == "set") { "set" } else { "list" };
+            let kind = if schema.get("x-kubernetes-list-type").is_some_and(|t| t == "set") {
+                "set"
+            } else {
+                "list"
+            };
             format!("{kind} of {of}")
         }
-        Some("object") => {
-            schema.get("additionalProperties").map_or_else(|| "object".to_owned(), |value| format!("map of string to {}", of_type(value)))
-        }
+        Some("object") => schema.get("additionalProperties").map_or_else(
+            || "object".to_owned(),
+            |value| format!("map of string to {}", of_type(value)),
+        ),
         Some(name) => name.to_owned(),
         None => "any value".to_owned(),
     }
@@ -156,7 +182,11 @@ fn of_type(schema: &Value) -> String {
 fn limits(schema: &Value) -> Vec<String> {
     let number = |key: &str| schema.get(key).and_then(Value::as_f64);
     let mut all = Vec::new();
-    for (least, most, unit) in [("minLength", "maxLength", " characters"), ("minItems", "maxItems", " items"), ("minimum", "maximum", "")] {
+    for (least, most, unit) in [
+        ("minLength", "maxLength", " characters"),
+        ("minItems", "maxItems", " items"),
+        ("minimum", "maximum", ""),
+    ] {
         match (number(least), number(most)) {
             (Some(least), Some(most)) => all.push(format!("{least} to {most}{unit}")),
             (Some(least), None) => all.push(format!("at least {least}{unit}")),
@@ -167,7 +197,13 @@ fn limits(schema: &Value) -> Vec<String> {
     all.extend(schema.get("pattern").and_then(Value::as_str).map(|pattern| format!("`{pattern}`")));
     // Of a list, what its items may be.
     all.extend(
-        schema.get("items").filter(|i| i.get("properties").is_none()).map(limits).into_iter().flatten().map(|l| format!("each {l}")),
+        schema
+            .get("items")
+            .filter(|i| i.get("properties").is_none())
+            .map(limits)
+            .into_iter()
+            .flatten()
+            .map(|l| format!("each {l}")),
     );
     all
 }

@@ -1,8 +1,9 @@
-//! The engine: what is declared, what is live, the difference, and the smallest set of writes that removes it.
+//! The engine: what is declared, what is live, the difference, and the smallest set of writes that
+//! removes it.
 //!
-//! It knows neither Kubernetes nor files: a [`host::Host`] tells it of objects, Secrets and namespaces, a
-//! [`connection::Connection`] of ZITADEL, and [`kind`] what each kind of thing is. [`reconcile::reconcile`] is the whole of it
-//! for one object; what it comes to is data.
+//! It knows neither Kubernetes nor files: a [`host::Host`] tells it of objects, Secrets and
+//! namespaces, a [`connection::Connection`] of ZITADEL, and [`kind`] what each kind of thing is.
+//! [`reconcile::reconcile`] is the whole of it for one object; what it comes to is data.
 
 pub mod claims;
 pub mod connection;

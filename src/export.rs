@@ -1,8 +1,9 @@
 //! A live instance as manifests. Reads ZITADEL; writes nothing.
 //!
-//! Exported and planned, there is nothing to do; applied to an empty instance and exported again, it is the same. Entities carry
-//! their id and leave out what ZITADEL sets by itself. Settings are written whole, since a fresh instance may hold anything, and
-//! an organization's only where it has its own. The default organization is in every instance, under an id that nobody chose: it is
+//! Exported and planned, there is nothing to do; applied to an empty instance and exported again,
+//! it is the same. Entities carry their id and leave out what ZITADEL sets by itself. Settings are
+//! written whole, since a fresh instance may hold anything, and an organization's only where it has
+//! its own. The default organization is in every instance, under an id that nobody chose: it is
 //! written without one and found by its name. ZITADEL's own project in it is left out.
 
 mod manifest;
@@ -53,7 +54,9 @@ pub struct Export {
 
 /// Reads an instance.
 pub async fn export(connection: &Connection, selection: &Selection) -> Result<Export> {
-    let wanted = |e: &&dyn Entry| selection.kinds.is_empty() || selection.kinds.iter().any(|k| k == e.names().kind);
+    let wanted = |e: &&dyn Entry| {
+        selection.kinds.is_empty() || selection.kinds.iter().any(|k| k == e.names().kind)
+    };
     let instance = At { client: connection.client.clone(), organization: None };
     let mut export = Export::default();
     let default = default_organization(&instance).await?;
@@ -62,13 +65,20 @@ pub async fn export(connection: &Connection, selection: &Selection) -> Result<Ex
     let mut names = Names::default();
     let mut labels = BTreeMap::new();
     for o in &organizations {
-        labels.insert(o.id.clone(), names.unique("Organization", "", o.state.text("name").unwrap_or_default(), &o.id));
+        labels.insert(
+            o.id.clone(),
+            names.unique("Organization", "", o.state.text("name").unwrap_or_default(), &o.id),
+        );
     }
     for entry in kinds::ALL.iter().copied().filter(wanted) {
         match (entry.shape(), entry.scope()) {
-            (Shape::Setting, Scope::Instance | Scope::Either) if selection.organizations.is_empty() => {
+            (Shape::Setting, Scope::Instance | Scope::Either)
+                if selection.organizations.is_empty() =>
+            {
                 match read_setting(entry, &instance).await {
-                    Ok(Some(remote)) => export.objects.push(Exported::setting(entry, &remote, None, selection)),
+                    Ok(Some(remote)) => {
+                        export.objects.push(Exported::setting(entry, &remote, None, selection))
+                    }
                     Ok(None) => {}
                     Err(e) => export.miss(entry, None, e)?,
                 }
@@ -77,18 +87,32 @@ pub async fn export(connection: &Connection, selection: &Selection) -> Result<Ex
                 for o in &organizations {
                     let id = (Some(&o.id) != default.as_ref()).then_some(o.id.as_str());
                     let name = labels.get(&o.id).cloned().unwrap_or_default();
-                    export.objects.push(Exported::entity(entry, o, id, &name, Some(manifest::Home::itself(&name)), selection));
+                    export.objects.push(Exported::entity(
+                        entry,
+                        o,
+                        id,
+                        &name,
+                        Some(manifest::Home::itself(&name)),
+                        selection,
+                    ));
                 }
             }
             _ => {}
         }
     }
-    let inner: Vec<&'static dyn Entry> = kinds::ALL.iter().copied().filter(wanted).filter(|e| e.scope() != Scope::Instance).collect();
-    let found = stream::iter(&organizations).map(|o| inside(&instance, o, &inner)).buffered(AT_ONCE);
+    let inner: Vec<&'static dyn Entry> = kinds::ALL
+        .iter()
+        .copied()
+        .filter(wanted)
+        .filter(|e| e.scope() != Scope::Instance)
+        .collect();
+    let found =
+        stream::iter(&organizations).map(|o| inside(&instance, o, &inner)).buffered(AT_ONCE);
     let mut found = std::pin::pin!(found);
     while let Some((organization, results)) = found.next().await {
         let label = labels.get(&organization.id).cloned().unwrap_or_default();
-        let home = manifest::Home::of(&label, (!with_organizations).then_some(organization.id.as_str()));
+        let home =
+            manifest::Home::of(&label, (!with_organizations).then_some(organization.id.as_str()));
         for (entry, result) in results {
             let mut remotes = match result {
                 Ok(remotes) => remotes,
@@ -100,10 +124,24 @@ pub async fn export(connection: &Connection, selection: &Selection) -> Result<Ex
             remotes.sort_by(|a, b| a.id.cmp(&b.id));
             for r in remotes {
                 if entry.shape() == Shape::Setting {
-                    export.objects.push(Exported::setting(entry, &r, Some(home.clone()), selection));
-                } else if !(is_own_project(entry, &r) && Some(&organization.id) == default.as_ref()) {
-                    let name = names.unique(entry.names().kind, &label, natural_name(entry, &r), &r.id);
-                    export.objects.push(Exported::entity(entry, &r, Some(&r.id), &name, Some(home.clone()), selection));
+                    export.objects.push(Exported::setting(
+                        entry,
+                        &r,
+                        Some(home.clone()),
+                        selection,
+                    ));
+                } else if !(is_own_project(entry, &r) && Some(&organization.id) == default.as_ref())
+                {
+                    let name =
+                        names.unique(entry.names().kind, &label, natural_name(entry, &r), &r.id);
+                    export.objects.push(Exported::entity(
+                        entry,
+                        &r,
+                        Some(&r.id),
+                        &name,
+                        Some(home.clone()),
+                        selection,
+                    ));
                 }
             }
         }
@@ -117,7 +155,8 @@ impl Export {
     fn miss(&mut self, entry: &dyn Entry, organization: Option<&str>, e: Error) -> Result<()> {
         match &e {
             Error::Zitadel { source, .. } if source.code() == Some(Code::PermissionDenied) => {
-                let of = organization.map_or_else(|| "the instance".to_owned(), |o| format!("organization {o}"));
+                let of = organization
+                    .map_or_else(|| "the instance".to_owned(), |o| format!("organization {o}"));
                 self.missing.push(format!("{} of {of}: {e}", entry.names().kind));
                 Ok(())
             }
@@ -147,8 +186,12 @@ async fn inside<'a>(
     let mut found = Vec::new();
     for entry in entries.iter().copied() {
         let result = match entry.shape() {
-            Shape::Setting => read_setting(entry, &at).await.map(|r| r.into_iter().filter(|r| r.own).collect()),
-            _ => entry.list(&at).try_collect().await.doing(&format!("list {}", entry.names().plural)),
+            Shape::Setting => {
+                read_setting(entry, &at).await.map(|r| r.into_iter().filter(|r| r.own).collect())
+            }
+            _ => {
+                entry.list(&at).try_collect().await.doing(&format!("list {}", entry.names().plural))
+            }
         };
         found.push((entry, result));
     }
@@ -162,16 +205,25 @@ async fn read_setting(entry: &dyn Entry, at: &At) -> Result<Option<Remote>> {
 /// The organizations that were asked for, by name.
 async fn organizations(at: &At, selection: &Selection) -> Result<Vec<Remote>> {
     let Some(entry) = kinds::find("Organization") else { return Ok(Vec::new()) };
-    let mut all: Vec<Remote> = entry.list(at).try_collect().await.doing("list the organizations")?;
+    let mut all: Vec<Remote> =
+        entry.list(at).try_collect().await.doing("list the organizations")?;
     all.sort_by(|a, b| a.id.cmp(&b.id));
     for asked in &selection.organizations {
-        let is = |o: &Remote| o.id == *asked || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(asked));
+        let is = |o: &Remote| {
+            o.id == *asked || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(asked))
+        };
         if !all.iter().any(is) {
-            return Err(Error::Invalid(format!("there is no organization with the id or name {asked:?}")));
+            return Err(Error::Invalid(format!(
+                "there is no organization with the id or name {asked:?}"
+            )));
         }
     }
-    let wanted =
-        |o: &Remote| selection.organizations.iter().any(|a| o.id == *a || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(a)));
+    let wanted = |o: &Remote| {
+        selection
+            .organizations
+            .iter()
+            .any(|a| o.id == *a || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(a)))
+    };
     all.retain(|o| selection.organizations.is_empty() || wanted(o));
     Ok(all)
 }

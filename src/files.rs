@@ -1,6 +1,7 @@
 //! Manifests on disk: a folder is to the command line what a cluster is to the operator.
 //!
-//! [`folder`] reads it, [`host`] is the engine's view of it, [`session`] plans it and carries it out.
+//! [`folder`] reads it, [`host`] is the engine's view of it, [`session`] plans it and carries it
+//! out.
 
 pub mod document;
 pub mod environment;

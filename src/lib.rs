@@ -1,7 +1,8 @@
 //! *Kastellan keeps a ZITADEL instance in the state that Git declares.*
 //!
-//! One binary: as a Kubernetes operator it watches custom resources, as a command line tool it reads a folder of manifests.
-//! Both compare what is declared with the live ZITADEL and issue the calls that make the two agree. It is the same engine.
+//! One binary: as a Kubernetes operator it watches custom resources, as a command line tool it
+//! reads a folder of manifests. Both compare what is declared with the live ZITADEL and issue the
+//! calls that make the two agree. It is the same engine.
 //!
 //! # Two informers and one diff
 //! ```text
@@ -16,14 +17,19 @@
 //!                               ▼
 //!                    ZITADEL ──► read again ──► equal? ──► status Ready
 //! ```
-//! The live store is filled by lists, never by one request an object, and kept by ZITADEL's event feed: one small request every
-//! few seconds tells of every change, and of who made it. After an own write nothing older than the write is believed.
+//! The live store is filled by lists, never by one request an object, and kept by ZITADEL's event
+//! feed: one small request every few seconds tells of every change, and of who made it. After an
+//! own write nothing older than the write is believed.
 //!
 //! # Rules of behaviour
-//! 1. A field that is left out is not managed: a write is the live value, overlaid with the declared fields.
-//! 2. Compare first, write only a difference. Errors are told apart by code and id, never by their text.
-//! 3. A name is not an identity: an object is bound to an id. A rename renames; a repeated create makes nothing twice.
-//! 4. What exists already is adopted only as the policy says. What a setting held before is remembered.
+//! 1. A field that is left out is not managed: a write is the live value, overlaid with the
+//!    declared fields.
+//! 2. Compare first, write only a difference. Errors are told apart by code and id, never by their
+//!    text.
+//! 3. A name is not an identity: an object is bound to an id. A rename renames; a repeated create
+//!    makes nothing twice.
+//! 4. What exists already is adopted only as the policy says. What a setting held before is
+//!    remembered.
 //! 5. What was made here is deleted, what was adopted is kept. Deletion always comes to an end.
 //! 6. One owner for each remote thing: the older object wins, and hands over when it goes.
 //! 7. Nothing is invented: an organization must have been seen before anything is written to it.
@@ -40,7 +46,8 @@
 //!            │    │
 //!            └──► zitadel   HTTP, tokens, errors, pages, retry; knows no kinds
 //! ```
-//! `engine`, `live`, `kinds` and `zitadel` never name a Kubernetes client; only `cli::output` prints. A test holds that.
+//! `engine`, `live`, `kinds` and `zitadel` never name a Kubernetes client; only `cli::output`
+//! prints. A test holds that.
 //!
 //! To add a kind, begin with [`kinds`] and [`engine::kind`].
 

@@ -1,7 +1,8 @@
 //! The live side: what is known of a ZITADEL instance, and how fresh it is.
 //!
-//! Entities are listed, a scope at a time, and read by id where one or two are in doubt; settings are read. What the event
-//! feed ([`feed`]) or an own write touches is in doubt until it is read again. After an own write nothing older is believed.
+//! Entities are listed, a scope at a time, and read by id where one or two are in doubt; settings
+//! are read. What the event feed ([`feed`]) or an own write touches is in doubt until it is read
+//! again. After an own write nothing older is believed.
 
 pub mod feed;
 pub mod remains;
@@ -58,7 +59,8 @@ pub enum Seen {
 }
 
 impl Live {
-    /// An empty store; `resync`: the age at which a scope is listed anew whatever is believed of it.
+    /// An empty store; `resync`: the age at which a scope is listed anew whatever is believed of
+    /// it.
     pub fn new(resync: Duration) -> Self {
         Self {
             scopes: Mutex::default(),
@@ -75,7 +77,8 @@ impl Live {
         lock(&self.scopes).entry(key).or_default().clone()
     }
 
-    /// An entity by its id, or the setting (whose id is `""`). `confirm`: ask for it by id before saying that it is not there.
+    /// An entity by its id, or the setting (whose id is `""`). `confirm`: ask for it by id before
+    /// saying that it is not there.
     pub async fn get(&self, entry: &dyn Entry, at: &At, id: &str, confirm: bool) -> Result<Seen> {
         let scope = self.scope(entry, at);
         scope.refresh(entry, at, id, self.resync, &self.writers(entry)).await?;
@@ -91,7 +94,13 @@ impl Live {
     }
 
     /// The entity of this scope that has this natural key, regardless of case.
-    pub async fn find(&self, entry: &dyn Entry, at: &At, field: &str, value: &str) -> Result<Option<Remote>> {
+    pub async fn find(
+        &self,
+        entry: &dyn Entry,
+        at: &At,
+        field: &str,
+        value: &str,
+    ) -> Result<Option<Remote>> {
         let scope = self.scope(entry, at);
         scope.refresh(entry, at, "", self.resync, &self.writers(entry)).await?;
         // What others have touched may have this name, or have lost it.
@@ -112,7 +121,11 @@ impl Live {
     /// An own write took place: until a read shows it, nothing older is believed.
     pub fn expect(&self, entry: &dyn Entry, at: &At, id: &str, expectation: Expectation) {
         if let Some(Version { changed, .. }) = expectation.version() {
-            let thing = Touched { kind: entry.names().kind, organization: at.organization.clone(), id: id.into() };
+            let thing = Touched {
+                kind: entry.names().kind,
+                organization: at.organization.clone(),
+                id: id.into(),
+            };
             lock(&self.own).insert((*changed, thing));
         }
         self.scope(entry, at).expect(id, expectation);
@@ -147,7 +160,8 @@ impl Live {
         self.scope(entry, at).take_editor(id)
     }
 
-    /// Writes of one kind go one after the other: with concurrent ones a projection of ZITADEL can skip an event for good.
+    /// Writes of one kind go one after the other: with concurrent ones a projection of ZITADEL can
+    /// skip an event for good.
     pub async fn writer(&self, entry: &dyn Entry) -> Turn {
         self.writers(entry).turn().await
     }

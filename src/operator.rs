@@ -1,5 +1,6 @@
-//! The operator: one watch and one controller a kind, for all kinds alike. What is done with an object is the engine's; here
-//! is what Kubernetes adds: watches, finalizers, status, events, health, metrics, shutdown.
+//! The operator: one watch and one controller a kind, for all kinds alike. What is done with an
+//! object is the engine's; here is what Kubernetes adds: watches, finalizers, status, events,
+//! health, metrics, shutdown.
 
 mod admin;
 mod context;
@@ -49,17 +50,26 @@ pub enum Error {
 }
 
 /// Runs until `stop` says true, then lets what is being written come to its end.
-pub async fn run(client: Client, options: Options, mut stop: watch::Receiver<bool>) -> Result<(), Error> {
-    let listener = tokio::net::TcpListener::bind(options.admin).await.map_err(|e| Error::Listen(options.admin, e))?;
+pub async fn run(
+    client: Client,
+    options: Options,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let listener = tokio::net::TcpListener::bind(options.admin)
+        .await
+        .map_err(|e| Error::Listen(options.admin, e))?;
     let (context, wakes) = Context::new(client.clone(), options);
-    let admin = tokio::spawn(admin::serve(listener, context.health.clone(), context.metrics.clone()));
+    let admin =
+        tokio::spawn(admin::serve(listener, context.health.clone(), context.metrics.clone()));
     tracing::info!(address = %context.options.admin, "health and metrics are served");
     tokio::select! {
         () = wait_for_crds(&client, &context) => {}
         _ = stop.wait_for(|s| *s) => return Ok(()),
     }
     let namespaces = tokio::spawn(host::follow_namespaces(client.clone(), context.host.clone()));
-    let controllers = wakes.into_iter().map(|(entry, wake)| controller::run(context.clone(), entry, wake, stop.clone()));
+    let controllers = wakes
+        .into_iter()
+        .map(|(entry, wake)| controller::run(context.clone(), entry, wake, stop.clone()));
     let readiness = tokio::spawn(report_ready(context.clone()));
     join_all(controllers).await;
     tracing::info!("drained");
@@ -73,10 +83,16 @@ pub async fn run(client: Client, options: Options, mut stop: watch::Receiver<boo
 /// Without a kind's CRD its watch could only fail: wait, and say for which.
 async fn wait_for_crds(client: &Client, context: &Arc<Context>) {
     loop {
-        let missing: Vec<String> = match client.list_api_group_resources(&api::api_version()).await {
+        let missing: Vec<String> = match client.list_api_group_resources(&api::api_version()).await
+        {
             Ok(served) => {
                 let is_served = |plural: &str| served.resources.iter().any(|r| r.name == plural);
-                kinds::ALL.iter().map(|e| e.names().plural).filter(|p| !is_served(p)).map(|p| format!("{p}.{}", api::GROUP)).collect()
+                kinds::ALL
+                    .iter()
+                    .map(|e| e.names().plural)
+                    .filter(|p| !is_served(p))
+                    .map(|p| format!("{p}.{}", api::GROUP))
+                    .collect()
             }
             Err(kube::Error::Api(s)) if s.code == 404 => {
                 kinds::ALL.iter().map(|e| format!("{}.{}", e.names().plural, api::GROUP)).collect()

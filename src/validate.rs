@@ -1,7 +1,8 @@
-//! What can be said of manifests without a ZITADEL and without a cluster: whether the API server would take them, and whether
-//! they fit together. Pure.
+//! What can be said of manifests without a ZITADEL and without a cluster: whether the API server
+//! would take them, and whether they fit together. Pure.
 //!
-//! Schema and rules are those of the generated CRDs, so that what is said here and what the API server says are the same.
+//! Schema and rules are those of the generated CRDs, so that what is said here and what the API
+//! server says are the same.
 
 pub mod finding;
 mod references;
@@ -21,8 +22,8 @@ use crate::{
     kinds,
 };
 
-/// Everything that is to be said of a folder, in the order of files and lines. `strict`: what may well be declared elsewhere is
-/// an error too.
+/// Everything that is to be said of a folder, in the order of files and lines. `strict`: what may
+/// well be declared elsewhere is an error too.
 pub fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
     static SCHEMAS: LazyLock<HashMap<&str, Value>> =
         LazyLock::new(|| kinds::ALL.iter().map(|e| (e.names().kind, spec_schema(*e))).collect());
@@ -61,5 +62,7 @@ fn object(manifest: &Manifest, schema: &Value, judge: &mut Judge) -> Vec<Finding
 /// The schema of a kind's spec, as the API server has it.
 fn spec_schema(entry: &dyn Entry) -> Value {
     let crd = serde_json::to_value(entry.crd()).unwrap_or_default();
-    crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").cloned().unwrap_or_default()
+    crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
+        .cloned()
+        .unwrap_or_default()
 }

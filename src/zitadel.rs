@@ -1,7 +1,8 @@
 //! ZITADEL over HTTP: tokens, deadlines, errors, pages, retries. Knows no kinds.
 //!
-//! [`Client`] is the way in. It speaks the three faces of ZITADEL alike (the v1 gateway, the v2 gateway and Connect),
-//! because all of them are JSON over HTTP and their errors carry the same code and id.
+//! [`Client`] is the way in. It speaks the three faces of ZITADEL alike (the v1 gateway, the v2
+//! gateway and Connect), because all of them are JSON over HTTP and their errors carry the same
+//! code and id.
 
 pub mod address;
 pub mod auth;

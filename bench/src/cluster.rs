@@ -1,4 +1,5 @@
-//! The API server: a process of its own, its client, what is seen of the projects, and the requests that it counts.
+//! The API server: a process of its own, its client, what is seen of the projects, and the requests
+//! that it counts.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -55,24 +56,37 @@ pub(crate) struct Cluster {
 
 fn resource(kind: &str) -> Result<ApiResource> {
     let names = kinds::find(kind).ok_or("no such kind")?.names();
-    Ok(ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind), names.plural))
+    Ok(ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(api::GROUP, api::VERSION, kind),
+        names.plural,
+    ))
 }
 
 impl Cluster {
     /// A fresh API server with all CRDs and the namespace.
     pub(crate) async fn start() -> Result<Self> {
         let (kubeconfig, server) = server()?;
-        let config = kube::Config::from_custom_kubeconfig(Kubeconfig::read_from(&kubeconfig)?, &KubeConfigOptions::default()).await?;
+        let config = kube::Config::from_custom_kubeconfig(
+            Kubeconfig::read_from(&kubeconfig)?,
+            &KubeConfigOptions::default(),
+        )
+        .await?;
         let client = Client::try_from(config)?;
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
         for entry in kinds::ALL {
             let crd = entry.crd();
             let name = crd.name_any();
-            crds.patch(&name, &PatchParams::apply("kastellan-bench").force(), &Patch::Apply(&crd)).await?;
-            let established = kube::runtime::wait::await_condition(crds.clone(), &name, kube::runtime::conditions::is_crd_established());
+            crds.patch(&name, &PatchParams::apply("kastellan-bench").force(), &Patch::Apply(&crd))
+                .await?;
+            let established = kube::runtime::wait::await_condition(
+                crds.clone(),
+                &name,
+                kube::runtime::conditions::is_crd_established(),
+            );
             tokio::time::timeout(Duration::from_secs(30), established).await??;
         }
-        let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
+        let namespace: Namespace =
+            serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
         Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
         Ok(Self { client, kubeconfig, projects: Arc::default(), _server: server })
     }
@@ -85,7 +99,8 @@ impl Cluster {
     pub(crate) fn follow(&self) -> Result<()> {
         let (api, projects) = (self.api("Project")?, self.projects.clone());
         tokio::spawn(async move {
-            let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+            let mut events =
+                std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
             while let Some(event) = events.next().await {
                 let mut projects = projects.lock().unwrap_or_else(PoisonError::into_inner);
                 match event {
@@ -108,13 +123,21 @@ impl Cluster {
     }
 
     pub(crate) async fn secret(&self, name: &str, key: &str, value: &str) -> Result<()> {
-        let secret: Secret = serde_json::from_value(json!({"metadata": {"name": name}, "stringData": {key: value}}))?;
-        Api::namespaced(self.client.clone(), NAMESPACE).create(&PostParams::default(), &secret).await?;
+        let secret: Secret = serde_json::from_value(
+            json!({"metadata": {"name": name}, "stringData": {key: value}}),
+        )?;
+        Api::namespaced(self.client.clone(), NAMESPACE)
+            .create(&PostParams::default(), &secret)
+            .await?;
         Ok(())
     }
 
     /// Declares objects of one kind.
-    pub(crate) async fn create(&self, kind: &str, objects: impl IntoIterator<Item = (String, Value)>) -> Result<()> {
+    pub(crate) async fn create(
+        &self,
+        kind: &str,
+        objects: impl IntoIterator<Item = (String, Value)>,
+    ) -> Result<()> {
         let api = self.api(kind)?;
         let all = objects.into_iter().map(|(name, spec)| {
             let api = api.clone();
@@ -129,8 +152,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// Changes the specs of projects. By PUT, which the operator never uses: so its PATCH can be counted.
-    pub(crate) async fn change(&self, objects: Vec<DynamicObject>, field: &str, value: &Value) -> Result<()> {
+    /// Changes the specs of projects. By PUT, which the operator never uses: so its PATCH can be
+    /// counted.
+    pub(crate) async fn change(
+        &self,
+        objects: Vec<DynamicObject>,
+        field: &str,
+        value: &Value,
+    ) -> Result<()> {
         let api = self.api("Project")?;
         let all = objects.into_iter().map(|mut o| {
             let api = api.clone();
@@ -152,7 +181,13 @@ impl Cluster {
         let mut counts = BTreeMap::new();
         for line in scraped.lines().filter_map(|l| l.strip_prefix("apiserver_request_total{")) {
             let Some((labels, count)) = line.rsplit_once("} ") else { continue };
-            let label = |name: &str| labels.split(&format!("{name}=\"")).nth(1).and_then(|l| l.split('"').next()).unwrap_or_default();
+            let label = |name: &str| {
+                labels
+                    .split(&format!("{name}=\""))
+                    .nth(1)
+                    .and_then(|l| l.split('"').next())
+                    .unwrap_or_default()
+            };
             if ![api::GROUP, "events.k8s.io"].contains(&label("group")) {
                 continue;
             }
@@ -161,7 +196,8 @@ impl Cluster {
             let count: f64 = count.parse()?;
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
             let count = count as u64;
-            *counts.entry(format!("{} {resource}{slash}{sub}", label("verb"))).or_default() += count;
+            *counts.entry(format!("{} {resource}{slash}{sub}", label("verb"))).or_default() +=
+                count;
         }
         Ok(counts)
     }
@@ -176,11 +212,14 @@ fn seen(o: &DynamicObject) -> Project {
     let generation = o.metadata.generation.unwrap_or_default();
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let conditions = status.get("conditions").and_then(Value::as_array);
-    let condition = conditions.into_iter().flatten().find(|c| c.get("type") == Some(&json!("Ready")));
-    let says = |field: &str, value: &str| condition.is_some_and(|c| c.get(field) == Some(&json!(value)));
+    let condition =
+        conditions.into_iter().flatten().find(|c| c.get("type") == Some(&json!("Ready")));
+    let says =
+        |field: &str, value: &str| condition.is_some_and(|c| c.get(field) == Some(&json!(value)));
     Project {
         lost: says("reason", "LostByZitadel"),
-        ready: says("status", "True") && status.get("observedGeneration").and_then(Value::as_i64) == Some(generation),
+        ready: says("status", "True")
+            && status.get("observedGeneration").and_then(Value::as_i64) == Some(generation),
         generation,
         id: status.get("id").map(text).unwrap_or_default(),
         organization: status.get("organizationId").map(text).unwrap_or_default(),
@@ -188,16 +227,27 @@ fn seen(o: &DynamicObject) -> Project {
     }
 }
 
-/// The API server of `KASTELLAN_TESTENV`, or the one of `KASTELLAN_TEST_KUBECONFIG`; never somebody's own.
+/// The API server of `KASTELLAN_TESTENV`, or the one of `KASTELLAN_TEST_KUBECONFIG`; never
+/// somebody's own.
 fn server() -> Result<(PathBuf, Option<Child>)> {
     if let Ok(path) = std::env::var("KASTELLAN_TEST_KUBECONFIG") {
         return Ok((path.into(), None));
     }
-    let program = std::env::var("KASTELLAN_TESTENV").map_err(|_| "run this by `make bench`: it builds the API server")?;
-    let mut child = Command::new(program).args(["-until-eof"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let program = std::env::var("KASTELLAN_TESTENV")
+        .map_err(|_| "run this by `make bench`: it builds the API server")?;
+    let mut child = Command::new(program)
+        .args(["-until-eof"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let mut lines = BufReader::new(child.stdout.take().ok_or("no pipe")?).lines();
     let ready = lines.next().ok_or("the API server did not start")??;
-    let path = ready.split("KUBECONFIG=").nth(1).and_then(|r| r.split(' ').next()).ok_or("the API server says no KUBECONFIG")?.to_owned();
+    let path = ready
+        .split("KUBECONFIG=")
+        .nth(1)
+        .and_then(|r| r.split(' ').next())
+        .ok_or("the API server says no KUBECONFIG")?
+        .to_owned();
     // The rest of its talk goes nowhere, but its pipe stays open.
     std::thread::spawn(move || lines.for_each(drop));
     Ok((path.into(), Some(child)))

@@ -1,4 +1,5 @@
-//! Does the follower of the feed miss events? Eight writers at once, whose transactions are committed up to five seconds late.
+//! Does the follower of the feed miss events? Eight writers at once, whose transactions are
+//! committed up to five seconds late.
 
 use std::{
     collections::HashSet,
@@ -26,14 +27,24 @@ const ONE_DATE: u64 = 2_500;
 const LATE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
-    let late = if arguments.late_commits_ms == 0 { LATE } else { Duration::from_millis(arguments.late_commits_ms) };
+    let late = if arguments.late_commits_ms == 0 {
+        LATE
+    } else {
+        Duration::from_millis(arguments.late_commits_ms)
+    };
     let zitadel = Emulator::start(options(arguments)).await?;
     let (emulator, n) = (zitadel.emulator(), arguments.feed_events);
-    let (us, them) = (client(&zitadel.url(), &emulator.pat())?, emulator.add_user("somebody", "Somebody", &["IAM_OWNER"]));
+    let (us, them) = (
+        client(&zitadel.url(), &emulator.pat())?,
+        emulator.add_user("somebody", "Somebody", &["IAM_OWNER"]),
+    );
     let organizations = kinds::find("Organization").ok_or("no Organization")?;
     let instance = At { client: us.clone(), organization: None };
-    let organization =
-        organizations.create(&instance, "feed", &Fields::of(&json!({"name": "feed"}))).await?.id.ok_or("an organization without an id")?;
+    let organization = organizations
+        .create(&instance, "feed", &Fields::of(&json!({"name": "feed"})))
+        .await?
+        .id
+        .ok_or("an organization without an id")?;
     let live = Live::new(Duration::from_secs(86_400));
     live.start_feed(&us).await?;
     emulator.faults().late_commits(late);
@@ -41,7 +52,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
     emulator.faults().one_date(ONE_DATE.min(n as u64 / 2));
     let (next, start) = (Arc::new(AtomicUsize::new(0)), Instant::now());
     let writers = (0..WRITERS).map(|_| {
-        let (next, url, token, organization) = (next.clone(), zitadel.url(), them.pat.clone(), organization.clone());
+        let (next, url, token, organization) =
+            (next.clone(), zitadel.url(), them.pat.clone(), organization.clone());
         tokio::spawn(async move {
             let at = At { client: client(&url, &token)?, organization: Some(organization) };
             let project = kinds::find("Project").ok_or("no Project")?;
@@ -50,7 +62,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
                 if i >= n {
                     return Result::Ok(());
                 }
-                project.create(&at, &format!("id-{i}"), &Fields::of(&json!({"name": format!("project-{i}")}))).await?;
+                project
+                    .create(
+                        &at,
+                        &format!("id-{i}"),
+                        &Fields::of(&json!({"name": format!("project-{i}")})),
+                    )
+                    .await?;
             }
         })
     });
@@ -68,7 +86,9 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
             lists += 1;
             let at = At { client: us.clone(), organization: Some(organization.clone()) };
             let project = kinds::find("Project").ok_or("no Project")?;
-            seen.extend(project.list(&at).map_ok(|project| project.id).try_collect::<Vec<_>>().await?);
+            seen.extend(
+                project.list(&at).map_ok(|project| project.id).try_collect::<Vec<_>>().await?,
+            );
         }
         if last {
             break;
@@ -79,7 +99,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
     }
     let missed = (0..n).filter(|i| !seen.contains(&format!("id-{i}"))).count();
     say(&format!("feed: {n} events by {WRITERS} writers, {missed} missed"));
-    let figures = Figures { scenario: "feed".into(), n, wall_seconds: start.elapsed().as_secs_f64(), ..Figures::default() };
+    let figures = Figures {
+        scenario: "feed".into(),
+        n,
+        wall_seconds: start.elapsed().as_secs_f64(),
+        ..Figures::default()
+    };
     Ok(figures
         .with("writers", WRITERS)
         .with("lateCommitsSeconds", late.as_secs_f64())

@@ -30,8 +30,10 @@ pub(crate) async fn run(arguments: &Arguments, n: usize) -> Result<Figures> {
     tokio::time::sleep(REST).await;
     let rest = meter.stop(&world, "rest", &[]).await?;
     let reported = world.cluster.projects().values().filter(|p| p.lost).count();
-    let healed = emulator.events().iter().skip(before).filter(|e| e.event_type == "project.removed").count();
-    let ready: Vec<String> = world.cluster.projects().values().filter(|p| p.ready).map(|p| p.id.clone()).collect();
+    let healed =
+        emulator.events().iter().skip(before).filter(|e| e.event_type == "project.removed").count();
+    let ready: Vec<String> =
+        world.cluster.projects().values().filter(|p| p.ready).map(|p| p.id.clone()).collect();
     let shown = shown(&world).await?;
     Ok(figures
         .with("lostEvents", (emulator.event_count() - before) as u64 / LOST)

@@ -1,8 +1,9 @@
-//! Counts and times what the operator does: calls and writes to ZITADEL, requests to Kubernetes, time, CPU and memory.
+//! Counts and times what the operator does: calls and writes to ZITADEL, requests to Kubernetes,
+//! time, CPU and memory.
 //!
-//! A real API server and the operator are processes of their own, so that CPU and memory are the operator's alone; the
-//! emulated ZITADEL is in this one, so that its counters and its events are at hand. Counts are exact and the same on every
-//! machine; times are not.
+//! A real API server and the operator are processes of their own, so that CPU and memory are the
+//! operator's alone; the emulated ZITADEL is in this one, so that its counters and its events are
+//! at hand. Counts are exact and the same on every machine; times are not.
 
 mod cluster;
 mod feed;
@@ -42,7 +43,12 @@ struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "100,1000,10000", value_name = "N")]
     objects: Vec<usize>,
     /// What to do, in the order in which it is done.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "idle,converge,rest,drift,plan,restart,change,delete,ghosts,feed")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "idle,converge,rest,drift,plan,restart,change,delete,ghosts,feed"
+    )]
     scenarios: Vec<Scenario>,
     /// Length of `rest`.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
@@ -71,8 +77,8 @@ struct Arguments {
     /// The operator's binary. Left out: `kastellan` beside this one.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
-    /// A real ZITADEL in place of the emulated one: its URL. Calls are counted by the operator there, and nobody else changes
-    /// anything: `drift`, `ghosts` and `feed` are left out.
+    /// A real ZITADEL in place of the emulated one: its URL. Calls are counted by the operator
+    /// there, and nobody else changes anything: `drift`, `ghosts` and `feed` are left out.
     #[arg(long, value_name = "URL", requires = "token_file")]
     url: Option<String>,
     /// The personal access token of an `IAM_OWNER` of the real ZITADEL.
@@ -101,7 +107,8 @@ enum Scenario {
     Change,
     /// All projects are deleted.
     Delete,
-    /// As `converge` and `rest`, in a world of its own, in which the read side of ZITADEL loses one in 700 events.
+    /// As `converge` and `rest`, in a world of its own, in which the read side of ZITADEL loses one
+    /// in 700 events.
     Ghosts,
     /// Eight writers, late commits, a follower of the feed and nothing else: are events missed?
     Feed,
@@ -127,7 +134,8 @@ async fn run(arguments: Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.out)?;
     let mut results = Vec::new();
     let has_own_world = |s: &Scenario| matches!(s, Scenario::Feed | Scenario::Ghosts);
-    let (apart, others): (Vec<_>, Vec<_>) = arguments.scenarios.iter().copied().partition(has_own_world);
+    let (apart, others): (Vec<_>, Vec<_>) =
+        arguments.scenarios.iter().copied().partition(has_own_world);
     for n in arguments.objects.iter().copied() {
         if !others.is_empty() {
             let mut world = world::World::new(&arguments, n).await?;

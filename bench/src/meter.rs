@@ -14,7 +14,8 @@ use crate::{Result, world::World};
 pub(crate) struct Figures {
     pub(crate) scenario: String,
     pub(crate) n: usize,
-    /// Calls of ZITADEL by endpoint, this program's own left out; of a real one: reads and writes as the operator counts them.
+    /// Calls of ZITADEL by endpoint, this program's own left out; of a real one: reads and writes
+    /// as the operator counts them.
     pub(crate) calls: Option<BTreeMap<String, u64>>,
     /// Those that change things.
     pub(crate) writes: Option<u64>,
@@ -24,7 +25,8 @@ pub(crate) struct Figures {
     pub(crate) kubernetes: BTreeMap<String, u64>,
     pub(crate) wall_seconds: f64,
     pub(crate) cpu_seconds: f64,
-    /// Resident memory at the end, at its peak, and at the end without the pages of the binary, in MiB.
+    /// Resident memory at the end, at its peak, and at the end without the pages of the binary, in
+    /// MiB.
     pub(crate) memory: (f64, f64, f64),
     /// What this scenario alone tells.
     pub(crate) more: Map<String, Value>,
@@ -84,7 +86,12 @@ impl Meter {
     }
 
     /// `own`: this program's own calls of ZITADEL, by endpoint.
-    pub(crate) async fn stop(self, world: &World, scenario: &str, own: &[(&str, u64)]) -> Result<Figures> {
+    pub(crate) async fn stop(
+        self,
+        world: &World,
+        scenario: &str,
+        own: &[(&str, u64)],
+    ) -> Result<Figures> {
         let wall_seconds = self.elapsed();
         let operator = world.running()?;
         let mut figures = Figures {
@@ -106,7 +113,8 @@ impl Meter {
         for (name, now) in world.cluster.requests().await? {
             let before = self.kubernetes.get(&name).copied().unwrap_or_default();
             // What this program does itself: the operator never does.
-            let own = !name.contains("events") && ["POST", "PUT", "DELETE"].iter().any(|verb| name.starts_with(verb));
+            let own = !name.contains("events")
+                && ["POST", "PUT", "DELETE"].iter().any(|verb| name.starts_with(verb));
             if now > before && !own {
                 figures.kubernetes.insert(name, now - before);
             }
@@ -126,11 +134,14 @@ impl Meter {
 /// Reads and writes that the operator has sent.
 async fn requests(world: &World) -> (f64, f64) {
     let Some(operator) = &world.operator else { return (0.0, 0.0) };
-    let metric = async |access: &str| operator.metric(&format!("kastellan_zitadel_requests_total{{access=\"{access}\"}}")).await;
+    let metric = async |access: &str| {
+        operator.metric(&format!("kastellan_zitadel_requests_total{{access=\"{access}\"}}")).await
+    };
     (metric("read").await, metric("write").await)
 }
 
-/// The emulator's calls by endpoint since they were reset, and those that write, without this program's own.
+/// The emulator's calls by endpoint since they were reset, and those that write, without this
+/// program's own.
 pub(crate) fn counted(emulator: &Emulator, own: &[(&str, u64)]) -> (BTreeMap<String, u64>, u64) {
     let (mut calls, mut writes) = (BTreeMap::<String, u64>::new(), 0);
     for call in emulator.calls() {

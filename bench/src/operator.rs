@@ -23,7 +23,13 @@ impl Operator {
         let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = File::options().create(true).append(true).open(log)?;
         let child = Command::new(binary)
-            .args(["operator", "--allowed-address", "*", "--admin-address", &format!("127.0.0.1:{admin}")])
+            .args([
+                "operator",
+                "--allowed-address",
+                "*",
+                "--admin-address",
+                &format!("127.0.0.1:{admin}"),
+            ])
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -44,18 +50,23 @@ impl Operator {
     /// CPU seconds so far.
     pub(crate) fn cpu(&self) -> f64 {
         let stat = read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field, counted with it.
+        // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field,
+        // counted with it.
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok());
+        let ticks =
+            fields.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok());
         ticks.sum::<f64>() / TICKS
     }
 
-    /// Resident memory now and at its peak, and what is the process's own of that, without the pages of its binary; in MiB.
+    /// Resident memory now and at its peak, and what is the process's own of that, without the
+    /// pages of its binary; in MiB.
     pub(crate) fn memory(&self) -> (f64, f64, f64) {
-        let status = read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let status =
+            read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
         let field = |name: &str| {
             let line = status.lines().find_map(|l| l.strip_prefix(name));
-            line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+            line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default()
+                / 1024.0
         };
         (field("VmRSS:"), field("VmHWM:"), field("RssAnon:"))
     }
@@ -70,7 +81,10 @@ impl Operator {
         let url = format!("http://127.0.0.1:{}/metrics", self.admin);
         let Ok(answer) = reqwest::get(url).await else { return 0.0 };
         let text = answer.text().await.unwrap_or_default();
-        text.lines().filter(|l| l.starts_with(start)).filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        text.lines()
+            .filter(|l| l.starts_with(start))
+            .filter_map(|l| l.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum()
     }
 }
 

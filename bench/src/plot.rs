@@ -1,4 +1,5 @@
-//! Drawings of results: a bar for each number of projects, and how soon foreign changes are corrected.
+//! Drawings of results: a bar for each number of projects, and how soon foreign changes are
+//! corrected.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -23,24 +24,41 @@ const RIGHT: f64 = 620.0;
 pub(crate) fn draw(results: &Path, out: &Path) -> Result<()> {
     let Results { results } = serde_json::from_str(&std::fs::read_to_string(results)?)?;
     std::fs::create_dir_all(out)?;
-    let of = |scenario: &str| results.iter().filter(|f| f.scenario == scenario).cloned().collect::<Vec<_>>();
-    let bars = |figures: &[Figures], value: &dyn Fn(&Figures) -> Option<f64>| -> Vec<(String, f64)> {
-        figures.iter().filter_map(|f| Some((format!("{} projects", f.n), value(f)?))).collect()
+    let of = |scenario: &str| {
+        results.iter().filter(|f| f.scenario == scenario).cloned().collect::<Vec<_>>()
     };
+    let bars =
+        |figures: &[Figures], value: &dyn Fn(&Figures) -> Option<f64>| -> Vec<(String, f64)> {
+            figures.iter().filter_map(|f| Some((format!("{} projects", f.n), value(f)?))).collect()
+        };
     let more = |name: &'static str| move |f: &Figures| f.more.get(name).and_then(Value::as_f64);
     let drawings = [
         ("rest", "Calls of ZITADEL a minute, at rest", bars(&of("rest"), &more("callsAMinute"))),
         ("memory", "Resident memory at rest, MiB", bars(&of("rest"), &|f| Some(f.memory.0))),
-        ("converge", "From nothing to Ready, seconds", bars(&of("converge"), &|f| Some(f.wall_seconds))),
+        (
+            "converge",
+            "From nothing to Ready, seconds",
+            bars(&of("converge"), &|f| Some(f.wall_seconds)),
+        ),
         #[allow(clippy::cast_precision_loss, reason = "thousands")]
-        ("restart", "Calls of ZITADEL at a restart", bars(&of("restart"), &|f| f.total().map(|c| c as f64))),
+        (
+            "restart",
+            "Calls of ZITADEL at a restart",
+            bars(&of("restart"), &|f| f.total().map(|c| c as f64)),
+        ),
     ];
     for (name, title, bars) in drawings.into_iter().filter(|(_, _, bars)| !bars.is_empty()) {
         save(out, name, &bar_chart(title, &bars))?;
     }
     for f in of("drift") {
-        let latencies: Vec<f64> =
-            f.more.get("latencies").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_f64).collect();
+        let latencies: Vec<f64> = f
+            .more
+            .get("latencies")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_f64)
+            .collect();
         if !latencies.is_empty() {
             let title = format!("Foreign changes corrected after, seconds; {} projects", f.n);
             save(out, &format!("drift-{}", f.n), &curve(&title, &latencies))?;
@@ -78,7 +96,8 @@ fn bar_chart(text: &str, bars: &[(String, f64)]) -> String {
     let step = (RIGHT - LEFT) / bars.len() as f64;
     let mut svg = title(text) + &line(LEFT, BOTTOM, RIGHT, BOTTOM);
     for (i, (name, value)) in bars.iter().enumerate() {
-        let (height, middle) = ((BOTTOM - TOP - 20.0) * value / most, LEFT + step * (i as f64 + 0.5));
+        let (height, middle) =
+            ((BOTTOM - TOP - 20.0) * value / most, LEFT + step * (i as f64 + 0.5));
         let (x, y, width) = (middle - step * 0.3, BOTTOM - height, step * 0.6);
         // Writing to a String does not fail.
         writeln!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"#2f6f9f\"/>").ok();
@@ -107,9 +126,15 @@ fn curve(text: &str, latencies: &[f64]) -> String {
     }
     let mut points = format!("{:.1},{:.1}", x(0.0), y(0.0));
     for (i, seconds) in latencies.iter().enumerate() {
-        let (before, after) = (i as f64 / latencies.len() as f64, (i + 1) as f64 / latencies.len() as f64);
-        write!(points, " {:.1},{:.1} {:.1},{:.1}", x(*seconds), y(before), x(*seconds), y(after)).ok();
+        let (before, after) =
+            (i as f64 / latencies.len() as f64, (i + 1) as f64 / latencies.len() as f64);
+        write!(points, " {:.1},{:.1} {:.1},{:.1}", x(*seconds), y(before), x(*seconds), y(after))
+            .ok();
     }
-    writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"#2f6f9f\" stroke-width=\"2\"/>").ok();
+    writeln!(
+        svg,
+        "<polyline points=\"{points}\" fill=\"none\" stroke=\"#2f6f9f\" stroke-width=\"2\"/>"
+    )
+    .ok();
     svg
 }

@@ -31,7 +31,10 @@ pub(crate) fn markdown(results: &[Figures]) -> String {
     );
     for f in results {
         let (patches, all) = (f.requests("/status"), f.kubernetes.iter());
-        let finalizers: u64 = all.filter(|(name, _)| name.starts_with("PATCH ") && !name.ends_with("/status")).map(|(_, n)| n).sum();
+        let finalizers: u64 = all
+            .filter(|(name, _)| name.starts_with("PATCH ") && !name.ends_with("/status"))
+            .map(|(_, n)| n)
+            .sum();
         // Writing to a String does not fail.
         writeln!(
             text,
@@ -53,12 +56,27 @@ pub(crate) fn markdown(results: &[Figures]) -> String {
     for f in results {
         let calls = f.calls.iter().flatten().filter(|(_, n)| **n > 0);
         let calls: Vec<String> = calls.map(|(endpoint, n)| format!("{n} × `{endpoint}`")).collect();
-        let more: Vec<String> =
-            f.more.iter().filter(|(_, v)| !v.is_array()).map(|(name, value)| format!("{name}: {}", short(value))).collect();
-        let kubernetes: Vec<String> = f.kubernetes.iter().map(|(name, n)| format!("{n} × {name}")).collect();
+        let more: Vec<String> = f
+            .more
+            .iter()
+            .filter(|(_, v)| !v.is_array())
+            .map(|(name, value)| format!("{name}: {}", short(value)))
+            .collect();
+        let kubernetes: Vec<String> =
+            f.kubernetes.iter().map(|(name, n)| format!("{n} × {name}")).collect();
         write!(text, "\n**{}, {} projects.** ", f.scenario, f.n).ok();
         let parts = [more.join(", "), calls.join(", "), kubernetes.join(", ")];
-        writeln!(text, "{}", parts.iter().filter(|p| !p.is_empty()).map(String::as_str).collect::<Vec<_>>().join(". ")).ok();
+        writeln!(
+            text,
+            "{}",
+            parts
+                .iter()
+                .filter(|p| !p.is_empty())
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(". ")
+        )
+        .ok();
     }
     text
 }

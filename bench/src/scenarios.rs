@@ -30,7 +30,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(1800);
 /// What an update of a project calls.
 const PUT: &str = "PUT /management/v1/projects/{id}";
 
-pub(crate) async fn run(world: &mut World, arguments: &Arguments, scenario: Scenario) -> Result<Vec<Figures>> {
+pub(crate) async fn run(
+    world: &mut World,
+    arguments: &Arguments,
+    scenario: Scenario,
+) -> Result<Vec<Figures>> {
     let done = match scenario {
         Scenario::Idle => vec![idle(world).await?],
         Scenario::Converge => vec![converge(world, arguments).await?],
@@ -86,7 +90,8 @@ pub(crate) async fn declared(world: &World, arguments: &Arguments) -> Result<()>
 pub(crate) async fn shown(world: &World) -> Result<HashSet<String>> {
     let (url, token) = world.zitadel.access();
     let entry = kinds::find("Project").ok_or("no Project")?;
-    let organizations: HashSet<String> = world.cluster.projects().values().map(|p| p.organization.clone()).collect();
+    let organizations: HashSet<String> =
+        world.cluster.projects().values().map(|p| p.organization.clone()).collect();
     let mut shown = HashSet::new();
     for organization in organizations {
         let at = At { client: client(&url, &token)?, organization: Some(organization) };
@@ -141,7 +146,8 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
     names.sort();
     let changes = arguments.changes.min(names.len());
     // Different projects, at moments that are evenly spread by chance.
-    let mut moments: Vec<f64> = (0..changes).map(|_| random.fraction() * f64::from(arguments.drift_seconds)).collect();
+    let mut moments: Vec<f64> =
+        (0..changes).map(|_| random.fraction() * f64::from(arguments.drift_seconds)).collect();
     moments.sort_by(f64::total_cmp);
     let meter = Meter::start(world).await?;
     let (start, before) = (Instant::now(), emulator.event_count());
@@ -151,10 +157,17 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
         let project = world.cluster.projects().get(&name).cloned().unwrap_or_default();
         let who = somebodies.get(random.below(somebodies.len())).ok_or("nobody")?;
         tokio::time::sleep(Duration::from_secs_f64(moment).saturating_sub(start.elapsed())).await;
-        let at = At { client: who.client.clone(), organization: Some(project.organization.clone()) };
+        let at =
+            At { client: who.client.clone(), organization: Some(project.organization.clone()) };
         let state = Fields::of(&json!({"name": name, "projectRoleCheck": true}));
         let want = Fields::of(&json!({"name": name, "projectRoleCheck": false}));
-        let have = Remote { id: project.id.clone(), organization: Some(project.organization), state, own: true, version: None };
+        let have = Remote {
+            id: project.id.clone(),
+            organization: Some(project.organization),
+            state,
+            own: true,
+            version: None,
+        };
         entry.write(&at, &have, &want).await?;
         changed.insert(name, (project.id, who.name.clone()));
     }
@@ -162,11 +175,18 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
         let projects = world.cluster.projects();
         changed.keys().all(|name| projects.get(name).is_some_and(|p| p.ready && p.by.is_some()))
     };
-    until("every change is corrected", Duration::from_secs(60), done).await.err().map(|e| say(&e.to_string())).unwrap_or_default();
+    until("every change is corrected", Duration::from_secs(60), done)
+        .await
+        .err()
+        .map(|e| say(&e.to_string()))
+        .unwrap_or_default();
     let figures = meter.stop(world, "drift", &[(PUT, changes as u64)]).await?;
     let latencies = latencies(emulator, before, &changed);
     let projects = world.cluster.projects();
-    let named = changed.iter().filter(|(name, (_, who))| projects.get(*name).and_then(|p| p.by.as_ref()) == Some(who)).count();
+    let named = changed
+        .iter()
+        .filter(|(name, (_, who))| projects.get(*name).and_then(|p| p.by.as_ref()) == Some(who))
+        .count();
     let quantile = |q: f64| latencies.get(rank(latencies.len(), q)).copied();
     Ok(Some(
         figures
@@ -181,16 +201,29 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
 }
 
 /// The place of a quantile in a sorted list: the nearest rank.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "hundreds")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "hundreds"
+)]
 fn rank(len: usize, q: f64) -> usize {
     ((len as f64 * q).ceil() as usize).saturating_sub(1)
 }
 
-/// Seconds from each foreign event to our next one of the same aggregate, by the dates in ZITADEL's log; sorted.
-fn latencies(emulator: &Emulator, before: usize, changed: &BTreeMap<String, (String, String)>) -> Vec<f64> {
-    let (admin, ids) = (emulator.admin_id(), changed.values().map(|(id, _)| id.as_str()).collect::<HashSet<_>>());
+/// Seconds from each foreign event to our next one of the same aggregate, by the dates in ZITADEL's
+/// log; sorted.
+fn latencies(
+    emulator: &Emulator,
+    before: usize,
+    changed: &BTreeMap<String, (String, String)>,
+) -> Vec<f64> {
+    let (admin, ids) =
+        (emulator.admin_id(), changed.values().map(|(id, _)| id.as_str()).collect::<HashSet<_>>());
     let (mut open, mut found) = (BTreeMap::new(), Vec::new());
-    for event in emulator.events().into_iter().skip(before).filter(|e| ids.contains(e.aggregate_id.as_str())) {
+    for event in
+        emulator.events().into_iter().skip(before).filter(|e| ids.contains(e.aggregate_id.as_str()))
+    {
         if event.editor.user_id != admin {
             open.insert(event.aggregate_id, event.creation_date);
         } else if let Some(date) = open.remove(&event.aggregate_id) {
@@ -201,16 +234,23 @@ fn latencies(emulator: &Emulator, before: usize, changed: &BTreeMap<String, (Str
     found
 }
 
-/// The command line, on what the operator has made. The operator ends here: its calls would be counted too.
+/// The command line, on what the operator has made. The operator ends here: its calls would be
+/// counted too.
 async fn plan(world: &mut World) -> Result<Option<Figures>> {
     world.operator = None;
     let folder = tempfile::tempdir()?;
     for (kind, objects) in world.objects() {
         let document = |(name, spec): (String, Value)| {
             let version = kastellan::api::api_version();
-            format!("---\n{}\n", json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec}))
+            format!(
+                "---\n{}\n",
+                json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+            )
         };
-        std::fs::write(folder.path().join(format!("{kind}.yaml")), objects.into_iter().map(document).collect::<String>())?;
+        std::fs::write(
+            folder.path().join(format!("{kind}.yaml")),
+            objects.into_iter().map(document).collect::<String>(),
+        )?;
     }
     let crate::world::Zitadel::Emulated(zitadel) = &world.zitadel else {
         say("plan: not at a real ZITADEL, which does not count the calls of a command");
@@ -220,15 +260,27 @@ async fn plan(world: &mut World) -> Result<Option<Figures>> {
     let (url, token) = world.zitadel.access();
     let start = Instant::now();
     let mut command = std::process::Command::new(&world.binary);
-    command.args(["plan", "--file"]).arg(folder.path()).env("ZITADEL_ISSUER", url).env("ZITADEL_TOKEN", token);
+    command
+        .args(["plan", "--file"])
+        .arg(folder.path())
+        .env("ZITADEL_ISSUER", url)
+        .env("ZITADEL_TOKEN", token);
     let done = tokio::task::spawn_blocking(move || command.output()).await??;
     let wall_seconds = start.elapsed().as_secs_f64();
     if !done.status.success() {
-        return Err(format!("plan: {}: {}", done.status, String::from_utf8_lossy(&done.stderr)).into());
+        return Err(
+            format!("plan: {}: {}", done.status, String::from_utf8_lossy(&done.stderr)).into()
+        );
     }
     let (calls, writes) = counted(zitadel.emulator(), &[]);
-    let figures =
-        Figures { scenario: "plan".into(), n: world.n, wall_seconds, calls: Some(calls), writes: Some(writes), ..Figures::default() };
+    let figures = Figures {
+        scenario: "plan".into(),
+        n: world.n,
+        wall_seconds,
+        calls: Some(calls),
+        writes: Some(writes),
+        ..Figures::default()
+    };
     Ok(Some(figures))
 }
 
@@ -239,7 +291,10 @@ async fn restart(world: &mut World) -> Result<Figures> {
     let (mut last, mut quiet, mut wall) = ((0.0, 0), Instant::now(), 0.0);
     loop {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        let calls = world.zitadel.emulator().map_or(0, |e| e.calls().iter().filter(|c| !c.path.contains("/events/")).count());
+        let calls = world
+            .zitadel
+            .emulator()
+            .map_or(0, |e| e.calls().iter().filter(|c| !c.path.contains("/events/")).count());
         let now = (world.running()?.metric("kastellan_reconciles_total").await, calls);
         if now != last {
             (last, quiet, wall) = (now, Instant::now(), meter.elapsed());
@@ -260,16 +315,24 @@ async fn restart(world: &mut World) -> Result<Figures> {
 async fn change(world: &mut World) -> Result<Vec<Figures>> {
     let api = world.cluster.api("Project")?;
     let mut all = Vec::new();
-    for (scenario, count, field) in [("change one", 1, "projectRoleAssertion"), ("change all", world.n, "hasProjectCheck")] {
+    for (scenario, count, field) in
+        [("change one", 1, "projectRoleAssertion"), ("change all", world.n, "hasProjectCheck")]
+    {
         let mut objects = api.list(&ListParams::default()).await?.items;
         objects.truncate(count);
-        let names: Vec<(String, i64)> =
-            objects.iter().filter_map(|o| Some((o.metadata.name.clone()?, o.metadata.generation.unwrap_or_default() + 1))).collect();
+        let names: Vec<(String, i64)> = objects
+            .iter()
+            .filter_map(|o| {
+                Some((o.metadata.name.clone()?, o.metadata.generation.unwrap_or_default() + 1))
+            })
+            .collect();
         let meter = Meter::start(world).await?;
         world.cluster.change(objects, field, &Value::Bool(true)).await?;
         let done = || {
             let projects = world.cluster.projects();
-            names.iter().all(|(name, generation)| projects.get(name).is_some_and(|p| p.ready && p.generation == *generation))
+            names.iter().all(|(name, generation)| {
+                projects.get(name).is_some_and(|p| p.ready && p.generation == *generation)
+            })
         };
         until("what was changed is Ready", PATIENCE, done).await?;
         all.push(meter.stop(world, scenario, &[]).await?);

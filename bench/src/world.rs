@@ -45,7 +45,10 @@ impl World {
     pub(crate) async fn new(arguments: &Arguments, n: usize) -> Result<Self> {
         let binary = Operator::binary(arguments.operator.as_ref())?;
         let zitadel = match (&arguments.url, &arguments.token_file) {
-            (Some(url), Some(file)) => Zitadel::Real { url: url.clone(), token: std::fs::read_to_string(file)?.trim().to_owned() },
+            (Some(url), Some(file)) => Zitadel::Real {
+                url: url.clone(),
+                token: std::fs::read_to_string(file)?.trim().to_owned(),
+            },
             _ => Zitadel::Emulated(Box::new(Emulator::start(options(arguments)).await?)),
         };
         if let Some(emulator) = zitadel.emulator() {
@@ -53,13 +56,23 @@ impl World {
         }
         say(&format!("{n} projects: starting an API server"));
         let cluster = Cluster::start().await?;
-        Ok(Self { n, cluster, zitadel, operator: None, binary, log: arguments.out.join("operator.log") })
+        Ok(Self {
+            n,
+            cluster,
+            zitadel,
+            operator: None,
+            binary,
+            log: arguments.out.join("operator.log"),
+        })
     }
 
     /// What is declared besides the Instance.
     pub(crate) fn objects(&self) -> [(&'static str, Vec<(String, Value)>); 2] {
         let project = |i: usize| -> (String, Value) {
-            (format!("project-{i:05}"), json!({"organizationRef": {"name": organization(i % ORGANIZATIONS)}, "projectRoleCheck": true}))
+            (
+                format!("project-{i:05}"),
+                json!({"organizationRef": {"name": organization(i % ORGANIZATIONS)}, "projectRoleCheck": true}),
+            )
         };
         let organizations = (0..ORGANIZATIONS).map(|o| (organization(o), json!({}))).collect();
         [("Organization", organizations), ("Project", (0..self.n).map(project).collect())]
@@ -88,7 +101,9 @@ impl World {
 
     /// The operator that runs.
     pub(crate) fn running(&self) -> Result<&Operator> {
-        self.operator.as_ref().ok_or_else(|| "this scenario needs one before it: idle, converge, ...".into())
+        self.operator
+            .as_ref()
+            .ok_or_else(|| "this scenario needs one before it: idle, converge, ...".into())
     }
 
     /// How many projects are Ready.

@@ -4,7 +4,10 @@
 //! (reading the body, telling the instance and the caller, writing errors) is done here, in the
 //! order in which ZITADEL does it.
 
-#![allow(clippy::unnecessary_wraps, reason = "handlers share one type, whether they can refuse or not")]
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "handlers share one type, whether they can refuse or not"
+)]
 
 use axum::{
     body::Bytes,
@@ -87,10 +90,21 @@ impl Route {
         message: &'static Message,
         handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        Self { writes: method != Method::GET, method, path, access, message, handler: Box::new(handler) }
+        Self {
+            writes: method != Method::GET,
+            method,
+            path,
+            access,
+            message,
+            handler: Box::new(handler),
+        }
     }
 
-    pub(crate) fn get(path: &'static str, access: Access, handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn get(
+        path: &'static str,
+        access: Access,
+        handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         Self::new(Method::GET, path, access, &EMPTY, handler)
     }
 
@@ -122,7 +136,11 @@ impl Route {
         Self::new(Method::PUT, path, access, message, handler)
     }
 
-    pub(crate) fn delete(path: &'static str, access: Access, handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn delete(
+        path: &'static str,
+        access: Access,
+        handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         Self::new(Method::DELETE, path, access, &EMPTY, handler)
     }
 }
@@ -210,13 +228,22 @@ fn query_value(query: &str, name: &str) -> Option<String> {
 }
 
 /// Answers a call of one of ZITADEL's own interfaces.
-pub(crate) fn answer(state: &mut State, route: &Route, parts: &Parts, params: &[(String, String)], body: &Bytes) -> Response {
+pub(crate) fn answer(
+    state: &mut State,
+    route: &Route,
+    parts: &Parts,
+    params: &[(String, String)],
+    body: &Bytes,
+) -> Response {
     let form = Form::of(parts.uri.path());
     state.catch_up();
     if form == Form::Connect && !is_json(&parts.headers) {
         return Response::builder()
             .status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
-            .header("accept-post", "application/json, application/json; charset=utf-8, application/proto")
+            .header(
+                "accept-post",
+                "application/json, application/json; charset=utf-8, application/proto",
+            )
             .body(axum::body::Body::empty())
             .unwrap_or_default();
     }
@@ -226,9 +253,17 @@ pub(crate) fn answer(state: &mut State, route: &Route, parts: &Parts, params: &[
     }
 }
 
-fn serve(state: &mut State, route: &Route, parts: &Parts, params: &[(String, String)], body: &Bytes, form: Form) -> Answer {
+fn serve(
+    state: &mut State,
+    route: &Route,
+    parts: &Parts,
+    params: &[(String, String)],
+    body: &Bytes,
+    form: Form,
+) -> Answer {
     let takes_body = route.method == Method::POST || route.method == Method::PUT;
-    let request = if takes_body { proto::read(route.message, body, form)? } else { Request::default() };
+    let request =
+        if takes_body { proto::read(route.message, body, form)? } else { Request::default() };
     check_host(&state.domain, &parts.headers, &parts.uri)?;
     let (user, organization) = match route.access {
         Access::Public => (String::new(), String::new()),
@@ -248,7 +283,14 @@ fn serve(state: &mut State, route: &Route, parts: &Parts, params: &[(String, Str
             format!("invalid {name}: value length must be between 1 and 200 runes, inclusive"),
         ));
     }
-    (route.handler)(&mut Call { state, user, organization, request, params, query: parts.uri.query() })
+    (route.handler)(&mut Call {
+        state,
+        user,
+        organization,
+        request,
+        params,
+        query: parts.uri.query(),
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -277,7 +319,9 @@ pub(crate) fn check_host(domain: &str, headers: &HeaderMap, uri: &Uri) -> Result
         // Calls in process name no host.
         return Ok(());
     };
-    let name = named.rsplit_once(':').map_or(named, |(name, port)| if port.chars().all(|c| c.is_ascii_digit()) { name } else { named });
+    let name = named.rsplit_once(':').map_or(named, |(name, port)| {
+        if port.chars().all(|c| c.is_ascii_digit()) { name } else { named }
+    });
     if name.eq_ignore_ascii_case(domain) {
         return Ok(());
     }

@@ -77,7 +77,11 @@ impl Calls {
             routes: log
                 .counts
                 .iter()
-                .map(|((method, route), count)| Count { method: method.clone(), route: route.clone(), calls: *count })
+                .map(|((method, route), count)| Count {
+                    method: method.clone(),
+                    route: route.clone(),
+                    calls: *count,
+                })
                 .collect(),
         }
     }

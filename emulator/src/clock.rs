@@ -1,5 +1,5 @@
-//! Dates and ids, both strictly increasing: no two transactions share a date, unless they are told to, so
-//! that a test which compares dates never passes by chance.
+//! Dates and ids, both strictly increasing: no two transactions share a date, unless they are told
+//! to, so that a test which compares dates never passes by chance.
 
 use jiff::Timestamp;
 
@@ -23,12 +23,14 @@ impl Clock {
         Self { last_date: 0, last_id: 0, machine: u64::from(rand::random::<u16>()), repeats: 0 }
     }
 
-    /// The current date, in microseconds, always later than the one before, unless that is to be repeated.
+    /// The current date, in microseconds, always later than the one before, unless that is to be
+    /// repeated.
     pub(crate) fn date(&mut self) -> Timestamp {
         if self.repeats > 0 {
             self.repeats -= 1;
         } else {
-            self.last_date = Timestamp::now().as_microsecond().max(self.last_date.saturating_add(1));
+            self.last_date =
+                Timestamp::now().as_microsecond().max(self.last_date.saturating_add(1));
         }
         Timestamp::from_microsecond(self.last_date).unwrap_or_default()
     }

@@ -66,8 +66,11 @@ impl Listener for ResettingListener {
         let (stream, address) = Listener::accept(&mut self.inner).await;
         let _ = stream.set_nodelay(true);
         let mut alive = self.alive.subscribe();
-        let socket =
-            Socket { stream, connection: Connection::default(), closed: Box::pin(async move { while alive.changed().await.is_ok() {} }) };
+        let socket = Socket {
+            stream,
+            connection: Connection::default(),
+            closed: Box::pin(async move { while alive.changed().await.is_ok() {} }),
+        };
         (socket, address)
     }
 
@@ -96,7 +99,11 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if !self.connection.is_dead() && self.closed.as_mut().poll(context).is_ready() {
             self.connection.reset();
         }
@@ -106,7 +113,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -139,7 +150,10 @@ impl HttpBody for Broken {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         Poll::Ready(Some(match self.first.take() {
             Some(bytes) => Ok(Frame::data(bytes)),
             None => Err(io::Error::from(io::ErrorKind::ConnectionReset)),

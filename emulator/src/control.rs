@@ -136,7 +136,10 @@ struct Latency {
     write: u64,
 }
 
-async fn conditions(Shared(emulator): Shared<Emulator>, Json(wanted): Json<Conditions>) -> StatusCode {
+async fn conditions(
+    Shared(emulator): Shared<Emulator>,
+    Json(wanted): Json<Conditions>,
+) -> StatusCode {
     let faults = emulator.faults();
     let time = Duration::from_millis;
     if let Some(latency) = wanted.latency {
@@ -180,7 +183,10 @@ async fn lose_next(Shared(emulator): Shared<Emulator>, Json(lose): Json<Lose>) -
     DONE
 }
 
-async fn missing(Shared(emulator): Shared<Emulator>, Json(missing): Json<crate::faults::Missing>) -> StatusCode {
+async fn missing(
+    Shared(emulator): Shared<Emulator>,
+    Json(missing): Json<crate::faults::Missing>,
+) -> StatusCode {
     emulator.faults().missing(&missing.path, missing.status);
     DONE
 }

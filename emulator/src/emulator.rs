@@ -38,7 +38,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { domain: "localhost".to_owned(), pat: None, key_file: None, delay_read: Duration::ZERO, delay_write: Duration::ZERO }
+        Self {
+            domain: "localhost".to_owned(),
+            pat: None,
+            key_file: None,
+            delay_read: Duration::ZERO,
+            delay_write: Duration::ZERO,
+        }
     }
 }
 
@@ -191,8 +197,8 @@ impl Emulator {
         self.state().store.len()
     }
 
-    /// The calls since the start or [`Self::reset_calls`], oldest first (the last 100,000). Calls of
-    /// `/_emulator` do not count.
+    /// The calls since the start or [`Self::reset_calls`], oldest first (the last 100,000). Calls
+    /// of `/_emulator` do not count.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.all()
     }
@@ -213,7 +219,8 @@ impl Emulator {
     /// None after a start that went well.
     pub fn reset(&self) -> Result<(), Error> {
         let credentials = self.credentials();
-        let options = Options { key_file: credentials.key_file.clone(), ..self.shared.options.clone() };
+        let options =
+            Options { key_file: credentials.key_file.clone(), ..self.shared.options.clone() };
         let (state, _) = fresh(&options, &credentials.pat)?;
         *self.state() = state;
         self.faults().clear();
@@ -241,7 +248,10 @@ impl Emulator {
         request.0.insert("userName".to_owned(), name.into());
         request.0.insert("name".to_owned(), display_name.into());
         let user = Aggregate::new("user", &*id, &*organization);
-        let mut drafts = vec![users::creation(&state, &id, &organization, &request), credentials::token_added(&user, &token, FAR)];
+        let mut drafts = vec![
+            users::creation(&state, &id, &organization, &request),
+            credentials::token_added(&user, &token, FAR),
+        ];
         drafts.extend(memberships(&state, &id, &organization, roles));
         let _ = state.push(&Editor::server(), drafts);
         credentials::register_token(&mut state, &pat, &id, &token);

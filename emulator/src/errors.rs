@@ -1,4 +1,5 @@
-//! What a refused call is answered: one error, written in the form of the interface that was called.
+//! What a refused call is answered: one error, written in the form of the interface that was
+//! called.
 
 use axum::{
     body::Body,
@@ -143,7 +144,8 @@ impl ApiError {
 
 /// A JSON answer.
 pub(crate) fn json_response(status: StatusCode, body: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], Body::from(body.to_string())).into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], Body::from(body.to_string()))
+        .into_response()
 }
 
 /// The protobuf message `zitadel.v1.ErrorDetail {id = 1, message = 2}`.

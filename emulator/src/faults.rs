@@ -116,7 +116,8 @@ impl Rule {
     }
 
     fn strikes(&self, method: &str, path: &str) -> bool {
-        let right_method = self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
+        let right_method =
+            self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
         let right_path = self.path.as_ref().is_none_or(|wanted| covers(wanted, path));
         right_method && right_path && !path.starts_with("/_emulator")
     }
@@ -275,8 +276,8 @@ impl Faults {
         self.state().restore(backup.0.clone());
     }
 
-    /// The server lacks the paths of a prefix (or of a pattern with `*`), as an older one would: they
-    /// answer 404, or 501.
+    /// The server lacks the paths of a prefix (or of a pattern with `*`), as an older one would:
+    /// they answer 404, or 501.
     pub fn missing(&self, path: &str, status: u16) {
         self.conditions().missing.push(Missing { path: path.to_owned(), status });
     }
@@ -298,18 +299,25 @@ impl Faults {
             return Met::default();
         }
         let latency = if writes { conditions.write_latency } else { conditions.read_latency };
-        let missing = conditions.missing.iter().find(|missing| covers(&missing.path, path)).map(|missing| missing.status);
+        let missing = conditions
+            .missing
+            .iter()
+            .find(|missing| covers(&missing.path, path))
+            .map(|missing| missing.status);
         let outage = conditions.outage;
-        let struck = conditions.rules.iter_mut().filter(|rule| rule.strikes(method, path)).find_map(|rule| {
-            if rule.skip > 0 {
-                rule.skip -= 1;
-                return None;
-            }
-            if let Some(times) = &mut rule.times {
-                *times = times.checked_sub(1)?;
-            }
-            Some(rule.action.clone())
-        });
+        let struck =
+            conditions.rules.iter_mut().filter(|rule| rule.strikes(method, path)).find_map(
+                |rule| {
+                    if rule.skip > 0 {
+                        rule.skip -= 1;
+                        return None;
+                    }
+                    if let Some(times) = &mut rule.times {
+                        *times = times.checked_sub(1)?;
+                    }
+                    Some(rule.action.clone())
+                },
+            );
         conditions.rules.retain(|rule| rule.times != Some(0));
         Met { latency, outage, missing, action: struck }
     }
@@ -342,7 +350,10 @@ mod tests {
         let faults = Faults::new(Arc::new(Mutex::new(State::new("localhost"))));
         faults.add(Rule::new(Action::Reset).method("POST").path("/a").skip(1).times(2));
         let strikes = |method| faults.meet(method, "/a", true).action.is_some();
-        assert_eq!(["POST", "GET", "POST", "POST", "POST"].map(strikes), [false, false, true, true, false]);
+        assert_eq!(
+            ["POST", "GET", "POST", "POST", "POST"].map(strikes),
+            [false, false, true, true, false]
+        );
         assert!(faults.rules().is_empty());
     }
 }

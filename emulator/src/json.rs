@@ -60,7 +60,12 @@ impl Node {
             Json::Number(value) => Value::Number(value.clone()),
             Json::Text(value) => Value::String(value.clone()),
             Json::List(nodes) => nodes.iter().map(Self::plain).collect(),
-            Json::Object(fields) => Value::Object(fields.iter().map(|(name, node)| (name.clone(), node.plain())).collect::<Map<_, _>>()),
+            Json::Object(fields) => Value::Object(
+                fields
+                    .iter()
+                    .map(|(name, node)| (name.clone(), node.plain()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 }
@@ -147,7 +152,10 @@ impl Reader<'_> {
             }
         }
         self.at += 1;
-        self.text.get(start..self.at).and_then(|quoted| serde_json::from_str(quoted).ok()).ok_or(Broken::Unexpected('"', start))
+        self.text
+            .get(start..self.at)
+            .and_then(|quoted| serde_json::from_str(quoted).ok())
+            .ok_or(Broken::Unexpected('"', start))
     }
 
     fn list(&mut self, depth: usize) -> Result<Json, Broken> {

@@ -51,20 +51,26 @@ impl Pair {
     /// The pair of a private key in PEM, PKCS#1 or PKCS#8.
     pub(crate) fn from_private(pem: &str) -> Result<Self, BadKey> {
         let der = der(pem)?;
-        let pair = RsaKeyPair::from_der(&der).or_else(|_| RsaKeyPair::from_pkcs8(&der)).map_err(|_| BadKey)?;
+        let pair = RsaKeyPair::from_der(&der)
+            .or_else(|_| RsaKeyPair::from_pkcs8(&der))
+            .map_err(|_| BadKey)?;
         Self::of(&pair)
     }
 
     fn of(pair: &RsaKeyPair) -> Result<Self, BadKey> {
         let pkcs8 = pair.as_der().map_err(|_| BadKey)?;
         let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| BadKey)?;
-        Ok(Self { private: pem("RSA PRIVATE KEY", pkcs1(pkcs8.as_ref()).ok_or(BadKey)?), public: pem("PUBLIC KEY", public.as_ref()) })
+        Ok(Self {
+            private: pem("RSA PRIVATE KEY", pkcs1(pkcs8.as_ref()).ok_or(BadKey)?),
+            public: pem("PUBLIC KEY", public.as_ref()),
+        })
     }
 }
 
 /// Whether a text is an RSA public key in PKIX and PEM.
 pub(crate) fn is_public_key(text: &str) -> bool {
-    text.contains("-----BEGIN PUBLIC KEY-----") && jsonwebtoken::DecodingKey::from_rsa_pem(text.as_bytes()).is_ok()
+    text.contains("-----BEGIN PUBLIC KEY-----")
+        && jsonwebtoken::DecodingKey::from_rsa_pem(text.as_bytes()).is_ok()
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
@@ -81,7 +87,8 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 fn der(pem: &str) -> Result<Vec<u8>, BadKey> {
-    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
+    let body: String =
+        pem.lines().filter(|line| !line.starts_with("-----")).map(str::trim).collect();
     STANDARD.decode(body).map_err(|_| BadKey)
 }
 

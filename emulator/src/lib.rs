@@ -42,9 +42,9 @@
 //! ```
 //!
 //! # Faults
-//! [`Faults`] lists them all; [`Rule`] and [`Action`] are those that strike single calls. Everything
-//! is a switch over HTTP as well, on every host and without a token (times in milliseconds, bodies
-//! in JSON with `content-type: application/json`):
+//! [`Faults`] lists them all; [`Rule`] and [`Action`] are those that strike single calls.
+//! Everything is a switch over HTTP as well, on every host and without a token (times in
+//! milliseconds, bodies in JSON with `content-type: application/json`):
 //!
 //! | call | body | does |
 //! | --- | --- | --- |

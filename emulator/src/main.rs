@@ -36,7 +36,8 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     pat_file: Option<PathBuf>,
 
-    /// The file of admin-sa's key (JSON, for the JWT profile). Written if it is not there, else read
+    /// The file of admin-sa's key (JSON, for the JWT profile). Written if it is not there, else
+    /// read
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
 
@@ -76,7 +77,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(file) = &arguments.key_file {
         write(file, &emulator.key_file())?;
     }
-    announce(&format!("ready: http://{}:{port}, instance {}", arguments.domain, emulator.instance_id()));
+    announce(&format!(
+        "ready: http://{}:{port}, instance {}",
+        arguments.domain,
+        emulator.instance_id()
+    ));
     tokio::select! {
         served = emulator.serve(listener) => served?,
         _ = tokio::signal::ctrl_c() => {}

@@ -52,7 +52,12 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     pub(crate) fn new(event: &Event) -> Self {
-        Self { created: event.creation_date, changed: event.creation_date, sequence: event.sequence, owner: event.resource_owner.clone() }
+        Self {
+            created: event.creation_date,
+            changed: event.creation_date,
+            sequence: event.sequence,
+            owner: event.resource_owner.clone(),
+        }
     }
 
     pub(crate) fn touch(&mut self, event: &Event) {

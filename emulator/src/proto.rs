@@ -31,7 +31,11 @@ impl Message {
     }
 
     /// A filter: exactly one of its fields is set.
-    pub(crate) const fn one_of(name: &'static str, group: &'static str, fields: &'static [Field]) -> Self {
+    pub(crate) const fn one_of(
+        name: &'static str,
+        group: &'static str,
+        fields: &'static [Field],
+    ) -> Self {
         Self { name, fields, one_of: Some(group) }
     }
 }
@@ -173,20 +177,26 @@ impl Request {
 /// # Errors
 /// 400 when the body is no JSON, or not of the message's types.
 pub(crate) fn read(message: &Message, body: &[u8], form: Form) -> Result<Request, ApiError> {
-    let text = std::str::from_utf8(body).map_err(|_| refuse("proto:\u{a0}syntax error (line 1:1): invalid UTF-8 in string"))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|_| refuse("proto:\u{a0}syntax error (line 1:1): invalid UTF-8 in string"))?;
     match json::parse(text) {
         Ok((node, end)) => {
             if form == Form::Connect
                 && let Some(found) = json::trailing(text, end)
             {
-                return Err(refuse(format!("proto:\u{a0}syntax error {}: unexpected token {found}", place(text, end))));
+                return Err(refuse(format!(
+                    "proto:\u{a0}syntax error {}: unexpected token {found}",
+                    place(text, end)
+                )));
             }
             object(message, &node, text).map(Request)
         }
         Err(Broken::Empty) if form == Form::Gateway => Ok(Request::default()),
         Err(Broken::Empty) => Err(refuse("zero-length payload is not a valid JSON object")),
         Err(Broken::Truncated) => Err(refuse("unexpected EOF")),
-        Err(Broken::Unexpected(found, _)) => Err(refuse(format!("invalid character '{found}' looking for beginning of value"))),
+        Err(Broken::Unexpected(found, _)) => {
+            Err(refuse(format!("invalid character '{found}' looking for beginning of value")))
+        }
     }
 }
 
@@ -204,16 +214,24 @@ fn place(text: &str, at: usize) -> String {
 fn object(message: &Message, node: &Node, text: &str) -> Result<Map<String, Value>, ApiError> {
     let Json::Object(entries) = &node.json else {
         let token: String = text.get(node.at..).unwrap_or_default().chars().take(1).collect();
-        return Err(refuse(format!("proto:\u{a0}syntax error {}: unexpected token {token}", place(text, node.at))));
+        return Err(refuse(format!(
+            "proto:\u{a0}syntax error {}: unexpected token {token}",
+            place(text, node.at)
+        )));
     };
     let mut read = Map::new();
     let mut seen = Vec::new();
     for (name, value) in entries {
-        let Some(field) = message.fields.iter().find(|field| field.name == name || snake(field.name) == *name) else {
+        let Some(field) =
+            message.fields.iter().find(|field| field.name == name || snake(field.name) == *name)
+        else {
             continue;
         };
         if seen.contains(&field.name) {
-            return Err(refuse(format!("proto:\u{a0}{}: duplicate field \"{name}\"", place(text, value.at))));
+            return Err(refuse(format!(
+                "proto:\u{a0}{}: duplicate field \"{name}\"",
+                place(text, value.at)
+            )));
         }
         if message.one_of.is_some() && !seen.is_empty() {
             return Err(refuse(format!(
@@ -247,7 +265,12 @@ fn object(message: &Message, node: &Node, text: &str) -> Result<Map<String, Valu
 }
 
 fn wrong(field: &Field, node: &Node, text: &str, kind: &str) -> ApiError {
-    refuse(format!("proto:\u{a0}{}: invalid value for {kind} field {}: {}", place(text, node.at), field.name, node.plain()))
+    refuse(format!(
+        "proto:\u{a0}{}: invalid value for {kind} field {}: {}",
+        place(text, node.at),
+        field.name,
+        node.plain()
+    ))
 }
 
 fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiError> {
@@ -283,13 +306,16 @@ fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiEr
 fn whole_number(json: &Json) -> Option<u64> {
     let number = match json {
         Json::Number(number) => number.clone(),
-        Json::Text(text) if !text.starts_with(char::is_whitespace) => serde_json::from_str(text).ok()?,
+        Json::Text(text) if !text.starts_with(char::is_whitespace) => {
+            serde_json::from_str(text).ok()?
+        }
         _ => return None,
     };
     number.as_u64().or_else(|| {
         let float = number.as_f64()?;
         // Exactly representable and whole: the text form loses nothing.
-        (float >= 0.0 && float.fract() == 0.0 && float < 9_007_199_254_740_992.0).then(|| format!("{float:.0}").parse().ok())?
+        (float >= 0.0 && float.fract() == 0.0 && float < 9_007_199_254_740_992.0)
+            .then(|| format!("{float:.0}").parse().ok())?
     })
 }
 
@@ -341,7 +367,9 @@ mod tests {
 
     #[test]
     fn wrong_types_are_refused_with_their_place() {
-        assert!(outcome(r#"{"on": "yes"}"#).contains("(line 1:8): invalid value for bool field on"));
+        assert!(
+            outcome(r#"{"on": "yes"}"#).contains("(line 1:8): invalid value for bool field on")
+        );
         assert!(outcome(r#"{"inner": ["en"]}"#).contains("(line 1:11): unexpected token ["));
         assert!(outcome(r#"{"on": true, "on": true}"#).contains("duplicate field"));
         assert!(outcome(r#"{"count": -1}"#).contains("invalid value for uint64"));
@@ -351,7 +379,9 @@ mod tests {
     #[test]
     fn rules_are_checked() {
         let check = |body: &str| {
-            read(&OUTER, body.as_bytes(), Form::Gateway).and_then(|request| check(&OUTER, &request)).map_err(|error| format!("{error:?}"))
+            read(&OUTER, body.as_bytes(), Form::Gateway)
+                .and_then(|request| check(&OUTER, &request))
+                .map_err(|error| format!("{error:?}"))
         };
         assert!(check(r#"{"longName": "x"}"#).is_ok());
         assert!(check("{}").is_err_and(|e| e.contains("Outer.LongName: value length")));

@@ -38,8 +38,9 @@ pub(crate) fn router(emulator: &Emulator) -> Router {
         let path = route.path;
         let filter = filter(&route.method);
         let route = Arc::new(route);
-        let handler =
-            move |shared: Shared<Emulator>, params: RawPathParams, request: Request| call(shared, Arc::clone(&route), params, request);
+        let handler = move |shared: Shared<Emulator>, params: RawPathParams, request: Request| {
+            call(shared, Arc::clone(&route), params, request)
+        };
         router = router.route(path, on(filter, handler));
     }
     for page in oidc::pages() {
@@ -66,7 +67,10 @@ pub(crate) fn router(emulator: &Emulator) -> Router {
 }
 
 /// Serves until dropped.
-pub(crate) async fn serve(emulator: &Emulator, listener: tokio::net::TcpListener) -> std::io::Result<()> {
+pub(crate) async fn serve(
+    emulator: &Emulator,
+    listener: tokio::net::TcpListener,
+) -> std::io::Result<()> {
     let service = router(emulator).into_make_service_with_connect_info::<Connection>();
     axum::serve(ResettingListener::new(listener), service).await
 }
@@ -79,10 +83,16 @@ async fn read(body: Body) -> Bytes {
     axum::body::to_bytes(body, LONGEST).await.unwrap_or_default()
 }
 
-async fn call(Shared(emulator): Shared<Emulator>, route: Arc<Route>, params: RawPathParams, request: Request) -> Response {
+async fn call(
+    Shared(emulator): Shared<Emulator>,
+    route: Arc<Route>,
+    params: RawPathParams,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = read(body).await;
-    let params: Vec<_> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let params: Vec<_> =
+        params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     api::answer(&mut emulator.state(), &route, &parts, &params, &body)
 }
 
@@ -96,7 +106,8 @@ async fn unknown_path(uri: Uri) -> Response {
 async fn wrong_method(uri: Uri) -> Response {
     match Form::of(uri.path()) {
         Form::Gateway => {
-            let mut response = ApiError::bare(Code::Unimplemented, "Method Not Allowed").response(Form::Gateway);
+            let mut response =
+                ApiError::bare(Code::Unimplemented, "Method Not Allowed").response(Form::Gateway);
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             response
         }
@@ -105,7 +116,12 @@ async fn wrong_method(uri: Uri) -> Response {
 }
 
 /// Lets a call meet its faults, and counts it.
-async fn meet(Shared(emulator): Shared<Emulator>, route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+async fn meet(
+    Shared(emulator): Shared<Emulator>,
+    route: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     if path.starts_with("/_emulator") {
@@ -113,7 +129,10 @@ async fn meet(Shared(emulator): Shared<Emulator>, route: Option<MatchedPath>, re
     }
     let route = route.map(|route| route.as_str().to_owned()).unwrap_or_default();
     let writes = writes(&method, &route);
-    let connection = request.extensions().get::<axum::extract::ConnectInfo<Connection>>().map(|info| info.0.clone());
+    let connection = request
+        .extensions()
+        .get::<axum::extract::ConnectInfo<Connection>>()
+        .map(|info| info.0.clone());
     let met = emulator.faults().meet(method.as_str(), &path, writes);
     let response = suffer(met, request, next, connection).await;
     let reset = response.extensions().get::<Reset>().is_some();
@@ -131,7 +150,11 @@ async fn meet(Shared(emulator): Shared<Emulator>, route: Option<MatchedPath>, re
 fn writes(method: &Method, route: &str) -> bool {
     use std::{collections::HashSet, sync::LazyLock};
     static READS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-        api::routes().into_iter().filter(|route| route.method == Method::POST && !route.writes).map(|route| route.path).collect()
+        api::routes()
+            .into_iter()
+            .filter(|route| route.method == Method::POST && !route.writes)
+            .map(|route| route.path)
+            .collect()
     });
     match *method {
         Method::GET | Method::HEAD | Method::OPTIONS => false,
@@ -140,7 +163,12 @@ fn writes(method: &Method, route: &str) -> bool {
     }
 }
 
-async fn suffer(met: Met, request: Request, next: Next, connection: Option<Connection>) -> Response {
+async fn suffer(
+    met: Met,
+    request: Request,
+    next: Next,
+    connection: Option<Connection>,
+) -> Response {
     let form = Form::of(request.uri().path());
     if !met.latency.is_zero() {
         tokio::time::sleep(met.latency).await;
@@ -160,7 +188,8 @@ async fn suffer(met: Met, request: Request, next: Next, connection: Option<Conne
     };
     match action {
         Action::TooManyRequests { retry_after } => {
-            let mut response = ApiError::bare(Code::ResourceExhausted, "too many requests").response(form);
+            let mut response =
+                ApiError::bare(Code::ResourceExhausted, "too many requests").response(form);
             if let Some(seconds) = retry_after {
                 response.headers_mut().insert("retry-after", seconds.into());
             }

@@ -14,15 +14,27 @@ use crate::{
 pub(crate) const FAR: &str = "9999-12-31T23:59:59Z";
 
 /// The events that give a user roles in the instance and in an organization.
-pub(crate) fn memberships(state: &State, user: &str, organization: &str, roles: &[&str]) -> Vec<Draft> {
-    let (of_instance, of_organization): (Vec<&str>, Vec<&str>) = roles.iter().partition(|role| role.starts_with("IAM_"));
+pub(crate) fn memberships(
+    state: &State,
+    user: &str,
+    organization: &str,
+    roles: &[&str],
+) -> Vec<Draft> {
+    let (of_instance, of_organization): (Vec<&str>, Vec<&str>) =
+        roles.iter().partition(|role| role.starts_with("IAM_"));
     let mut drafts = Vec::new();
     if !of_instance.is_empty() {
-        drafts.push(Draft::new(&state.instance(), "instance.member.added").with("userId", user).with("roles", of_instance));
+        drafts.push(
+            Draft::new(&state.instance(), "instance.member.added")
+                .with("userId", user)
+                .with("roles", of_instance),
+        );
     }
     if !of_organization.is_empty() {
         drafts.push(
-            Draft::new(&Aggregate::organization(organization), "org.member.added").with("userId", user).with("roles", of_organization),
+            Draft::new(&Aggregate::organization(organization), "org.member.added")
+                .with("userId", user)
+                .with("roles", of_organization),
         );
     }
     drafts
@@ -30,7 +42,8 @@ pub(crate) fn memberships(state: &State, user: &str, organization: &str, roles: 
 
 /// Sets an instance up, and tells the key file that was given.
 pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<String>), Error> {
-    let file: Option<KeyFile> = options.key_file.as_deref().map(serde_json::from_str).transpose()?;
+    let file: Option<KeyFile> =
+        options.key_file.as_deref().map(serde_json::from_str).transpose()?;
     let mut state = State::new(&options.domain);
     let organization = state.clock.id();
     let project = state.clock.id();
@@ -69,13 +82,17 @@ pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<Strin
     }
     drafts.extend([
         Draft::new(&instance, "instance.default.org.set").with("orgId", &*organization),
-        Draft::new(&Aggregate::new("project", &*project, &*organization), "project.added").with("name", "ZITADEL").take(
-            "project_names",
-            format!("{organization}:ZITADEL"),
-            "Project already exists on organization",
-        ),
+        Draft::new(&Aggregate::new("project", &*project, &*organization), "project.added")
+            .with("name", "ZITADEL")
+            .take(
+                "project_names",
+                format!("{organization}:ZITADEL"),
+                "Project already exists on organization",
+            ),
         Draft::new(&instance, "instance.iam.project.set").with("projectId", &*project),
-        Draft::new(&instance, "instance.domain.added").with("domain", generated).with("generated", true),
+        Draft::new(&instance, "instance.domain.added")
+            .with("domain", generated)
+            .with("generated", true),
         Draft::new(&instance, "instance.domain.added").with("domain", &*options.domain),
         Draft::new(&instance, "instance.domain.primary.set").with("domain", &*options.domain),
         users::creation(&state, &state.admin, &organization, &request),

@@ -102,10 +102,14 @@ impl State {
     ///
     /// # Errors
     /// 409 when a unique name is taken.
-    pub(crate) fn push(&mut self, editor: &Editor, drafts: Vec<Draft>) -> Result<Range<Position>, ApiError> {
+    pub(crate) fn push(
+        &mut self,
+        editor: &Editor,
+        drafts: Vec<Draft>,
+    ) -> Result<Range<Position>, ApiError> {
         let date = self.clock.date();
-        let visible =
-            (!self.projection.late_commits.is_zero()).then(|| Instant::now() + self.projection.late_commits.mul_f64(rand::random::<f64>()));
+        let visible = (!self.projection.late_commits.is_zero())
+            .then(|| Instant::now() + self.projection.late_commits.mul_f64(rand::random::<f64>()));
         let range = self.store.append(editor, date, drafts, visible)?;
         let due = Instant::now() + self.projection.lag;
         for position in range.clone() {
@@ -138,7 +142,12 @@ impl State {
     pub(crate) fn editor(&self, user: &str) -> Editor {
         Editor {
             user_id: user.to_owned(),
-            display_name: self.write.users.get(user).map(|user| user.display_name().to_owned()).unwrap_or_default(),
+            display_name: self
+                .write
+                .users
+                .get(user)
+                .map(|user| user.display_name().to_owned())
+                .unwrap_or_default(),
             service: "zitadel".to_owned(),
         }
     }

@@ -112,7 +112,12 @@ impl Draft {
     }
 
     /// Takes a unique name.
-    pub(crate) fn take(mut self, space: &'static str, name: impl Into<String>, taken: &'static str) -> Self {
+    pub(crate) fn take(
+        mut self,
+        space: &'static str,
+        name: impl Into<String>,
+        taken: &'static str,
+    ) -> Self {
         let owner = self.aggregate.owner.clone();
         self.claims.push(Claim::Take { space, name: name.into(), owner, taken });
         self
@@ -185,7 +190,10 @@ impl Store {
     }
 
     /// Applies the claims of a transaction: what is released first, then what is taken.
-    fn settle<'a>(&mut self, claims: impl Iterator<Item = &'a Claim> + Clone) -> Result<(), ApiError> {
+    fn settle<'a>(
+        &mut self,
+        claims: impl Iterator<Item = &'a Claim> + Clone,
+    ) -> Result<(), ApiError> {
         let key = |space: &'static str, name: &str| (space, name.to_lowercase());
         let released: Vec<_> = claims
             .clone()

@@ -69,7 +69,9 @@ struct Received {
 async fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).collect();
     let listing = filters.iter().any(|argument| argument == "--list");
-    let other = filters.iter().any(|argument| !argument.starts_with('-') && !"conformance".contains(argument.as_str()));
+    let other = filters
+        .iter()
+        .any(|argument| !argument.starts_with('-') && !"conformance".contains(argument.as_str()));
     if listing || other {
         return ExitCode::SUCCESS;
     }
@@ -78,7 +80,8 @@ async fn main() -> ExitCode {
     let mut differences = Vec::new();
     let mut passed = 0;
     for name in scenarios(&folder) {
-        let text = fs::read_to_string(folder.join(format!("{name}.json"))).expect("the recording is there");
+        let text = fs::read_to_string(folder.join(format!("{name}.json")))
+            .expect("the recording is there");
         let recording: Recording = serde_json::from_str(&text).expect("the recording is readable");
         for (number, exchange) in recording.exchanges.iter().enumerate() {
             let title = format!("{name}#{number} {}", exchange.note);
@@ -103,7 +106,8 @@ async fn main() -> ExitCode {
 
 /// The scenarios that are there, in order.
 fn scenarios(folder: &Path) -> Vec<String> {
-    let order = fs::read_to_string(PathBuf::from(folder).join("order.txt")).expect("the order is there");
+    let order =
+        fs::read_to_string(PathBuf::from(folder).join("order.txt")).expect("the order is there");
     order
         .lines()
         .filter_map(|line| line.strip_prefix("core:"))
@@ -140,7 +144,13 @@ impl Replay {
     fn new() -> Self {
         let emulator = Emulator::new(Options::default()).expect("the defaults are good");
         let bound = BTreeMap::from([("PAT".to_owned(), emulator.pat())]);
-        Self { emulator, bound, ids: BTreeMap::new(), ids_back: BTreeMap::new(), dates: BTreeMap::new() }
+        Self {
+            emulator,
+            bound,
+            ids: BTreeMap::new(),
+            ids_back: BTreeMap::new(),
+            dates: BTreeMap::new(),
+        }
     }
 
     /// Replays an exchange, and tells what differs.
@@ -154,14 +164,28 @@ impl Replay {
             // The rest depends on what ran before.
         } else if status >= 400 {
             if error_of(&want.body) != error_of(&have) {
-                wrong.push(format!("error {:?} expected, {:?} found", error_of(&want.body), error_of(&have)));
+                wrong.push(format!(
+                    "error {:?} expected, {:?} found",
+                    error_of(&want.body),
+                    error_of(&have)
+                ));
             }
         } else {
-            self.same(&want.body, &have, "", "", exchange.compare.as_deref() == Some("shape"), &mut wrong);
+            self.same(
+                &want.body,
+                &have,
+                "",
+                "",
+                exchange.compare.as_deref() == Some("shape"),
+                &mut wrong,
+            );
         }
         for (name, value) in &want.headers {
             if headers.get(name) != Some(value) {
-                wrong.push(format!("header {name}: {value:?} expected, {:?} found", headers.get(name)));
+                wrong.push(format!(
+                    "header {name}: {value:?} expected, {:?} found",
+                    headers.get(name)
+                ));
             }
         }
         for (name, place) in &exchange.bind {
@@ -184,7 +208,8 @@ impl Replay {
         } else {
             sent.body.as_ref().map(|body| self.fill(&body.to_string())).unwrap_or_default()
         };
-        let mut request = Request::builder().method(sent.method.as_str()).uri(self.fill(&sent.path));
+        let mut request =
+            Request::builder().method(sent.method.as_str()).uri(self.fill(&sent.path));
         if !sent.headers.contains_key("host") {
             request = request.header("host", HOST);
         }
@@ -192,10 +217,14 @@ impl Replay {
             request = request.header(name, self.fill(value));
         }
         let request = request.body(Body::from(body)).expect("the request is well-formed");
-        let response = self.emulator.router().oneshot(request).await.expect("the router always answers");
+        let response =
+            self.emulator.router().oneshot(request).await.expect("the router always answers");
         let status = response.status().as_u16();
-        let headers =
-            response.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned())).collect();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+            .collect();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.expect("the answer is whole");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = match serde_json::from_str(&text) {
@@ -208,7 +237,9 @@ impl Replay {
 
     /// Fills variables in.
     fn fill(&self, text: &str) -> String {
-        self.bound.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+        self.bound.iter().fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("${{{name}}}"), value)
+        })
     }
 
     fn form(&self, form: &BTreeMap<String, Value>) -> String {
@@ -224,25 +255,47 @@ impl Replay {
 
     /// A signed JWT from `{"claims", "header"}`, whose times are seconds from now.
     fn assertion(&self, spec: &Value) -> String {
-        let file: Value = serde_json::from_str(&self.emulator.key_file()).expect("the key file is JSON");
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs();
+        let file: Value =
+            serde_json::from_str(&self.emulator.key_file()).expect("the key file is JSON");
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is right").as_secs();
         let mut claims = spec["claims"].clone();
         for value in claims.as_object_mut().expect("claims are an object").values_mut() {
             *value = match &*value {
                 Value::String(text) => json!(
-                    text.replace("${user}", file["userId"].as_str().unwrap_or_default()).replace("${issuer}", &format!("http://{HOST}"))
+                    text.replace("${user}", file["userId"].as_str().unwrap_or_default())
+                        .replace("${issuer}", &format!("http://{HOST}"))
                 ),
-                seconds => json!(i64::try_from(now).unwrap_or_default() + seconds.as_i64().unwrap_or_default()),
+                seconds => json!(
+                    i64::try_from(now).unwrap_or_default() + seconds.as_i64().unwrap_or_default()
+                ),
             };
         }
-        let kid = spec["header"]["kid"].as_str().unwrap_or("${key}").replace("${key}", file["keyId"].as_str().unwrap_or_default());
-        let header = jsonwebtoken::Header { kid: Some(kid), ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256) };
-        let key = jsonwebtoken::EncodingKey::from_rsa_pem(file["key"].as_str().unwrap_or_default().as_bytes()).expect("the key is a key");
+        let kid = spec["header"]["kid"]
+            .as_str()
+            .unwrap_or("${key}")
+            .replace("${key}", file["keyId"].as_str().unwrap_or_default());
+        let header = jsonwebtoken::Header {
+            kid: Some(kid),
+            ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256)
+        };
+        let key = jsonwebtoken::EncodingKey::from_rsa_pem(
+            file["key"].as_str().unwrap_or_default().as_bytes(),
+        )
+        .expect("the key is a key");
         jsonwebtoken::encode(&header, &claims, &key).expect("the claims can be signed")
     }
 
     /// Collects what differs between a recorded answer and one that was given.
-    fn same(&mut self, want: &Value, have: &Value, at: &str, key: &str, shape: bool, wrong: &mut Vec<String>) {
+    fn same(
+        &mut self,
+        want: &Value,
+        have: &Value,
+        at: &str,
+        key: &str,
+        shape: bool,
+        wrong: &mut Vec<String>,
+    ) {
         if want.get("__text").is_some() {
             return;
         }
@@ -267,8 +320,12 @@ impl Replay {
                 for key in keys {
                     match (wanted.get(key), had.get(key)) {
                         (Some(want), None) => wrong.push(format!("{at}.{key}: missing ({want})")),
-                        (None, Some(have)) => wrong.push(format!("{at}.{key}: not expected ({have})")),
-                        (Some(want), Some(have)) => self.same(want, have, &format!("{at}.{key}"), key, shape, wrong),
+                        (None, Some(have)) => {
+                            wrong.push(format!("{at}.{key}: not expected ({have})"))
+                        }
+                        (Some(want), Some(have)) => {
+                            self.same(want, have, &format!("{at}.{key}"), key, shape, wrong)
+                        }
                         (None, None) => {}
                     }
                 }
@@ -280,15 +337,23 @@ impl Replay {
             }
             (Value::Array(wanted), Value::Array(had)) => {
                 if wanted.len() != had.len() {
-                    wrong.push(format!("{at}: {} entries expected, {} found", wanted.len(), had.len()));
+                    wrong.push(format!(
+                        "{at}: {} entries expected, {} found",
+                        wanted.len(),
+                        had.len()
+                    ));
                 }
                 for (index, (want, have)) in wanted.iter().zip(had).enumerate() {
                     self.same(want, have, &format!("{at}[{index}]"), key, shape, wrong);
                 }
             }
-            _ if kind(want) != kind(have) => wrong.push(format!("{at}: {want} expected, {have} found")),
+            _ if kind(want) != kind(have) => {
+                wrong.push(format!("{at}: {want} expected, {have} found"))
+            }
             _ if shape || want == have => {}
-            (Value::String(want), Value::String(have)) => wrong.extend(self.same_text(want, have, at)),
+            (Value::String(want), Value::String(have)) => {
+                wrong.extend(self.same_text(want, have, at))
+            }
             _ => wrong.push(format!("{at}: {want} expected, {have} found")),
         }
     }
@@ -300,14 +365,17 @@ impl Replay {
                 return Some(format!("{at}: an id expected, {have:?} found"));
             }
             let known = self.ids.entry(want.to_owned()).or_insert_with(|| have.to_owned()).clone();
-            let back = self.ids_back.entry(have.to_owned()).or_insert_with(|| want.to_owned()).clone();
-            return (known != have || back != want).then(|| format!("{at}: {have} is not the id that stood for {want} before"));
+            let back =
+                self.ids_back.entry(have.to_owned()).or_insert_with(|| want.to_owned()).clone();
+            return (known != have || back != want)
+                .then(|| format!("{at}: {have} is not the id that stood for {want} before"));
         }
         if is_date(want) {
             if !is_date(have) {
                 return Some(format!("{at}: a date expected, {have:?} found"));
             }
-            let known = self.dates.entry(want.to_owned()).or_insert_with(|| have.to_owned()).clone();
+            let known =
+                self.dates.entry(want.to_owned()).or_insert_with(|| have.to_owned()).clone();
             return (known != have).then(|| format!("{at}: this date was the same as an earlier one in the recording, and is not here"));
         }
         (blurred(want) != blurred(have)).then(|| format!("{at}: {want:?} expected, {have:?} found"))
@@ -330,11 +398,14 @@ fn is_id(text: &str) -> bool {
 }
 
 fn is_date(text: &str) -> bool {
-    let Some((seconds, rest)) = text.strip_suffix('Z').and_then(|text| text.split_at_checked(19)) else {
+    let Some((seconds, rest)) = text.strip_suffix('Z').and_then(|text| text.split_at_checked(19))
+    else {
         return false;
     };
     let form: String = seconds.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let fraction = rest.strip_prefix('.').is_none_or(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let fraction = rest.strip_prefix('.').is_none_or(|digits| {
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
     form == "0000-00-00T00:00:00" && (rest.is_empty() || rest.starts_with('.')) && fraction
 }
 
@@ -352,14 +423,18 @@ fn blurred(text: &str) -> String {
 fn error_of(body: &Value) -> (Value, Value) {
     let code = body.get("code").or_else(|| body.get("error")).cloned().unwrap_or_default();
     let detail = body.get("details").and_then(|details| details.get(0));
-    let id = detail.and_then(|detail| detail.get("id").or_else(|| detail.get("debug").and_then(|debug| debug.get("id"))));
+    let id = detail.and_then(|detail| {
+        detail.get("id").or_else(|| detail.get("debug").and_then(|debug| debug.get("id")))
+    });
     (code, id.cloned().unwrap_or_default())
 }
 
 fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             byte => format!("%{byte:02X}"),
         })
         .collect()

@@ -1,5 +1,10 @@
 //! The faults, one by one: in process where that shows them, over a socket where it takes one.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +32,11 @@ impl Caller {
 
     /// The same emulator, called with another token.
     fn with_token(&self, token: &str) -> Self {
-        Self { emulator: self.emulator.clone(), token: token.to_owned(), organization: String::new() }
+        Self {
+            emulator: self.emulator.clone(),
+            token: token.to_owned(),
+            organization: String::new(),
+        }
     }
 
     async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
@@ -39,14 +48,20 @@ impl Caller {
         if !self.organization.is_empty() {
             request = request.header("x-zitadel-orgid", &self.organization);
         }
-        let response = self.emulator.router().oneshot(request.body(Body::from(body.to_string())).unwrap()).await.unwrap();
+        let response = self
+            .emulator
+            .router()
+            .oneshot(request.body(Body::from(body.to_string())).unwrap())
+            .await
+            .unwrap();
         let status = response.status().as_u16();
         let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
     async fn add_project(&self, name: &str) -> (u16, String) {
-        let (status, body) = self.call("POST", "/management/v1/projects", json!({ "name": name })).await;
+        let (status, body) =
+            self.call("POST", "/management/v1/projects", json!({ "name": name })).await;
         (status, body["id"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -82,7 +97,10 @@ async fn rules_answer_instead_of_the_server() {
 #[tokio::test]
 async fn retry_after_is_told_where_it_is_given() {
     let caller = Caller::new();
-    caller.emulator.faults().add(Rule::new(Action::TooManyRequests { retry_after: Some(7) }).times(1));
+    caller
+        .emulator
+        .faults()
+        .add(Rule::new(Action::TooManyRequests { retry_after: Some(7) }).times(1));
     let request = Request::get("/admin/v1/healthz").body(Body::empty()).unwrap();
     let response = caller.emulator.router().oneshot(request).await.unwrap();
     assert_eq!(response.headers()["retry-after"], "7");
@@ -103,7 +121,10 @@ async fn in_process_a_reset_is_an_answer_that_breaks() {
 async fn a_lost_answer_leaves_its_effect() {
     let caller = Caller::new();
     let before = caller.emulator.event_count();
-    caller.emulator.faults().add(Rule::new(Action::LoseAnswerWith { status: 504 }).method("POST").times(1));
+    caller
+        .emulator
+        .faults()
+        .add(Rule::new(Action::LoseAnswerWith { status: 504 }).method("POST").times(1));
     assert_eq!(caller.add_project("lost").await.0, 504);
     assert_eq!(caller.emulator.event_count(), before + 1);
     assert_eq!(caller.add_project("lost").await.0, 409);
@@ -156,7 +177,8 @@ async fn late_commits_show_up_behind_younger_events() {
     let wanted = json!({ "asc": true, "from": newest });
     assert!(caller.feed(wanted.clone()).await.len() < 20);
     tokio::time::sleep(Duration::from_millis(350)).await;
-    let dates: Vec<_> = caller.feed(wanted).await.iter().map(|event| event["creationDate"].to_string()).collect();
+    let dates: Vec<_> =
+        caller.feed(wanted).await.iter().map(|event| event["creationDate"].to_string()).collect();
     assert_eq!(dates.len(), 20);
     assert!(dates.is_sorted());
 }
@@ -164,7 +186,8 @@ async fn late_commits_show_up_behind_younger_events() {
 /// A token by client credentials.
 async fn token(caller: &Caller, secret: &str) -> String {
     let scope = "openid+urn:zitadel:iam:org:project:id:zitadel:aud";
-    let form = format!("grant_type=client_credentials&client_id=bot&client_secret={secret}&scope={scope}");
+    let form =
+        format!("grant_type=client_credentials&client_id=bot&client_secret={secret}&scope={scope}");
     let request = Request::post("/oauth/v2/token").body(Body::from(form)).unwrap();
     let response = caller.emulator.router().oneshot(request).await.unwrap();
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -207,7 +230,10 @@ async fn the_whole_server_has_conditions() {
     faults.latency(Duration::ZERO, Duration::ZERO);
 
     faults.missing("/zitadel.project.v2", 404);
-    assert_eq!(caller.call("POST", "/zitadel.project.v2.ProjectService/ListProjects", json!({})).await.0, 404);
+    assert_eq!(
+        caller.call("POST", "/zitadel.project.v2.ProjectService/ListProjects", json!({})).await.0,
+        404
+    );
     faults.missing("/admin/v1/orgs/*/policies/domain", 501);
     assert_eq!(caller.call("GET", "/admin/v1/orgs/1/policies/domain", Value::Null).await.0, 501);
 
@@ -219,12 +245,16 @@ async fn the_whole_server_has_conditions() {
     let before = caller.emulator.instance_id();
     let now = faults.new_instance();
     assert_ne!(before, now);
-    let (_, body) = caller.call("POST", "/zitadel.instance.v2.InstanceService/GetInstance", json!({})).await;
+    let (_, body) =
+        caller.call("POST", "/zitadel.instance.v2.InstanceService/GetInstance", json!({})).await;
     assert_eq!(body["instance"]["id"], now);
     assert_eq!(restrictions().await.0, 200);
 
     faults.clear();
-    assert_eq!(caller.call("POST", "/zitadel.project.v2.ProjectService/ListProjects", json!({})).await.0, 200);
+    assert_eq!(
+        caller.call("POST", "/zitadel.project.v2.ProjectService/ListProjects", json!({})).await.0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -235,7 +265,10 @@ async fn calls_and_writes_are_counted_and_a_reset_keeps_the_credentials() {
     caller.read_project(&id).await;
     caller.call("POST", "/management/v1/projects/_search", json!({})).await;
     let calls = caller.emulator.calls();
-    let seen: Vec<_> = calls.iter().map(|call| (call.method.as_str(), call.route.as_str(), call.status, call.writes)).collect();
+    let seen: Vec<_> = calls
+        .iter()
+        .map(|call| (call.method.as_str(), call.route.as_str(), call.status, call.writes))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -260,15 +293,20 @@ async fn others_sign_their_changes_and_may_do_less() {
     let (status, id) = ada.add_project("hers").await;
     assert_eq!(status, 200);
     let events = caller.feed(json!({ "aggregateId": id })).await;
-    assert_eq!(events[0]["editor"], json!({ "userId": somebody.id, "displayName": "Ada Byron", "service": "zitadel" }));
+    assert_eq!(
+        events[0]["editor"],
+        json!({ "userId": somebody.id, "displayName": "Ada Byron", "service": "zitadel" })
+    );
 
     let (status, body) = ada.call("GET", "/admin/v1/restrictions", Value::Null).await;
     assert_eq!((status, &body["details"][0]["id"]), (403, &json!("AUTH-5mWD2")));
-    let viewer = caller.with_token(&caller.emulator.add_user("eve", "Eve", &["IAM_OWNER_VIEWER"]).pat);
+    let viewer =
+        caller.with_token(&caller.emulator.add_user("eve", "Eve", &["IAM_OWNER_VIEWER"]).pat);
     assert_eq!(viewer.read_project(&id).await, 200);
     assert_eq!(viewer.add_project("no").await.0, 403);
     let v2 = json!({ "projectId": id, "name": "no" });
-    let (status, body) = viewer.call("POST", "/zitadel.project.v2.ProjectService/UpdateProject", v2).await;
+    let (status, body) =
+        viewer.call("POST", "/zitadel.project.v2.ProjectService/UpdateProject", v2).await;
     assert_eq!((status, &body["details"][0]["debug"]["id"]), (403, &json!("AUTH-AWfge")));
     let nobody = caller.with_token(&caller.emulator.add_user("bob", "Bob", &[]).pat);
     let (status, body) = nobody.call("GET", "/admin/v1/restrictions", Value::Null).await;
@@ -335,18 +373,33 @@ async fn switches_work_over_http() {
     let (running, client) = over_socket().await;
     let at = |path: &str| format!("{}{path}", running.url());
     let rule = json!({ "action": { "type": "tooManyRequests", "retryAfter": 1 }, "path": "/debug", "times": 1 });
-    assert_eq!(client.post(at("/_emulator/faults")).json(&rule).send().await.unwrap().status(), 204);
+    assert_eq!(
+        client.post(at("/_emulator/faults")).json(&rule).send().await.unwrap().status(),
+        204
+    );
     assert_eq!(client.get(at("/debug/ready")).send().await.unwrap().status(), 429);
     let conditions = json!({ "latency": { "read": 1 }, "lag": 5, "loseEvery": 0, "lateCommits": 0, "tokenLifetime": 1000 });
-    assert_eq!(client.post(at("/_emulator/conditions")).json(&conditions).send().await.unwrap().status(), 204);
+    assert_eq!(
+        client.post(at("/_emulator/conditions")).json(&conditions).send().await.unwrap().status(),
+        204
+    );
     let user = json!({ "userName": "ada", "displayName": "Ada", "roles": ["IAM_OWNER"] });
-    let user: Value = client.post(at("/_emulator/users")).json(&user).send().await.unwrap().json().await.unwrap();
+    let user: Value =
+        client.post(at("/_emulator/users")).json(&user).send().await.unwrap().json().await.unwrap();
     let pat = user["pat"].as_str().unwrap();
     let me = client.get(at("/auth/v1/users/me")).bearer_auth(pat).send().await.unwrap();
     assert!(me.status() == 200 || me.status() == 404, "the read side may lag");
-    let events: Value = client.get(at("/_emulator/events?aggregateType=user")).send().await.unwrap().json().await.unwrap();
+    let events: Value = client
+        .get(at("/_emulator/events?aggregateType=user"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert!(events["total"].as_u64().unwrap() >= 4);
-    let calls: Value = client.get(at("/_emulator/calls")).send().await.unwrap().json().await.unwrap();
+    let calls: Value =
+        client.get(at("/_emulator/calls")).send().await.unwrap().json().await.unwrap();
     assert_eq!(calls["total"], 2);
     assert_eq!(client.post(at("/_emulator/reset")).send().await.unwrap().status(), 204);
 }

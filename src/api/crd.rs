@@ -1,4 +1,5 @@
-//! CRDs from the Rust types of specs: structural schema, CEL rules, names, columns, and a default for the status alone.
+//! CRDs from the Rust types of specs: structural schema, CEL rules, names, columns, and a default
+//! for the status alone.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::schema::{OptionalEnum, OptionalIntOrString, StructuralSchemaRewriter};
@@ -31,9 +32,14 @@ pub struct Rule {
 const IMMUTABLE: [&str; 4] = ["instanceRef", "organizationRef", "organizationId", "id"];
 
 /// The CRD of a kind with this spec and status.
-pub fn crd<Spec: JsonSchema, Status: JsonSchema>(names: &Names, about: &str, rules: &[Rule]) -> CustomResourceDefinition {
+pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
+    names: &Names,
+    about: &str,
+    rules: &[Rule],
+) -> CustomResourceDefinition {
     let mut spec = schema::<Spec>();
-    let mut validations: Vec<Value> = rules.iter().map(|r| json!({"rule": r.rule, "message": r.message})).collect();
+    let mut validations: Vec<Value> =
+        rules.iter().map(|r| json!({"rule": r.rule, "message": r.message})).collect();
     let has = |spec: &Value, field: &str| spec.pointer(&format!("/properties/{field}")).is_some();
     for field in IMMUTABLE.into_iter().filter(|f| has(&spec, f)) {
         validations.push(json!({
@@ -55,9 +61,12 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(names: &Names, about: &str, rul
     set(&mut spec, "x-kubernetes-validations", Value::Array(validations));
     let mut status = schema::<Status>();
     set(&mut status, "default", json!({"observedGeneration": -1}));
-    set(&mut status, "description", json!("What is known of the remote side. Written by Kastellan alone."));
-    let column =
-        |name: &str, kind: &str, path: &str, priority: i32| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
+    set(
+        &mut status,
+        "description",
+        json!("What is known of the remote side. Written by Kastellan alone."),
+    );
+    let column = |name: &str, kind: &str, path: &str, priority: i32| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
     let ready = |what: &str| format!(".status.conditions[?(@.type==\"Ready\")].{what}");
     let crd = json!({
         "metadata": {"name": format!("{}.{GROUP}", names.plural)},
@@ -110,7 +119,8 @@ fn schema<T: JsonSchema>() -> Value {
         .with_transform(OptionalEnum)
         .with_transform(OptionalIntOrString)
         .into_generator();
-    let mut schema = serde_json::to_value(generator.into_root_schema_for::<T>()).unwrap_or_default();
+    let mut schema =
+        serde_json::to_value(generator.into_root_schema_for::<T>()).unwrap_or_default();
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("title");
     }
@@ -123,7 +133,8 @@ fn keep_field_descriptions(schema: &mut schemars::Schema) {
     fn walk(schema: &mut Value) {
         let described = schema.get("description").is_some();
         for alternative in ["anyOf", "oneOf", "allOf"].into_iter().filter(|_| described) {
-            for s in schema.get_mut(alternative).and_then(Value::as_array_mut).into_iter().flatten() {
+            for s in schema.get_mut(alternative).and_then(Value::as_array_mut).into_iter().flatten()
+            {
                 s.as_object_mut().map(|s| s.remove("description"));
             }
         }

@@ -1,5 +1,5 @@
-//! The spec fields that kinds have in common. The engine reads them as one [`Shared`]; the schema of a kind holds those
-//! that fit it.
+//! The spec fields that kinds have in common. The engine reads them as one [`Shared`]; the schema
+//! of a kind holds those that fit it.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Common {
-    /// The Instance that this belongs to. Left out: the Instance named `default` in the same namespace, or, together with
-    /// `organizationRef`, the organization's Instance. Immutable.
+    /// The Instance that this belongs to. Left out: the Instance named `default` in the same
+    /// namespace, or, together with `organizationRef`, the organization's Instance. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_ref: Option<ObjectReference>,
-    /// What happens in ZITADEL when this object is deleted. Left out: what Kastellan created is deleted, what it adopted is
-    /// kept; an Organization is always kept; an organization's own policy that Kastellan made is reset so that it inherits
-    /// again, one that was there gets its former values back; instance-wide settings stay as they are.
+    /// What happens in ZITADEL when this object is deleted. Left out: what Kastellan created is
+    /// deleted, what it adopted is kept; an Organization is always kept; an organization's own
+    /// policy that Kastellan made is reset so that it inherits again, one that was there gets its
+    /// former values back; instance-wide settings stay as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Whether differences are corrected or only reported. Left out: `Enforce`.
@@ -31,13 +32,14 @@ pub struct Common {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
-    /// This very id in ZITADEL: adopted if it is there, created under it if not. Left out: an id derived from this object's
-    /// UID. Immutable.
+    /// This very id in ZITADEL: adopted if it is there, created under it if not. Left out: an id
+    /// derived from this object's UID. Immutable.
     #[schemars(length(min = 1, max = 200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Whether something that already exists under this name is taken over. `IfIdentical`: if the declared fields already
-    /// hold there; otherwise the difference is shown in the status. Left out: `IfIdentical`.
+    /// Whether something that already exists under this name is taken over. `IfIdentical`: if the
+    /// declared fields already hold there; otherwise the difference is shown in the status. Left
+    /// out: `IfIdentical`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adoption_policy: Option<AdoptionPolicy>,
 }
@@ -46,11 +48,12 @@ pub struct Identity {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationScope {
-    /// An Organization object. Its namespace left out: the same one; another one must be allowed by the Organization's
-    /// `allowedNamespaces`. Immutable.
+    /// An Organization object. Its namespace left out: the same one; another one must be allowed by
+    /// the Organization's `allowedNamespaces`. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_ref: Option<ObjectReference>,
-    /// The id of an organization that is not declared here. Needs the consent of the Instance's `instanceScope`. Immutable.
+    /// The id of an organization that is not declared here. Needs the consent of the Instance's
+    /// `instanceScope`. Immutable.
     #[schemars(length(min = 1, max = 200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
@@ -153,8 +156,14 @@ pub struct LabelSelector {
 }
 
 impl Namespaces {
-    /// Whether an object in namespace `from` with `labels` may use one in namespace `own` that says this. `None` is `Same`.
-    pub fn allow(this: Option<&Self>, own: &str, from: &str, labels: impl FnOnce() -> BTreeMap<String, String>) -> bool {
+    /// Whether an object in namespace `from` with `labels` may use one in namespace `own` that says
+    /// this. `None` is `Same`.
+    pub fn allow(
+        this: Option<&Self>,
+        own: &str,
+        from: &str,
+        labels: impl FnOnce() -> BTreeMap<String, String>,
+    ) -> bool {
         own == from
             || this.is_some_and(|n| match (n.from, &n.selector) {
                 (NamespacesFrom::Same, _) | (NamespacesFrom::Selector, None) => false,

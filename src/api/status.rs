@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// The generation of the spec that this status speaks of; -1: nobody has looked at the object yet.
+    /// The generation of the spec that this status speaks of; -1: nobody has looked at the object
+    /// yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Id in ZITADEL.
@@ -157,15 +158,25 @@ impl Reason {
             Self::InSync => "What was read back equals what is declared.",
             Self::Creating => "It is being made.",
             Self::Updating => "It is being changed.",
-            Self::Deleting => "It is being deleted, or something has to be settled first: see the message.",
-            Self::WaitingForReference => "Something it refers to is not there or not ready. It goes on by itself when that changes.",
-            Self::InvalidSpec => "The object can't mean what it says. Change it as the message says.",
+            Self::Deleting => {
+                "It is being deleted, or something has to be settled first: see the message."
+            }
+            Self::WaitingForReference => {
+                "Something it refers to is not there or not ready. It goes on by itself when that changes."
+            }
+            Self::InvalidSpec => {
+                "The object can't mean what it says. Change it as the message says."
+            }
             Self::AdoptionRefused => {
                 "Something of this name exists and differs; `status.drift` shows how. Make them alike, or set `adoptionPolicy: Always`, or choose another name."
             }
             Self::Conflict => "An older object declares the same thing. Delete one of them.",
-            Self::Contested => "Somebody keeps undoing what is declared; the message says who. It is still set back, at growing intervals.",
-            Self::Forbidden => "The account, or a namespace, lacks a permission or consent: the message says which.",
+            Self::Contested => {
+                "Somebody keeps undoing what is declared; the message says who. It is still set back, at growing intervals."
+            }
+            Self::Forbidden => {
+                "The account, or a namespace, lacks a permission or consent: the message says which."
+            }
             Self::Unauthenticated => "ZITADEL does not accept the credentials. Renew the Secret.",
             Self::Unreachable => "ZITADEL can't be reached or does not answer. It is tried again.",
             Self::RateLimited => "ZITADEL asked to wait.",
@@ -173,7 +184,9 @@ impl Reason {
             Self::InstanceChanged => {
                 "Behind the same address is another ZITADEL instance now. No call is made. Make the objects anew, or point the Instance at the former one."
             }
-            Self::LostByZitadel => "ZITADEL knows the object but does not show it. See the documentation on ghosts.",
+            Self::LostByZitadel => {
+                "ZITADEL knows the object but does not show it. See the documentation on ghosts."
+            }
             Self::Observing => "It differs, and is only observed.",
             Self::Suspended => "`suspend: true`: nothing is looked at.",
             Self::NotConverged => "What was read back is not what was written yet.",

@@ -56,7 +56,10 @@ pub(super) async fn run(args: Args) -> Exit {
         return exit;
     }
     for blind in session.without_feed() {
-        output::warn(format!("{blind}; what others change is only found every {:?}", session.resync_interval()));
+        output::warn(format!(
+            "{blind}; what others change is only found every {:?}",
+            session.resync_interval()
+        ));
     }
     output::say("watching the files and ZITADEL; Ctrl-C ends it");
     tokio::select! {
@@ -81,7 +84,11 @@ async fn keep(args: &Args, mut folder: Folder, mut session: Session) {
         let mut reason = compared.elapsed() >= session.resync_interval();
         if let Some(changed) = changed(args, &folder) {
             folder = changed;
-            session = match session.renewed(&folder, args.connection.secret_dir.clone(), &args.connection.environment()) {
+            session = match session.renewed(
+                &folder,
+                args.connection.secret_dir.clone(),
+                &args.connection.environment(),
+            ) {
                 Ok(session) => session,
                 Err(e) => {
                     source::no_connection(&e);
@@ -121,7 +128,8 @@ async fn keep(args: &Args, mut folder: Folder, mut session: Session) {
 
 /// The files, if they changed and nothing is wrong with them.
 fn changed(args: &Args, former: &Folder) -> Option<Folder> {
-    let folder = Folder::read(&args.files.files).ok().filter(|f| f.fingerprint != former.fingerprint)?;
+    let folder =
+        Folder::read(&args.files.files).ok().filter(|f| f.fingerprint != former.fingerprint)?;
     let findings = validate::check(&folder, false);
     let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
     if errors.is_empty() {

@@ -1,4 +1,5 @@
-//! `kastellan completions` and `kastellan man`: from the same definitions as the command line itself.
+//! `kastellan completions` and `kastellan man`: from the same definitions as the command line
+//! itself.
 
 use std::{fs, path::PathBuf};
 

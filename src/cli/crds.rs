@@ -40,5 +40,8 @@ pub(super) fn run(args: &Args) -> Exit {
     if differ.is_empty() {
         return Exit::Fine;
     }
-    output::fail(format!("not what this version generates: {}", differ.join(", ")), Some("run `kastellan crds --dir` without --check"))
+    output::fail(
+        format!("not what this version generates: {}", differ.join(", ")),
+        Some("run `kastellan crds --dir` without --check"),
+    )
 }

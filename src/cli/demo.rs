@@ -1,5 +1,5 @@
-//! `kastellan demo`: an emulated ZITADEL, the examples and the engine in one process. Without sockets: what connects here can't
-//! reach anything else.
+//! `kastellan demo`: an emulated ZITADEL, the examples and the engine in one process. Without
+//! sockets: what connects here can't reach anything else.
 
 use std::{
     path::PathBuf,
@@ -42,12 +42,22 @@ struct InProcess(Router);
 impl Transport for InProcess {
     async fn send(&self, r: Request) -> Result<Response, TransportError> {
         let broken = |e: &dyn std::fmt::Display| TransportError::Broken(e.to_string());
-        let path = r.url.query().map_or_else(|| r.url.path().to_owned(), |q| format!("{}?{q}", r.url.path()));
-        let mut request = axum::http::Request::builder().method(r.method).uri(path).body(Body::from(r.body)).map_err(|e| broken(&e))?;
+        let path = r
+            .url
+            .query()
+            .map_or_else(|| r.url.path().to_owned(), |q| format!("{}?{q}", r.url.path()));
+        let mut request = axum::http::Request::builder()
+            .method(r.method)
+            .uri(path)
+            .body(Body::from(r.body))
+            .map_err(|e| broken(&e))?;
         *request.headers_mut() = r.headers;
         let Ok(answer) = self.0.clone().oneshot(request).await;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.map_err(|e| broken(&e))?.to_vec();
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
+            .await
+            .map_err(|e| broken(&e))?
+            .to_vec();
         Ok(Response { status, headers, body })
     }
 }
@@ -65,12 +75,20 @@ async fn shown(args: Args) -> Result<(), Exit> {
     let emulator = Emulator::new(Options::default()).map_err(|e| wrong(&e))?;
     let router = emulator.router();
     let mut engine = Engine::new(AddressPolicy::any());
-    engine.connect = Box::new(move |config| Client::with_transport(config, Box::new(InProcess(router.clone()))));
-    let environment = Environment { issuer: Some(ISSUER.into()), token: Some(emulator.pat().into()), ..Environment::default() };
-    let session = Session::new(&folder, None, &environment, engine).map_err(|e| source::no_connection(&e))?;
+    engine.connect =
+        Box::new(move |config| Client::with_transport(config, Box::new(InProcess(router.clone()))));
+    let environment = Environment {
+        issuer: Some(ISSUER.into()),
+        token: Some(emulator.pat().into()),
+        ..Environment::default()
+    };
+    let session =
+        Session::new(&folder, None, &environment, engine).map_err(|e| source::no_connection(&e))?;
     let session = source::connected(session).await?;
 
-    output::title("A fresh ZITADEL (emulated, in this process). `kastellan plan` says what is missing:");
+    output::title(
+        "A fresh ZITADEL (emulated, in this process). `kastellan plan` says what is missing:",
+    );
     output::data(&output::rendered(&session.plan().await));
     output::title("`kastellan apply` makes it so:");
     apply(&session, true).await?;
@@ -79,17 +97,27 @@ async fn shown(args: Args) -> Result<(), Exit> {
     apply(&session, true).await?;
     output::say(format!("writes to ZITADEL: {}", self::writes(&emulator) - writes));
 
-    output::title("Now somebody changes it by hand: the registration is opened, the links are removed.");
+    output::title(
+        "Now somebody changes it by hand: the registration is opened, the links are removed.",
+    );
     let minnie = emulator.add_user("minnie.mouse", "Minnie Mouse", &["IAM_OWNER"]);
     let theirs = client(&emulator, &minnie.pat).map_err(|e| wrong(&e))?;
     let restrictions = json!({"disallowPublicOrgRegistration": false});
-    theirs.write::<Value>(Method::PUT, None, "/admin/v1/restrictions", &restrictions).await.map_err(|e| wrong(&e))?;
-    theirs.write::<Value>(Method::PUT, None, "/admin/v1/policies/privacy", &json!({})).await.map_err(|e| wrong(&e))?;
+    theirs
+        .write::<Value>(Method::PUT, None, "/admin/v1/restrictions", &restrictions)
+        .await
+        .map_err(|e| wrong(&e))?;
+    theirs
+        .write::<Value>(Method::PUT, None, "/admin/v1/policies/privacy", &json!({}))
+        .await
+        .map_err(|e| wrong(&e))?;
     let changed = Instant::now();
     while !session.is_touched().await.map_err(|e| wrong(&e))? {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    output::title("The event feed tells of it, and of who it was; `kastellan apply --watch` and the operator set it right:");
+    output::title(
+        "The event feed tells of it, and of who it was; `kastellan apply --watch` and the operator set it right:",
+    );
     apply(&session, false).await?;
     output::say(format!("set right {} ms after the change", changed.elapsed().as_millis()));
     output::title("Next: kastellan plan --help, or the operator in a cluster: make demo");
@@ -110,7 +138,11 @@ fn writes(emulator: &Emulator) -> usize {
 }
 
 fn client(emulator: &Emulator, token: &str) -> crate::zitadel::Result<Client> {
-    let issuer = Url::parse(ISSUER).map_err(|e| crate::zitadel::Error::Credentials(e.to_string()))?;
-    let config = Config { addresses: AddressPolicy::any(), ..Config::new(issuer, Credentials::token(&token.into())?) };
+    let issuer =
+        Url::parse(ISSUER).map_err(|e| crate::zitadel::Error::Credentials(e.to_string()))?;
+    let config = Config {
+        addresses: AddressPolicy::any(),
+        ..Config::new(issuer, Credentials::token(&token.into())?)
+    };
     Client::with_transport(config, Box::new(InProcess(emulator.router())))
 }

@@ -47,7 +47,8 @@ pub(super) struct Args {
     /// Only this organization, by id or name, and what is in it; may be repeated.
     #[arg(long, value_name = "ID|NAME")]
     organization: Vec<String>,
-    /// Write this namespace into the manifests. Left out: none, so that they go where they are applied.
+    /// Write this namespace into the manifests. Left out: none, so that they go where they are
+    /// applied.
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     #[command(flatten)]
@@ -62,24 +63,36 @@ pub(super) async fn run(args: Args) -> Exit {
 }
 
 async fn exported(args: &Args) -> Result<(), Exit> {
-    let names: Vec<&str> = kinds::ALL.iter().map(|e| e.names().kind).filter(|k| *k != "Instance").collect();
+    let names: Vec<&str> =
+        kinds::ALL.iter().map(|e| e.names().kind).filter(|k| *k != "Instance").collect();
     let mut kinds = Vec::new();
     for asked in &args.kind {
         let Some(kind) = names.iter().find(|k| k.eq_ignore_ascii_case(asked)) else {
-            return Err(output::fail(format!("there is no kind {asked} to export"), Some(&did_you_mean(asked, names.iter().copied()))));
+            return Err(output::fail(
+                format!("there is no kind {asked} to export"),
+                Some(&did_you_mean(asked, names.iter().copied())),
+            ));
         };
         kinds.push((*kind).to_owned());
     }
-    let mut folder = Folder::read(&args.files).map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
+    let mut folder = Folder::read(&args.files)
+        .map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
     folder.manifests.retain(|m| m.object.key.kind == "Instance");
     let session = args.connection.session(&folder).await?;
-    let selection = Selection { kinds, organizations: args.organization.clone(), namespace: args.namespace.clone() };
+    let selection = Selection {
+        kinds,
+        organizations: args.organization.clone(),
+        namespace: args.namespace.clone(),
+    };
     if session.unconnected() > 0 {
         return Err(Exit::Failed);
     }
     let connections = session.engine().connections.all();
     let [(_, connection)] = &connections[..] else {
-        return Err(output::fail(format!("these files have {} Instances", connections.len()), Some("name the file of the one to export")));
+        return Err(output::fail(
+            format!("these files have {} Instances", connections.len()),
+            Some("name the file of the one to export"),
+        ));
     };
     let export = export::export(connection, &selection).await.map_err(|e| output::fail(e, None))?;
     for missing in &export.missing {
@@ -92,7 +105,10 @@ async fn exported(args: &Args) -> Result<(), Exit> {
     };
     for object in &export.objects {
         let path = dir.join(&object.path);
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, &object.yaml));
+        let written = path
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, &object.yaml));
         written.map_err(|e| output::fail(format!("{}: {e}", path.display()), None))?;
     }
     if args.kind.is_empty() && args.organization.is_empty() {

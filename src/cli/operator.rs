@@ -16,23 +16,34 @@ use crate::{
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Where /livez, /readyz and /metrics are served.
-    #[arg(long, env = "KASTELLAN_ADMIN_ADDRESS", default_value = "0.0.0.0:8080", value_name = "IP:PORT")]
+    #[arg(
+        long,
+        env = "KASTELLAN_ADMIN_ADDRESS",
+        default_value = "0.0.0.0:8080",
+        value_name = "IP:PORT"
+    )]
     admin_address: SocketAddr,
-    /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect to; may be repeated. Without
-    /// it: whatever is neither loopback nor link-local.
+    /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect
+    /// to; may be repeated. Without it: whatever is neither loopback nor link-local.
     #[arg(long, env = "KASTELLAN_ALLOWED_ADDRESS", value_delimiter = ',', value_name = "HOST")]
     allowed_address: Vec<String>,
     /// Namespace to watch; may be repeated. Without it: all.
-    #[arg(long, env = "KASTELLAN_WATCH_NAMESPACE", value_delimiter = ',', value_name = "NAMESPACE")]
+    #[arg(
+        long,
+        env = "KASTELLAN_WATCH_NAMESPACE",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
     watch_namespace: Vec<String>,
     /// How the person is named who changed something behind Kastellan's back, in status and Events.
     #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
     report_editors: ReportEditors,
-    /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the lists that are read anyway.
+    /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the
+    /// lists that are read anyway.
     #[arg(long, env = "KASTELLAN_COUNT_UNMANAGED")]
     count_unmanaged: bool,
-    /// How long a deletion in ZITADEL waits for another object that declares the same thing and takes it over: in Git a move
-    /// to another namespace is a deletion and a creation.
+    /// How long a deletion in ZITADEL waits for another object that declares the same thing and
+    /// takes it over: in Git a move to another namespace is a deletion and a creation.
     #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
     deletion_pause: Duration,
 }

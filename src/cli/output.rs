@@ -1,5 +1,5 @@
-//! The only place that prints: data to stdout, talk to stderr. Colour says nothing that the text does not say too, and is left
-//! out where it can't be shown or `NO_COLOR` is set.
+//! The only place that prints: data to stdout, talk to stderr. Colour says nothing that the text
+//! does not say too, and is left out where it can't be shown or `NO_COLOR` is set.
 
 mod applied;
 mod findings;
@@ -81,7 +81,8 @@ pub(super) fn failure(object: &str, failure: &Failure) {
 
 /// The same as text.
 fn failed(object: &str, failure: &Failure) -> String {
-    let head = format!("{}: {object}: {}: {}", paint(ERROR, "error"), failure.reason, failure.message);
+    let head =
+        format!("{}: {object}: {}: {}", paint(ERROR, "error"), failure.reason, failure.message);
     let fields = failure.drift.iter().map(|d| format!("    {}", plan::field(d)));
     let hint = format!("{}: {}", paint(HINT, "hint"), hint(failure));
     [head].into_iter().chain(fields).chain([hint]).collect::<Vec<_>>().join("\n")
@@ -94,14 +95,24 @@ fn hint(failure: &Failure) -> &'static str {
         Reason::WaitingForReference if failure.message.contains("Secret ") => {
             "put the value into DIR/NAME/KEY and name DIR with --secret-dir, or set ZITADEL_TOKEN or ZITADEL_KEY_FILE"
         }
-        Reason::WaitingForReference => "add what it refers to to these files, or correct what is wrong with that first",
+        Reason::WaitingForReference => {
+            "add what it refers to to these files, or correct what is wrong with that first"
+        }
         Reason::Unreachable => {
             "is the issuer right, and ZITADEL up? ZITADEL_ADDRESS (or spec.address) says where to connect if that is another place"
         }
-        Reason::Unauthenticated => "renew the token (ZITADEL_TOKEN), the key file (ZITADEL_KEY_FILE) or the Secret",
-        Reason::AdoptionRefused => "`kastellan export` writes it as it is, with its id: that is adopted without asking",
-        Reason::Conflict => "files have no age: the one whose kind, namespace and name come first counts as the older",
-        Reason::NotConverged => "run it again; if that does not help, something else keeps changing it",
+        Reason::Unauthenticated => {
+            "renew the token (ZITADEL_TOKEN), the key file (ZITADEL_KEY_FILE) or the Secret"
+        }
+        Reason::AdoptionRefused => {
+            "`kastellan export` writes it as it is, with its id: that is adopted without asking"
+        }
+        Reason::Conflict => {
+            "files have no age: the one whose kind, namespace and name come first counts as the older"
+        }
+        Reason::NotConverged => {
+            "run it again; if that does not help, something else keeps changing it"
+        }
         reason => reason.about(),
     }
 }

@@ -28,8 +28,9 @@ pub(super) struct Args {
     /// Form of the plan on stdout.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "text")]
     output: Format,
-    /// Name also what is in ZITADEL and declared nowhere, in the lists that the plan reads anyway: projects of the
-    /// organizations in which these files declare one, and organizations, if these files declare one or name one by its id.
+    /// Name also what is in ZITADEL and declared nowhere, in the lists that the plan reads anyway:
+    /// projects of the organizations in which these files declare one, and organizations, if these
+    /// files declare one or name one by its id.
     #[arg(long)]
     unmanaged: bool,
     #[command(flatten)]

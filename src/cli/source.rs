@@ -21,7 +21,8 @@ use crate::{
 /// Which files.
 #[derive(Args)]
 pub(super) struct Files {
-    /// File, or folder with all below it (*.yaml, *.yml, *.json); may be repeated. Objects of other APIs are left alone.
+    /// File, or folder with all below it (*.yaml, *.yml, *.json); may be repeated. Objects of other
+    /// APIs are left alone.
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub(super) files: Vec<PathBuf>,
 }
@@ -33,8 +34,8 @@ pub(super) struct Connection {
     /// Where the Secrets are that an Instance names: DIR/NAME/KEY or DIR/NAMESPACE/NAME/KEY.
     #[arg(long, env = "KASTELLAN_SECRET_DIR", value_name = "DIR")]
     pub(super) secret_dir: Option<PathBuf>,
-    /// External URL of the ZITADEL, in place of what an Instance says. Log in with the environment variable ZITADEL_TOKEN (a
-    /// personal access token) or with --key-file.
+    /// External URL of the ZITADEL, in place of what an Instance says. Log in with the environment
+    /// variable ZITADEL_TOKEN (a personal access token) or with --key-file.
     #[arg(long, env = "ZITADEL_ISSUER", value_name = "URL")]
     pub(super) issuer: Option<String>,
     /// Where to connect, if that is another place than the issuer.
@@ -57,11 +58,13 @@ impl Connection {
         }
     }
 
-    /// A session that is connected; where only some of several Instances can't be used, the others are worked with.
+    /// A session that is connected; where only some of several Instances can't be used, the others
+    /// are worked with.
     pub(super) async fn session(&self, folder: &Folder) -> Result<Session, Exit> {
         // Who types the address owns the token.
         let engine = Engine::new(AddressPolicy::any());
-        let session = Session::new(folder, self.secret_dir.clone(), &self.environment(), engine).map_err(|e| no_connection(&e))?;
+        let session = Session::new(folder, self.secret_dir.clone(), &self.environment(), engine)
+            .map_err(|e| no_connection(&e))?;
         connected(session).await
     }
 }
@@ -82,7 +85,9 @@ pub(super) fn no_connection(e: &NoConnection) -> Exit {
             NoConnection::Nowhere | NoConnection::NoCredentials => {
                 "set ZITADEL_ISSUER, and ZITADEL_TOKEN or ZITADEL_KEY_FILE; or add an Instance, with its Secret in --secret-dir"
             }
-            NoConnection::Ambiguous(_) => "unset the ZITADEL_ variables and use --secret-dir, or name fewer files",
+            NoConnection::Ambiguous(_) => {
+                "unset the ZITADEL_ variables and use --secret-dir, or name fewer files"
+            }
         }),
     )
 }
@@ -92,19 +97,26 @@ impl Files {
     pub(super) fn read(&self) -> Result<Folder, Exit> {
         let folder = self.read_all()?;
         let findings = validate::check(&folder, false);
-        let (errors, _): (Vec<_>, Vec<_>) = findings.iter().partition(|f| f.severity == Severity::Error);
+        let (errors, _): (Vec<_>, Vec<_>) =
+            findings.iter().partition(|f| f.severity == Severity::Error);
         if errors.is_empty() {
             return Ok(folder);
         }
         for finding in &errors {
             output::finding(finding);
         }
-        let what = if errors.len() == 1 { "1 error".to_owned() } else { format!("{} errors", errors.len()) };
+        let what = if errors.len() == 1 {
+            "1 error".to_owned()
+        } else {
+            format!("{} errors", errors.len())
+        };
         Err(output::fail(format!("{what} in these files; nothing was asked of ZITADEL"), None))
     }
 
     /// Reads them, whatever is wrong.
     pub(super) fn read_all(&self) -> Result<Folder, Exit> {
-        Folder::read(&self.files).map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), Some("-f takes a file or a folder")))
+        Folder::read(&self.files).map_err(|(path, e)| {
+            output::fail(format!("{}: {e}", path.display()), Some("-f takes a file or a folder"))
+        })
     }
 }

@@ -34,7 +34,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Exit {
     match args.files.read_all() {
-        Ok(folder) => output::findings(&folder, &validate::check(&folder, args.strict), args.output),
+        Ok(folder) => {
+            output::findings(&folder, &validate::check(&folder, args.strict), args.output)
+        }
         Err(exit) => exit,
     }
 }

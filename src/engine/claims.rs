@@ -33,7 +33,8 @@ pub enum What {
 }
 
 impl What {
-    /// The entity that will have this name: ZITADEL takes names that differ in case alone for the same.
+    /// The entity that will have this name: ZITADEL takes names that differ in case alone for the
+    /// same.
     pub fn name(name: &str) -> Self {
         Self::Name(name.to_lowercase())
     }
@@ -57,18 +58,22 @@ struct Tables {
 }
 
 impl Claims {
-    /// Replaces the claims of an object. Gives the older object that claims one of them, if there is one, and others for
-    /// which something changes: younger ones that have lost theirs by this, and whoever waits for what is no longer claimed.
+    /// Replaces the claims of an object. Gives the older object that claims one of them, if there
+    /// is one, and others for which something changes: younger ones that have lost theirs by this,
+    /// and whoever waits for what is no longer claimed.
     pub fn set(&self, object: &Object, claims: Vec<Claim>) -> (Option<Key>, Vec<Key>) {
         let mut t = self.lock();
         t.unwatch(&object.key);
         let seniority = object.seniority();
         // An object of the same name that was made anew meanwhile is another one, with another age.
         let is_the_same = t.of.get(&object.key).is_some_and(|(s, _)| *s == seniority);
-        let (mut winner, mut losers) = (None, t.remove(&object.key, if is_the_same { &claims } else { &[] }));
+        let (mut winner, mut losers) =
+            (None, t.remove(&object.key, if is_the_same { &claims } else { &[] }));
         for claim in &claims {
             let all = t.claimants.entry(claim.clone()).or_insert_with(|| Vec::with_capacity(1));
-            winner = winner.or_else(|| all.first().filter(|(s, _)| *s < seniority).map(|(_, key)| key.clone()));
+            winner = winner.or_else(|| {
+                all.first().filter(|(s, _)| *s < seniority).map(|(_, key)| key.clone())
+            });
             if let Err(place) = all.binary_search_by(|(s, _)| s.cmp(&seniority)) {
                 if winner.is_none() {
                     losers.extend(all.iter().skip(place).map(|(_, key)| key.clone()));
@@ -89,7 +94,8 @@ impl Claims {
         others
     }
 
-    /// Claims nothing, and wants to know what becomes of these. Gives those that claim what it claimed.
+    /// Claims nothing, and wants to know what becomes of these. Gives those that claim what it
+    /// claimed.
     pub fn watch(&self, key: &Key, things: Vec<Claim>) -> Vec<Key> {
         let others = self.release(key);
         let mut t = self.lock();
@@ -104,7 +110,12 @@ impl Claims {
     pub fn others(&self, key: &Key) -> Vec<Key> {
         let t = self.lock();
         let Some((_, claims)) = t.of.get(key) else { return Vec::new() };
-        let all: BTreeMap<&Seniority, &Key> = claims.iter().filter_map(|c| t.claimants.get(c)).flatten().map(|(s, k)| (s, k)).collect();
+        let all: BTreeMap<&Seniority, &Key> = claims
+            .iter()
+            .filter_map(|c| t.claimants.get(c))
+            .flatten()
+            .map(|(s, k)| (s, k))
+            .collect();
         all.into_values().filter(|k| *k != key).cloned().collect()
     }
 
@@ -122,9 +133,17 @@ impl Claims {
     /// Who has to look at what an event of an instance touched: its owner, and those that watch it.
     pub fn concerned(&self, instance: &str, touched: &Touched) -> Vec<Key> {
         let what = if touched.id.is_empty() { What::Setting } else { What::Id(touched.id.clone()) };
-        let claim = Claim { instance: instance.into(), kind: touched.kind, organization: touched.organization.clone(), what };
+        let claim = Claim {
+            instance: instance.into(),
+            kind: touched.kind,
+            organization: touched.organization.clone(),
+            what,
+        };
         let owner = self.owner(&claim);
-        owner.into_iter().chain(self.lock().watchers.get(&claim).into_iter().flatten().cloned()).collect()
+        owner
+            .into_iter()
+            .chain(self.lock().watchers.get(&claim).into_iter().flatten().cloned())
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
@@ -133,7 +152,8 @@ impl Claims {
 }
 
 impl Tables {
-    /// Takes back the claims of an object, all `but` these. Gives others that claim one that was taken back.
+    /// Takes back the claims of an object, all `but` these. Gives others that claim one that was
+    /// taken back.
     fn remove(&mut self, key: &Key, but: &[Claim]) -> Vec<Key> {
         let Some((seniority, claims)) = self.of.get(key) else { return Vec::new() };
         let mut others = Vec::new();
@@ -184,7 +204,12 @@ mod tests {
     }
 
     fn claim(id: &str) -> Vec<Claim> {
-        vec![Claim { instance: "i".into(), kind: "Project", organization: None, what: What::Id(id.into()) }]
+        vec![Claim {
+            instance: "i".into(),
+            kind: "Project",
+            organization: None,
+            what: What::Id(id.into()),
+        }]
     }
 
     #[test]
@@ -194,7 +219,11 @@ mod tests {
         assert_eq!(claims.set(&young, claim("x")), (None, vec![]));
         assert_eq!(claims.set(&old, claim("x")), (None, vec![young.key.clone()]));
         assert_eq!(claims.set(&young, claim("x")), (Some(old.key.clone()), vec![]));
-        assert_eq!(claims.set(&old, claim("x")), (None, vec![]), "saying it again displaces nobody");
+        assert_eq!(
+            claims.set(&old, claim("x")),
+            (None, vec![]),
+            "saying it again displaces nobody"
+        );
     }
 
     #[test]

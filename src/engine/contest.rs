@@ -1,4 +1,5 @@
-//! No fight: when somebody else keeps undoing what was set, it is set back at growing intervals, and said who it is.
+//! No fight: when somebody else keeps undoing what was set, it is set back at growing intervals,
+//! and said who it is.
 
 use std::time::Duration;
 
@@ -32,7 +33,9 @@ impl Contest {
 
     fn pause(&self) -> Duration {
         match self.corrections.checked_sub(PATIENCE) {
-            Some(more) => FIRST_PAUSE.saturating_mul(2u32.saturating_pow(more.min(16))).min(LONGEST_PAUSE),
+            Some(more) => {
+                FIRST_PAUSE.saturating_mul(2u32.saturating_pow(more.min(16))).min(LONGEST_PAUSE)
+            }
             None => Duration::ZERO,
         }
     }
@@ -52,10 +55,14 @@ impl Contest {
 }
 
 impl Memory {
-    /// Whether somebody else changed what was as declared: `ready` says so where nothing is remembered.
+    /// Whether somebody else changed what was as declared: `ready` says so where nothing is
+    /// remembered.
     pub(super) fn was_changed(&self, key: &Key, generation: i64, ready: bool) -> bool {
         self.known(key, |r| {
-            if r.contest.as_ref().is_some_and(|c| c.generation != generation || c.last.elapsed() >= c.calm()) {
+            if r.contest
+                .as_ref()
+                .is_some_and(|c| c.generation != generation || c.last.elapsed() >= c.calm())
+            {
                 r.contest = None;
             }
             r.contest.as_ref().map(|c| c.held)

@@ -1,4 +1,5 @@
-//! The end of an object: what becomes of its remote side. It always comes to an end, or says what it waits for.
+//! The end of an object: what becomes of its remote side. It always comes to an end, or says what
+//! it waits for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +24,8 @@ use crate::{
     live::{Expectation, Seen},
 };
 
-/// Settles the remote side of an object that is being deleted. By its binding, not by what its references say by now.
+/// Settles the remote side of an object that is being deleted. By its binding, not by what its
+/// references say by now.
 pub(super) async fn reconcile(
     engine: &Engine,
     host: &dyn Host,
@@ -34,7 +36,10 @@ pub(super) async fn reconcile(
 ) -> Outcome {
     let what = || object.status.id.clone().unwrap_or_else(|| entry.noun().to_owned());
     if object.is_abandoned() {
-        outcome.note(News::LeftBehind, format!("released by annotation; {} stays in ZITADEL as it is", what()));
+        outcome.note(
+            News::LeftBehind,
+            format!("released by annotation; {} stays in ZITADEL as it is", what()),
+        );
         return released(engine, object, outcome);
     }
     if shared.observes() {
@@ -45,7 +50,10 @@ pub(super) async fn reconcile(
             outcome.fail(engine, object, &e);
             return outcome;
         }
-        outcome.note(News::HandedOver, format!("{} goes to {}, which declares it too; nothing is deleted", what(), heir.key));
+        outcome.note(
+            News::HandedOver,
+            format!("{} goes to {}, which declares it too; nothing is deleted", what(), heir.key),
+        );
         return released(engine, object, outcome);
     }
     if policy(entry, object, shared) == DeletionPolicy::Retain {
@@ -58,7 +66,10 @@ pub(super) async fn reconcile(
             what(),
             engine.grace.as_secs()
         );
-        outcome.conclude(object, &Verdict { ready: Ready::Progressing, reason: Reason::Deleting, message });
+        outcome.conclude(
+            object,
+            &Verdict { ready: Ready::Progressing, reason: Reason::Deleting, message },
+        );
         outcome.again = Some(engine.grace.saturating_sub(waited));
         return outcome;
     }
@@ -71,7 +82,10 @@ pub(super) async fn reconcile(
         }
         Err(None) => {
             let message = "waiting for the Instance to be reachable again; annotate this object with kastellan.dev/abandon: \"true\" to let it go without a call".into();
-            outcome.conclude(object, &Verdict { ready: Ready::Progressing, reason: Reason::Deleting, message });
+            outcome.conclude(
+                object,
+                &Verdict { ready: Ready::Progressing, reason: Reason::Deleting, message },
+            );
             outcome.again = Some(Duration::from_secs(30));
             return outcome;
         }
@@ -98,33 +112,60 @@ fn released(engine: &Engine, object: &Object, mut outcome: Outcome) -> Outcome {
 fn heir(engine: &Engine, host: &dyn Host, object: &Object) -> Option<Arc<Object>> {
     object.status.provenance?;
     let others = engine.claims.others(&object.key).into_iter().filter_map(|key| host.object(&key));
-    let may_be = |o: &Arc<Object>| !o.is_deleting && (o.status.provenance.is_none() || o.status.id == object.status.id);
+    let may_be = |o: &Arc<Object>| {
+        !o.is_deleting && (o.status.provenance.is_none() || o.status.id == object.status.id)
+    };
     others.into_iter().find(may_be)
 }
 
-/// Gives another object the binding of this one: in its status, so that it survives a crash, and in memory, where a reconcile
-/// that is just under way can't overwrite it.
-async fn hand_over(engine: &Engine, host: &dyn Host, entry: &dyn Entry, object: &Object, heir: &Object) -> Result<()> {
-    let Status { id, instance_id, organization_id, provenance, original, .. } = object.status.clone();
+/// Gives another object the binding of this one: in its status, so that it survives a crash, and in
+/// memory, where a reconcile that is just under way can't overwrite it.
+async fn hand_over(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: &dyn Entry,
+    object: &Object,
+    heir: &Object,
+) -> Result<()> {
+    let Status { id, instance_id, organization_id, provenance, original, .. } =
+        object.status.clone();
     let mut status = heir.status.clone();
     // Where this one found what the heir had set, what the heir had found is older.
     let found = original.map(Fields::from_map).unwrap_or_default();
     let declared = entry.desired(&heir.spec, &heir.key.name).unwrap_or_default();
-    let set_by_heir =
-        Fields::from_map(found.iter().filter(|(k, v)| declared.get(k) == Some(*v)).map(|(k, v)| (k.clone(), v.clone())).collect());
-    let older = status.original.take().map(Fields::from_map).unwrap_or_default().restricted(&set_by_heir);
-    status.original = Some(found.overlaid(&older).into_map()).filter(|_| entry.shape() == Shape::Setting);
+    let set_by_heir = Fields::from_map(
+        found
+            .iter()
+            .filter(|(k, v)| declared.get(k) == Some(*v))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
+    );
+    let older =
+        status.original.take().map(Fields::from_map).unwrap_or_default().restricted(&set_by_heir);
+    status.original =
+        Some(found.overlaid(&older).into_map()).filter(|_| entry.shape() == Shape::Setting);
     // What one of them made was adopted by the other from it.
-    status.provenance = if status.provenance == Some(Provenance::Created) { status.provenance } else { provenance };
+    status.provenance =
+        if status.provenance == Some(Provenance::Created) { status.provenance } else { provenance };
     (status.id, status.instance_id, status.organization_id) = (id, instance_id, organization_id);
     engine.memory.bequeath(&heir.key, status.clone());
     host.remember(heir, &status).await.map_err(Error::Host)
 }
 
 /// The call, or what makes it needless.
-async fn settle(engine: &Engine, entry: &dyn Entry, object: &Object, shared: &Shared, connection: &Arc<Connection>) -> Result<String> {
+async fn settle(
+    engine: &Engine,
+    entry: &dyn Entry,
+    object: &Object,
+    shared: &Shared,
+    connection: &Arc<Connection>,
+) -> Result<String> {
     instance::still_the_same(engine, connection).await?;
-    let organization = object.status.organization_id.clone().or_else(|| shared.organization.organization_id.clone());
+    let organization = object
+        .status
+        .organization_id
+        .clone()
+        .or_else(|| shared.organization.organization_id.clone());
     let at = At { client: connection.client.clone(), organization };
     let done = match entry.shape() {
         Shape::Setting => restore(entry, object, connection, &at).await,
@@ -140,38 +181,64 @@ async fn settle(engine: &Engine, entry: &dyn Entry, object: &Object, shared: &Sh
     }
 }
 
-/// What is to be done where nothing is written out: what we made goes, what was there stays, an Organization always stays.
+/// What is to be done where nothing is written out: what we made goes, what was there stays, an
+/// Organization always stays.
 fn policy(entry: &dyn Entry, object: &Object, shared: &Shared) -> DeletionPolicy {
     let provenance = object.status.provenance;
     shared.common.deletion_policy.unwrap_or(match (entry.shape(), provenance) {
-        (Shape::Entity { precious: false, .. }, Some(Provenance::Created) | None) => DeletionPolicy::Delete,
+        (Shape::Entity { precious: false, .. }, Some(Provenance::Created) | None) => {
+            DeletionPolicy::Delete
+        }
         // An organization's own: reset it, or give it its former values back.
-        (Shape::Setting, Some(_)) if object.status.organization_id.is_some() => DeletionPolicy::Delete,
+        (Shape::Setting, Some(_)) if object.status.organization_id.is_some() => {
+            DeletionPolicy::Delete
+        }
         _ => DeletionPolicy::Retain,
     })
 }
 
-/// The connection to delete by. `Err(Some)`: there will be none any more, and why; `Err(None)`: not now.
-fn reachable(engine: &Engine, host: &dyn Host, object: &Object, instance: Option<&Key>) -> Result<Arc<Connection>, Option<String>> {
+/// The connection to delete by. `Err(Some)`: there will be none any more, and why; `Err(None)`: not
+/// now.
+fn reachable(
+    engine: &Engine,
+    host: &dyn Host,
+    object: &Object,
+    instance: Option<&Key>,
+) -> Result<Arc<Connection>, Option<String>> {
     let Some(instance) = instance else {
         return bound(engine, object).ok_or_else(|| {
-            let is_bound_to = |i: &Arc<Object>| object.status.instance_id.is_some() && i.status.instance_id == object.status.instance_id;
+            let is_bound_to = |i: &Arc<Object>| {
+                object.status.instance_id.is_some()
+                    && i.status.instance_id == object.status.instance_id
+            };
             let may_come = host.instances().iter().any(|i| is_bound_to(i) && !is_hopeless(i));
-            (!may_come).then(|| "its Organization object is gone, and no connection to its instance is left".into())
+            (!may_come).then(|| {
+                "its Organization object is gone, and no connection to its instance is left".into()
+            })
         });
     };
     match (engine.connections.get(instance), host.object(instance)) {
-        (Some(c), _) if object.status.instance_id.as_ref().is_none_or(|id| *id == c.instance_id) => Ok(c),
-        (Some(c), _) => Err(Some(format!("behind {instance} is the instance {} now", c.instance_id))),
+        (Some(c), _)
+            if object.status.instance_id.as_ref().is_none_or(|id| *id == c.instance_id) =>
+        {
+            Ok(c)
+        }
+        (Some(c), _) => {
+            Err(Some(format!("behind {instance} is the instance {} now", c.instance_id)))
+        }
         (None, None) => Err(Some(format!("{instance} is gone"))),
-        (None, Some(i)) if is_hopeless(&i) => Err(Some(format!("{instance} is being deleted and its credentials are gone"))),
+        (None, Some(i)) if is_hopeless(&i) => {
+            Err(Some(format!("{instance} is being deleted and its credentials are gone")))
+        }
         (None, Some(_)) => Err(None),
     }
 }
 
-/// An Instance that is going, whose Secret went first, and nothing is left of it: nobody can ever make a call.
+/// An Instance that is going, whose Secret went first, and nothing is left of it: nobody can ever
+/// make a call.
 fn is_hopeless(instance: &Object) -> bool {
-    instance.is_deleting && instance.status.condition("Ready").is_some_and(|c| c.reason == "WaitingForReference")
+    instance.is_deleting
+        && instance.status.condition("Ready").is_some_and(|c| c.reason == "WaitingForReference")
 }
 
 /// Any connection to the instance that the object is bound to.
@@ -180,8 +247,14 @@ fn bound(engine: &Engine, object: &Object) -> Option<Arc<Connection>> {
     engine.connections.all().into_iter().map(|(_, c)| c).find(|c| c.instance_id == *id)
 }
 
-/// Deletes an entity by its binding; without one, what a reconcile may have made whose end was lost.
-async fn remove(entry: &dyn Entry, object: &Object, connection: &Connection, at: &At) -> Result<String> {
+/// Deletes an entity by its binding; without one, what a reconcile may have made whose end was
+/// lost.
+async fn remove(
+    entry: &dyn Entry,
+    object: &Object,
+    connection: &Connection,
+    at: &At,
+) -> Result<String> {
     let noun = entry.noun();
     let (id, is_bound) = match (&object.status.id, object.status.provenance) {
         (Some(id), Some(_)) => (id.clone(), true),
@@ -189,8 +262,10 @@ async fn remove(entry: &dyn Entry, object: &Object, connection: &Connection, at:
         _ => (object.derived_id(), false),
     };
     if !is_bound {
-        // Nothing was ever written, or its answer was lost. Only what shows under our own id is ours.
-        let seen = connection.live.get(entry, at, &id, true).await.doing(&format!("look for {noun}"))?;
+        // Nothing was ever written, or its answer was lost. Only what shows under our own id is
+        // ours.
+        let seen =
+            connection.live.get(entry, at, &id, true).await.doing(&format!("look for {noun}"))?;
         if matches!(seen, Seen::Settled(None)) {
             return Ok(format!("{noun} was never made"));
         }
@@ -199,12 +274,24 @@ async fn remove(entry: &dyn Entry, object: &Object, connection: &Connection, at:
     entry.delete(at, &id).await.doing(&format!("delete {noun}"))?;
     connection.live.expect(entry, at, &id, Expectation::Gone);
     drop(writer);
-    tracing::info!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, id, "deleted");
+    tracing::info!(
+        kind = object.key.kind,
+        namespace = object.key.namespace,
+        name = object.key.name,
+        id,
+        "deleted"
+    );
     Ok(format!("{noun} {id} was deleted"))
 }
 
-/// Resets an organization's own setting that we made; else gives the declared fields what they held before.
-async fn restore(entry: &dyn Entry, object: &Object, connection: &Connection, at: &At) -> Result<String> {
+/// Resets an organization's own setting that we made; else gives the declared fields what they held
+/// before.
+async fn restore(
+    entry: &dyn Entry,
+    object: &Object,
+    connection: &Connection,
+    at: &At,
+) -> Result<String> {
     let noun = entry.noun();
     let live = &connection.live;
     if object.status.provenance == Some(Provenance::Created) && at.organization.is_some() {
@@ -216,7 +303,9 @@ async fn restore(entry: &dyn Entry, object: &Object, connection: &Connection, at
     }
     let original = object.status.original.clone().map(Fields::from_map).unwrap_or_default();
     live.doubt(entry, at, "");
-    let Seen::Settled(Some(have)) = live.get(entry, at, "", false).await.doing(&format!("read {noun}"))? else {
+    let Seen::Settled(Some(have)) =
+        live.get(entry, at, "", false).await.doing(&format!("read {noun}"))?
+    else {
         return Ok(format!("{noun} is gone"));
     };
     let changes = super::fields::diff(&original, &have.state, entry.sets());

@@ -14,7 +14,8 @@ use crate::api::{
     status::Provenance::{self, Adopted, Created},
 };
 
-/// How often something that was deleted behind our back may have been made again without the status knowing.
+/// How often something that was deleted behind our back may have been made again without the status
+/// knowing.
 const LIVES: usize = 3;
 
 /// Finds the remote object by binding, by id, by derived id, by name; in that order. Reads only.
@@ -23,7 +24,9 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     if let Some(id) = &given
         && !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
     {
-        return Err(Error::Invalid(format!("spec.id: {id:?} is no id: letters, digits, - and _ are allowed")));
+        return Err(Error::Invalid(format!(
+            "spec.id: {id:?} is no id: letters, digits, - and _ are allowed"
+        )));
     }
     if job.target.to_be_made {
         let id = given.unwrap_or_else(|| job.object.derived_id());
@@ -39,7 +42,8 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
         if same_organization && let Some(remote) = job.seen(&bound, true).await? {
             return owned(job, remote, provenance);
         }
-        // It was deleted behind our back, or its organization was. An id that is dead is not used again, unless it was asked for.
+        // It was deleted behind our back, or its organization was. An id that is dead is not used
+        // again, unless it was asked for.
         let id = given.unwrap_or_else(|| job.object.id_after(&bound));
         return made(job, id).await;
     }
@@ -64,7 +68,9 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
 /// Claims an id, and the declared name with it: whoever wants the same name is in the way of both.
 fn take(job: &mut Job<'_>, id: &str) -> Result<()> {
     let name = match job.entry.shape() {
-        Shape::Entity { natural_key, .. } => job.declared.text(natural_key).map(|name| job.claim(What::name(name))),
+        Shape::Entity { natural_key, .. } => {
+            job.declared.text(natural_key).map(|name| job.claim(What::name(name)))
+        }
         _ => None,
     };
     job.take([job.claim(What::Id(id.to_owned()))].into_iter().chain(name).collect())
@@ -74,8 +80,11 @@ fn take(job: &mut Job<'_>, id: &str) -> Result<()> {
 async fn by_name(job: &mut Job<'_>) -> Result<Plan> {
     let id = job.object.derived_id();
     let Shape::Entity { natural_key, .. } = job.entry.shape() else { return Ok(create(job, id)) };
-    let Some(name) = job.declared.text(natural_key).map(ToOwned::to_owned) else { return Ok(create(job, id)) };
-    let found = job.target.connection.live.find(job.entry, &job.target.at, natural_key, &name).await;
+    let Some(name) = job.declared.text(natural_key).map(ToOwned::to_owned) else {
+        return Ok(create(job, id));
+    };
+    let found =
+        job.target.connection.live.find(job.entry, &job.target.at, natural_key, &name).await;
     match found.doing(&format!("look for {}", job.entry.noun()))? {
         Some(remote) => {
             take(job, &remote.id)?;
@@ -111,9 +120,10 @@ fn adopt(job: &mut Job<'_>, remote: Remote) -> Result<Plan> {
             remote.id,
             names(&changes)
         )),
-        AdoptionPolicy::Never => {
-            Some(format!("{noun} {} exists and adoptionPolicy is Never; choose another name, or another policy", remote.id))
-        }
+        AdoptionPolicy::Never => Some(format!(
+            "{noun} {} exists and adoptionPolicy is Never; choose another name, or another policy",
+            remote.id
+        )),
     };
     match refused {
         Some(message) => {
@@ -121,7 +131,10 @@ fn adopt(job: &mut Job<'_>, remote: Remote) -> Result<Plan> {
             Err(Error::AdoptionRefused(message))
         }
         None => {
-            job.outcome.note(News::Adopted, format!("{noun} {} was there and is kept from now on", remote.id));
+            job.outcome.note(
+                News::Adopted,
+                format!("{noun} {} was there and is kept from now on", remote.id),
+            );
             owned(job, remote, Adopted)
         }
     }
@@ -156,10 +169,18 @@ fn owned(job: &Job<'_>, remote: Remote, provenance: Provenance) -> Result<Plan> 
     }
     let changes = job.changes(&remote.state);
     let action = if changes.is_empty() { Action::Nothing } else { Action::Update };
-    Ok(Plan { action, changes, want: remote.state.overlaid(&job.declared), id: remote.id.clone(), have: Some(remote), provenance })
+    Ok(Plan {
+        action,
+        changes,
+        want: remote.state.overlaid(&job.declared),
+        id: remote.id.clone(),
+        have: Some(remote),
+        provenance,
+    })
 }
 
-/// The plan for what has to be made again: it may be there already, from a reconcile whose end was lost.
+/// The plan for what has to be made again: it may be there already, from a reconcile whose end was
+/// lost.
 async fn made(job: &mut Job<'_>, id: String) -> Result<Plan> {
     take(job, &id)?;
     match job.seen(&id, false).await? {

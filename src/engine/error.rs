@@ -1,5 +1,5 @@
-//! Why an object is not as declared: errors with a class, which alone decides what happens next, and a reason, which is what
-//! users see. Pure.
+//! Why an object is not as declared: errors with a class, which alone decides what happens next,
+//! and a reason, which is what users see. Pure.
 
 use std::time::Duration;
 
@@ -100,7 +100,13 @@ impl Error {
             Self::NotConverged(_) | Self::Host(_) => Class::Transient(None),
             Self::Zitadel { source, .. } => match source {
                 // Somebody was faster, or the read side lags: look again.
-                e if matches!(e.code(), Some(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition)) => Class::Transient(None),
+                e if matches!(
+                    e.code(),
+                    Some(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition)
+                ) =>
+                {
+                    Class::Transient(None)
+                }
                 e if e.is_transient() => Class::Transient(e.retry_after()),
                 _ => Class::Terminal,
             },
@@ -124,7 +130,9 @@ impl Error {
                 | zitadel::Error::NoAnswer { .. }
                 | zitadel::Error::AddressNotAllowed { .. }
                 | zitadel::Error::Malformed { .. } => Reason::Unreachable,
-                zitadel::Error::Credentials(_) | zitadel::Error::TokenRefused { .. } => Reason::Unauthenticated,
+                zitadel::Error::Credentials(_) | zitadel::Error::TokenRefused { .. } => {
+                    Reason::Unauthenticated
+                }
                 zitadel::Error::Status(s) => match s.code {
                     Code::Unauthenticated => Reason::Unauthenticated,
                     Code::PermissionDenied => Reason::Forbidden,

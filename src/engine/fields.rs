@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::api::status::Drift;
 
-/// Values by path (`embeddedIframe.enabled`). A list is one value; what is not there is not managed.
+/// Values by path (`embeddedIframe.enabled`). A list is one value; what is not there is not
+/// managed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, Value>);
 
@@ -51,7 +52,13 @@ impl Fields {
     /// Only the fields that `like` has too.
     #[must_use]
     pub fn restricted(&self, like: &Self) -> Self {
-        Self(self.0.iter().filter(|(k, _)| like.0.contains_key(*k)).map(|(k, v)| (k.clone(), v.clone())).collect())
+        Self(
+            self.0
+                .iter()
+                .filter(|(k, _)| like.0.contains_key(*k))
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+        )
     }
 
     /// The value at a path.
@@ -108,19 +115,29 @@ fn flatten(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What differs between the declared fields and the live ones. `sets`: paths of lists whose order means nothing.
+/// What differs between the declared fields and the live ones. `sets`: paths of lists whose order
+/// means nothing.
 pub fn diff(want: &Fields, have: &Fields, sets: &[&str]) -> Vec<Drift> {
     want.iter()
         .filter_map(|(field, declared)| {
             let live = have.get(field).unwrap_or(&Value::Null);
-            let same = if sets.contains(&field.as_str()) { as_set(declared) == as_set(live) } else { declared == live };
-            (!same).then(|| Drift { field: field.clone(), declared: declared.clone(), live: live.clone() })
+            let same = if sets.contains(&field.as_str()) {
+                as_set(declared) == as_set(live)
+            } else {
+                declared == live
+            };
+            (!same).then(|| Drift {
+                field: field.clone(),
+                declared: declared.clone(),
+                live: live.clone(),
+            })
         })
         .collect()
 }
 
 fn as_set(list: &Value) -> Vec<String> {
-    let mut items: Vec<String> = list.as_array().into_iter().flatten().map(ToString::to_string).collect();
+    let mut items: Vec<String> =
+        list.as_array().into_iter().flatten().map(ToString::to_string).collect();
     items.sort();
     items.dedup();
     items

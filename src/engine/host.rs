@@ -15,12 +15,14 @@ pub trait Host: Send + Sync {
     fn object(&self, key: &Key) -> Option<Arc<Object>>;
     /// All `Instance`s.
     fn instances(&self) -> Vec<Arc<Object>>;
-    /// Objects other than `Instance`s whose remote side is not settled yet and which belong to this Instance.
+    /// Objects other than `Instance`s whose remote side is not settled yet and which belong to this
+    /// Instance.
     fn dependants(&self, instance: &Key) -> Vec<Key>;
     /// Labels of a namespace; empty where it is not known.
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
     /// A value of a Secret.
-    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretString, Missing>;
+    async fn secret(&self, namespace: &str, name: &str, key: &str)
+    -> Result<SecretString, Missing>;
     /// A value of a ConfigMap.
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing>;
     /// Keeps a status before a call is made that it has to survive.
@@ -43,7 +45,9 @@ impl Missing {
     pub fn message(&self, kind: &str, namespace: &str, name: &str, key: &str) -> String {
         match self {
             Self::Object => format!("waiting for {kind} {namespace}/{name}: it does not exist"),
-            Self::Key => format!("waiting for {kind} {namespace}/{name}: it has no text under the key {key}"),
+            Self::Key => {
+                format!("waiting for {kind} {namespace}/{name}: it has no text under the key {key}")
+            }
             Self::Unreadable(why) => format!("{kind} {namespace}/{name} can't be read: {why}"),
         }
     }

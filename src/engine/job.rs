@@ -1,4 +1,5 @@
-//! An object on its way through a reconcile: planned, carried out by one create or update, read back.
+//! An object on its way through a reconcile: planned, carried out by one create or update, read
+//! back.
 
 use std::time::Duration;
 
@@ -52,11 +53,15 @@ impl<'a> Job<'a> {
         to_be_made: &ToBeMade,
     ) -> Result<Self, (Box<Outcome>, Error)> {
         let resolved = match entry.desired(&object.spec, &object.key.name) {
-            Ok(declared) => references::resolve(engine, host, entry, object, &shared, to_be_made).await.map(|target| (declared, target)),
+            Ok(declared) => references::resolve(engine, host, entry, object, &shared, to_be_made)
+                .await
+                .map(|target| (declared, target)),
             Err(e) => Err(e),
         };
         match resolved {
-            Ok((declared, target)) => Ok(Self { engine, host, entry, object, shared, target, declared, outcome }),
+            Ok((declared, target)) => {
+                Ok(Self { engine, host, entry, object, shared, target, declared, outcome })
+            }
             Err(e) => Err((Box::new(outcome), e)),
         }
     }
@@ -93,7 +98,9 @@ impl<'a> Job<'a> {
         self.outcome.wake.extend(losers);
         match winner {
             None => Ok(()),
-            Some(winner) => Err(Error::Conflict(format!("{winner} declares the same and is older; delete one of the two"))),
+            Some(winner) => Err(Error::Conflict(format!(
+                "{winner} declares the same and is older; delete one of the two"
+            ))),
         }
     }
 
@@ -112,7 +119,8 @@ impl<'a> Job<'a> {
             Action::Update => format!("{noun} differs in {}; only observed", names(&plan.changes)),
         };
         let ready = if plan.action == Action::Nothing { Ready::True } else { Ready::False };
-        let reason = if plan.action == Action::Nothing { Reason::InSync } else { Reason::Observing };
+        let reason =
+            if plan.action == Action::Nothing { Reason::InSync } else { Reason::Observing };
         // What it was bound to while it was kept is not forgotten.
         if object.status.provenance.is_none() {
             self.outcome.status.id = plan.have.map(|_| plan.id).filter(|id| !id.is_empty());
@@ -137,11 +145,15 @@ impl<'a> Job<'a> {
             Action::Nothing => plan.have.clone(),
             Action::Create | Action::Update => Some(Box::pin(self.write(&plan)).await?),
         };
-        let Some(remote) = remote else { return Err(Error::NotConverged(format!("{noun} is not there"))) };
+        let Some(remote) = remote else {
+            return Err(Error::NotConverged(format!("{noun} is not there")));
+        };
         let left = self.changes(&remote.state);
         let status = &mut self.outcome.status;
         // Some settings come without an id: they are the instance's.
-        status.id = Some(remote.id.clone()).filter(|id| !id.is_empty()).or_else(|| Some(self.target.connection.instance_id.clone()));
+        status.id = Some(remote.id.clone())
+            .filter(|id| !id.is_empty())
+            .or_else(|| Some(self.target.connection.instance_id.clone()));
         status.instance_id = Some(self.target.connection.instance_id.clone());
         status.organization_id.clone_from(&self.target.at.organization);
         status.provenance = Some(plan.provenance);
@@ -149,16 +161,21 @@ impl<'a> Job<'a> {
         if left.is_empty() && remote.own {
             self.engine.memory.holds(&self.object.key)?;
             let message = format!("{noun} is as declared");
-            self.outcome.conclude(self.object, &Verdict { ready: Ready::True, reason: Reason::InSync, message });
+            self.outcome.conclude(
+                self.object,
+                &Verdict { ready: Ready::True, reason: Reason::InSync, message },
+            );
             return Ok(());
         }
         Err(Error::NotConverged(format!("{noun} still differs in {}", names(&left))))
     }
 
-    /// What was as declared and is not any more was changed by somebody: it is reported, and set back unless that is a fight.
+    /// What was as declared and is not any more was changed by somebody: it is reported, and set
+    /// back unless that is a fight.
     fn resist(&mut self, plan: &Plan) -> Result<()> {
         let (object, memory) = (self.object, &self.engine.memory);
-        let was_ready = object.status.is_ready() && object.status.observed_generation == Some(object.generation);
+        let was_ready = object.status.is_ready()
+            && object.status.observed_generation == Some(object.generation);
         let was_changed = memory.was_changed(&object.key, object.generation, was_ready);
         if plan.action == Action::Nothing {
             return Ok(());
@@ -169,7 +186,9 @@ impl<'a> Job<'a> {
         if !was_changed && !is_made_again {
             return Ok(());
         }
-        memory.may_correct(&object.key).inspect_err(|_| self.outcome.status.drift.clone_from(&plan.changes))?;
+        memory
+            .may_correct(&object.key)
+            .inspect_err(|_| self.outcome.status.drift.clone_from(&plan.changes))?;
         let (by, what) = self.tell(plan, former, true);
         if was_changed {
             self.engine.memory.corrects(&object.key, object.generation, by.as_deref(), &what);
@@ -192,10 +211,17 @@ impl<'a> Job<'a> {
         let is_new = plan.effect() == Action::Create;
         if is_new && matches!(&written, Err(e) if e.code() == Some(Code::AlreadyExists)) {
             let prefixes = entry.events();
-            if remains::are_left(&at, prefixes, &plan.id).await.doing(&format!("look for what is left of {noun}"))? {
-                entry.delete(&at, &plan.id).await.doing(&format!("remove what is left of {noun}"))?;
-                let message =
-                    format!("{noun} had a former life in an organization that was deleted and made again; what was left of it was removed");
+            if remains::are_left(&at, prefixes, &plan.id)
+                .await
+                .doing(&format!("look for what is left of {noun}"))?
+            {
+                entry
+                    .delete(&at, &plan.id)
+                    .await
+                    .doing(&format!("remove what is left of {noun}"))?;
+                let message = format!(
+                    "{noun} had a former life in an organization that was deleted and made again; what was left of it was removed"
+                );
                 self.outcome.note(News::RemainsRemoved, message);
                 written = put(entry, &at, plan).await;
             }
@@ -207,8 +233,9 @@ impl<'a> Job<'a> {
             return Err(lost);
         }
         // Whatever the answer was: what we believed is not to be trusted any more.
-        let written =
-            written.inspect_err(|_| live.doubt_scope(entry, &at)).doing(&format!("{} {noun}", if is_new { "create" } else { "change" }))?;
+        let written = written
+            .inspect_err(|_| live.doubt_scope(entry, &at))
+            .doing(&format!("{} {noun}", if is_new { "create" } else { "change" }))?;
         let id = match (&written.id, entry.shape()) {
             (_, Shape::Setting) => String::new(),
             (Some(id), _) => id.clone(),
@@ -216,8 +243,13 @@ impl<'a> Job<'a> {
         };
         live.expect(entry, &at, &id, Expectation::State(plan.want.clone(), written.version));
         drop(writer);
-        let (news, verb) = if is_new { (News::Created, "created") } else { (News::Updated, "changed") };
-        let what = if plan.changes.is_empty() || plan.have.is_none() { String::new() } else { format!(": {}", names(&plan.changes)) };
+        let (news, verb) =
+            if is_new { (News::Created, "created") } else { (News::Updated, "changed") };
+        let what = if plan.changes.is_empty() || plan.have.is_none() {
+            String::new()
+        } else {
+            format!(": {}", names(&plan.changes))
+        };
         self.outcome.note(news, format!("{noun} was {verb}{what}"));
         tracing::info!(
             kind = self.object.key.kind,
@@ -231,14 +263,20 @@ impl<'a> Job<'a> {
         Box::pin(self.settled(&id)).await
     }
 
-    /// A write replaces the whole, and what the plan was made of may be as old as the last poll of the feed, or where there is
-    /// no feed, the last list: what others have changed meanwhile is not to be undone.
+    /// A write replaces the whole, and what the plan was made of may be as old as the last poll of
+    /// the feed, or where there is no feed, the last list: what others have changed meanwhile is
+    /// not to be undone.
     async fn renewed(&self, plan: &Plan) -> Result<Renewed> {
         if plan.have.is_none() {
             return Ok(Renewed::Plan(Box::new(plan.clone())));
         }
         let (entry, target) = (self.entry, &self.target);
-        target.connection.live.look(entry, &target.at, &plan.id).await.doing(&format!("read {}", entry.noun()))?;
+        target
+            .connection
+            .live
+            .look(entry, &target.at, &plan.id)
+            .await
+            .doing(&format!("read {}", entry.noun()))?;
         let Some(have) = self.seen(&plan.id, false).await? else {
             return Err(Error::NotConverged(format!("{} has just gone", entry.noun())));
         };

@@ -1,5 +1,5 @@
-//! What a kind is: the two shapes that cover ZITADEL as traits, and [`Entry`], their object-safe face, which is all that the
-//! rest of the engine sees.
+//! What a kind is: the two shapes that cover ZITADEL as traits, and [`Entry`], their object-safe
+//! face, which is all that the rest of the engine sees.
 
 use std::{future::Future, marker::PhantomData};
 
@@ -72,7 +72,8 @@ impl Version {
 
     /// Whether this is as new as a write; `None`: they can't be compared.
     pub fn shows(&self, written: &Self) -> Option<bool> {
-        (self.aggregate == written.aggregate || *self == Self::never()).then(|| self.changed >= written.changed)
+        (self.aggregate == written.aggregate || *self == Self::never())
+            .then(|| self.changed >= written.changed)
     }
 }
 
@@ -93,7 +94,13 @@ pub struct Remote<S = Fields> {
 
 impl<S: Serialize> Remote<S> {
     fn erase(self) -> Remote {
-        Remote { id: self.id, organization: self.organization, state: Fields::of(&self.state), own: self.own, version: self.version }
+        Remote {
+            id: self.id,
+            organization: self.organization,
+            state: Fields::of(&self.state),
+            own: self.own,
+            version: self.version,
+        }
     }
 }
 
@@ -108,7 +115,8 @@ pub struct Written {
 
 /// What both shapes have.
 pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
-    /// The fields that can be managed, in ZITADEL's names: each an `Option`, `None` where it is left out.
+    /// The fields that can be managed, in ZITADEL's names: each an `Option`, `None` where it is
+    /// left out.
     type State: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// Its names.
     const NAMES: Names;
@@ -137,8 +145,8 @@ pub trait Entity: Kind {
     const NOUN: &'static str;
     /// Deleted in ZITADEL only where `deletionPolicy: Delete` is written out.
     const PRECIOUS: bool = false;
-    /// Fields and the words that ZITADEL sets by itself in what it makes, such as `("state", "Active")`; `false`, `""` and `[]`
-    /// need no mention. An export leaves them out.
+    /// Fields and the words that ZITADEL sets by itself in what it makes, such as `("state",
+    /// "Active")`; `false`, `""` and `[]` need no mention. An export leaves them out.
     const DEFAULTS: &'static [(&'static str, &'static str)] = &[];
 
     /// All of the scope, in pages.
@@ -146,9 +154,17 @@ pub trait Entity: Kind {
     /// One by its id; `None`: it is not there.
     fn read(at: &At, id: &str) -> impl Future<Output = Result<Option<Remote<Self::State>>>> + Send;
     /// Makes it, under the id where the server lets the client choose.
-    fn create(at: &At, id: &str, want: &Self::State) -> impl Future<Output = Result<Written>> + Send;
+    fn create(
+        at: &At,
+        id: &str,
+        want: &Self::State,
+    ) -> impl Future<Output = Result<Written>> + Send;
     /// Changes it to `want`, which is complete.
-    fn update(at: &At, have: &Remote<Self::State>, want: &Self::State) -> impl Future<Output = Result<Written>> + Send;
+    fn update(
+        at: &At,
+        have: &Remote<Self::State>,
+        want: &Self::State,
+    ) -> impl Future<Output = Result<Written>> + Send;
     /// Deletes it; that it is gone already is success.
     fn delete(at: &At, id: &str) -> impl Future<Output = Result<()>> + Send;
 }
@@ -161,7 +177,11 @@ pub trait Setting: Kind {
     /// The scope's own, or what it inherits.
     fn read(at: &At) -> impl Future<Output = Result<Remote<Self::State>>> + Send;
     /// Changes it to `want`, which is complete; makes the scope's own where it has none.
-    fn write(at: &At, have: &Remote<Self::State>, want: &Self::State) -> impl Future<Output = Result<Written>> + Send;
+    fn write(
+        at: &At,
+        have: &Remote<Self::State>,
+        want: &Self::State,
+    ) -> impl Future<Output = Result<Written>> + Send;
     /// Removes the organization's own, so that it inherits again; that there is none is success.
     fn reset(at: &At) -> impl Future<Output = Result<()>> + Send {
         let _ = at;
@@ -268,7 +288,8 @@ fn desired<K: Kind>(spec: &Value, name: &str) -> error::Result<Fields> {
     decode::<K>(spec).map(|k| Fields::of(&k.desired(name)))
 }
 
-/// Reads a spec; an error names the fields that don't fit, which serde alone can't where fields are flattened.
+/// Reads a spec; an error names the fields that don't fit, which serde alone can't where fields are
+/// flattened.
 pub fn decode<T: DeserializeOwned>(spec: &Value) -> error::Result<T> {
     serde_json::from_value(spec.clone()).map_err(|all| {
         let alone = |(field, value): (&String, &Value)| {
@@ -284,11 +305,20 @@ pub fn decode<T: DeserializeOwned>(spec: &Value) -> error::Result<T> {
 }
 
 fn typed<S: DeserializeOwned>(fields: &Fields) -> Result<S> {
-    fields.to().map_err(|e| crate::zitadel::Error::Malformed { endpoint: "(the fields to write)".into(), what: e.to_string() })
+    fields.to().map_err(|e| crate::zitadel::Error::Malformed {
+        endpoint: "(the fields to write)".into(),
+        what: e.to_string(),
+    })
 }
 
 fn typed_remote<S: DeserializeOwned>(r: &Remote) -> Result<Remote<S>> {
-    Ok(Remote { id: r.id.clone(), organization: r.organization.clone(), state: typed(&r.state)?, own: r.own, version: r.version.clone() })
+    Ok(Remote {
+        id: r.id.clone(),
+        organization: r.organization.clone(),
+        state: typed(&r.state)?,
+        own: r.own,
+        version: r.version.clone(),
+    })
 }
 
 /// What both shapes answer alike.

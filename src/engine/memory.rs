@@ -1,4 +1,5 @@
-//! What the engine remembers of objects from one reconcile to the next. In memory: nothing here has to survive a restart.
+//! What the engine remembers of objects from one reconcile to the next. In memory: nothing here has
+//! to survive a restart.
 
 use std::{
     collections::HashMap,
@@ -80,13 +81,18 @@ impl Memory {
         self.with(heir, |r| r.inherited = Some(status));
     }
 
-    /// What another object has handed over, once: whatever a reconcile that was under way then made of the status.
+    /// What another object has handed over, once: whatever a reconcile that was under way then made
+    /// of the status.
     pub(super) fn inherited(&self, key: &Key) -> Option<Status> {
         self.known(key, |r| r.inherited.take())
     }
 
     /// Of most objects nothing is remembered: that takes no room.
-    pub(super) fn known<T>(&self, key: &Key, f: impl FnOnce(&mut Record) -> Option<T>) -> Option<T> {
+    pub(super) fn known<T>(
+        &self,
+        key: &Key,
+        f: impl FnOnce(&mut Record) -> Option<T>,
+    ) -> Option<T> {
         f(self.lock().get_mut(key)?)
     }
 

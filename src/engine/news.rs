@@ -64,19 +64,27 @@ impl News {
     /// What it means, for the documentation.
     pub const fn about(self) -> &'static str {
         match self {
-            Self::Created => "It was made in ZITADEL; of an organization's policy: it has its own from now on.",
+            Self::Created => {
+                "It was made in ZITADEL; of an organization's policy: it has its own from now on."
+            }
             Self::Updated => "It was changed in ZITADEL; the message names the fields.",
             Self::Adopted => "It was there already and is kept from now on.",
             Self::Drift => {
                 "Somebody else changed or deleted what was as declared. The message names the fields and, as far as the event feed tells, who it was; and whether it is set back or only observed."
             }
             Self::Released => "Fields of a setting are no longer declared. They keep their values.",
-            Self::HandedOver => "The thing belongs to another object that declares it too. Both objects say so; nothing is deleted.",
+            Self::HandedOver => {
+                "The thing belongs to another object that declares it too. Both objects say so; nothing is deleted."
+            }
             Self::Deleted => {
                 "The object is gone, and the message says what became of the thing in ZITADEL: deleted, reset, or given its former values back."
             }
-            Self::LeftBehind => "The object is gone without a call: the thing stays in ZITADEL as it is. The message says why and which.",
-            Self::RemainsRemoved => "What was left of a former life, in an organization that was deleted and made again, was removed.",
+            Self::LeftBehind => {
+                "The object is gone without a call: the thing stays in ZITADEL as it is. The message says why and which."
+            }
+            Self::RemainsRemoved => {
+                "What was left of a former life, in an organization that was deleted and made again, was removed."
+            }
             Self::MadeAnew => {
                 "ZITADEL accepted what Kastellan made and lost it from its read side. Nothing could hang on it yet: it was deleted by its id and is made again under it."
             }

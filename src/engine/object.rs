@@ -54,8 +54,8 @@ pub struct Object {
 const DERIVED: Uuid = Uuid::from_u128(0x7d1a_6a2e_53f0_4b8e_9c55_1f0e_6b1d_2a90);
 
 impl Object {
-    /// The id that this object gives to what it makes where ZITADEL lets the client choose: its UID, or on disk a UUID of
-    /// kind, namespace and name.
+    /// The id that this object gives to what it makes where ZITADEL lets the client choose: its
+    /// UID, or on disk a UUID of kind, namespace and name.
     pub fn derived_id(&self) -> String {
         self.uid.clone().unwrap_or_else(|| {
             let Key { kind, namespace, name } = &self.key;
@@ -63,7 +63,8 @@ impl Object {
         })
     }
 
-    /// The id to make something under again whose former id is dead: ZITADEL keeps parts of a dead thing's write side.
+    /// The id to make something under again whose former id is dead: ZITADEL keeps parts of a dead
+    /// thing's write side.
     pub fn id_after(&self, former: &str) -> String {
         Uuid::new_v5(&DERIVED, format!("{}/{former}", self.derived_id()).as_bytes()).to_string()
     }

@@ -35,7 +35,14 @@ pub struct Outcome {
 impl Outcome {
     pub(super) fn of(object: &Object) -> Self {
         let status = object.status.clone();
-        Self { status, details: None, notes: Vec::new(), again: None, release: false, wake: Vec::new() }
+        Self {
+            status,
+            details: None,
+            notes: Vec::new(),
+            again: None,
+            release: false,
+            wake: Vec::new(),
+        }
     }
 
     pub(super) fn note(&mut self, news: News, message: String) {
@@ -71,5 +78,7 @@ impl Outcome {
 
 /// 0.2 s, doubling up to 2 minutes.
 pub(super) fn backoff(failures: u32) -> Duration {
-    Duration::from_millis(200).saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(12))).min(Duration::from_secs(120))
+    Duration::from_millis(200)
+        .saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(12)))
+        .min(Duration::from_secs(120))
 }

@@ -37,7 +37,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What users see of it: an organization's own policy in place of an inherited one is something new.
+    /// What users see of it: an organization's own policy in place of an inherited one is something
+    /// new.
     pub fn effect(&self) -> Action {
         match &self.have {
             Some(have) if self.action == Action::Update && !have.own => Action::Create,
@@ -73,11 +74,20 @@ pub struct Preview {
     pub organization: Option<String>,
 }
 
-/// What [`reconcile`](super::reconcile::reconcile) would do for an object that is neither an `Instance` nor suspended; reads only. What is in an
-/// organization that is `to_be_made` is planned without a call.
-pub async fn plan(engine: &Engine, host: &dyn Host, object: &Object, to_be_made: &ToBeMade) -> Preview {
-    let failed = |e| Preview { plan: Err(e), drift: Vec::new(), wake: Vec::new(), organization: None };
-    let Some(entry) = kinds::find(object.key.kind) else { return failed(Error::Invalid(format!("there is no kind {}", object.key.kind))) };
+/// What [`reconcile`](super::reconcile::reconcile) would do for an object that is neither an
+/// `Instance` nor suspended; reads only. What is in an organization that is `to_be_made` is planned
+/// without a call.
+pub async fn plan(
+    engine: &Engine,
+    host: &dyn Host,
+    object: &Object,
+    to_be_made: &ToBeMade,
+) -> Preview {
+    let failed =
+        |e| Preview { plan: Err(e), drift: Vec::new(), wake: Vec::new(), organization: None };
+    let Some(entry) = kinds::find(object.key.kind) else {
+        return failed(Error::Invalid(format!("there is no kind {}", object.key.kind)));
+    };
     let shared: Shared = match decode(&object.spec) {
         Ok(shared) => shared,
         Err(e) => return failed(e),
@@ -87,7 +97,12 @@ pub async fn plan(engine: &Engine, host: &dyn Host, object: &Object, to_be_made:
         Ok(mut job) => {
             let plan = job.plan().await;
             let Job { outcome, target, .. } = job;
-            Preview { plan, drift: outcome.status.drift, wake: outcome.wake, organization: target.at.organization }
+            Preview {
+                plan,
+                drift: outcome.status.drift,
+                wake: outcome.wake,
+                organization: target.at.organization,
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The reconcile of one object, from what it says to what is said about it, and the engine that does it.
+//! The reconcile of one object, from what it says to what is said about it, and the engine that
+//! does it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,8 +36,8 @@ pub struct Engine {
     pub addresses: AddressPolicy,
     /// Makes clients; other than [`Client::new`] only where ZITADEL runs in the same process.
     pub connect: Box<dyn Fn(Config) -> crate::zitadel::Result<Client> + Send + Sync>,
-    /// How long a deletion waits for another object that declares the same thing: in Git a move to another namespace is a
-    /// deletion and a creation, in either order.
+    /// How long a deletion waits for another object that declares the same thing: in Git a move to
+    /// another namespace is a deletion and a creation, in either order.
     pub grace: Duration,
     /// What its clients count.
     pub requests: Arc<Requests>,
@@ -68,15 +69,24 @@ impl Engine {
         (self.connect)(Config { requests: self.requests.clone(), ..config })
     }
 
-    /// Takes note of the bindings of objects that nobody has reconciled yet, so that a younger object can't take what an older one has.
+    /// Takes note of the bindings of objects that nobody has reconciled yet, so that a younger
+    /// object can't take what an older one has.
     pub fn remember_claims(&self, object: &Object) {
-        let (Some(instance), Some(entry)) = (object.status.instance_id.clone(), kinds::find(object.key.kind)) else { return };
+        let (Some(instance), Some(entry)) =
+            (object.status.instance_id.clone(), kinds::find(object.key.kind))
+        else {
+            return;
+        };
         let shared: Shared = decode(&object.spec).unwrap_or_default();
         if shared.observes() || shared.is_suspended() || object.status.provenance.is_none() {
             return;
         }
-        let claim =
-            |what| Claim { instance: instance.clone(), kind: object.key.kind, organization: object.status.organization_id.clone(), what };
+        let claim = |what| Claim {
+            instance: instance.clone(),
+            kind: object.key.kind,
+            organization: object.status.organization_id.clone(),
+            what,
+        };
         let claims = match (entry.shape(), object.status.id.clone()) {
             (Shape::Entity { natural_key, .. }, Some(id)) => {
                 let declared = entry.desired(&object.spec, &object.key.name).unwrap_or_default();
@@ -104,15 +114,21 @@ impl Engine {
     }
 }
 
-/// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is in the outcome.
+/// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is
+/// in the outcome.
 ///
-/// The parts are in boxes, so that hundreds that wait take the room of the part that they are in, not of the largest.
+/// The parts are in boxes, so that hundreds that wait take the room of the part that they are in,
+/// not of the largest.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
-    let heir = engine.memory.inherited(&object.key).map(|status| Object { status, ..object.clone() });
+    let heir =
+        engine.memory.inherited(&object.key).map(|status| Object { status, ..object.clone() });
     let object = heir.as_ref().unwrap_or(object);
     let mut outcome = Outcome::of(object);
     if let Some(id) = heir.as_ref().and_then(|heir| heir.status.id.as_ref()) {
-        outcome.note(News::HandedOver, format!("{id} is this object's from now on, as it is; nothing was deleted"));
+        outcome.note(
+            News::HandedOver,
+            format!("{id} is this object's from now on, as it is; nothing was deleted"),
+        );
     }
     let Some(entry) = kinds::find(object.key.kind) else { return outcome };
     let suspended = object.spec.get("suspend").and_then(serde_json::Value::as_bool) == Some(true);
@@ -120,7 +136,10 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
         let message = "spec.suspend is true: nothing is looked at, nothing is changed".into();
         outcome.wake = engine.claims.release(&object.key);
         outcome.details = Some(object.details.clone());
-        outcome.conclude(object, &Verdict { ready: Ready::Unknown, reason: Reason::Suspended, message });
+        outcome.conclude(
+            object,
+            &Verdict { ready: Ready::Unknown, reason: Reason::Suspended, message },
+        );
         return outcome;
     }
     if entry.shape() == Shape::Connection {
@@ -142,16 +161,24 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
 }
 
 /// An object that is not being deleted.
-async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, object: &Object, shared: Shared, outcome: Outcome) -> Outcome {
-    let mut job = match Job::new(engine, host, entry, object, shared, outcome, &ToBeMade::new()).await {
-        Ok(job) => job,
-        Err((mut outcome, e)) => {
-            if !keeps_what_was_seen(object, &e) {
-                outcome.fail(engine, object, &e);
+async fn live(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: &'static dyn Entry,
+    object: &Object,
+    shared: Shared,
+    outcome: Outcome,
+) -> Outcome {
+    let mut job =
+        match Job::new(engine, host, entry, object, shared, outcome, &ToBeMade::new()).await {
+            Ok(job) => job,
+            Err((mut outcome, e)) => {
+                if !keeps_what_was_seen(object, &e) {
+                    outcome.fail(engine, object, &e);
+                }
+                return *outcome;
             }
-            return *outcome;
-        }
-    };
+        };
     if engine.is_asked(object) {
         job.target.connection.live.doubt_scope(entry, &job.target.at);
     }
@@ -182,7 +209,8 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
     let Job { mut outcome, .. } = job;
     match result {
         Ok(()) => {
-            // Looked at again when something changes on either side, and with everything else of its Instance.
+            // Looked at again when something changes on either side, and with everything else of
+            // its Instance.
             engine.memory.succeeded(&object.key);
         }
         Err(e) => outcome.fail(engine, object, &e),
@@ -190,11 +218,14 @@ async fn live(engine: &Engine, host: &dyn Host, entry: &'static dyn Entry, objec
     outcome
 }
 
-/// While ZITADEL, or the way to it, is down, an object that was seen as declared stays what it was: the Instance says the rest.
+/// While ZITADEL, or the way to it, is down, an object that was seen as declared stays what it was:
+/// the Instance says the rest.
 fn keeps_what_was_seen(object: &Object, e: &Error) -> bool {
     let down = match e {
         Error::NotConnected(_) => true,
-        Error::Zitadel { source, .. } => source.is_transient() || source.code() == Some(Code::Unauthenticated),
+        Error::Zitadel { source, .. } => {
+            source.is_transient() || source.code() == Some(Code::Unauthenticated)
+        }
         _ => return false,
     };
     down && object.status.is_ready() && object.status.observed_generation == Some(object.generation)

@@ -29,32 +29,50 @@ pub(super) async fn plan(job: &mut Job<'_>) -> Result<Plan> {
     };
     let changes = job.changes(&remote.state);
     let action = if changes.is_empty() && remote.own { Action::Nothing } else { Action::Update };
-    let provenance = former(job).and_then(|s| s.provenance).unwrap_or(if remote.own { Provenance::Adopted } else { Provenance::Created });
+    let provenance = former(job).and_then(|s| s.provenance).unwrap_or(if remote.own {
+        Provenance::Adopted
+    } else {
+        Provenance::Created
+    });
     if !job.shared.observes() {
         keep_originals(job, &remote.state);
     }
-    Ok(Plan { action, changes, want: remote.state.overlaid(&job.declared), have: Some(remote), id: String::new(), provenance })
+    Ok(Plan {
+        action,
+        changes,
+        want: remote.state.overlaid(&job.declared),
+        have: Some(remote),
+        id: String::new(),
+        provenance,
+    })
 }
 
-/// What is remembered, if it is of this very setting: an organization that was made again under another id has a new one.
+/// What is remembered, if it is of this very setting: an organization that was made again under
+/// another id has a new one.
 fn former<'a>(job: &Job<'a>) -> Option<&'a Status> {
     let status = &job.object.status;
-    (status.instance_id.is_none() || status.organization_id == job.target.at.organization).then_some(status)
+    (status.instance_id.is_none() || status.organization_id == job.target.at.organization)
+        .then_some(status)
 }
 
-/// Adds the live values of newly declared fields to the originals, and releases those that are no longer declared.
+/// Adds the live values of newly declared fields to the originals, and releases those that are no
+/// longer declared.
 fn keep_originals(job: &mut Job<'_>, live: &Fields) {
-    let former = former(job).and_then(|s| s.original.clone()).map(Fields::from_map).unwrap_or_default();
+    let former =
+        former(job).and_then(|s| s.original.clone()).map(Fields::from_map).unwrap_or_default();
     let kept = former.restricted(&job.declared);
-    let released: Vec<&str> = former.iter().map(|(k, _)| k.as_str()).filter(|k| kept.get(k).is_none()).collect();
+    let released: Vec<&str> =
+        former.iter().map(|(k, _)| k.as_str()).filter(|k| kept.get(k).is_none()).collect();
     if !released.is_empty() {
-        let message = format!("no longer declared, and left as ZITADEL has it: {}", released.join(", "));
+        let message =
+            format!("no longer declared, and left as ZITADEL has it: {}", released.join(", "));
         job.outcome.note(News::Released, message);
     }
     job.outcome.status.original = Some(live.restricted(&job.declared).overlaid(&kept).into_map());
 }
 
-/// The originals have to be in the status before the first write: after a crash in between nobody could tell them any more.
+/// The originals have to be in the status before the first write: after a crash in between nobody
+/// could tell them any more.
 pub(super) async fn remember(job: &mut Job<'_>, provenance: Provenance) -> Result<()> {
     if job.outcome.status.original == job.object.status.original {
         return Ok(());

@@ -1,4 +1,5 @@
-//! What is in ZITADEL and declared nowhere, as far as the store knows it: from the lists that were read anyway.
+//! What is in ZITADEL and declared nowhere, as far as the store knows it: from the lists that were
+//! read anyway.
 
 use serde::Serialize;
 
@@ -32,10 +33,20 @@ pub fn unmanaged(engine: &Engine) -> Vec<Unmanaged> {
             let Some(entry) = kinds::find(kind) else { return };
             let Shape::Entity { natural_key, .. } = entry.shape() else { return };
             let what = What::Id(remote.id.clone());
-            let claim = Claim { instance: connection.instance_id.clone(), kind, organization: organization.clone(), what };
+            let claim = Claim {
+                instance: connection.instance_id.clone(),
+                kind,
+                organization: organization.clone(),
+                what,
+            };
             if !engine.claims.is_declared(&claim) {
                 let name = remote.state.text(natural_key).unwrap_or_default().to_owned();
-                found.push(Unmanaged { kind, organization_id: organization.clone(), name, id: remote.id.clone() });
+                found.push(Unmanaged {
+                    kind,
+                    organization_id: organization.clone(),
+                    name,
+                    id: remote.id.clone(),
+                });
             }
         });
     }

@@ -58,12 +58,16 @@ impl Exported {
         }
         let sets_itself = |field: &str, value: &Value| match value {
             Value::Bool(on) => !on,
-            Value::String(text) => text.is_empty() || entry.defaults().contains(&(field, text.as_str())),
+            Value::String(text) => {
+                text.is_empty() || entry.defaults().contains(&(field, text.as_str()))
+            }
             Value::Array(list) => list.is_empty(),
             _ => false,
         };
         let path = match &home {
-            Some(Home { label, reference: None }) => format!("organizations/{label}/{}.yaml", kebab(entry.names().kind)),
+            Some(Home { label, reference: None }) => {
+                format!("organizations/{label}/{}.yaml", kebab(entry.names().kind))
+            }
             Some(Home { label, .. }) => {
                 let short = name.strip_prefix(&format!("{label}-")).unwrap_or(name);
                 format!("organizations/{label}/{}/{short}.yaml", entry.names().plural)
@@ -76,7 +80,12 @@ impl Exported {
     }
 
     /// A setting of the instance, or an organization's own.
-    pub(super) fn setting(entry: &dyn Entry, remote: &Remote, home: Option<Home>, selection: &Selection) -> Self {
+    pub(super) fn setting(
+        entry: &dyn Entry,
+        remote: &Remote,
+        home: Option<Home>,
+        selection: &Selection,
+    ) -> Self {
         let mut spec = Map::new();
         let (dir, name) = match &home {
             Some(home) => (format!("organizations/{}", home.label), home.label.clone()),
@@ -95,8 +104,14 @@ fn refer(spec: &mut Map<String, Value>, home: Option<Home>) {
     }
 }
 
-/// Puts the fields in, nested as a spec has them. Lists whose order means nothing are sorted, so that the same is the same text.
-fn fill(spec: &mut Map<String, Value>, entry: &dyn Entry, remote: &Remote, wanted: impl Fn(&str, &Value) -> bool) {
+/// Puts the fields in, nested as a spec has them. Lists whose order means nothing are sorted, so
+/// that the same is the same text.
+fn fill(
+    spec: &mut Map<String, Value>,
+    entry: &dyn Entry,
+    remote: &Remote,
+    wanted: impl Fn(&str, &Value) -> bool,
+) {
     for (path, value) in &remote.state {
         if !wanted(path, value) {
             continue;
@@ -133,7 +148,8 @@ fn yaml(entry: &dyn Entry, name: &str, spec: Map<String, Value>, selection: &Sel
         namespace: Option<&'a str>,
     }
     let metadata = Metadata { name, namespace: selection.namespace.as_deref() };
-    let manifest = Manifest { api_version: api::api_version(), kind: entry.names().kind, metadata, spec };
+    let manifest =
+        Manifest { api_version: api::api_version(), kind: entry.names().kind, metadata, spec };
     let mut text = serde_saphyr::to_string(&manifest).unwrap_or_default();
     if !text.ends_with('\n') {
         text.push('\n');

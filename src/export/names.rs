@@ -9,13 +9,21 @@ use uuid::Uuid;
 pub(super) struct Names(HashMap<(&'static str, String), String>);
 
 impl Names {
-    /// A name that nothing else of the kind has: the organization's and the thing's own, and where that is not enough, something
-    /// that follows from the id. The same things get the same names, in whatever order others come and go, but for two that
-    /// only differ in signs.
-    pub(super) fn unique(&mut self, kind: &'static str, organization: &str, name: &str, id: &str) -> String {
-        let parts: Vec<String> = [organization, name].into_iter().map(slug).filter(|s| !s.is_empty()).collect();
+    /// A name that nothing else of the kind has: the organization's and the thing's own, and where
+    /// that is not enough, something that follows from the id. The same things get the same names,
+    /// in whatever order others come and go, but for two that only differ in signs.
+    pub(super) fn unique(
+        &mut self,
+        kind: &'static str,
+        organization: &str,
+        name: &str,
+        id: &str,
+    ) -> String {
+        let parts: Vec<String> =
+            [organization, name].into_iter().map(slug).filter(|s| !s.is_empty()).collect();
         let wanted = parts.join("-");
-        let wanted = if slug(name).is_empty() { with_id(&wanted, kind, id) } else { cut(&wanted, 200) };
+        let wanted =
+            if slug(name).is_empty() { with_id(&wanted, kind, id) } else { cut(&wanted, 200) };
         match self.0.entry((kind, wanted.clone())) {
             Entry::Vacant(free) => {
                 free.insert(id.to_owned());
@@ -68,7 +76,9 @@ mod tests {
 
     #[test]
     fn names_are_such_as_kubernetes_allows() {
-        for (name, slug_) in [("ACME Shop", "acme-shop"), ("  Ä-B!! ", "b"), ("日本", ""), ("a--b", "a-b")] {
+        for (name, slug_) in
+            [("ACME Shop", "acme-shop"), ("  Ä-B!! ", "b"), ("日本", ""), ("a--b", "a-b")]
+        {
             assert_eq!(slug(name), slug_, "{name}");
         }
     }

@@ -56,17 +56,27 @@ struct Spot {
 impl Document {
     /// All documents of a file. Fails with a place and a message where it is no YAML.
     pub fn all(source: &Arc<Source>) -> Result<Vec<Self>, (Place, String)> {
-        // Somebody's own files: they may be large. What grows out of small ones (aliases, nesting) stays limited.
+        // Somebody's own files: they may be large. What grows out of small ones (aliases, nesting)
+        // stays limited.
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! { max_documents: usize::MAX, max_nodes: usize::MAX, max_events: usize::MAX },
         };
-        let trees: Vec<Spanned<Tree>> = serde_saphyr::from_multiple_with_options(&source.text, options).map_err(|e| {
-            let (line, column) = e.location().map_or((1, 1), |l| (number(l.line()), number(l.column())));
-            let plain = e.without_snippet().to_string();
-            let message = plain.lines().next().unwrap_or_default();
-            (place(source, (line, column)), format!("this is no YAML: {}", message.trim_start_matches("error: ")))
-        })?;
-        Ok(trees.into_iter().map(|tree| Self::of(source, tree)).filter(|d| !d.value.is_null()).collect())
+        let trees: Vec<Spanned<Tree>> =
+            serde_saphyr::from_multiple_with_options(&source.text, options).map_err(|e| {
+                let (line, column) =
+                    e.location().map_or((1, 1), |l| (number(l.line()), number(l.column())));
+                let plain = e.without_snippet().to_string();
+                let message = plain.lines().next().unwrap_or_default();
+                (
+                    place(source, (line, column)),
+                    format!("this is no YAML: {}", message.trim_start_matches("error: ")),
+                )
+            })?;
+        Ok(trees
+            .into_iter()
+            .map(|tree| Self::of(source, tree))
+            .filter(|d| !d.value.is_null())
+            .collect())
     }
 
     fn of(source: &Arc<Source>, tree: Spanned<Tree>) -> Self {
@@ -78,7 +88,10 @@ impl Document {
     /// The part of this document at a JSON pointer, as a document of its own.
     pub fn part(&self, pointer: &str) -> Option<Self> {
         let value = self.value.pointer(pointer)?.clone();
-        let spots = self.spots.iter().filter_map(|(p, spot)| Some((p.strip_prefix(pointer)?.to_owned(), *spot)));
+        let spots = self
+            .spots
+            .iter()
+            .filter_map(|(p, spot)| Some((p.strip_prefix(pointer)?.to_owned(), *spot)));
         Some(Self { value, source: self.source.clone(), spots: Arc::new(spots.collect()) })
     }
 
@@ -110,7 +123,12 @@ fn number(n: u64) -> usize {
 
 fn place(source: &Arc<Source>, (line, column): (usize, usize)) -> Place {
     let text = source.text.lines().nth(line - 1).unwrap_or_default();
-    Place { source: source.clone(), line, column, length: token(&text.chars().skip(column - 1).collect::<String>()) }
+    Place {
+        source: source.clone(),
+        line,
+        column,
+        length: token(&text.chars().skip(column - 1).collect::<String>()),
+    }
 }
 
 /// How long the key or scalar is that a line's rest begins with.
@@ -134,18 +152,28 @@ enum Tree {
     Map(Vec<(Spanned<String>, Spanned<Tree>)>),
 }
 
-fn flatten(tree: Spanned<Tree>, pointer: String, key: Option<(usize, usize)>, spots: &mut HashMap<String, Spot>) -> Value {
+fn flatten(
+    tree: Spanned<Tree>,
+    pointer: String,
+    key: Option<(usize, usize)>,
+    spots: &mut HashMap<String, Spot>,
+) -> Value {
     let value = match tree.value {
         Tree::Scalar(value) => value,
         Tree::List(list) => {
             let items = list.into_iter().enumerate();
-            Value::Array(items.map(|(i, item)| flatten(item, format!("{pointer}/{i}"), None, spots)).collect())
+            Value::Array(
+                items
+                    .map(|(i, item)| flatten(item, format!("{pointer}/{i}"), None, spots))
+                    .collect(),
+            )
         }
         Tree::Map(entries) => {
             let mut map = Map::new();
             for (key, value) in entries {
                 let at = (number(key.referenced.line()), number(key.referenced.column()));
-                let below = format!("{pointer}/{}", key.value.replace('~', "~0").replace('/', "~1"));
+                let below =
+                    format!("{pointer}/{}", key.value.replace('~', "~0").replace('/', "~1"));
                 map.insert(key.value, flatten(value, below, Some(at), spots));
             }
             Value::Object(map)
@@ -208,7 +236,11 @@ impl<'de> Visitor<'de> for TreeVisitor {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic, reason = "a test that meets what it does not expect has failed")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets what it does not expect has failed"
+)]
 mod tests {
     use serde_json::json;
 
@@ -227,7 +259,11 @@ mod tests {
         assert_eq!(spot(second.key_at("/b/c")), (4, 3, 1));
         assert_eq!(spot(second.value_at("/b/c/1")), (4, 10, 3));
         assert_eq!(spot(second.value_at("/b/d~1e")), (5, 8, 4));
-        assert_eq!(spot(second.value_at("/b/missing")), (3, 1, 1), "what is missing is missed by its parent");
+        assert_eq!(
+            spot(second.value_at("/b/missing")),
+            (3, 1, 1),
+            "what is missing is missed by its parent"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The connection that comes from the environment, for folders without an `Instance` or in place of what it says.
+//! The connection that comes from the environment, for folders without an `Instance` or in place of
+//! what it says.
 
 use std::{fs, path::PathBuf};
 
@@ -58,9 +59,9 @@ impl Environment {
     pub(super) fn secret(&self, key: &str) -> Result<SecretString, Missing> {
         match (key, &self.token, &self.key_file) {
             (TOKEN, Some(token), _) => Ok(token.clone()),
-            (KEY_FILE, _, Some(path)) => {
-                fs::read_to_string(path).map(Into::into).map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display())))
-            }
+            (KEY_FILE, _, Some(path)) => fs::read_to_string(path)
+                .map(Into::into)
+                .map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display()))),
             _ => Err(Missing::Key),
         }
     }

@@ -1,5 +1,5 @@
-//! The engine's view of a folder. Statuses live as long as the process: what has to be remembered longer is derived from kind,
-//! namespace and name, or written as `spec.id`.
+//! The engine's view of a folder. Statuses live as long as the process: what has to be remembered
+//! longer is derived from kind, namespace and name, or written as `spec.id`.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,10 +34,13 @@ pub struct FileHost {
 }
 
 impl FileHost {
-    /// The objects of a folder. Secrets come from `secret_dir` (`NAMESPACE/NAME/KEY` or `NAME/KEY`), else from the folder.
+    /// The objects of a folder. Secrets come from `secret_dir` (`NAMESPACE/NAME/KEY` or
+    /// `NAME/KEY`), else from the folder.
     pub fn new(folder: &Folder, secret_dir: Option<PathBuf>, environment: Environment) -> Self {
         Self {
-            objects: RwLock::new(folder.manifests.iter().map(|m| (m.object.key.clone(), m.object.clone())).collect()),
+            objects: RwLock::new(
+                folder.manifests.iter().map(|m| (m.object.key.clone(), m.object.clone())).collect(),
+            ),
             namespaces: folder.namespaces.clone(),
             secrets: folder.secrets.clone(),
             config_maps: folder.config_maps.clone(),
@@ -48,12 +51,16 @@ impl FileHost {
 
     /// Puts an object in, or in the place of a former one.
     pub fn put(&self, object: Object) {
-        self.objects.write().unwrap_or_else(PoisonError::into_inner).insert(object.key.clone(), Arc::new(object));
+        self.objects
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(object.key.clone(), Arc::new(object));
     }
 
     /// All objects, in the order of their keys.
     pub fn objects(&self) -> Vec<Arc<Object>> {
-        let mut all: Vec<Arc<Object>> = self.objects.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut all: Vec<Arc<Object>> =
+            self.objects.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         all.sort_by(|a, b| a.key.cmp(&b.key));
         all
     }
@@ -68,7 +75,11 @@ impl FileHost {
     pub fn remember_from(&self, former: &Self) {
         for known in former.objects() {
             if let Some(object) = self.object(&known.key) {
-                self.put(Object { status: known.status.clone(), details: known.details.clone(), ..(*object).clone() });
+                self.put(Object {
+                    status: known.status.clone(),
+                    details: known.details.clone(),
+                    ..(*object).clone()
+                });
             }
         }
     }
@@ -93,22 +104,37 @@ impl Host for FileHost {
         self.namespaces.get(namespace).cloned().unwrap_or_default()
     }
 
-    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretString, Missing> {
+    async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+    ) -> Result<SecretString, Missing> {
         if name == SECRET {
             return self.environment.secret(key);
         }
-        for path in self.secret_dir.iter().flat_map(|dir| [dir.join(namespace).join(name).join(key), dir.join(name).join(key)]) {
+        for path in self
+            .secret_dir
+            .iter()
+            .flat_map(|dir| [dir.join(namespace).join(name).join(key), dir.join(name).join(key)])
+        {
             match fs::read_to_string(&path) {
                 Ok(text) => return Ok(text.into()),
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(e) => return Err(Missing::Unreadable(format!("{}: {e}", path.display()))),
             }
         }
-        self.secrets.get(&(namespace.into(), name.into(), key.into())).cloned().ok_or(Missing::Object)
+        self.secrets
+            .get(&(namespace.into(), name.into(), key.into()))
+            .cloned()
+            .ok_or(Missing::Object)
     }
 
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing> {
-        self.config_maps.get(&(namespace.into(), name.into(), key.into())).cloned().ok_or(Missing::Object)
+        self.config_maps
+            .get(&(namespace.into(), name.into(), key.into()))
+            .cloned()
+            .ok_or(Missing::Object)
     }
 
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String> {

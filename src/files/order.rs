@@ -7,7 +7,8 @@ use std::{
 
 use crate::engine::{Key, Object, host::Host, references::references};
 
-/// Objects by level: each refers only to objects of earlier levels. Within a level in the order of their keys.
+/// Objects by level: each refers only to objects of earlier levels. Within a level in the order of
+/// their keys.
 pub fn levels(host: &dyn Host, objects: &[Arc<Object>]) -> Vec<Vec<Arc<Object>>> {
     let by_key: HashMap<&Key, &Arc<Object>> = objects.iter().map(|o| (&o.key, o)).collect();
     let mut depths = HashMap::new();
@@ -19,7 +20,12 @@ pub fn levels(host: &dyn Host, objects: &[Arc<Object>]) -> Vec<Vec<Arc<Object>>>
     levels.into_values().collect()
 }
 
-fn depth(host: &dyn Host, by_key: &HashMap<&Key, &Arc<Object>>, depths: &mut HashMap<Key, usize>, key: &Key) -> usize {
+fn depth(
+    host: &dyn Host,
+    by_key: &HashMap<&Key, &Arc<Object>>,
+    depths: &mut HashMap<Key, usize>,
+    key: &Key,
+) -> usize {
     if let Some(depth) = depths.get(key) {
         return *depth;
     }

@@ -33,7 +33,8 @@ use crate::{
     live::feed::ReportEditors,
 };
 
-/// Objects that are worked on at once. Calls are limited by the connection; many in flight let one list show many writes.
+/// Objects that are worked on at once. Calls are limited by the connection; many in flight let one
+/// list show many writes.
 const AT_ONCE: usize = 512;
 /// How long an object is tried that fails for reasons that pass.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -50,7 +51,9 @@ pub struct Session {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NoConnection {
     /// No Instance and nothing in the environment.
-    #[error("nothing says where ZITADEL is: there is no Instance in these files, and ZITADEL_ISSUER is not set")]
+    #[error(
+        "nothing says where ZITADEL is: there is no Instance in these files, and ZITADEL_ISSUER is not set"
+    )]
     Nowhere,
     /// An issuer without credentials.
     #[error("ZITADEL_ISSUER is set, but neither ZITADEL_TOKEN nor ZITADEL_KEY_FILE")]
@@ -62,7 +65,12 @@ pub enum NoConnection {
 
 impl Session {
     /// A session of a folder. `engine` says how to connect.
-    pub fn new(folder: &Folder, secret_dir: Option<PathBuf>, environment: &Environment, engine: Engine) -> Result<Self, NoConnection> {
+    pub fn new(
+        folder: &Folder,
+        secret_dir: Option<PathBuf>,
+        environment: &Environment,
+        engine: Engine,
+    ) -> Result<Self, NoConnection> {
         let host = FileHost::new(folder, secret_dir, environment.clone());
         let mut session = Self { engine, host, implied: Vec::new() };
         session.connect_by(environment)?;
@@ -70,10 +78,20 @@ impl Session {
     }
 
     /// The same connections with another folder: what is remembered of objects that stay is kept.
-    pub fn renewed(self, folder: &Folder, secret_dir: Option<PathBuf>, environment: &Environment) -> Result<Self, NoConnection> {
+    pub fn renewed(
+        self,
+        folder: &Folder,
+        secret_dir: Option<PathBuf>,
+        environment: &Environment,
+    ) -> Result<Self, NoConnection> {
         let host = FileHost::new(folder, secret_dir, environment.clone());
         host.remember_from(&self.host);
-        for gone in self.host.objects().iter().filter(|o| host.object(&o.key).is_none() && o.key.kind != "Instance") {
+        for gone in self
+            .host
+            .objects()
+            .iter()
+            .filter(|o| host.object(&o.key).is_none() && o.key.kind != "Instance")
+        {
             self.engine.forget(&gone.key);
         }
         let mut session = Self { engine: self.engine, host, implied: Vec::new() };
@@ -87,13 +105,23 @@ impl Session {
         let declared: Vec<&Arc<Object>> = objects.iter().filter(|o| is_connection(o)).collect();
         match (&declared[..], environment.is_set()) {
             ([], true) if environment.issuer.is_none() => return Err(NoConnection::Nowhere),
-            ([], true) if !environment.has_credentials() => return Err(NoConnection::NoCredentials),
+            ([], true) if !environment.has_credentials() => {
+                return Err(NoConnection::NoCredentials);
+            }
             ([], true) => {
-                let needed: BTreeSet<Key> =
-                    objects.iter().filter_map(|o| instance_of(&self.host, &o.key.namespace, &decode::<Shared>(&o.spec).ok()?)).collect();
+                let needed: BTreeSet<Key> = objects
+                    .iter()
+                    .filter_map(|o| {
+                        instance_of(&self.host, &o.key.namespace, &decode::<Shared>(&o.spec).ok()?)
+                    })
+                    .collect();
                 self.implied = needed.into_iter().collect();
                 if self.implied.is_empty() {
-                    self.implied.push(Key { kind: "Instance", namespace: super::folder::NAMESPACE.into(), name: "default".into() });
+                    self.implied.push(Key {
+                        kind: "Instance",
+                        namespace: super::folder::NAMESPACE.into(),
+                        name: "default".into(),
+                    });
                 }
                 for key in &self.implied {
                     self.host.put(implied(key, environment));
@@ -101,7 +129,9 @@ impl Session {
             }
             ([], false) => return Err(NoConnection::Nowhere),
             (_, false) => {}
-            ([one], true) => self.host.put(Object { spec: environment.overlay(&one.spec), ..(***one).clone() }),
+            ([one], true) => {
+                self.host.put(Object { spec: environment.overlay(&one.spec), ..(***one).clone() })
+            }
             (several, true) => return Err(NoConnection::Ambiguous(several.len())),
         }
         Ok(())
@@ -131,7 +161,10 @@ impl Session {
     pub async fn connect(&self) -> Vec<(Key, Failure)> {
         let mut failed = Vec::new();
         for instance in self.instances() {
-            let alias = self.implied.first().filter(|first| self.implied.contains(&instance.key) && **first != instance.key);
+            let alias = self
+                .implied
+                .first()
+                .filter(|first| self.implied.contains(&instance.key) && **first != instance.key);
             if let Some(connection) = alias.and_then(|first| self.engine.connections.get(first)) {
                 self.engine.connections.put(instance.key.clone(), connection);
                 continue;
@@ -170,13 +203,22 @@ impl Session {
             }
             Step::Do(plan) | Step::Observe(plan) if plan.have.is_some() => {
                 let shared: Shared = decode(&object.spec).unwrap_or_default();
-                let connection = instance_of(&self.host, &object.key.namespace, &shared).and_then(|i| self.engine.connections.get(&i));
+                let connection = instance_of(&self.host, &object.key.namespace, &shared)
+                    .and_then(|i| self.engine.connections.get(&i));
                 status.id = Some(plan.id.clone());
                 status.instance_id = connection.map(|c| c.instance_id.clone());
             }
             Step::Do(_) | Step::Observe(_) => return,
-            Step::Suspended => status.set(&verdict(Reason::Suspended, "it is suspended"), object.generation, jiff::Timestamp::now()),
-            Step::Fail(f) => status.set(&verdict(f.reason, &f.message), object.generation, jiff::Timestamp::now()),
+            Step::Suspended => status.set(
+                &verdict(Reason::Suspended, "it is suspended"),
+                object.generation,
+                jiff::Timestamp::now(),
+            ),
+            Step::Fail(f) => status.set(
+                &verdict(f.reason, &f.message),
+                object.generation,
+                jiff::Timestamp::now(),
+            ),
         }
         self.host.put(Object { status, ..(**object).clone() });
     }
@@ -185,7 +227,9 @@ impl Session {
         let level: Vec<&Arc<Object>> = level.iter().filter(|o| !is_connection(o)).collect();
         let mut planned: Vec<Planned> = Vec::new();
         let mut again: BTreeSet<Key> = BTreeSet::new();
-        let previews = stream::iter(level).map(|o| async move { (o.clone(), self.preview(o, to_be_made).await) }).buffered(AT_ONCE);
+        let previews = stream::iter(level)
+            .map(|o| async move { (o.clone(), self.preview(o, to_be_made).await) })
+            .buffered(AT_ONCE);
         let mut previews = std::pin::pin!(previews);
         while let Some((object, preview)) = previews.next().await {
             let Some(preview) = preview else {
@@ -211,7 +255,8 @@ impl Session {
         Some(plan::plan(&self.engine, &self.host, object, to_be_made).await)
     }
 
-    /// Brings every object and its remote side to agree, in the order of references; `tell` hears of each.
+    /// Brings every object and its remote side to agree, in the order of references; `tell` hears
+    /// of each.
     pub async fn apply(&self, mut tell: impl FnMut(Done)) {
         for level in order::levels(&self.host, &self.host.objects()) {
             // Plans first: claims are settled in one order, and there is something to show.
@@ -229,26 +274,45 @@ impl Session {
         let (action, changes) = match planned.step {
             Step::Do(plan) => (plan.effect(), plan.changes),
             Step::Fail(failure) if failure.is_unconnected => {
-                return Done { key, notes: Vec::new(), changes: Vec::new(), action: Action::Nothing, failure: Some(failure) };
+                return Done {
+                    key,
+                    notes: Vec::new(),
+                    changes: Vec::new(),
+                    action: Action::Nothing,
+                    failure: Some(failure),
+                };
             }
             _ => (Action::Nothing, Vec::new()),
         };
         let begun = Instant::now();
         let mut notes = Vec::new();
         loop {
-            let Some(object) = self.host.object(&key) else { return Done { key, notes, changes, action, failure: None } };
+            let Some(object) = self.host.object(&key) else {
+                return Done { key, notes, changes, action, failure: None };
+            };
             let outcome = reconcile(&self.engine, &self.host, &object).await;
             self.host.report(&object, &outcome);
             notes.extend(outcome.notes.clone());
-            let failed = outcome.status.condition("Stalled").or_else(|| outcome.status.condition("Reconciling")).is_some();
+            let failed = outcome
+                .status
+                .condition("Stalled")
+                .or_else(|| outcome.status.condition("Reconciling"))
+                .is_some();
             if !failed {
                 return Done { key, notes, changes, action, failure: None };
             }
             let failure = failure(&outcome.status);
-            let passes = outcome.status.condition("Reconciling").is_some() && failure.reason != Reason::WaitingForReference;
+            let passes = outcome.status.condition("Reconciling").is_some()
+                && failure.reason != Reason::WaitingForReference;
             let pause = outcome.again.unwrap_or(PATIENCE).min(Duration::from_secs(5));
             if !passes || begun.elapsed() + pause > PATIENCE {
-                return Done { key, notes, changes, action: Action::Nothing, failure: Some(failure) };
+                return Done {
+                    key,
+                    notes,
+                    changes,
+                    action: Action::Nothing,
+                    failure: Some(failure),
+                };
             }
             tokio::time::sleep(pause).await;
         }
@@ -256,22 +320,38 @@ impl Session {
 
     /// How often the feeds are asked.
     pub fn poll_interval(&self) -> Duration {
-        self.engine.connections.all().iter().map(|(_, c)| c.poll).min().unwrap_or(Duration::from_secs(5))
+        self.engine
+            .connections
+            .all()
+            .iter()
+            .map(|(_, c)| c.poll)
+            .min()
+            .unwrap_or(Duration::from_secs(5))
     }
 
     /// How often everything is compared, whatever the feeds say.
     pub fn resync_interval(&self) -> Duration {
-        self.engine.connections.all().iter().map(|(_, c)| c.resync).min().unwrap_or(Duration::from_mins(10))
+        self.engine
+            .connections
+            .all()
+            .iter()
+            .map(|(_, c)| c.resync)
+            .min()
+            .unwrap_or(Duration::from_mins(10))
     }
 
     /// The Instances whose event feed can't be read, and why.
     pub fn without_feed(&self) -> Vec<String> {
         let all = self.engine.connections.all();
         let status = |(key, c): (Key, Arc<Connection>)| Some((key, c.live.feed_status()?.reason?));
-        all.into_iter().filter_map(status).map(|(key, why)| format!("{key} has no event feed ({why})")).collect()
+        all.into_iter()
+            .filter_map(status)
+            .map(|(key, why)| format!("{key} has no event feed ({why})"))
+            .collect()
     }
 
-    /// Asks the feeds whether somebody else has changed something. `Err`: an Instance does not answer.
+    /// Asks the feeds whether somebody else has changed something. `Err`: an Instance does not
+    /// answer.
     pub async fn is_touched(&self) -> Result<bool, String> {
         let mut touched = false;
         for (key, connection) in self.engine.connections.all() {
@@ -292,7 +372,8 @@ fn is_connection(object: &Object) -> bool {
 
 /// The Instance that the environment stands for. Who may set the environment may declare anything.
 fn implied(key: &Key, environment: &Environment) -> Object {
-    let all = serde_json::json!({"allowedNamespaces": {"from": "All"}, "instanceScope": {"from": "All"}});
+    let all =
+        serde_json::json!({"allowedNamespaces": {"from": "All"}, "instanceScope": {"from": "All"}});
     Object {
         key: key.clone(),
         uid: None,
@@ -321,11 +402,23 @@ fn verdict(reason: Reason, message: &str) -> Verdict {
 }
 
 fn refused(e: &Error, drift: Vec<Drift>) -> Failure {
-    Failure { reason: e.reason(), message: e.to_string(), drift, is_unconnected: matches!(e, Error::NotConnected(_)) }
+    Failure {
+        reason: e.reason(),
+        message: e.to_string(),
+        drift,
+        is_unconnected: matches!(e, Error::NotConnected(_)),
+    }
 }
 
 fn failure(status: &Status) -> Failure {
     let ready = status.condition("Ready");
-    let reason = ready.and_then(|c| Reason::ALL.into_iter().find(|r| r.to_string() == c.reason)).unwrap_or(Reason::NotConverged);
-    Failure { reason, message: ready.map(|c| c.message.clone()).unwrap_or_default(), drift: status.drift.clone(), is_unconnected: false }
+    let reason = ready
+        .and_then(|c| Reason::ALL.into_iter().find(|r| r.to_string() == c.reason))
+        .unwrap_or(Reason::NotConverged);
+    Failure {
+        reason,
+        message: ready.map(|c| c.message.clone()).unwrap_or_default(),
+        drift: status.drift.clone(),
+        is_unconnected: false,
+    }
 }

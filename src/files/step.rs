@@ -44,7 +44,8 @@ pub struct Failure {
     pub message: String,
     /// What differs, where that is why.
     pub drift: Vec<Drift>,
-    /// It was not looked at, because its Instance can't be used. That is told once, of the Instance.
+    /// It was not looked at, because its Instance can't be used. That is told once, of the
+    /// Instance.
     pub is_unconnected: bool,
 }
 

@@ -1,5 +1,6 @@
-//! `DomainPolicy`, formerly org IAM policy: the instance's (`/admin/v1/policies/domain`) or an organization's own
-//! (`/admin/v1/orgs/{id}/policies/domain`); on servers that lack these, the older `orgiam` form of both.
+//! `DomainPolicy`, formerly org IAM policy: the instance's (`/admin/v1/policies/domain`) or an
+//! organization's own (`/admin/v1/orgs/{id}/policies/domain`); on servers that lack these, the
+//! older `orgiam` form of both.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,11 +44,14 @@ pub struct DomainPolicyState {
 
 impl Kind for DomainPolicy {
     type State = DomainPolicyState;
-    const NAMES: Names = Names { kind: "DomainPolicy", plural: "domainpolicies", short: &["zdomainpolicy"] };
+    const NAMES: Names =
+        Names { kind: "DomainPolicy", plural: "domainpolicies", short: &["zdomainpolicy"] };
     const ABOUT: &'static str = "How login names and domains belong together (formerly org IAM policy): the instance's, or with organizationRef or organizationId that organization's own.";
     const SCOPE: Scope = Scope::Either;
-    const EVENTS: &'static [Events] =
-        &[Events { aggregate: "instance", prefix: "instance.policy.domain." }, Events { aggregate: "org", prefix: "org.policy.domain." }];
+    const EVENTS: &'static [Events] = &[
+        Events { aggregate: "instance", prefix: "instance.policy.domain." },
+        Events { aggregate: "org", prefix: "org.policy.domain." },
+    ];
     const UNCHANGED: &'static [&'static str] = &["INSTANCE-pl9fN", "ORG-3M9ds"];
 
     fn desired(&self, _: &str) -> DomainPolicyState {
@@ -70,11 +74,20 @@ impl Setting for DomainPolicy {
         }
     }
 
-    async fn write(at: &At, have: &Remote<DomainPolicyState>, want: &DomainPolicyState) -> Result<Written> {
+    async fn write(
+        at: &At,
+        have: &Remote<DomainPolicyState>,
+        want: &DomainPolicyState,
+    ) -> Result<Written> {
         match endpoint(at, "domain").write(have.own, want).await {
             // The older form has this one field; it sets the two others to true.
             Err(e) if e.is_missing_endpoint() => {
-                endpoint(at, "orgiam").write(have.own, &json!({"userLoginMustBeDomain": want.user_login_must_be_domain})).await
+                endpoint(at, "orgiam")
+                    .write(
+                        have.own,
+                        &json!({"userLoginMustBeDomain": want.user_login_must_be_domain}),
+                    )
+                    .await
             }
             other => other,
         }

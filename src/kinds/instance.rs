@@ -1,5 +1,5 @@
-//! `Instance`: where a ZITADEL is and how to log in. Neither an entity nor a setting, but what all others need; the engine's
-//! part of it is `engine::instance`.
+//! `Instance`: where a ZITADEL is and how to log in. Neither an entity nor a setting, but what all
+//! others need; the engine's part of it is `engine::instance`.
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
@@ -25,11 +25,12 @@ use crate::{
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Instance {
-    /// The external URL of the instance, such as `https://auth.example.com`: audience of tokens, and the host that selects the
-    /// instance.
+    /// The external URL of the instance, such as `https://auth.example.com`: audience of tokens,
+    /// and the host that selects the instance.
     #[schemars(length(min = 1, max = 500))]
     pub issuer: String,
-    /// Where to connect, if that is another place, such as `http://zitadel.zitadel.svc:8080`. Left out: the issuer.
+    /// Where to connect, if that is another place, such as `http://zitadel.zitadel.svc:8080`. Left
+    /// out: the issuer.
     #[schemars(length(min = 1, max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
@@ -41,14 +42,16 @@ pub struct Instance {
     /// Who may declare organizations, and what is in them. Left out: this namespace only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_namespaces: Option<Namespaces>,
-    /// Who may declare instance-wide settings, name an `organizationId`, or adopt an Organization. Left out: this namespace only.
+    /// Who may declare instance-wide settings, name an `organizationId`, or adopt an Organization.
+    /// Left out: this namespace only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_scope: Option<Namespaces>,
     /// How often the event feed is asked for changes; at least `1s`. Left out: `5s`.
     #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll_interval: Option<String>,
-    /// How often everything is listed anew, whatever the feed says; at least `10s`. Left out: `10m`.
+    /// How often everything is listed anew, whatever the feed says; at least `10s`. Left out:
+    /// `10m`.
     #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resync_interval: Option<String>,
@@ -174,7 +177,8 @@ pub struct Account {
 /// How changes are found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeedStatus {
-    /// `Following`: by the event feed, within seconds. `Polling`: by listing everything each `resyncInterval`.
+    /// `Following`: by the event feed, within seconds. `Polling`: by listing everything each
+    /// `resyncInterval`.
     pub mode: FeedMode,
     /// Why it is `Polling`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,7 +217,10 @@ const RULES: &[Rule] = &[
         rule: "!has(self.address) || self.address.matches('^https?://[^/?#]+/?$')",
         message: "address must be a URL without a path, such as http://zitadel.zitadel.svc:8080",
     },
-    Rule { rule: "!has(self.pollInterval) || duration(self.pollInterval) >= duration('1s')", message: "pollInterval must be at least 1s" },
+    Rule {
+        rule: "!has(self.pollInterval) || duration(self.pollInterval) >= duration('1s')",
+        message: "pollInterval must be at least 1s",
+    },
     Rule {
         rule: "!has(self.resyncInterval) || duration(self.resyncInterval) >= duration('10s')",
         message: "resyncInterval must be at least 10s",

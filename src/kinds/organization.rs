@@ -1,4 +1,5 @@
-//! `Organization`, by the organization service v2 (`/v2/organizations`), which lets the client choose the id.
+//! `Organization`, by the organization service v2 (`/v2/organizations`), which lets the client
+//! choose the id.
 
 use futures::{Stream, TryStreamExt};
 use reqwest::Method;
@@ -47,7 +48,8 @@ pub struct OrganizationState {
 impl Kind for Organization {
     type State = OrganizationState;
     const NAMES: Names = Names { kind: "Organization", plural: "organizations", short: &["zorg"] };
-    const ABOUT: &'static str = "An organization: the home of projects, users and policies of its own.";
+    const ABOUT: &'static str =
+        "An organization: the home of projects, users and policies of its own.";
     const SCOPE: Scope = Scope::Instance;
     const EVENTS: &'static [Events] = &[
         Events { aggregate: "org", prefix: "org.added" },
@@ -59,7 +61,10 @@ impl Kind for Organization {
     const UNCHANGED: &'static [&'static str] = &["ORG-4VSdf"];
 
     fn desired(&self, name: &str) -> OrganizationState {
-        OrganizationState { name: Some(self.state.name.clone().unwrap_or_else(|| name.into())), ..self.state.clone() }
+        OrganizationState {
+            name: Some(self.state.name.clone().unwrap_or_else(|| name.into())),
+            ..self.state.clone()
+        }
     }
 }
 
@@ -77,7 +82,13 @@ struct Wire {
 impl From<Wire> for Remote<OrganizationState> {
     fn from(w: Wire) -> Self {
         let version = w.details.version();
-        Self { id: w.id, organization: None, state: OrganizationState { name: Some(w.name), state: Some(w.state) }, own: true, version }
+        Self {
+            id: w.id,
+            organization: None,
+            state: OrganizationState { name: Some(w.name), state: Some(w.state) },
+            own: true,
+            version,
+        }
     }
 }
 
@@ -93,7 +104,13 @@ impl Entity for Organization {
     }
 
     async fn read(at: &At, id: &str) -> Result<Option<Remote<OrganizationState>>> {
-        let found = page::search::<Wire>(&at.client, None, SEARCH, json!({"queries": [{"idQuery": {"id": id}}]})).map_ok(Into::into);
+        let found = page::search::<Wire>(
+            &at.client,
+            None,
+            SEARCH,
+            json!({"queries": [{"idQuery": {"id": id}}]}),
+        )
+        .map_ok(Into::into);
         std::pin::pin!(found).try_next().await
     }
 
@@ -105,25 +122,49 @@ impl Entity for Organization {
             #[serde(default)]
             details: Details,
         }
-        let created: Created =
-            at.client.write(Method::POST, None, "/v2/organizations", &json!({"name": want.name, "organizationId": id})).await?;
-        let written = Written { version: created.details.version(), id: Some(created.organization_id) };
+        let created: Created = at
+            .client
+            .write(
+                Method::POST,
+                None,
+                "/v2/organizations",
+                &json!({"name": want.name, "organizationId": id}),
+            )
+            .await?;
+        let written =
+            Written { version: created.details.version(), id: Some(created.organization_id) };
         match (want.state, &written.id) {
-            (Some(Activity::Inactive), Some(id)) => {
-                Ok(Written { version: set_state(at, id, Activity::Inactive).await?.version, ..written })
-            }
+            (Some(Activity::Inactive), Some(id)) => Ok(Written {
+                version: set_state(at, id, Activity::Inactive).await?.version,
+                ..written
+            }),
             _ => Ok(written),
         }
     }
 
-    async fn update(at: &At, have: &Remote<OrganizationState>, want: &OrganizationState) -> Result<Written> {
+    async fn update(
+        at: &At,
+        have: &Remote<OrganizationState>,
+        want: &OrganizationState,
+    ) -> Result<Written> {
         let mut written = Written::default();
         if have.state.name != want.name {
             let body = json!({"name": want.name});
-            written = match at.client.write::<Dated>(Method::POST, None, &format!("/v2/organizations/{}", have.id), &body).await {
-                Err(e) if e.is_missing_endpoint() => {
-                    at.client.write::<Answer>(Method::PUT, Some(&have.id), "/management/v1/orgs/me", &body).await?.written()
-                }
+            written = match at
+                .client
+                .write::<Dated>(
+                    Method::POST,
+                    None,
+                    &format!("/v2/organizations/{}", have.id),
+                    &body,
+                )
+                .await
+            {
+                Err(e) if e.is_missing_endpoint() => at
+                    .client
+                    .write::<Answer>(Method::PUT, Some(&have.id), "/management/v1/orgs/me", &body)
+                    .await?
+                    .written(),
                 answer => answer?.written(None, &have.id),
             };
         }
@@ -134,7 +175,11 @@ impl Entity for Organization {
     }
 
     async fn delete(at: &At, id: &str) -> Result<()> {
-        match at.client.write::<Value>(Method::DELETE, None, &format!("/v2/organizations/{id}"), &()).await {
+        match at
+            .client
+            .write::<Value>(Method::DELETE, None, &format!("/v2/organizations/{id}"), &())
+            .await
+        {
             Err(e) if !is_gone(&e) => Err(e),
             _ => Ok(()),
         }
@@ -146,6 +191,9 @@ async fn set_state(at: &At, id: &str, state: Activity) -> Result<Written> {
         Activity::Active => "activate",
         Activity::Inactive => "deactivate",
     };
-    let answer: Dated = at.client.write(Method::POST, None, &format!("/v2/organizations/{id}/{verb}"), &json!({})).await?;
+    let answer: Dated = at
+        .client
+        .write(Method::POST, None, &format!("/v2/organizations/{id}/{verb}"), &json!({}))
+        .await?;
     Ok(answer.written(None, id))
 }

@@ -1,5 +1,5 @@
-//! `PrivacyPolicy`: links to terms of service, privacy policy, help. The instance's (`/admin/v1/policies/privacy`) or an
-//! organization's own (`/management/v1/policies/privacy`).
+//! `PrivacyPolicy`: links to terms of service, privacy policy, help. The instance's
+//! (`/admin/v1/policies/privacy`) or an organization's own (`/management/v1/policies/privacy`).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,11 +29,13 @@ pub struct PrivacyPolicy {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrivacyPolicyState {
-    /// Link to the terms of service; `""`: none. `{{.Lang}}` stands for the user's language. Left out: not managed.
+    /// Link to the terms of service; `""`: none. `{{.Lang}}` stands for the user's language. Left
+    /// out: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     tos_link: Option<String>,
-    /// Link to the privacy policy; `""`: none. `{{.Lang}}` stands for the user's language. Left out: not managed.
+    /// Link to the privacy policy; `""`: none. `{{.Lang}}` stands for the user's language. Left
+    /// out: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     privacy_link: Option<String>,
@@ -76,12 +78,14 @@ impl PrivacyPolicyState {
 
 impl Kind for PrivacyPolicy {
     type State = PrivacyPolicyState;
-    const NAMES: Names = Names { kind: "PrivacyPolicy", plural: "privacypolicies", short: &["zprivacy"] };
-    const ABOUT: &'static str =
-        "Links and addresses that users see at login: the instance's, or with organizationRef or organizationId that organization's own.";
+    const NAMES: Names =
+        Names { kind: "PrivacyPolicy", plural: "privacypolicies", short: &["zprivacy"] };
+    const ABOUT: &'static str = "Links and addresses that users see at login: the instance's, or with organizationRef or organizationId that organization's own.";
     const SCOPE: Scope = Scope::Either;
-    const EVENTS: &'static [Events] =
-        &[Events { aggregate: "instance", prefix: "instance.policy.privacy." }, Events { aggregate: "org", prefix: "org.policy.privacy." }];
+    const EVENTS: &'static [Events] = &[
+        Events { aggregate: "instance", prefix: "instance.policy.privacy." },
+        Events { aggregate: "org", prefix: "org.policy.privacy." },
+    ];
     const RULES: &'static [Rule] = &[Rule {
         rule: r"!has(self.supportEmail) || self.supportEmail == '' || self.supportEmail.matches('^[^@\\s<>]+@[^@\\s<>]+$')",
         message: "supportEmail must be an e-mail address such as help@example.com, or empty for none",
@@ -100,7 +104,11 @@ impl Setting for PrivacyPolicy {
         endpoint(at).read(&PrivacyPolicyState::zero()).await
     }
 
-    async fn write(at: &At, have: &Remote<PrivacyPolicyState>, want: &PrivacyPolicyState) -> Result<Written> {
+    async fn write(
+        at: &At,
+        have: &Remote<PrivacyPolicyState>,
+        want: &PrivacyPolicyState,
+    ) -> Result<Written> {
         endpoint(at).write(have.own, want).await
     }
 
@@ -110,6 +118,10 @@ impl Setting for PrivacyPolicy {
 }
 
 fn endpoint(at: &At) -> Endpoint<'_> {
-    let path = if at.organization.is_some() { "/management/v1/policies/privacy" } else { "/admin/v1/policies/privacy" };
+    let path = if at.organization.is_some() {
+        "/management/v1/policies/privacy"
+    } else {
+        "/admin/v1/policies/privacy"
+    };
     Endpoint { at, organization: at.organization(), path: path.into() }
 }

@@ -1,5 +1,6 @@
-//! `Project`. Created by the project service v2, which lets the client choose the id; listed, read, changed and deleted by the
-//! management API, whose lists are 35 times faster. On a server without that service: created by the management API too.
+//! `Project`. Created by the project service v2, which lets the client choose the id; listed, read,
+//! changed and deleted by the management API, whose lists are 35 times faster. On a server without
+//! that service: created by the management API too.
 
 use futures::{Stream, TryStreamExt};
 use reqwest::Method;
@@ -41,10 +42,12 @@ pub struct ProjectState {
     /// Whether tokens and userinfo hold the user's roles of this project. Left out: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     project_role_assertion: Option<bool>,
-    /// Whether only users with a role of this project may log in to its applications. Left out: not managed.
+    /// Whether only users with a role of this project may log in to its applications. Left out: not
+    /// managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     project_role_check: Option<bool>,
-    /// Whether only users whose organization has the project, or a grant of it, may log in. Left out: not managed.
+    /// Whether only users whose organization has the project, or a grant of it, may log in. Left
+    /// out: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     has_project_check: Option<bool>,
     /// Whose branding the login shows. Left out: not managed.
@@ -74,8 +77,12 @@ impl PrivateLabelingSetting {
     fn wire(self) -> &'static str {
         match self {
             Self::Unspecified => "PRIVATE_LABELING_SETTING_UNSPECIFIED",
-            Self::EnforceProjectResourceOwnerPolicy => "PRIVATE_LABELING_SETTING_ENFORCE_PROJECT_RESOURCE_OWNER_POLICY",
-            Self::AllowLoginUserResourceOwnerPolicy => "PRIVATE_LABELING_SETTING_ALLOW_LOGIN_USER_RESOURCE_OWNER_POLICY",
+            Self::EnforceProjectResourceOwnerPolicy => {
+                "PRIVATE_LABELING_SETTING_ENFORCE_PROJECT_RESOURCE_OWNER_POLICY"
+            }
+            Self::AllowLoginUserResourceOwnerPolicy => {
+                "PRIVATE_LABELING_SETTING_ALLOW_LOGIN_USER_RESOURCE_OWNER_POLICY"
+            }
         }
     }
 }
@@ -83,7 +90,8 @@ impl PrivateLabelingSetting {
 impl Kind for Project {
     type State = ProjectState;
     const NAMES: Names = Names { kind: "Project", plural: "projects", short: &["zproject"] };
-    const ABOUT: &'static str = "A project of an organization: the home of applications, roles and grants.";
+    const ABOUT: &'static str =
+        "A project of an organization: the home of applications, roles and grants.";
     const SCOPE: Scope = Scope::Organization;
     const EVENTS: &'static [Events] = &[Events { aggregate: "project", prefix: "project." }];
     const RULES: &'static [Rule] = &[Rule {
@@ -92,7 +100,10 @@ impl Kind for Project {
     }];
 
     fn desired(&self, name: &str) -> ProjectState {
-        ProjectState { name: Some(self.state.name.clone().unwrap_or_else(|| name.into())), ..self.state.clone() }
+        ProjectState {
+            name: Some(self.state.name.clone().unwrap_or_else(|| name.into())),
+            ..self.state.clone()
+        }
     }
 }
 
@@ -138,10 +149,17 @@ impl From<Wire> for Remote<ProjectState> {
 
 impl Entity for Project {
     const NOUN: &'static str = "the project";
-    const DEFAULTS: &'static [(&'static str, &'static str)] = &[("privateLabelingSetting", "Unspecified"), ("state", "Active")];
+    const DEFAULTS: &'static [(&'static str, &'static str)] =
+        &[("privateLabelingSetting", "Unspecified"), ("state", "Active")];
 
     fn list(at: &At) -> impl Stream<Item = Result<Remote<ProjectState>>> + Send + 'static {
-        page::search::<Wire>(&at.client, at.organization(), "/management/v1/projects/_search", json!({})).map_ok(Into::into)
+        page::search::<Wire>(
+            &at.client,
+            at.organization(),
+            "/management/v1/projects/_search",
+            json!({}),
+        )
+        .map_ok(Into::into)
     }
 
     async fn read(at: &At, id: &str) -> Result<Option<Remote<ProjectState>>> {
@@ -149,7 +167,8 @@ impl Entity for Project {
         struct Read {
             project: Wire,
         }
-        let answer: Result<Read> = at.client.get(at.organization(), &format!("/management/v1/projects/{id}")).await;
+        let answer: Result<Read> =
+            at.client.get(at.organization(), &format!("/management/v1/projects/{id}")).await;
         Ok(found(answer)?.map(|r| r.project.into()))
     }
 
@@ -164,23 +183,41 @@ impl Entity for Project {
             "projectAccessRequired": want.has_project_check,
             "privateLabelingSetting": labeling,
         });
-        let written = match at.client.write::<Dated>(Method::POST, None, "/zitadel.project.v2.ProjectService/CreateProject", &body).await {
+        let written = match at
+            .client
+            .write::<Dated>(
+                Method::POST,
+                None,
+                "/zitadel.project.v2.ProjectService/CreateProject",
+                &body,
+            )
+            .await
+        {
             Err(e) if e.is_missing_endpoint() => create_v1(at, want).await?,
             answer => answer?.written(Some(id), at.organization().unwrap_or_default()),
         };
         let id = written.id.as_deref().unwrap_or(id);
         match want.state {
-            Some(Activity::Inactive) => Ok(Written { version: set_state(at, id, Activity::Inactive).await?.version, ..written }),
+            Some(Activity::Inactive) => Ok(Written {
+                version: set_state(at, id, Activity::Inactive).await?.version,
+                ..written
+            }),
             _ => Ok(written),
         }
     }
 
     async fn update(at: &At, have: &Remote<ProjectState>, want: &ProjectState) -> Result<Written> {
-        let without_state = |s: &ProjectState| serde_json::to_value(ProjectState { state: None, ..s.clone() }).unwrap_or_default();
+        let without_state = |s: &ProjectState| {
+            serde_json::to_value(ProjectState { state: None, ..s.clone() }).unwrap_or_default()
+        };
         let mut written = Written::default();
         if without_state(&have.state) != without_state(want) {
             let path = format!("/management/v1/projects/{}", have.id);
-            written = at.client.write::<Answer>(Method::PUT, at.organization(), &path, &wire(want)).await?.written();
+            written = at
+                .client
+                .write::<Answer>(Method::PUT, at.organization(), &path, &wire(want))
+                .await?
+                .written();
         }
         match want.state {
             Some(state) if have.state.state != want.state => set_state(at, &have.id, state).await,
@@ -189,7 +226,16 @@ impl Entity for Project {
     }
 
     async fn delete(at: &At, id: &str) -> Result<()> {
-        match at.client.write::<Value>(Method::DELETE, at.organization(), &format!("/management/v1/projects/{id}"), &()).await {
+        match at
+            .client
+            .write::<Value>(
+                Method::DELETE,
+                at.organization(),
+                &format!("/management/v1/projects/{id}"),
+                &(),
+            )
+            .await
+        {
             Err(e) if !is_gone(&e) => Err(e),
             _ => Ok(()),
         }
@@ -214,7 +260,10 @@ async fn create_v1(at: &At, want: &ProjectState) -> Result<Written> {
         #[serde(default)]
         details: Details,
     }
-    let created: Created = at.client.write(Method::POST, at.organization(), "/management/v1/projects", &wire(want)).await?;
+    let created: Created = at
+        .client
+        .write(Method::POST, at.organization(), "/management/v1/projects", &wire(want))
+        .await?;
     let version: Option<Version> = created.details.version();
     Ok(Written { id: Some(created.id), version })
 }
@@ -224,7 +273,14 @@ async fn set_state(at: &At, id: &str, state: Activity) -> Result<Written> {
         Activity::Active => "_reactivate",
         Activity::Inactive => "_deactivate",
     };
-    let answer: Answer =
-        at.client.write(Method::POST, at.organization(), &format!("/management/v1/projects/{id}/{verb}"), &json!({})).await?;
+    let answer: Answer = at
+        .client
+        .write(
+            Method::POST,
+            at.organization(),
+            &format!("/management/v1/projects/{id}/{verb}"),
+            &json!({}),
+        )
+        .await?;
     Ok(answer.written())
 }

@@ -1,5 +1,5 @@
-//! `Restrictions`: registration of organizations by anybody, languages. `GET` and `PUT /admin/v1/restrictions`, which keeps
-//! what is left out.
+//! `Restrictions`: registration of organizations by anybody, languages. `GET` and `PUT
+//! /admin/v1/restrictions`, which keeps what is left out.
 
 use reqwest::Method;
 use schemars::JsonSchema;
@@ -33,11 +33,13 @@ pub struct Restrictions {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestrictionsState {
-    /// Whether the public page on which anybody registers an organization is closed. Left out: not managed.
+    /// Whether the public page on which anybody registers an organization is closed. Left out: not
+    /// managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     disallow_public_org_registration: Option<bool>,
-    /// Languages of the login and of messages, such as `en`; their order means nothing. The instance's default language must
-    /// be among them. `[]`: all that ZITADEL supports. Left out: not managed.
+    /// Languages of the login and of messages, such as `en`; their order means nothing. The
+    /// instance's default language must be among them. `[]`: all that ZITADEL supports. Left out:
+    /// not managed.
     #[schemars(length(max = 100), inner(length(min = 2, max = 35)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_languages: Option<Vec<String>>,
@@ -45,10 +47,13 @@ pub struct RestrictionsState {
 
 impl Kind for Restrictions {
     type State = RestrictionsState;
-    const NAMES: Names = Names { kind: "Restrictions", plural: "restrictions", short: &["zrestrictions"] };
-    const ABOUT: &'static str = "Restrictions of the instance: public registration of organizations, allowed languages.";
+    const NAMES: Names =
+        Names { kind: "Restrictions", plural: "restrictions", short: &["zrestrictions"] };
+    const ABOUT: &'static str =
+        "Restrictions of the instance: public registration of organizations, allowed languages.";
     const SCOPE: Scope = Scope::Instance;
-    const EVENTS: &'static [Events] = &[Events { aggregate: "restrictions", prefix: "restrictions." }];
+    const EVENTS: &'static [Events] =
+        &[Events { aggregate: "restrictions", prefix: "restrictions." }];
     // Not a set of the schema: server-side apply would drop `[]`, which is a declaration.
     const RULES: &'static [Rule] = &[Rule {
         rule: "!has(self.allowedLanguages) || self.allowedLanguages.all(x, self.allowedLanguages.exists_one(y, x == y))",
@@ -74,19 +79,32 @@ impl Setting for Restrictions {
         }
         let read: Read = at.client.get(None, "/admin/v1/restrictions").await?;
         let state = RestrictionsState {
-            disallow_public_org_registration: Some(read.state.disallow_public_org_registration.unwrap_or_default()),
+            disallow_public_org_registration: Some(
+                read.state.disallow_public_org_registration.unwrap_or_default(),
+            ),
             allowed_languages: Some(read.state.allowed_languages.unwrap_or_default()),
         };
         let version = read.details.version().or_else(|| Some(Version::never()));
-        Ok(Remote { id: read.details.resource_owner, organization: None, state, own: true, version })
+        Ok(Remote {
+            id: read.details.resource_owner,
+            organization: None,
+            state,
+            own: true,
+            version,
+        })
     }
 
-    async fn write(at: &At, _: &Remote<RestrictionsState>, want: &RestrictionsState) -> Result<Written> {
+    async fn write(
+        at: &At,
+        _: &Remote<RestrictionsState>,
+        want: &RestrictionsState,
+    ) -> Result<Written> {
         let body = json!({
             "disallowPublicOrgRegistration": want.disallow_public_org_registration,
             "allowedLanguages": {"list": want.allowed_languages},
         });
-        let answer: Answer = at.client.write(Method::PUT, None, "/admin/v1/restrictions", &body).await?;
+        let answer: Answer =
+            at.client.write(Method::PUT, None, "/admin/v1/restrictions", &body).await?;
         Ok(answer.written())
     }
 
@@ -99,9 +117,16 @@ impl Setting for Restrictions {
         struct Default {
             language: String,
         }
-        let Some(allowed) = want.allowed_languages.as_deref().filter(|l| !l.is_empty()) else { return Ok(()) };
-        let Supported { languages } = at.client.get(None, "/admin/v1/languages").await.doing("read the supported languages")?;
-        let unknown: Vec<&str> = allowed.iter().filter(|l| !languages.contains(l)).map(String::as_str).collect();
+        let Some(allowed) = want.allowed_languages.as_deref().filter(|l| !l.is_empty()) else {
+            return Ok(());
+        };
+        let Supported { languages } = at
+            .client
+            .get(None, "/admin/v1/languages")
+            .await
+            .doing("read the supported languages")?;
+        let unknown: Vec<&str> =
+            allowed.iter().filter(|l| !languages.contains(l)).map(String::as_str).collect();
         if !unknown.is_empty() {
             return Err(Error::Invalid(format!(
                 "allowedLanguages: ZITADEL does not support {}; it supports {}",
@@ -109,7 +134,11 @@ impl Setting for Restrictions {
                 languages.join(", ")
             )));
         }
-        let Default { language } = at.client.get(None, "/admin/v1/languages/default").await.doing("read the default language")?;
+        let Default { language } = at
+            .client
+            .get(None, "/admin/v1/languages/default")
+            .await
+            .doing("read the default language")?;
         if !allowed.contains(&language) {
             return Err(Error::Invalid(format!(
                 "allowedLanguages: the instance's default language {language} must be among them; add it, or change the default language first"

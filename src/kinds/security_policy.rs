@@ -1,5 +1,5 @@
-//! `SecurityPolicy`: embedding in iframes, impersonation. Read at `GET /v2/settings/security`, written at
-//! `PUT /v2/policies/security`, which resets whatever is left out.
+//! `SecurityPolicy`: embedding in iframes, impersonation. Read at `GET /v2/settings/security`,
+//! written at `PUT /v2/policies/security`, which resets whatever is left out.
 
 use reqwest::Method;
 use schemars::JsonSchema;
@@ -31,8 +31,8 @@ pub struct SecurityPolicyState {
     /// Whether the login may be shown in an iframe, and where. Left out: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     embedded_iframe: Option<EmbeddedIframe>,
-    /// Whether users may be impersonated by token exchange. Who does it needs a role `*_IMPERSONATOR` as well. Left out: not
-    /// managed.
+    /// Whether users may be impersonated by token exchange. Who does it needs a role
+    /// `*_IMPERSONATOR` as well. Left out: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     enable_impersonation: Option<bool>,
 }
@@ -44,7 +44,8 @@ pub struct EmbeddedIframe {
     /// Whether it is allowed. Left out: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
-    /// Origins that may embed, such as `https://app.example.com`; their order means nothing. `[]`: none. Left out: not managed.
+    /// Origins that may embed, such as `https://app.example.com`; their order means nothing. `[]`:
+    /// none. Left out: not managed.
     #[schemars(length(max = 200), inner(length(min = 1, max = 500)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origins: Option<Vec<String>>,
@@ -52,10 +53,13 @@ pub struct EmbeddedIframe {
 
 impl Kind for SecurityPolicy {
     type State = SecurityPolicyState;
-    const NAMES: Names = Names { kind: "SecurityPolicy", plural: "securitypolicies", short: &["zsecurity"] };
-    const ABOUT: &'static str = "Security settings of the instance: embedding of the login, impersonation.";
+    const NAMES: Names =
+        Names { kind: "SecurityPolicy", plural: "securitypolicies", short: &["zsecurity"] };
+    const ABOUT: &'static str =
+        "Security settings of the instance: embedding of the login, impersonation.";
     const SCOPE: Scope = Scope::Instance;
-    const EVENTS: &'static [Events] = &[Events { aggregate: "instance", prefix: "instance.policy.security." }];
+    const EVENTS: &'static [Events] =
+        &[Events { aggregate: "instance", prefix: "instance.policy.security." }];
     // Not a set of the schema: server-side apply would drop `[]`, which is a declaration.
     const RULES: &'static [Rule] = &[Rule {
         rule: "!has(self.embeddedIframe) || !has(self.embeddedIframe.allowedOrigins) || self.embeddedIframe.allowedOrigins.all(x, self.embeddedIframe.allowedOrigins.exists_one(y, x == y))",
@@ -91,8 +95,13 @@ impl Setting for SecurityPolicy {
         Ok(Remote { id: String::new(), organization: None, state, own: true, version: None })
     }
 
-    async fn write(at: &At, _: &Remote<SecurityPolicyState>, want: &SecurityPolicyState) -> Result<Written> {
-        let answer: Answer = at.client.write(Method::PUT, None, "/v2/policies/security", want).await?;
+    async fn write(
+        at: &At,
+        _: &Remote<SecurityPolicyState>,
+        want: &SecurityPolicyState,
+    ) -> Result<Written> {
+        let answer: Answer =
+            at.client.write(Method::PUT, None, "/v2/policies/security", want).await?;
         Ok(answer.written())
     }
 }

@@ -51,11 +51,15 @@ pub(super) struct Dated {
 impl Dated {
     pub(super) fn written(&self, id: Option<&str>, aggregate: &str) -> Written {
         let changed = self.change_date.or(self.creation_date);
-        Written { id: id.map(ToOwned::to_owned), version: changed.map(|changed| Version { aggregate: aggregate.into(), changed }) }
+        Written {
+            id: id.map(ToOwned::to_owned),
+            version: changed.map(|changed| Version { aggregate: aggregate.into(), changed }),
+        }
     }
 }
 
-/// `Ok(None)` where a read finds nothing: the thing, or the organization that it would be in (`AUTH-Bs7Ds`).
+/// `Ok(None)` where a read finds nothing: the thing, or the organization that it would be in
+/// (`AUTH-Bs7Ds`).
 pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(t) => Ok(Some(t)),
@@ -64,7 +68,8 @@ pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Whether an error says that a thing is not there. A 404 without an id is a missing endpoint or an unknown host.
+/// Whether an error says that a thing is not there. A 404 without an id is a missing endpoint or an
+/// unknown host.
 pub(super) fn is_gone(e: &Error) -> bool {
     match e.code() {
         Some(Code::NotFound) => e.id().is_some(),

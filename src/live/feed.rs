@@ -1,8 +1,9 @@
 //! The event feed, `POST /admin/v1/events/_search`: what changed, and who did it.
 //!
-//! It is ordered by the start of the writing transaction, not by its end, so that an event can appear behind one that is
-//! already known. Hence each poll asks again for the last ten seconds and drops what it knows.
-//! The newest event of the last poll is always among them: where it is not, the server was restored from a backup.
+//! It is ordered by the start of the writing transaction, not by its end, so that an event can
+//! appear behind one that is already known. Hence each poll asks again for the last ten seconds and
+//! drops what it knows. The newest event of the last poll is always among them: where it is not,
+//! the server was restored from a backup.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,8 @@ pub struct Feed {
     overfull: BTreeSet<Timestamp>,
 }
 
-/// What tells events apart: date, aggregate and sequence. After a restore a sequence is used again, with another date.
+/// What tells events apart: date, aggregate and sequence. After a restore a sequence is used again,
+/// with another date.
 type EventKey = (Timestamp, String, u64);
 
 /// What the feed has told.
@@ -42,7 +44,8 @@ type EventKey = (Timestamp, String, u64);
 pub struct News {
     /// What others touched.
     pub touched: BTreeSet<Touched>,
-    /// What was known is not to be trusted: the feed begins, begins again, or what it told before is gone from it.
+    /// What was known is not to be trusted: the feed begins, begins again, or what it told before
+    /// is gone from it.
     pub anew: bool,
 }
 
@@ -126,25 +129,34 @@ pub enum ReportEditors {
 }
 
 impl Feed {
-    /// Starts at the newest event, in ZITADEL's clock: begin before listing. Fails where the account may not read events
-    /// (403), or the server has no feed.
+    /// Starts at the newest event, in ZITADEL's clock: begin before listing. Fails where the
+    /// account may not read events (403), or the server has no feed.
     pub async fn start(client: &Client) -> Result<Self> {
         let newest = search(client, &json!({"limit": 1, "aggregateTypes": aggregates()})).await?;
         let last = newest.first().map_or(Timestamp::UNIX_EPOCH, |e| e.creation_date);
-        let mut feed = Self { last, newest: None, known: BTreeSet::new(), overfull: BTreeSet::new() };
+        let mut feed =
+            Self { last, newest: None, known: BTreeSet::new(), overfull: BTreeSet::new() };
         // What is in the overlap now is no news.
         feed.news(client).await?;
         Ok(feed)
     }
 
-    /// Asks for what is new and puts it in doubt. `None`: the feed does not go on from where it was.
-    async fn poll(&mut self, client: &Client, live: &Live, editors: ReportEditors) -> Result<Option<BTreeSet<Touched>>> {
+    /// Asks for what is new and puts it in doubt. `None`: the feed does not go on from where it
+    /// was.
+    async fn poll(
+        &mut self,
+        client: &Client,
+        live: &Live,
+        editors: ReportEditors,
+    ) -> Result<Option<BTreeSet<Touched>>> {
         let mut touched = BTreeSet::new();
         let Some(news) = self.news(client).await? else { return Ok(None) };
         for event in news {
             let by = match editors {
                 ReportEditors::None => "",
-                ReportEditors::Name if !event.editor.display_name.is_empty() => &event.editor.display_name,
+                ReportEditors::Name if !event.editor.display_name.is_empty() => {
+                    &event.editor.display_name
+                }
                 ReportEditors::Name | ReportEditors::Id => &event.editor.user_id,
             };
             // Our own writes put in doubt what they change themselves.
@@ -173,8 +185,8 @@ impl Feed {
             let (full, newest) = (page.len() >= PAGE, page.last().map(|e| e.creation_date));
             all.extend(page);
             let Some(newest) = newest.filter(|_| full) else { break };
-            // `from` is strictly greater-than and dates may repeat: step back by one microsecond; where a single date fills a
-            // page, nothing shows what else it has.
+            // `from` is strictly greater-than and dates may repeat: step back by one microsecond;
+            // where a single date fills a page, nothing shows what else it has.
             let next = newest.checked_sub(SignedDuration::from_micros(1)).unwrap_or(newest);
             if next > from {
                 from = next;
@@ -223,7 +235,9 @@ pub(super) async fn search(client: &Client, query: &serde_json::Value) -> Result
 
 fn touches(event: &Event) -> Vec<Touched> {
     let matches = |entry: &&'static dyn Entry| {
-        entry.events().iter().any(|e| e.aggregate == event.aggregate.kind.name && event.kind.name.starts_with(e.prefix))
+        entry.events().iter().any(|e| {
+            e.aggregate == event.aggregate.kind.name && event.kind.name.starts_with(e.prefix)
+        })
     };
     kinds::ALL
         .iter()
@@ -232,10 +246,18 @@ fn touches(event: &Event) -> Vec<Touched> {
         .map(|entry| {
             let kind = entry.names().kind;
             match (entry.shape(), event.aggregate.kind.name.as_str()) {
-                (Shape::Setting, "org") => Touched { kind, organization: Some(event.aggregate.id.clone()), id: String::new() },
+                (Shape::Setting, "org") => Touched {
+                    kind,
+                    organization: Some(event.aggregate.id.clone()),
+                    id: String::new(),
+                },
                 (Shape::Setting, _) => Touched { kind, organization: None, id: String::new() },
                 (_, "org") => Touched { kind, organization: None, id: event.aggregate.id.clone() },
-                _ => Touched { kind, organization: Some(event.aggregate.resource_owner.clone()), id: event.aggregate.id.clone() },
+                _ => Touched {
+                    kind,
+                    organization: Some(event.aggregate.resource_owner.clone()),
+                    id: event.aggregate.id.clone(),
+                },
             }
         })
         .collect()
@@ -249,8 +271,8 @@ impl Live {
         Ok(())
     }
 
-    /// Asks the feed for news and puts it in doubt. Starts to follow where that failed before, and anew where the feed has a
-    /// gap; what was listed before that is in doubt.
+    /// Asks the feed for news and puts it in doubt. Starts to follow where that failed before, and
+    /// anew where the feed has a gap; what was listed before that is in doubt.
     pub async fn poll_feed(&self, client: &Client, editors: ReportEditors) -> Result<News> {
         let mut feed = self.feed.lock().await;
         if let Some(feed) = feed.as_mut()
@@ -277,11 +299,16 @@ impl Live {
     /// Puts everything of a removed organization in doubt.
     fn mark_organization(&self, id: &str) -> Vec<Touched> {
         let scopes = lock(&self.scopes);
-        let of_it = scopes.iter().filter(|((_, organization), _)| organization.as_deref() == Some(id));
+        let of_it =
+            scopes.iter().filter(|((_, organization), _)| organization.as_deref() == Some(id));
         of_it
             .flat_map(|((kind, organization), scope)| {
                 scope.doubt_all();
-                scope.ids().into_iter().map(|id| Touched { kind, organization: organization.clone(), id })
+                scope.ids().into_iter().map(|id| Touched {
+                    kind,
+                    organization: organization.clone(),
+                    id,
+                })
             })
             .collect()
     }

@@ -1,4 +1,5 @@
-//! One scope of one kind: the projects of an organization, the organizations of the instance, a setting.
+//! One scope of one kind: the projects of an organization, the organizations of the instance, a
+//! setting.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -21,7 +22,8 @@ const FEW: usize = 2;
 const LIST_PAUSE: Duration = Duration::from_secs(2);
 /// How often it is asked whether more of our own writes follow.
 const STEP: Duration = Duration::from_millis(20);
-/// Where reads carry no version: how long a value must hold after an own write until it is believed.
+/// Where reads carry no version: how long a value must hold after an own write until it is
+/// believed.
 const HOLD: Duration = Duration::from_secs(10);
 
 /// What an own write should lead to.
@@ -67,8 +69,16 @@ struct Data {
 }
 
 impl Scope {
-    /// Makes sure that `id` is known as well as it can be: lists the scope, or reads the entry, unless both are fresh.
-    pub(super) async fn refresh(&self, entry: &dyn Entry, at: &At, id: &str, resync: Duration, writers: &Writers) -> Result<()> {
+    /// Makes sure that `id` is known as well as it can be: lists the scope, or reads the entry,
+    /// unless both are fresh.
+    pub(super) async fn refresh(
+        &self,
+        entry: &dyn Entry,
+        at: &At,
+        id: &str,
+        resync: Duration,
+        writers: &Writers,
+    ) -> Result<()> {
         if self.need(id, resync) == Need::Nothing {
             return Ok(());
         }
@@ -93,9 +103,15 @@ impl Scope {
         }
     }
 
-    /// Waits until no further writes follow, or the last look is long enough ago: while a thousand things are made, a list
-    /// now and then shows them all. The others wait for the first of them and find the result.
-    async fn gather(&self, id: &str, resync: Duration, writers: &Writers) -> tokio::sync::MutexGuard<'_, ()> {
+    /// Waits until no further writes follow, or the last look is long enough ago: while a thousand
+    /// things are made, a list now and then shows them all. The others wait for the first of them
+    /// and find the result.
+    async fn gather(
+        &self,
+        id: &str,
+        resync: Duration,
+        writers: &Writers,
+    ) -> tokio::sync::MutexGuard<'_, ()> {
         let gathering = self.gathering.lock().await;
         while self.need(id, resync) != Need::Nothing && !self.is_due(writers) {
             tokio::time::sleep(STEP).await;
@@ -107,7 +123,8 @@ impl Scope {
         let data = lock(&self.data);
         let Some(looked) = data.looked.max(data.listed) else { return true };
         // What was looked at and does not show yet is asked for one by one, or with the next list.
-        let is_news = data.doubtful.len() <= FEW || writers.last().is_some_and(|last| last > looked);
+        let is_news =
+            data.doubtful.len() <= FEW || writers.last().is_some_and(|last| last > looked);
         looked.elapsed() >= LIST_PAUSE || (writers.are_quiet() && is_news)
     }
 
@@ -146,7 +163,8 @@ impl Scope {
             data.all_doubtful = false;
             data.marks
         };
-        let listed: Result<HashMap<String, Remote>> = entry.list(at).map_ok(|r| (r.id.clone(), r)).try_collect().await;
+        let listed: Result<HashMap<String, Remote>> =
+            entry.list(at).map_ok(|r| (r.id.clone(), r)).try_collect().await;
         let mut data = lock(&self.data);
         let mut found = listed.inspect_err(|_| data.all_doubtful = true)?;
         data.listed = Some(Instant::now());
@@ -174,7 +192,9 @@ impl Scope {
     pub(super) fn seen(&self, id: &str) -> Seen {
         let data = lock(&self.data);
         match data.expected.get(id) {
-            Some((_, since)) => Seen::Unsettled { age: since.elapsed(), shows: data.entries.contains_key(id) },
+            Some((_, since)) => {
+                Seen::Unsettled { age: since.elapsed(), shows: data.entries.contains_key(id) }
+            }
             None => Seen::Settled(data.entries.get(id).cloned().map(Box::new)),
         }
     }
@@ -184,7 +204,9 @@ impl Scope {
         let data = lock(&self.data);
         // What we have just deleted is not there any more, whatever the last list said.
         let is_going = |id: &str| matches!(data.expected.get(id), Some((Expectation::Gone, _)));
-        let has_it = |r: &&Remote| r.state.text(field).is_some_and(|t| t.to_lowercase() == value) && !is_going(&r.id);
+        let has_it = |r: &&Remote| {
+            r.state.text(field).is_some_and(|t| t.to_lowercase() == value) && !is_going(&r.id)
+        };
         data.entries.values().find(has_it).cloned()
     }
 
@@ -207,14 +229,23 @@ impl Scope {
         data.doubt(id);
         data.editors.insert(id.into(), by.into());
         // A foreign event after our write: from now on any value may be true.
-        if data.expected.get(id).is_some_and(|(e, _)| e.version().is_none_or(|v| v.aggregate.is_empty())) {
+        if data
+            .expected
+            .get(id)
+            .is_some_and(|(e, _)| e.version().is_none_or(|v| v.aggregate.is_empty()))
+        {
             data.expected.remove(id);
         }
     }
 
     /// When something of it was changed last, as far as it shows.
     pub(super) fn newest(&self) -> Option<Timestamp> {
-        lock(&self.data).entries.values().filter_map(|r| r.version.as_ref()).map(|v| v.changed).max()
+        lock(&self.data)
+            .entries
+            .values()
+            .filter_map(|r| r.version.as_ref())
+            .map(|v| v.changed)
+            .max()
     }
 
     pub(super) fn each(&self, tell: impl FnMut(&Remote)) {
@@ -249,7 +280,8 @@ impl Data {
         self.doubtful.insert(id.into(), self.marks);
     }
 
-    /// Takes what was read, if it may be believed. `mark`: the newest mark when the read began; later ones stay.
+    /// Takes what was read, if it may be believed. `mark`: the newest mark when the read began;
+    /// later ones stay.
     fn take(&mut self, id: &str, remote: Option<Remote>, mark: u64) {
         if let Some((expectation, since)) = self.expected.get(id) {
             if !believable(expectation, since.elapsed(), remote.as_ref()) {
@@ -273,10 +305,14 @@ fn believable(expectation: &Expectation, age: Duration, read: Option<&Remote>) -
     match (expectation, read) {
         (Expectation::Gone, None) => true,
         (Expectation::Gone, Some(_)) => age >= HOLD,
-        // That a thing we made does not show is never proof that it is gone: the caller decides after a minute.
+        // That a thing we made does not show is never proof that it is gone: the caller decides
+        // after a minute.
         (Expectation::State(..), None) => false,
         (Expectation::State(want, written), Some(read)) => {
-            let newer = written.as_ref().zip(read.version.as_ref()).and_then(|(written, read)| read.shows(written));
+            let newer = written
+                .as_ref()
+                .zip(read.version.as_ref())
+                .and_then(|(written, read)| read.shows(written));
             newer.unwrap_or_else(|| diff(want, &read.state, &[]).is_empty() || age >= HOLD)
         }
     }
@@ -289,8 +325,17 @@ mod tests {
     use super::*;
 
     fn remote(value: &str, changed: Option<i64>) -> Remote {
-        let version = changed.map(|s| Version { aggregate: "a".into(), changed: jiff::Timestamp::from_second(s).unwrap() });
-        Remote { id: "1".into(), organization: None, state: Fields::of(&json!({"name": value})), own: true, version }
+        let version = changed.map(|s| Version {
+            aggregate: "a".into(),
+            changed: jiff::Timestamp::from_second(s).unwrap(),
+        });
+        Remote {
+            id: "1".into(),
+            organization: None,
+            state: Fields::of(&json!({"name": value})),
+            own: true,
+            version,
+        }
     }
 
     fn wrote(value: &str, changed: Option<i64>) -> Expectation {
@@ -303,13 +348,24 @@ mod tests {
         let young = Duration::from_millis(5);
         assert!(!believable(&wrote("new", Some(5)), young, Some(&remote("old", Some(4)))));
         assert!(believable(&wrote("new", Some(5)), young, Some(&remote("new", Some(5)))));
-        assert!(believable(&wrote("new", Some(5)), young, Some(&remote("foreign", Some(6)))), "somebody was faster: that is drift");
+        assert!(
+            believable(&wrote("new", Some(5)), young, Some(&remote("foreign", Some(6)))),
+            "somebody was faster: that is drift"
+        );
     }
 
     #[test]
     fn without_a_version_another_value_must_hold_for_ten_seconds() {
-        assert!(!believable(&wrote("new", None), Duration::from_secs(9), Some(&remote("old", None))));
-        assert!(believable(&wrote("new", None), Duration::from_secs(10), Some(&remote("old", None))));
+        assert!(!believable(
+            &wrote("new", None),
+            Duration::from_secs(9),
+            Some(&remote("old", None))
+        ));
+        assert!(believable(
+            &wrote("new", None),
+            Duration::from_secs(10),
+            Some(&remote("old", None))
+        ));
         assert!(believable(&wrote("new", None), Duration::ZERO, Some(&remote("new", None))));
     }
 

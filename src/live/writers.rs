@@ -43,7 +43,8 @@ impl Writers {
 
     /// Nobody writes, and nobody has just written.
     pub(super) fn are_quiet(&self) -> bool {
-        self.queue.load(Ordering::Relaxed) == 0 && self.last().is_none_or(|last| last.elapsed() >= QUIET)
+        self.queue.load(Ordering::Relaxed) == 0
+            && self.last().is_none_or(|last| last.elapsed() >= QUIET)
     }
 }
 

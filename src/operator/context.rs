@@ -15,7 +15,8 @@ use crate::{
     kinds::{self, instance::Objects},
 };
 
-/// Reconciles of one kind and Instance at once: what ZITADEL takes of writes until they are looked at together.
+/// Reconciles of one kind and Instance at once: what ZITADEL takes of writes until they are looked
+/// at together.
 const SLOTS: usize = 256;
 
 /// Objects that are woken at once where all are.
@@ -42,7 +43,8 @@ pub(super) struct Context {
     looked_at: Mutex<HashSet<Key>>,
     /// Reconciles of one kind that an Instance has under way, and what waits for its turn.
     slots: Mutex<HashMap<(Key, &'static str), Slots>>,
-    /// Objects by Instance. Counted now and then, not when the status is written: each writing would be a reason to count.
+    /// Objects by Instance. Counted now and then, not when the status is written: each writing
+    /// would be a reason to count.
     counted: Mutex<HashMap<Key, Objects>>,
     followers: Mutex<HashMap<Key, AbortHandle>>,
 }
@@ -79,7 +81,10 @@ impl Drop for Slot {
 }
 
 impl Context {
-    pub(super) fn new(client: Client, options: Options) -> (Arc<Self>, Vec<(&'static dyn Entry, Wake)>) {
+    pub(super) fn new(
+        client: Client,
+        options: Options,
+    ) -> (Arc<Self>, Vec<(&'static dyn Entry, Wake)>) {
         let (mut wakers, mut wakes) = (HashMap::new(), Vec::new());
         for entry in kinds::ALL {
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -108,7 +113,11 @@ impl Context {
 
     /// Has an object reconciled soon.
     pub(super) fn wake(&self, key: &Key) {
-        let (Some(waker), Some(resource)) = (self.wakers.get(key.kind), self.host.resource(key.kind)) else { return };
+        let (Some(waker), Some(resource)) =
+            (self.wakers.get(key.kind), self.host.resource(key.kind))
+        else {
+            return;
+        };
         // The controller is gone only while everything stops.
         waker.send(ObjectRef::new_with(&key.name, resource).within(&key.namespace)).ok();
     }
@@ -142,16 +151,25 @@ impl Context {
 
     /// Forgets an object. Gives what it referred to.
     pub(super) fn unrefer(&self, key: &Key) -> Vec<Key> {
-        let former = self.references.lock().unwrap_or_else(PoisonError::into_inner).of.get(key).cloned().unwrap_or_default();
+        let former = self
+            .references
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .of
+            .get(key)
+            .cloned()
+            .unwrap_or_default();
         self.refer(key, Vec::new());
         self.references.lock().unwrap_or_else(PoisonError::into_inner).of.remove(key);
         former
     }
 
-    /// Whether something that is referred to is there and was not looked at yet since this process started: it wakes whoever
-    /// refers to it when it was.
+    /// Whether something that is referred to is there and was not looked at yet since this process
+    /// started: it wakes whoever refers to it when it was.
     pub(super) fn waits(&self, to: &[Key]) -> bool {
-        let is_new = |key: &Key| !self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
+        let is_new = |key: &Key| {
+            !self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+        };
         to.iter().any(|key| is_new(key) && self.host.is_there(key))
     }
 
@@ -169,8 +187,9 @@ impl Context {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// The leave to reconcile an object of an Instance; `None`: it is woken when its turn has come. Ten thousand at once would
-    /// be most of the memory; a limit for all Instances together would let one that does not answer hold up the others.
+    /// The leave to reconcile an object of an Instance; `None`: it is woken when its turn has come.
+    /// Ten thousand at once would be most of the memory; a limit for all Instances together would
+    /// let one that does not answer hold up the others.
     pub(super) fn slot(self: &Arc<Self>, instance: &Key, key: &Key) -> Option<Slot> {
         let of = (instance.clone(), key.kind);
         let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,12 +202,15 @@ impl Context {
         Some(Slot { context: self.clone(), of })
     }
 
-    /// Wakes as many as there are free slots. Some may be gone meanwhile: hence all of them, at each occasion.
+    /// Wakes as many as there are free slots. Some may be gone meanwhile: hence all of them, at
+    /// each occasion.
     fn hand_on(&self, of: &(Key, &'static str)) {
         let next: Vec<Key> = {
             let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(slots) = all.get_mut(of) else { return };
-            std::iter::from_fn(|| slots.waiting.pop_first()).take(SLOTS.saturating_sub(slots.taken)).collect()
+            std::iter::from_fn(|| slots.waiting.pop_first())
+                .take(SLOTS.saturating_sub(slots.taken))
+                .collect()
         };
         for key in &next {
             self.wake(key);
@@ -197,8 +219,14 @@ impl Context {
 
     /// Wakes what waits for its turn and whose turn has come, should it have been passed over.
     pub(super) fn hand_on_all(&self, instance: &Key) {
-        let all: Vec<_> =
-            self.slots.lock().unwrap_or_else(PoisonError::into_inner).keys().filter(|of| of.0 == *instance).cloned().collect();
+        let all: Vec<_> = self
+            .slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .filter(|of| of.0 == *instance)
+            .cloned()
+            .collect();
         for of in &all {
             self.hand_on(of);
         }
@@ -215,9 +243,13 @@ impl Context {
         self.referrers(key).iter().for_each(|referrer| self.wake(referrer));
     }
 
-    /// Has everything reconciled that refers to this object and is not Ready, however long it would still wait.
+    /// Has everything reconciled that refers to this object and is not Ready, however long it would
+    /// still wait.
     pub(super) fn wake_failing(&self, key: &Key) {
-        self.referrers(key).iter().filter(|referrer| !self.metrics.is_ready(referrer)).for_each(|referrer| self.wake(referrer));
+        self.referrers(key)
+            .iter()
+            .filter(|referrer| !self.metrics.is_ready(referrer))
+            .for_each(|referrer| self.wake(referrer));
     }
 
     /// Counts the objects of an Instance, once all have been looked at. Gives whether that is new.
@@ -233,7 +265,11 @@ impl Context {
                 objects.not_ready += 1;
             }
         }
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner).insert(instance.clone(), objects) != Some(objects)
+        self.counted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(instance.clone(), objects)
+            != Some(objects)
     }
 
     /// What was counted last.

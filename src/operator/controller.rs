@@ -25,11 +25,17 @@ use crate::{
     kinds,
 };
 
-/// Reconciles of one kind at once, over all Instances, each of which has a smaller limit of its own.
+/// Reconciles of one kind at once, over all Instances, each of which has a smaller limit of its
+/// own.
 const AT_ONCE: u16 = 512;
 
 /// Runs one kind until `stop`; returns when its last reconcile has ended.
-pub(super) async fn run(context: Arc<Context>, entry: &'static dyn Entry, wake: Wake, stop: watch::Receiver<bool>) {
+pub(super) async fn run(
+    context: Arc<Context>,
+    entry: &'static dyn Entry,
+    wake: Wake,
+    stop: watch::Receiver<bool>,
+) {
     let kind = entry.names().kind;
     let Some(resource) = context.host.resource(kind) else { return };
     let writer = Writer::<DynamicObject>::new(resource.clone());
@@ -61,7 +67,11 @@ pub(super) async fn run(context: Arc<Context>, entry: &'static dyn Entry, wake: 
         .with_config(Config::default().concurrency(AT_ONCE))
         .reconcile_on(UnboundedReceiverStream::new(wake))
         .graceful_shutdown_on(stopped)
-        .run(move |o, context| reconcile::run(kind, o, context), |_, e: &std::convert::Infallible, _| match *e {}, context)
+        .run(
+            move |o, context| reconcile::run(kind, o, context),
+            |_, e: &std::convert::Infallible, _| match *e {},
+            context,
+        )
         .for_each(|_: Result<(_, Action), _>| futures::future::ready(()))
         .await;
 }
@@ -75,7 +85,8 @@ fn in_namespaces(only: &[String], event: &Result<Event<DynamicObject>, watcher::
     }
 }
 
-/// What nobody reads is not kept, and the rest is kept as text, as small as it gets: it would be most of the memory.
+/// What nobody reads is not kept, and the rest is kept as text, as small as it gets: it would be
+/// most of the memory.
 fn strip(o: &mut DynamicObject) {
     o.metadata.managed_fields = None;
     o.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
@@ -95,7 +106,8 @@ fn noticed(context: &Arc<Context>, kind: &'static str, event: &Event<DynamicObje
             }
         }
         Event::Delete(o) => {
-            let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+            let key =
+                Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
             let heirs = context.engine.forget(&key);
             context.host.forget(&key);
             context.forget(&key);
@@ -118,8 +130,12 @@ fn is_referred_to(kind: &str) -> bool {
     matches!(kind, "Instance" | "Organization") && kinds::find(kind).is_some()
 }
 
-/// What others act on. Whether an Instance is Ready is not in it: while it is away, what was seen stays.
+/// What others act on. Whether an Instance is Ready is not in it: while it is away, what was seen
+/// stays.
 fn signature(o: &Object) -> String {
     let is_ready = o.key.kind != "Instance" && o.status.is_ready();
-    format!("{:?} {} {:?} {:?} {} {is_ready}", o.uid, o.generation, o.status.id, o.status.instance_id, o.is_deleting)
+    format!(
+        "{:?} {} {:?} {:?} {} {is_ready}",
+        o.uid, o.generation, o.status.id, o.status.instance_id, o.is_deleting
+    )
 }

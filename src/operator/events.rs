@@ -1,7 +1,8 @@
-//! Events of Kubernetes (`events.k8s.io`): one for each change that was made, each failure that begins or ends.
+//! Events of Kubernetes (`events.k8s.io`): one for each change that was made, each failure that
+//! begins or ends.
 //!
-//! Not by kube's recorder: it makes a series of all that have the same reason and keeps the note of the first alone, and
-//! what was changed by whom is in the note.
+//! Not by kube's recorder: it makes a series of all that have the same reason and keeps the note of
+//! the first alone, and what was changed by whom is in the note.
 
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
@@ -16,17 +17,31 @@ use crate::{
     engine::{Object, news::Note},
 };
 
-pub(super) async fn publish(context: &Context, object: &Object, note: &Note) -> Result<(), kube::Error> {
+pub(super) async fn publish(
+    context: &Context,
+    object: &Object,
+    note: &Note,
+) -> Result<(), kube::Error> {
     let now = Timestamp::now();
     // Names have 253 characters at most, and the time makes this one unlike all others.
-    let name = format!("{}.{:x}", object.key.name.chars().take(220).collect::<String>(), now.as_nanosecond());
+    let name = format!(
+        "{}.{:x}",
+        object.key.name.chars().take(220).collect::<String>(),
+        now.as_nanosecond()
+    );
     let event = Event {
-        metadata: ObjectMeta { name: Some(name), namespace: Some(object.key.namespace.clone()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: Some(object.key.namespace.clone()),
+            ..ObjectMeta::default()
+        },
         action: Some(note.news.to_string()),
         reason: Some(note.news.to_string()),
         type_: Some(if note.news.is_warning() { "Warning" } else { "Normal" }.into()),
         // The API server takes 1,024 bytes.
-        note: Some(note.message.get(..note.message.floor_char_boundary(1000)).unwrap_or_default().into()),
+        note: Some(
+            note.message.get(..note.message.floor_char_boundary(1000)).unwrap_or_default().into(),
+        ),
         event_time: Some(MicroTime(now)),
         regarding: Some(ObjectReference {
             api_version: Some(api::api_version()),
@@ -41,5 +56,8 @@ pub(super) async fn publish(context: &Context, object: &Object, note: &Note) -> 
         ..Event::default()
     };
     let _permit = context.host.permit().await;
-    Api::<Event>::namespaced(context.client.clone(), &object.key.namespace).create(&PostParams::default(), &event).await.map(|_| ())
+    Api::<Event>::namespaced(context.client.clone(), &object.key.namespace)
+        .create(&PostParams::default(), &event)
+        .await
+        .map(|_| ())
 }

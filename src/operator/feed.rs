@@ -1,5 +1,5 @@
-//! Follows the event feed of an Instance, wakes the objects that somebody else's change touched, and has everything looked at
-//! now and then.
+//! Follows the event feed of an Instance, wakes the objects that somebody else's change touched,
+//! and has everything looked at now and then.
 
 use std::sync::Arc;
 
@@ -24,7 +24,8 @@ pub(super) async fn follow(context: Arc<Context>, instance: Key) {
         if context.options.count_unmanaged {
             context.metrics.found_unmanaged(&unmanaged(&context.engine));
         }
-        let mut all = Instant::now() >= *next.get_or_insert_with(|| Instant::now() + jittered(connection.resync));
+        let mut all = Instant::now()
+            >= *next.get_or_insert_with(|| Instant::now() + jittered(connection.resync));
         // Without a feed it is tried again each time that everything is looked at.
         if is_following || all {
             let polled = live.poll_feed(&connection.client, context.options.editors).await;
@@ -37,7 +38,10 @@ pub(super) async fn follow(context: Arc<Context>, instance: Key) {
                 continue;
             }
             let polled = polled.map(|news| {
-                let concerned = news.touched.iter().flat_map(|t| context.engine.claims.concerned(&connection.instance_id, t));
+                let concerned = news
+                    .touched
+                    .iter()
+                    .flat_map(|t| context.engine.claims.concerned(&connection.instance_id, t));
                 concerned.for_each(|key| context.wake(&key));
                 all |= news.anew;
             });

@@ -48,16 +48,24 @@ pub(super) struct KubeHost {
     writing: Semaphore,
 }
 
-/// Writes to Kubernetes at once: it takes some hundreds a second, however many are under way, and each has a connection.
+/// Writes to Kubernetes at once: it takes some hundreds a second, however many are under way, and
+/// each has a connection.
 const WRITES: usize = 6;
 
 impl KubeHost {
     pub(super) fn new(client: Client) -> Self {
-        let resource =
-            |kind: &str, plural: &str| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind), plural);
+        let resource = |kind: &str, plural: &str| {
+            ApiResource::from_gvk_with_plural(
+                &GroupVersionKind::gvk(api::GROUP, api::VERSION, kind),
+                plural,
+            )
+        };
         Self {
             client,
-            resources: kinds::ALL.iter().map(|e| (e.names().kind, resource(e.names().kind, e.names().plural))).collect(),
+            resources: kinds::ALL
+                .iter()
+                .map(|e| (e.names().kind, resource(e.names().kind, e.names().plural)))
+                .collect(),
             stores: kinds::ALL.iter().map(|e| (e.names().kind, OnceLock::new())).collect(),
             namespaces: RwLock::default(),
             written: Mutex::default(),
@@ -73,7 +81,11 @@ impl KubeHost {
 
     /// The API of one object's kind and namespace.
     pub(super) fn api(&self, key: &Key) -> Option<Api<DynamicObject>> {
-        Some(Api::namespaced_with(self.client.clone(), &key.namespace, self.resources.get(key.kind)?))
+        Some(Api::namespaced_with(
+            self.client.clone(),
+            &key.namespace,
+            self.resources.get(key.kind)?,
+        ))
     }
 
     /// Takes the store of a kind; once.
@@ -105,14 +117,16 @@ impl KubeHost {
         self.listed.subscribe().wait_for(|kinds| kinds.len() == self.resources.len()).await.ok();
     }
 
-    /// The leave to write to Kubernetes: each request that is under way has a connection of its own, with its buffers.
+    /// The leave to write to Kubernetes: each request that is under way has a connection of its
+    /// own, with its buffers.
     pub(super) async fn permit(&self) -> Option<SemaphorePermit<'_>> {
         // It is never closed.
         self.writing.acquire().await.ok()
     }
 
     fn stored(&self, key: &Key) -> Option<Arc<DynamicObject>> {
-        self.store(key.kind)?.get(&ObjectRef::new_with(&key.name, self.resource(key.kind)?).within(&key.namespace))
+        self.store(key.kind)?
+            .get(&ObjectRef::new_with(&key.name, self.resource(key.kind)?).within(&key.namespace))
     }
 
     /// Whether there is such an object.
@@ -129,14 +143,19 @@ impl KubeHost {
     pub(super) fn keys(&self) -> Vec<Key> {
         let keys = |kind: &'static str| {
             let all = self.store(kind).map(Store::state).unwrap_or_default();
-            all.into_iter().map(move |o| Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() })
+            all.into_iter().map(move |o| Key {
+                kind,
+                namespace: o.namespace().unwrap_or_default(),
+                name: o.name_any(),
+            })
         };
         kinds::ALL.iter().flat_map(|e| keys(e.names().kind)).collect()
     }
 
     /// How many objects there are, once all kinds have been listed.
     pub(super) fn count(&self) -> Option<usize> {
-        self.is_listed().then(|| self.stores.values().filter_map(OnceLock::get).map(Store::len).sum())
+        self.is_listed()
+            .then(|| self.stores.values().filter_map(OnceLock::get).map(Store::len).sum())
     }
 
     /// The newest of an object, also as the engine sees it.
@@ -158,9 +177,18 @@ impl KubeHost {
         convert(key.clone(), o, written.get(&key))
     }
 
-    /// Writes a status by server-side apply; one that says what is there already is not written. Gives whether it was.
-    pub(super) async fn write_status(&self, object: &Object, status: &Value) -> Result<bool, kube::Error> {
-        let (Some(api), Some(resource)) = (self.api(&object.key), self.resources.get(object.key.kind)) else { return Ok(false) };
+    /// Writes a status by server-side apply; one that says what is there already is not written.
+    /// Gives whether it was.
+    pub(super) async fn write_status(
+        &self,
+        object: &Object,
+        status: &Value,
+    ) -> Result<bool, kube::Error> {
+        let (Some(api), Some(resource)) =
+            (self.api(&object.key), self.resources.get(object.key.kind))
+        else {
+            return Ok(false);
+        };
         let body = json!({
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -170,15 +198,20 @@ impl KubeHost {
         let params = PatchParams::apply(api::MANAGER).force();
         let _permit = self.permit().await;
         let after = match api.patch_status(&object.key.name, &params, &Patch::Apply(&body)).await {
-            // An object that was written while another CRD was installed: server-side apply can't read it, a merge need not.
+            // An object that was written while another CRD was installed: server-side apply can't
+            // read it, a merge need not.
             Err(kube::Error::Api(s)) if matches!(s.code, 422 | 500) => {
                 let body = json!({"metadata": {"uid": object.uid}, "status": status});
-                api.patch_status(&object.key.name, &PatchParams::default(), &Patch::Merge(body)).await?
+                api.patch_status(&object.key.name, &PatchParams::default(), &Patch::Merge(body))
+                    .await?
             }
             other => other?,
         };
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.insert(object.key.clone(), (version(&after), after.data.get("status").cloned().unwrap_or_default()));
+        written.insert(
+            object.key.clone(),
+            (version(&after), after.data.get("status").cloned().unwrap_or_default()),
+        );
         Ok(true)
     }
 
@@ -196,7 +229,10 @@ impl KubeHost {
 
     async fn get<K>(&self, namespace: &str, name: &str) -> Result<K, Missing>
     where
-        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug,
     {
         match Api::<K>::namespaced(self.client.clone(), namespace).get_opt(name).await {
             Ok(Some(found)) => Ok(found),
@@ -264,7 +300,11 @@ impl Host for KubeHost {
 
     fn instances(&self) -> Vec<Arc<Object>> {
         let all = self.store("Instance").map(Store::state).unwrap_or_default();
-        let key = |o: &DynamicObject| Key { kind: "Instance", namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+        let key = |o: &DynamicObject| Key {
+            kind: "Instance",
+            namespace: o.namespace().unwrap_or_default(),
+            name: o.name_any(),
+        };
         all.iter().filter_map(|o| self.object(&key(o))).collect()
     }
 
@@ -277,7 +317,8 @@ impl Host for KubeHost {
                 if !o.finalizers().iter().any(|f| f == FINALIZER) {
                     continue;
                 }
-                let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
+                let key =
+                    Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
                 if self.object(&key).is_some_and(|object| needs(self, &object, instance)) {
                     found.push(key);
                 }
@@ -287,10 +328,20 @@ impl Host for KubeHost {
     }
 
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        self.namespaces.read().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned().unwrap_or_default()
+        self.namespaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(namespace)
+            .cloned()
+            .unwrap_or_default()
     }
 
-    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<SecretString, Missing> {
+    async fn secret(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+    ) -> Result<SecretString, Missing> {
         let secret: Secret = self.get(namespace, name).await?;
         let bytes = secret.data.and_then(|mut d| d.remove(key)).ok_or(Missing::Key)?;
         String::from_utf8(bytes.0).map(Into::into).map_err(|_| Missing::Key)
@@ -309,15 +360,23 @@ impl Host for KubeHost {
 
 /// Follows the labels of namespaces, for `allowedNamespaces` by selector.
 pub(super) async fn follow_namespaces(client: Client, host: Arc<KubeHost>) {
-    let events = watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default()).default_backoff();
+    let events =
+        watcher(Api::<PartialObjectMeta<Namespace>>::all(client), watcher::Config::default())
+            .default_backoff();
     let mut events = std::pin::pin!(events);
     loop {
         match events.try_next().await {
             Ok(Some(watcher::Event::Apply(ns) | watcher::Event::InitApply(ns))) => {
-                host.namespaces.write().unwrap_or_else(PoisonError::into_inner).insert(ns.name_any(), ns.labels().clone());
+                host.namespaces
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(ns.name_any(), ns.labels().clone());
             }
             Ok(Some(watcher::Event::Delete(ns))) => {
-                host.namespaces.write().unwrap_or_else(PoisonError::into_inner).remove(&ns.name_any());
+                host.namespaces
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .remove(&ns.name_any());
             }
             Ok(Some(_)) => {}
             Ok(None) => return,

@@ -58,15 +58,46 @@ impl Metrics {
     /// `requests`: what the engine's clients count.
     pub(super) fn new(requests: Arc<Requests>) -> Self {
         let mut registry = Registry::with_prefix("kastellan");
-        let (reconciles, patches, drift, objects) = (Family::default(), Family::default(), Family::default(), Family::default());
+        let (reconciles, patches, drift, objects) =
+            (Family::default(), Family::default(), Family::default(), Family::default());
         let (unmanaged, calls) = (Family::default(), Family::default());
         registry.register("reconciles", "Reconciles", Family::clone(&reconciles));
-        registry.register("status_patches", "Status patches sent to Kubernetes", Family::clone(&patches));
-        registry.register("drift", "Changes by somebody else to what is declared", Family::clone(&drift));
-        registry.register("objects", "Objects by the status and the reason of their condition Ready", Family::clone(&objects));
-        registry.register("unmanaged", "Things in ZITADEL that are declared nowhere, with --count-unmanaged", Family::clone(&unmanaged));
-        registry.register("zitadel_requests", "Requests sent to ZITADEL, repeated ones included", Family::clone(&calls));
-        Self { registry, reconciles, patches, drift, objects, unmanaged, requests, calls, said: Mutex::default() }
+        registry.register(
+            "status_patches",
+            "Status patches sent to Kubernetes",
+            Family::clone(&patches),
+        );
+        registry.register(
+            "drift",
+            "Changes by somebody else to what is declared",
+            Family::clone(&drift),
+        );
+        registry.register(
+            "objects",
+            "Objects by the status and the reason of their condition Ready",
+            Family::clone(&objects),
+        );
+        registry.register(
+            "unmanaged",
+            "Things in ZITADEL that are declared nowhere, with --count-unmanaged",
+            Family::clone(&unmanaged),
+        );
+        registry.register(
+            "zitadel_requests",
+            "Requests sent to ZITADEL, repeated ones included",
+            Family::clone(&calls),
+        );
+        Self {
+            registry,
+            reconciles,
+            patches,
+            drift,
+            objects,
+            unmanaged,
+            requests,
+            calls,
+            said: Mutex::default(),
+        }
     }
 
     pub(super) fn observe(&self, object: &Object, outcome: &Outcome) {
@@ -75,7 +106,9 @@ impl Metrics {
         if outcome.status.last_drift != object.status.last_drift
             && let Some(drift) = &outcome.status.last_drift
         {
-            self.drift.get_or_create(&KindDrift { kind, corrected: drift.corrected.to_string() }).inc();
+            self.drift
+                .get_or_create(&KindDrift { kind, corrected: drift.corrected.to_string() })
+                .inc();
         }
         let ready = outcome.status.condition("Ready");
         let now = KindReason {
@@ -91,7 +124,9 @@ impl Metrics {
         for entry in kinds::ALL.iter().filter(|e| matches!(e.shape(), Shape::Entity { .. })) {
             let kind = entry.names().kind;
             let count = found.iter().filter(|u| u.kind == kind).count();
-            self.unmanaged.get_or_create(&Kind { kind }).set(i64::try_from(count).unwrap_or(i64::MAX));
+            self.unmanaged
+                .get_or_create(&Kind { kind })
+                .set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 
@@ -119,7 +154,11 @@ impl Metrics {
 
     /// Whether an object was Ready when it was last looked at.
     pub(super) fn is_ready(&self, key: &Key) -> bool {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).get(key).is_some_and(|s| s.ready == "True")
+        self.said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .is_some_and(|s| s.ready == "True")
     }
 
     /// How many objects have been looked at.

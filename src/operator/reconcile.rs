@@ -12,15 +12,22 @@ use serde_json::{Value, json};
 use super::{context::Context, events};
 use crate::{
     api::FINALIZER,
-    engine::{Key, Object, kind::Shape, outcome::Outcome, reconcile::reconcile, references::references},
+    engine::{
+        Key, Object, kind::Shape, outcome::Outcome, reconcile::reconcile, references::references,
+    },
     kinds::{
         self,
         instance::{InstanceDetails, InstanceStatus},
     },
 };
 
-/// Reconciles one object, when its turn has come. What goes wrong is that object's status, never an error.
-pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, Infallible> {
+/// Reconciles one object, when its turn has come. What goes wrong is that object's status, never an
+/// error.
+pub(super) async fn run(
+    kind: &'static str,
+    o: Arc<DynamicObject>,
+    context: Arc<Context>,
+) -> Result<Action, Infallible> {
     // What is not listed yet must not be taken for missing. When it is, everything is woken.
     if !context.host.is_listed() {
         return Ok(Action::await_change());
@@ -29,7 +36,9 @@ pub(super) async fn run(kind: &'static str, o: Arc<DynamicObject>, context: Arc<
     drop(o);
     let mut slot = None;
     if kind != "Instance" {
-        let Some((_, object)) = context.host.newest(&key) else { return Ok(Action::await_change()) };
+        let Some((_, object)) = context.host.newest(&key) else {
+            return Ok(Action::await_change());
+        };
         // Before it is looked at: what changes meanwhile wakes it again.
         let to = references(context.host.as_ref(), &object);
         context.refer(&key, to.clone());
@@ -63,7 +72,9 @@ async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
     match Box::pin(finalizer(context, &o, &object, has_finalizer)).await {
         Ok(()) => {}
         // Somebody changed the object meanwhile: the watch will bring it.
-        Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => return Ok(Action::requeue(Duration::from_secs(1))),
+        Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => {
+            return Ok(Action::requeue(Duration::from_secs(1)));
+        }
         Err(e) => {
             tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the finalizer could not be set");
             return Ok(Action::requeue(Duration::from_secs(5)));
@@ -103,50 +114,84 @@ async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
 /// Up to a tenth later, so that what was made together is not looked at together for ever.
 pub(super) fn jittered(d: Duration) -> Duration {
     let tenth = u64::try_from(d.as_millis() / 10).unwrap_or_default();
-    let spread = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8) % (tenth + 1);
+    let spread =
+        std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8) % (tenth + 1);
     d + Duration::from_millis(spread)
 }
 
-/// What may write to ZITADEL has a finalizer before it does; what only observes has none. By a JSON patch with a test: a
-/// server-side apply of a finalizer would make an object anew that was deleted meanwhile.
-async fn finalizer(context: &Context, o: &DynamicObject, object: &Object, has: bool) -> Result<(), kube::Error> {
+/// What may write to ZITADEL has a finalizer before it does; what only observes has none. By a JSON
+/// patch with a test: a server-side apply of a finalizer would make an object anew that was deleted
+/// meanwhile.
+async fn finalizer(
+    context: &Context,
+    o: &DynamicObject,
+    object: &Object,
+    has: bool,
+) -> Result<(), kube::Error> {
     let text = |field: &str| object.spec.get(field).and_then(Value::as_str);
     let suspended = object.spec.get("suspend").and_then(Value::as_bool) == Some(true);
     // What can't be read causes no call, and the API server may refuse every change of it.
-    let is_readable = kinds::find(object.key.kind).is_some_and(|e| e.desired(&object.spec, &object.key.name).is_ok());
+    let is_readable = kinds::find(object.key.kind)
+        .is_some_and(|e| e.desired(&object.spec, &object.key.name).is_ok());
     if object.is_deleting || suspended || !is_readable {
         return Ok(());
     }
     let wants = text("mode") != Some("Observe");
     let mut changes = match (wants, has) {
-        (true, false) if o.finalizers().is_empty() => vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})],
-        (true, false) => vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER})],
+        (true, false) if o.finalizers().is_empty() => {
+            vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})]
+        }
+        (true, false) => {
+            vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER})]
+        }
         (false, true) => return remove_finalizer(context, o, object).await,
         _ => return Ok(()),
     };
-    changes.insert(0, json!({"op": "test", "path": "/metadata/resourceVersion", "value": o.resource_version()}));
+    changes.insert(
+        0,
+        json!({"op": "test", "path": "/metadata/resourceVersion", "value": o.resource_version()}),
+    );
     patch(context, object, changes).await
 }
 
-async fn remove_finalizer(context: &Context, o: &DynamicObject, object: &Object) -> Result<(), kube::Error> {
+async fn remove_finalizer(
+    context: &Context,
+    o: &DynamicObject,
+    object: &Object,
+) -> Result<(), kube::Error> {
     let Some(index) = o.finalizers().iter().position(|f| f == FINALIZER) else { return Ok(()) };
     let path = format!("/metadata/finalizers/{index}");
-    let changes = vec![json!({"op": "test", "path": path, "value": FINALIZER}), json!({"op": "remove", "path": path})];
+    let changes = vec![
+        json!({"op": "test", "path": path, "value": FINALIZER}),
+        json!({"op": "remove", "path": path}),
+    ];
     patch(context, object, changes).await
 }
 
 async fn patch(context: &Context, object: &Object, changes: Vec<Value>) -> Result<(), kube::Error> {
     let Some(api) = context.host.api(&object.key) else { return Ok(()) };
-    let patch: json_patch::Patch = serde_json::from_value(Value::Array(changes)).map_err(kube::Error::SerdeError)?;
+    let patch: json_patch::Patch =
+        serde_json::from_value(Value::Array(changes)).map_err(kube::Error::SerdeError)?;
     let _permit = context.host.permit().await;
-    api.patch_metadata(&object.key.name, &PatchParams::default(), &Patch::Json::<()>(patch)).await.map(|_| ())
+    api.patch_metadata(&object.key.name, &PatchParams::default(), &Patch::Json::<()>(patch))
+        .await
+        .map(|_| ())
 }
 
 /// At most one status patch, then Events for what happened.
-async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
+async fn report(
+    context: &Context,
+    o: &DynamicObject,
+    object: &Object,
+    outcome: Outcome,
+) -> Result<(), kube::Error> {
     context.metrics.observe(object, &outcome);
     let notes = outcome.notes.clone();
-    let written = if outcome.release { remove_finalizer(context, o, object).await } else { write_status(context, object, outcome).await };
+    let written = if outcome.release {
+        remove_finalizer(context, o, object).await
+    } else {
+        write_status(context, object, outcome).await
+    };
     for note in &notes {
         if note.news.is_warning() {
             tracing::warn!(
@@ -165,10 +210,16 @@ async fn report(context: &Context, o: &DynamicObject, object: &Object, outcome: 
     written
 }
 
-async fn write_status(context: &Context, object: &Object, outcome: Outcome) -> Result<(), kube::Error> {
-    let is_connection = kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection);
+async fn write_status(
+    context: &Context,
+    object: &Object,
+    outcome: Outcome,
+) -> Result<(), kube::Error> {
+    let is_connection =
+        kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection);
     let (before, after) = if is_connection {
-        let before = InstanceStatus { common: object.status.clone(), details: object.details.clone() };
+        let before =
+            InstanceStatus { common: object.status.clone(), details: object.details.clone() };
         let objects = context.counted(&object.key).or(object.details.objects);
         let details = InstanceDetails { objects, ..outcome.details.unwrap_or_default() };
         let after = InstanceStatus { common: outcome.status, details };
@@ -176,7 +227,8 @@ async fn write_status(context: &Context, object: &Object, outcome: Outcome) -> R
     } else {
         (serde_json::to_value(&object.status), serde_json::to_value(&outcome.status))
     };
-    let (before, after) = (before.map_err(kube::Error::SerdeError)?, after.map_err(kube::Error::SerdeError)?);
+    let (before, after) =
+        (before.map_err(kube::Error::SerdeError)?, after.map_err(kube::Error::SerdeError)?);
     if before != after {
         context.host.write_status(object, &after).await?;
         context.metrics.patched(object.key.kind);

@@ -1,4 +1,5 @@
-//! Secrets and ConfigMaps that Instances refer to: a watch of each one by its name, so that no right to list them is needed.
+//! Secrets and ConfigMaps that Instances refer to: a watch of each one by its name, so that no
+//! right to list them is needed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -70,10 +71,19 @@ impl Sources {
 }
 
 fn sources(instance: &Object) -> HashSet<Source> {
-    let Ok(Instance { credentials: c, ca, .. }) = decode::<Instance>(&instance.spec) else { return HashSet::new() };
-    let source = |is_secret: bool, name: String| Source { is_secret, namespace: instance.key.namespace.clone(), name };
-    let secrets =
-        [c.private_key.map(|k| k.secret_ref), c.personal_access_token.map(|k| k.secret_ref), c.client_credentials.map(|k| k.secret_ref)];
+    let Ok(Instance { credentials: c, ca, .. }) = decode::<Instance>(&instance.spec) else {
+        return HashSet::new();
+    };
+    let source = |is_secret: bool, name: String| Source {
+        is_secret,
+        namespace: instance.key.namespace.clone(),
+        name,
+    };
+    let secrets = [
+        c.private_key.map(|k| k.secret_ref),
+        c.personal_access_token.map(|k| k.secret_ref),
+        c.client_credentials.map(|k| k.secret_ref),
+    ];
     let (ca_secret, ca_map) = ca.map_or((None, None), |ca| (ca.secret_ref, ca.config_map_ref));
     let secrets = secrets.into_iter().chain([ca_secret]).flatten().map(|r| source(true, r.name));
     secrets.chain(ca_map.map(|r| source(false, r.name))).collect()
@@ -86,7 +96,8 @@ struct Last {
     version: Option<String>,
 }
 
-/// Wakes the Instances when the version of the source changes; a new watch tells the present one again, which is no news.
+/// Wakes the Instances when the version of the source changes; a new watch tells the present one
+/// again, which is no news.
 async fn watch(context: Arc<Context>, source: Source) {
     let mut last = Last::default();
     loop {
@@ -104,7 +115,12 @@ async fn watch(context: Arc<Context>, source: Source) {
 }
 
 /// Until the server ends it.
-async fn one_watch<K>(context: &Arc<Context>, client: Client, source: &Source, last: &mut Last) -> Result<(), kube::Error>
+async fn one_watch<K>(
+    context: &Arc<Context>,
+    client: Client,
+    source: &Source,
+    last: &mut Last,
+) -> Result<(), kube::Error>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
         + Clone
@@ -112,7 +128,8 @@ where
         + serde::de::DeserializeOwned,
 {
     let api = Api::<K>::namespaced(client, &source.namespace);
-    let params = WatchParams::default().fields(&format!("metadata.name={}", source.name)).timeout(290);
+    let params =
+        WatchParams::default().fields(&format!("metadata.name={}", source.name)).timeout(290);
     let mut events = std::pin::pin!(api.watch_metadata(&params, "").await?);
     while let Some(event) = events.try_next().await? {
         let version = match event {

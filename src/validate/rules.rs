@@ -18,9 +18,11 @@ pub(super) struct Judge {
 impl Default for Judge {
     fn default() -> Self {
         let mut functions = Context::default();
-        // The library's own needs another calendar; all that rules do with durations is to compare them.
+        // The library's own needs another calendar; all that rules do with durations is to compare
+        // them.
         let declared = functions.add_function("duration", |text: Arc<String>| {
-            text.parse::<SignedDuration>().map_or(cel::Value::Null, |d| cel::Value::Float(d.as_secs_f64()))
+            text.parse::<SignedDuration>()
+                .map_or(cel::Value::Null, |d| cel::Value::Float(d.as_secs_f64()))
         });
         debug_assert!(declared.is_ok());
         Self { programs: HashMap::new(), functions }
@@ -28,13 +30,27 @@ impl Default for Judge {
 }
 
 impl Judge {
-    /// Adds the rules that do not hold at `pointer` and below. Rules about changes (`oldSelf`) have nothing to compare with here.
-    pub(super) fn check(&mut self, document: &Document, pointer: &str, value: &Value, schema: &Value, findings: &mut Vec<Finding>) {
-        for rule in schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+    /// Adds the rules that do not hold at `pointer` and below. Rules about changes (`oldSelf`) have
+    /// nothing to compare with here.
+    pub(super) fn check(
+        &mut self,
+        document: &Document,
+        pointer: &str,
+        value: &Value,
+        schema: &Value,
+        findings: &mut Vec<Finding>,
+    ) {
+        for rule in
+            schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
+        {
             let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
             let (rule, message) = (text("rule"), text("message"));
             if !rule.contains("oldSelf") && !self.holds(rule, value) {
-                findings.push(Finding::error("rule", message, document.key_at(&subject(document, pointer, rule))));
+                findings.push(Finding::error(
+                    "rule",
+                    message,
+                    document.key_at(&subject(document, pointer, rule)),
+                ));
             }
         }
         let properties = schema.get("properties").and_then(Value::as_object);
@@ -52,7 +68,8 @@ impl Judge {
 
     /// A rule that stumbles over a value of the wrong type has nothing to say: the schema says it.
     fn holds(&mut self, rule: &str, value: &Value) -> bool {
-        let program = self.programs.entry(rule.to_owned()).or_insert_with(|| Program::compile(rule).ok());
+        let program =
+            self.programs.entry(rule.to_owned()).or_insert_with(|| Program::compile(rule).ok());
         let mut context = self.functions.new_inner_scope();
         let known = context.add_variable("self", without_nulls(value)).is_ok();
         let answer = program.as_ref().filter(|_| known).and_then(|p| p.execute(&context).ok());
@@ -63,7 +80,11 @@ impl Judge {
 /// What is null is not there, as for the API server.
 fn without_nulls(value: &Value) -> Value {
     match value {
-        Value::Object(map) => map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), without_nulls(v))).collect(),
+        Value::Object(map) => map
+            .iter()
+            .filter(|(_, v)| !v.is_null())
+            .map(|(k, v)| (k.clone(), without_nulls(v)))
+            .collect(),
         other => other.clone(),
     }
 }
@@ -72,15 +93,26 @@ fn without_nulls(value: &Value) -> Value {
 fn subject(document: &Document, pointer: &str, rule: &str) -> String {
     let mentioned = rule.split("self.").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
-        let steps = rest.get(..end)?.split('.').filter(|s| !matches!(*s, "matches" | "size" | "filter" | "all" | "exists" | ""));
+        let steps = rest
+            .get(..end)?
+            .split('.')
+            .filter(|s| !matches!(*s, "matches" | "size" | "filter" | "all" | "exists" | ""));
         Some(steps.collect::<Vec<_>>())
     });
     let mentioned: Vec<Vec<&str>> = mentioned.collect();
     let depth = mentioned.iter().map(Vec::len).max().unwrap_or(0);
     let at = |steps: &[&str]| format!("{pointer}/{}", steps.join("/"));
-    let paths = (0..depth)
-        .flat_map(|less| mentioned.iter().filter_map(move |m| m.get(..m.len().checked_sub(less)?)).filter(|m| !m.is_empty()).map(at));
-    paths.into_iter().find(|p| document.value.pointer(p).is_some()).unwrap_or_else(|| pointer.to_owned())
+    let paths = (0..depth).flat_map(|less| {
+        mentioned
+            .iter()
+            .filter_map(move |m| m.get(..m.len().checked_sub(less)?))
+            .filter(|m| !m.is_empty())
+            .map(at)
+    });
+    paths
+        .into_iter()
+        .find(|p| document.value.pointer(p).is_some())
+        .unwrap_or_else(|| pointer.to_owned())
 }
 
 #[cfg(test)]
@@ -94,7 +126,11 @@ mod tests {
         fn rules(schema: &Value, into: &mut Vec<String>) {
             match schema {
                 Value::Object(map) => {
-                    let own = map.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten();
+                    let own = map
+                        .get("x-kubernetes-validations")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten();
                     into.extend(own.filter_map(|r| r.get("rule")?.as_str().map(ToOwned::to_owned)));
                     map.values().for_each(|v| rules(v, into));
                 }
@@ -114,7 +150,13 @@ mod tests {
 
     #[test]
     fn a_rule_is_about_what_is_there() {
-        assert!(!Judge::default().holds("has(self.a) || has(self.b)", &json!({"a": null})), "null is not there");
-        assert!(Judge::default().holds("self.a == 'x'", &json!({})), "what can't be judged is not accused");
+        assert!(
+            !Judge::default().holds("has(self.a) || has(self.b)", &json!({"a": null})),
+            "null is not there"
+        );
+        assert!(
+            Judge::default().holds("self.a == 'x'", &json!({})),
+            "what can't be judged is not accused"
+        );
     }
 }

@@ -8,7 +8,13 @@ use super::finding::{Finding, did_you_mean};
 use crate::files::Document;
 
 /// Adds what is wrong with the value at `pointer`.
-pub(super) fn check(document: &Document, pointer: &str, value: &Value, schema: &Value, findings: &mut Vec<Finding>) {
+pub(super) fn check(
+    document: &Document,
+    pointer: &str,
+    value: &Value,
+    schema: &Value,
+    findings: &mut Vec<Finding>,
+) {
     let mut walk = Walk { document, findings };
     walk.value(pointer, value, schema);
 }
@@ -27,7 +33,9 @@ impl Walk<'_> {
     fn mistyped(&mut self, pointer: &str, expected: &str, value: &Value) {
         self.wrong(pointer, &format!("must be {}, and is {}", named(expected), shown(value)));
         // YAML reads much as something else than text: no, 1.10, 0x1F.
-        if let (Some(finding), "string", Value::Bool(_) | Value::Number(_)) = (self.findings.last_mut(), expected, value) {
+        if let (Some(finding), "string", Value::Bool(_) | Value::Number(_)) =
+            (self.findings.last_mut(), expected, value)
+        {
             finding.hint = Some("put it in quotes".into());
         }
     }
@@ -36,12 +44,18 @@ impl Walk<'_> {
         if value.is_null() && schema.get("nullable").and_then(Value::as_bool) == Some(true) {
             return;
         }
-        if let Some(allowed) = schema.get("enum").and_then(Value::as_array).filter(|all| !all.contains(value)) {
+        if let Some(allowed) =
+            schema.get("enum").and_then(Value::as_array).filter(|all| !all.contains(value))
+        {
             let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
             let message = format!("{} can't be {value}", dotted(pointer));
-            let hint =
-                value.as_str().map_or_else(|| format!("there is {}", names.join(", ")), |word| did_you_mean(word, names.iter().copied()));
-            self.findings.push(Finding::error("schema", message, self.document.value_at(pointer)).hint(hint));
+            let hint = value.as_str().map_or_else(
+                || format!("there is {}", names.join(", ")),
+                |word| did_you_mean(word, names.iter().copied()),
+            );
+            self.findings.push(
+                Finding::error("schema", message, self.document.value_at(pointer)).hint(hint),
+            );
             return;
         }
         let Some(expected) = schema.get("type").and_then(Value::as_str) else { return };
@@ -50,7 +64,9 @@ impl Walk<'_> {
             ("array", Value::Array(list)) => self.list(pointer, list, schema),
             ("string", Value::String(text)) => self.text(pointer, text, schema),
             ("boolean", Value::Bool(_)) => {}
-            ("integer", Value::Number(n)) if n.is_i64() || n.is_u64() => self.number(pointer, n, schema),
+            ("integer", Value::Number(n)) if n.is_i64() || n.is_u64() => {
+                self.number(pointer, n, schema)
+            }
             ("number", Value::Number(n)) => self.number(pointer, n, schema),
             _ => self.mistyped(pointer, expected, value),
         }
@@ -59,7 +75,8 @@ impl Walk<'_> {
     fn object(&mut self, pointer: &str, map: &Map<String, Value>, schema: &Value) {
         let properties = schema.get("properties").and_then(Value::as_object);
         let additional = schema.get("additionalProperties").filter(|a| a.is_object());
-        let open = schema.get("x-kubernetes-preserve-unknown-fields").and_then(Value::as_bool) == Some(true);
+        let open = schema.get("x-kubernetes-preserve-unknown-fields").and_then(Value::as_bool)
+            == Some(true);
         for (key, value) in map {
             let below = below(pointer, key);
             if let Some(schema) = properties.and_then(|p| p.get(key)).or(additional) {
@@ -68,25 +85,53 @@ impl Walk<'_> {
                 let names = properties.into_iter().flat_map(Map::keys).map(String::as_str);
                 let hint = did_you_mean(key, names.collect::<Vec<_>>());
                 self.findings.push(
-                    Finding::error("unknown-field", format!("there is no field {}", dotted(&below)), self.document.key_at(&below))
-                        .hint(hint),
+                    Finding::error(
+                        "unknown-field",
+                        format!("there is no field {}", dotted(&below)),
+                        self.document.key_at(&below),
+                    )
+                    .hint(hint),
                 );
             }
         }
-        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for required in schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             if map.get(required).is_none_or(Value::is_null) {
                 let message = format!("{} is missing", dotted(&below(pointer, required)));
-                self.findings.push(Finding::error("required", message, self.document.key_at(pointer)));
+                self.findings.push(Finding::error(
+                    "required",
+                    message,
+                    self.document.key_at(pointer),
+                ));
             }
         }
     }
 
     fn list(&mut self, pointer: &str, list: &[Value], schema: &Value) {
         if list.len() > limit(schema, "maxItems", usize::MAX) {
-            self.wrong(pointer, &format!("has {} entries; the maximum is {}", list.len(), limit(schema, "maxItems", 0)));
+            self.wrong(
+                pointer,
+                &format!(
+                    "has {} entries; the maximum is {}",
+                    list.len(),
+                    limit(schema, "maxItems", 0)
+                ),
+            );
         }
         if list.len() < limit(schema, "minItems", 0) {
-            self.wrong(pointer, &format!("has {} entries; the minimum is {}", list.len(), limit(schema, "minItems", 0)));
+            self.wrong(
+                pointer,
+                &format!(
+                    "has {} entries; the minimum is {}",
+                    list.len(),
+                    limit(schema, "minItems", 0)
+                ),
+            );
         }
         let is_set = schema.get("x-kubernetes-list-type").and_then(Value::as_str) == Some("set");
         let mut seen = BTreeSet::new();
@@ -104,10 +149,22 @@ impl Walk<'_> {
     fn text(&mut self, pointer: &str, text: &str, schema: &Value) {
         let length = text.chars().count();
         if length > limit(schema, "maxLength", usize::MAX) {
-            self.wrong(pointer, &format!("has {length} characters; the maximum is {}", limit(schema, "maxLength", 0)));
+            self.wrong(
+                pointer,
+                &format!(
+                    "has {length} characters; the maximum is {}",
+                    limit(schema, "maxLength", 0)
+                ),
+            );
         }
         if length < limit(schema, "minLength", 0) {
-            self.wrong(pointer, &format!("has {length} characters; the minimum is {}", limit(schema, "minLength", 0)));
+            self.wrong(
+                pointer,
+                &format!(
+                    "has {length} characters; the minimum is {}",
+                    limit(schema, "minLength", 0)
+                ),
+            );
         }
         // A pattern that this library can't read is for the API server to judge.
         let pattern = schema.get("pattern").and_then(Value::as_str);
@@ -137,8 +194,15 @@ fn below(pointer: &str, key: &str) -> String {
 /// `/spec/a/0/b` as people write it: `spec.a[0].b`.
 pub(super) fn dotted(pointer: &str) -> String {
     let steps = pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"));
-    let text: String =
-        steps.map(|step| if step.bytes().all(|b| b.is_ascii_digit()) { format!("[{step}]") } else { format!(".{step}") }).collect();
+    let text: String = steps
+        .map(|step| {
+            if step.bytes().all(|b| b.is_ascii_digit()) {
+                format!("[{step}]")
+            } else {
+                format!(".{step}")
+            }
+        })
+        .collect();
     text.trim_start_matches('.').to_owned()
 }
 

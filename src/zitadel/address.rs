@@ -1,7 +1,8 @@
 //! Which addresses may be connected to.
 //!
-//! Who may edit an `Instance` can have its token sent to any host. So that this does not reach what only the operator
-//! can reach (cloud metadata, sidecars on loopback), those addresses are refused unless they are named.
+//! Who may edit an `Instance` can have its token sent to any host. So that this does not reach what
+//! only the operator can reach (cloud metadata, sidecars on loopback), those addresses are refused
+//! unless they are named.
 
 use std::{net::IpAddr, net::SocketAddr, sync::Arc};
 
@@ -19,8 +20,9 @@ pub struct AddressPolicy {
 }
 
 impl AddressPolicy {
-    /// `allowed`: host names (`*.example.com` for all below), IP addresses, or `*` for any. Empty: whatever is neither
-    /// loopback nor link-local. What is named is allowed wherever it points to; with a list, nothing else is.
+    /// `allowed`: host names (`*.example.com` for all below), IP addresses, or `*` for any. Empty:
+    /// whatever is neither loopback nor link-local. What is named is allowed wherever it points to;
+    /// with a list, nothing else is.
     pub fn new(allowed: impl IntoIterator<Item = String>) -> Self {
         Self { allowed: allowed.into_iter().map(|h| h.to_ascii_lowercase()).collect() }
     }
@@ -32,12 +34,16 @@ impl AddressPolicy {
 
     fn names(&self, host: &str) -> bool {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        self.allowed
-            .iter()
-            .any(|a| a == "*" || *a == host || a.strip_prefix('*').is_some_and(|suffix| suffix.starts_with('.') && host.ends_with(suffix)))
+        self.allowed.iter().any(|a| {
+            a == "*"
+                || *a == host
+                || a.strip_prefix('*')
+                    .is_some_and(|suffix| suffix.starts_with('.') && host.ends_with(suffix))
+        })
     }
 
-    /// Whether the host of this URL may be connected to, as far as its text tells; names are judged again when resolved.
+    /// Whether the host of this URL may be connected to, as far as its text tells; names are judged
+    /// again when resolved.
     pub fn allows(&self, url: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };
         match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
@@ -50,10 +56,21 @@ impl AddressPolicy {
 /// Loopback, link-local (cloud metadata lives there), or no address of a host at all.
 fn is_local(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || ip.is_broadcast() || ip.is_multicast(),
+        IpAddr::V4(ip) => {
+            ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_broadcast()
+                || ip.is_multicast()
+        }
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
             Some(ip) => is_local(IpAddr::V4(ip)),
-            None => ip.is_loopback() || ip.is_unspecified() || ip.is_unicast_link_local() || ip.is_multicast(),
+            None => {
+                ip.is_loopback()
+                    || ip.is_unspecified()
+                    || ip.is_unicast_link_local()
+                    || ip.is_multicast()
+            }
         },
     }
 }
@@ -63,7 +80,8 @@ impl Resolve for AddressPolicy {
         let (named, open) = (self.names(name.as_str()), self.allowed.is_empty());
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let usable: Vec<SocketAddr> = found.filter(|a| named || (open && !is_local(a.ip()))).collect();
+            let usable: Vec<SocketAddr> =
+                found.filter(|a| named || (open && !is_local(a.ip()))).collect();
             if usable.is_empty() {
                 return Err(NOT_ALLOWED.into());
             }

@@ -1,5 +1,5 @@
-//! Tokens: a personal access token as it is; JWT profile and client credentials exchanged and kept until shortly before
-//! they expire (`POST /oauth/v2/token`).
+//! Tokens: a personal access token as it is; JWT profile and client credentials exchanged and kept
+//! until shortly before they expire (`POST /oauth/v2/token`).
 
 use std::time::{Duration, Instant};
 
@@ -49,11 +49,15 @@ impl PrivateKey {
         let file: File = serde_json::from_str(json).map_err(|_| {
             Error::Credentials("no key file of a service account: a JSON object with keyId, key and userId is expected".into())
         })?;
-        let user_id = file
-            .user_id
-            .ok_or_else(|| Error::Credentials("a key file without userId is an application's; a service account's is needed".into()))?;
-        let key = EncodingKey::from_rsa_pem(file.key.expose_secret().as_bytes())
-            .map_err(|_| Error::Credentials("the key in the key file is no RSA private key in PEM form".into()))?;
+        let user_id = file.user_id.ok_or_else(|| {
+            Error::Credentials(
+                "a key file without userId is an application's; a service account's is needed"
+                    .into(),
+            )
+        })?;
+        let key = EncodingKey::from_rsa_pem(file.key.expose_secret().as_bytes()).map_err(|_| {
+            Error::Credentials("the key in the key file is no RSA private key in PEM form".into())
+        })?;
         Ok(Self { key_id: file.key_id, user_id, key })
     }
 
@@ -67,9 +71,16 @@ impl PrivateKey {
             exp: i64,
         }
         let now = jiff::Timestamp::now().as_second();
-        let claims = Claims { iss: &self.user_id, sub: &self.user_id, aud: audience, iat: now - 5, exp: now + 600 };
+        let claims = Claims {
+            iss: &self.user_id,
+            sub: &self.user_id,
+            aud: audience,
+            iat: now - 5,
+            exp: now + 600,
+        };
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::RS256) };
-        jsonwebtoken::encode(&header, &claims, &self.key).map_err(|_| Error::Credentials("the key can't sign".into()))
+        jsonwebtoken::encode(&header, &claims, &self.key)
+            .map_err(|_| Error::Credentials("the key can't sign".into()))
     }
 }
 
@@ -78,7 +89,9 @@ impl Credentials {
     pub fn token(token: &SecretString) -> Result<Self> {
         let trimmed = token.expose_secret().trim();
         if trimmed.is_empty() || !trimmed.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::Credentials("the token is empty or holds characters that no token has".into()));
+            return Err(Error::Credentials(
+                "the token is empty or holds characters that no token has".into(),
+            ));
         }
         Ok(Self::PersonalAccessToken(trimmed.into()))
     }
@@ -123,7 +136,8 @@ impl Token {
             expires_in: Option<u64>,
         }
         let a: Answer = serde_json::from_slice(body).ok()?;
-        // A tenth of its life early, a minute at most: in time, and still good for tokens of seconds.
+        // A tenth of its life early, a minute at most: in time, and still good for tokens of
+        // seconds.
         let renew_at = a.expires_in.map(|s| {
             let life = Duration::from_secs(s);
             Instant::now() + life.saturating_sub((life / 10).min(Duration::from_secs(60)))
@@ -142,7 +156,13 @@ mod tests {
 
     #[test]
     fn what_is_no_key_file_is_refused_without_repeating_it() {
-        for text in ["", "{}", "s3cret", r#"{"keyId":"1","userId":"2","key":"s3cret"}"#, r#"{"keyId":"1","key":"s3cret"}"#] {
+        for text in [
+            "",
+            "{}",
+            "s3cret",
+            r#"{"keyId":"1","userId":"2","key":"s3cret"}"#,
+            r#"{"keyId":"1","key":"s3cret"}"#,
+        ] {
             let Err(e) = PrivateKey::parse(text) else { panic!("accepted: {text}") };
             assert!(!e.to_string().contains("s3cret"), "{e}");
         }

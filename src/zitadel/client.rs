@@ -10,7 +10,9 @@ use std::{
 
 use reqwest::{
     Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+    header::{
+        ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    },
 };
 use secrecy::ExposeSecret;
 use serde::{Serialize, de::DeserializeOwned};
@@ -77,7 +79,8 @@ impl Requests {
 }
 
 impl Config {
-    /// A configuration with the defaults: no other address, no CA, four calls at once, 30 s, any address that is not local.
+    /// A configuration with the defaults: no other address, no CA, four calls at once, 30 s, any
+    /// address that is not local.
     pub fn new(issuer: Url, credentials: Credentials) -> Self {
         Self {
             issuer,
@@ -122,10 +125,11 @@ impl Client {
                 return Err(Error::AddressNotAllowed { host: host_and_port(url) });
             }
         }
-        let instance_host =
-            HeaderValue::from_str(&host_and_port(&config.issuer)).map_err(|_| Error::Credentials("the issuer has no host".into()))?;
+        let instance_host = HeaderValue::from_str(&host_and_port(&config.issuer))
+            .map_err(|_| Error::Credentials("the issuer has no host".into()))?;
         let base = config.address.unwrap_or_else(|| config.issuer.clone());
-        // Over TLS the connection may be HTTP/2, whose authority is the URL's own: there the second header has to do.
+        // Over TLS the connection may be HTTP/2, whose authority is the URL's own: there the second
+        // header has to do.
         let host = (base.scheme() == "http").then(|| instance_host.clone());
         Ok(Self(Arc::new(Inner {
             issuer: config.issuer.as_str().trim_end_matches('/').to_owned(),
@@ -141,12 +145,21 @@ impl Client {
     }
 
     /// A read: repeated after transient failures.
-    pub async fn get<T: DeserializeOwned>(&self, organization: Option<&str>, path: &str) -> Result<T> {
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        organization: Option<&str>,
+        path: &str,
+    ) -> Result<T> {
         self.call(Safety::Read, Method::GET, organization, path, &()).await
     }
 
     /// A read by POST (searches, Connect's Get and List): repeated after transient failures.
-    pub async fn query<T: DeserializeOwned>(&self, organization: Option<&str>, path: &str, body: &impl Serialize) -> Result<T> {
+    pub async fn query<T: DeserializeOwned>(
+        &self,
+        organization: Option<&str>,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T> {
         self.call(Safety::Read, Method::POST, organization, path, body).await
     }
 
@@ -169,7 +182,10 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T> {
-        let malformed = |what: String| Error::Malformed { endpoint: format!("{method} {}", without_query(path)), what };
+        let malformed = |what: String| Error::Malformed {
+            endpoint: format!("{method} {}", without_query(path)),
+            what,
+        };
         let body = match serde_json::to_value(body).map_err(|e| malformed(e.to_string()))? {
             Value::Null => Vec::new(),
             body => body.to_string().into_bytes(),
@@ -186,15 +202,30 @@ impl Client {
             }
         };
         // serde_json's own text may quote the body; its position is enough to find the place.
-        serde_json::from_slice(&answer.body)
-            .map_err(|e| malformed(format!("{:?} error at line {} column {}", e.classify(), e.line(), e.column())))
+        serde_json::from_slice(&answer.body).map_err(|e| {
+            malformed(format!(
+                "{:?} error at line {} column {}",
+                e.classify(),
+                e.line(),
+                e.column()
+            ))
+        })
     }
 
     /// One exchange with a token; an expired one is renewed once.
-    async fn authorized(&self, method: &Method, organization: Option<&str>, path: &str, body: &[u8]) -> Result<Response> {
+    async fn authorized(
+        &self,
+        method: &Method,
+        organization: Option<&str>,
+        path: &str,
+        body: &[u8],
+    ) -> Result<Response> {
         let token = self.token(None).await?;
         match self.exchange(method, organization, path, body, &token).await {
-            Err(e) if e.code() == Some(Code::Unauthenticated) && !matches!(self.0.credentials, Credentials::PersonalAccessToken(_)) => {
+            Err(e)
+                if e.code() == Some(Code::Unauthenticated)
+                    && !matches!(self.0.credentials, Credentials::PersonalAccessToken(_)) =>
+            {
                 let token = self.token(Some(&token)).await?;
                 self.exchange(method, organization, path, body, &token).await
             }
@@ -202,10 +233,19 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, method: &Method, organization: Option<&str>, path: &str, body: &[u8], token: &Token) -> Result<Response> {
+    async fn exchange(
+        &self,
+        method: &Method,
+        organization: Option<&str>,
+        path: &str,
+        body: &[u8],
+        token: &Token,
+    ) -> Result<Response> {
         let mut headers = HeaderMap::new();
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.value.expose_secret()))
-            .map_err(|_| Error::Credentials("the token holds characters that no header may have".into()))?;
+            .map_err(|_| {
+                Error::Credentials("the token holds characters that no header may have".into())
+            })?;
         bearer.set_sensitive(true);
         headers.insert(AUTHORIZATION, bearer);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -213,8 +253,10 @@ impl Client {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if let Some(id) = organization {
-            let id = HeaderValue::from_str(id)
-                .map_err(|_| Error::Malformed { endpoint: path.into(), what: "an organization id that no header may have".into() })?;
+            let id = HeaderValue::from_str(id).map_err(|_| Error::Malformed {
+                endpoint: path.into(),
+                what: "an organization id that no header may have".into(),
+            })?;
             headers.insert(ORGANIZATION, id);
         }
         self.send(method.clone(), path, headers, body.to_vec()).await
@@ -223,10 +265,17 @@ impl Client {
     /// Where a path is on this server.
     fn url(&self, path: &str) -> Result<Url> {
         let base = self.0.base.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}{path}")).map_err(|e| Error::Malformed { endpoint: path.into(), what: e.to_string() })
+        Url::parse(&format!("{base}{path}"))
+            .map_err(|e| Error::Malformed { endpoint: path.into(), what: e.to_string() })
     }
 
-    async fn send(&self, method: Method, path: &str, mut headers: HeaderMap, body: Vec<u8>) -> Result<Response> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Response> {
         headers.insert(INSTANCE_HOST, self.0.instance_host.clone());
         if let Some(host) = &self.0.host {
             headers.insert(HOST, host.clone());
@@ -243,11 +292,16 @@ impl Client {
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }
-        let retry_after = answer.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+        let retry_after = answer
+            .headers
+            .get(RETRY_AFTER)
+            .and_then(|v| v.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
         Err(Error::Status(Status::parse(answer.status, retry_after, &answer.body)))
     }
 
-    /// The current token; another one than `refused`. One exchange at a time, whoever else waits takes its result.
+    /// The current token; another one than `refused`. One exchange at a time, whoever else waits
+    /// takes its result.
     async fn token(&self, refused: Option<&Token>) -> Result<Token> {
         let mut kept = self.0.token.lock().await;
         if let Some(token) = kept.as_ref()
@@ -267,7 +321,10 @@ impl Client {
 
     async fn fetch_token(&self, exchange: Vec<(&'static str, String)>) -> Result<Token> {
         const PATH: &str = "/oauth/v2/token";
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&exchange).finish().into_bytes();
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(&exchange)
+            .finish()
+            .into_bytes();
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         let mut pauses = retry::pauses();
@@ -277,14 +334,21 @@ impl Client {
                     Some(pause) => tokio::time::sleep(e.retry_after().unwrap_or(pause)).await,
                     None => return Err(e),
                 },
-                // RFC 6749: 400 and 401 refuse the credentials. 404 is a host that selects no instance.
+                // RFC 6749: 400 and 401 refuse the credentials. 404 is a host that selects no
+                // instance.
                 Err(Error::Status(s)) if matches!(s.http, 400 | 401) => {
-                    return Err(Error::TokenRefused { error: if s.http == 401 { "invalid_client" } else { "invalid_grant" }.into() });
+                    return Err(Error::TokenRefused {
+                        error: if s.http == 401 { "invalid_client" } else { "invalid_grant" }
+                            .into(),
+                    });
                 }
                 other => break other?,
             }
         };
-        Token::parse(&answer.body).ok_or_else(|| Error::Malformed { endpoint: format!("POST {PATH}"), what: "no access_token".into() })
+        Token::parse(&answer.body).ok_or_else(|| Error::Malformed {
+            endpoint: format!("POST {PATH}"),
+            what: "no access_token".into(),
+        })
     }
 }
 

@@ -16,7 +16,8 @@ pub enum Error {
         /// The innermost cause.
         cause: String,
     },
-    /// The deadline passed or the connection broke after the request was sent: a write may have taken effect.
+    /// The deadline passed or the connection broke after the request was sent: a write may have
+    /// taken effect.
     #[error("no answer from {host}: {cause}")]
     NoAnswer {
         /// Host and port that were asked.
@@ -61,7 +62,8 @@ pub struct Status {
     pub code: Code,
     /// ZITADEL's id of the place that refused, such as `V3-DKcYh`; not every error has one.
     pub id: Option<String>,
-    /// Text in the instance's default language, at most 256 characters: for people, never for decisions.
+    /// Text in the instance's default language, at most 256 characters: for people, never for
+    /// decisions.
     pub message: String,
     /// What a `Retry-After` header asked for.
     pub retry_after: Option<std::time::Duration>,
@@ -69,7 +71,11 @@ pub struct Status {
 
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.message.is_empty() { write!(f, "HTTP {} ({:?})", self.http, self.code) } else { f.write_str(&self.message) }
+        if self.message.is_empty() {
+            write!(f, "HTTP {} ({:?})", self.http, self.code)
+        } else {
+            f.write_str(&self.message)
+        }
     }
 }
 
@@ -138,8 +144,9 @@ impl Code {
 }
 
 impl Status {
-    /// Reads an error answer of either form: the gateway's `{code: 5, message, details[0].id}` or Connect's
-    /// `{code: "not_found", message, details[0].debug.id}`. Of a body that is neither, nothing is repeated.
+    /// Reads an error answer of either form: the gateway's `{code: 5, message, details[0].id}` or
+    /// Connect's `{code: "not_found", message, details[0].debug.id}`. Of a body that is neither,
+    /// nothing is repeated.
     pub(crate) fn parse(http: u16, retry_after: Option<std::time::Duration>, body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct Body {
@@ -159,7 +166,13 @@ impl Status {
             id: Option<String>,
         }
         let Ok(body) = serde_json::from_slice::<Body>(body) else {
-            return Self { http, code: Code::of(None, None, http), id: None, message: String::new(), retry_after };
+            return Self {
+                http,
+                code: Code::of(None, None, http),
+                id: None,
+                message: String::new(),
+                retry_after,
+            };
         };
         let id = body.details.into_iter().find_map(|d| d.id.or_else(|| d.debug.and_then(|d| d.id)));
         Self {
@@ -189,7 +202,8 @@ impl Error {
         }
     }
 
-    /// The server has no such endpoint (an older release): HTTP 501 or 405, or a 404 that no resource caused.
+    /// The server has no such endpoint (an older release): HTTP 501 or 405, or a 404 that no
+    /// resource caused.
     pub fn is_missing_endpoint(&self) -> bool {
         match self {
             Self::Status(s) => s.code == Code::Unimplemented || (s.http == 404 && s.id.is_none()),
@@ -200,7 +214,10 @@ impl Error {
     /// It is certain that nothing was changed by the call that failed so.
     pub(crate) fn had_no_effect(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::AddressNotAllowed { .. } | Self::Credentials(_) | Self::TokenRefused { .. } => true,
+            Self::Unreachable { .. }
+            | Self::AddressNotAllowed { .. }
+            | Self::Credentials(_)
+            | Self::TokenRefused { .. } => true,
             Self::Status(s) => s.http < 500 || (s.http == 503 && s.code == Code::Unavailable),
             Self::NoAnswer { .. } | Self::Malformed { .. } => false,
         }
@@ -210,8 +227,12 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Malformed { .. } => true,
-            Self::Status(s) => s.http >= 500 && s.code != Code::Unimplemented || s.code == Code::ResourceExhausted,
-            Self::AddressNotAllowed { .. } | Self::Credentials(_) | Self::TokenRefused { .. } => false,
+            Self::Status(s) => {
+                s.http >= 500 && s.code != Code::Unimplemented || s.code == Code::ResourceExhausted
+            }
+            Self::AddressNotAllowed { .. } | Self::Credentials(_) | Self::TokenRefused { .. } => {
+                false
+            }
         }
     }
 

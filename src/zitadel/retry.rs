@@ -25,7 +25,8 @@ pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// Whether to try again at once. `Retry-After` above ten seconds is left to the caller: a worker must not sleep so long.
+/// Whether to try again at once. `Retry-After` above ten seconds is left to the caller: a worker
+/// must not sleep so long.
 pub(crate) fn worthwhile(safety: Safety, error: &Error) -> bool {
     error.is_transient()
         && (safety == Safety::Read || error.had_no_effect())

@@ -53,7 +53,8 @@ pub trait Transport: Send + Sync + 'static {
 pub struct Http(reqwest::Client);
 
 impl Http {
-    /// `ca`: PEM certificates to trust besides the system's. `timeout`: the deadline of an exchange.
+    /// `ca`: PEM certificates to trust besides the system's. `timeout`: the deadline of an
+    /// exchange.
     pub fn new(ca: Option<&[u8]>, timeout: Duration, addresses: &AddressPolicy) -> Result<Self> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("kastellan/", env!("CARGO_PKG_VERSION")))
@@ -62,8 +63,8 @@ impl Http {
             .timeout(timeout)
             .dns_resolver(Arc::new(addresses.clone()));
         if let Some(pem) = ca {
-            let roots =
-                reqwest::Certificate::from_pem_bundle(pem).map_err(|_| Error::Credentials("the CA is no PEM certificate".into()))?;
+            let roots = reqwest::Certificate::from_pem_bundle(pem)
+                .map_err(|_| Error::Credentials("the CA is no PEM certificate".into()))?;
             if roots.is_empty() {
                 return Err(Error::Credentials("the CA holds no certificate".into()));
             }
@@ -88,12 +89,14 @@ impl Transport for Http {
             }
         })?;
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(|e| TransportError::Broken(innermost(&e)))?.to_vec();
+        let body =
+            answer.bytes().await.map_err(|e| TransportError::Broken(innermost(&e)))?.to_vec();
         Ok(Response { status, headers, body })
     }
 }
 
-/// reqwest's own text only says "error sending request"; what happened is at the end of its chain of causes.
+/// reqwest's own text only says "error sending request"; what happened is at the end of its chain
+/// of causes.
 fn innermost(e: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = e;
     while let Some(next) = cause.source() {

@@ -19,7 +19,8 @@ use std::{
 use kube::config::Kubeconfig;
 use serde_json::json;
 
-/// An API server. What was started ends when this process ends, however it does: it holds their standard input.
+/// An API server. What was started ends when this process ends, however it does: it holds their
+/// standard input.
 pub(crate) struct Server {
     pub(crate) kubeconfig: Kubeconfig,
     children: Vec<Child>,
@@ -38,16 +39,24 @@ impl Drop for Server {
 pub(crate) fn shared() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| match env::var("KASTELLAN_TEST_KUBECONFIG") {
-        Ok(path) => {
-            Server { kubeconfig: Kubeconfig::read_from(path).expect("KASTELLAN_TEST_KUBECONFIG is a kubeconfig"), children: Vec::new() }
-        }
-        Err(_) => own().expect("run the tests by `make test`: it builds an API server and sets KASTELLAN_TESTENV"),
+        Ok(path) => Server {
+            kubeconfig: Kubeconfig::read_from(path)
+                .expect("KASTELLAN_TEST_KUBECONFIG is a kubeconfig"),
+            children: Vec::new(),
+        },
+        Err(_) => own().expect(
+            "run the tests by `make test`: it builds an API server and sets KASTELLAN_TESTENV",
+        ),
     })
 }
 
 /// One that nobody else uses; `None` where only a given cluster is to be used.
 pub(crate) fn own() -> Option<Server> {
-    match (env::var("KASTELLAN_TEST_KUBECONFIG"), env::var("KUBEBUILDER_ASSETS"), env::var("KASTELLAN_TESTENV")) {
+    match (
+        env::var("KASTELLAN_TEST_KUBECONFIG"),
+        env::var("KUBEBUILDER_ASSETS"),
+        env::var("KASTELLAN_TESTENV"),
+    ) {
         (Ok(_), ..) => None,
         (_, Ok(assets), _) => Some(from_assets(Path::new(&assets))),
         (_, _, Ok(program)) => Some(from_testenv(&program)),
@@ -57,18 +66,27 @@ pub(crate) fn own() -> Option<Server> {
 
 fn from_testenv(program: &str) -> Server {
     let mut command = Command::new(program);
-    let mut child =
-        command.args(["-kcm", "-until-eof"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("KASTELLAN_TESTENV starts");
+    let mut child = command
+        .args(["-kcm", "-until-eof"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("KASTELLAN_TESTENV starts");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let ready = lines.next().expect("the API server says that it is ready").unwrap();
-    let path = ready.split("KUBECONFIG=").nth(1).and_then(|r| r.split(' ').next()).expect("ready … KUBECONFIG=…");
+    let path = ready
+        .split("KUBECONFIG=")
+        .nth(1)
+        .and_then(|r| r.split(' ').next())
+        .expect("ready … KUBECONFIG=…");
     let kubeconfig = Kubeconfig::read_from(path).unwrap();
     // The rest of its talk goes nowhere, but its pipe stays open.
     std::thread::spawn(move || lines.for_each(drop));
     Server { kubeconfig, children: vec![child] }
 }
 
-/// As controller-runtime's envtest does it. There is no controller manager among the assets: namespaces stay `Terminating`.
+/// As controller-runtime's envtest does it. There is no controller manager among the assets:
+/// namespaces stay `Terminating`.
 fn from_assets(assets: &Path) -> Server {
     let dir = tempfile::tempdir().unwrap().keep();
     let file = |name: &str, text: &str| {
@@ -77,10 +95,12 @@ fn from_assets(assets: &Path) -> Server {
         path
     };
     let (client_port, peer_port, port) = (free_port(), free_port(), free_port());
-    let token = format!("{:x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0));
+    let token =
+        format!("{:x}", std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0));
     let tokens = file("tokens.csv", &format!("{token},admin,admin,system:masters\n"));
     // Any RSA key signs service account tokens; the emulator has one.
-    let key_file = zitadel_emulator::Emulator::new(zitadel_emulator::Options::default()).unwrap().key_file();
+    let key_file =
+        zitadel_emulator::Emulator::new(zitadel_emulator::Options::default()).unwrap().key_file();
     let key_file: serde_json::Value = serde_json::from_str(&key_file).unwrap();
     let key = file("sa.key", key_file["key"].as_str().unwrap());
     let client_url = format!("http://127.0.0.1:{client_port}");
@@ -90,8 +110,13 @@ fn from_assets(assets: &Path) -> Server {
         // Ends when its standard input does.
         let script = "\"$0\" \"$@\" & cat; kill -9 $!; wait";
         let mut command = Command::new("sh");
-        let command =
-            command.args(["-c", script]).arg(assets.join(name)).args(args).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        let command = command
+            .args(["-c", script])
+            .arg(assets.join(name))
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log);
         command.spawn().unwrap_or_else(|e| panic!("{name} of KUBEBUILDER_ASSETS: {e}"))
     };
     let etcd = run(
@@ -122,9 +147,16 @@ fn from_assets(assets: &Path) -> Server {
         ],
     );
     let start = Instant::now();
-    // It makes its own certificate, which nobody vouches for: that it is written is the first sign of life.
-    while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() || !dir.join("apiserver.crt").exists() {
-        assert!(start.elapsed() < Duration::from_secs(120), "kube-apiserver does not listen, see {}", dir.display());
+    // It makes its own certificate, which nobody vouches for: that it is written is the first sign
+    // of life.
+    while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
+        || !dir.join("apiserver.crt").exists()
+    {
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "kube-apiserver does not listen, see {}",
+            dir.display()
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
     let kubeconfig = json!({

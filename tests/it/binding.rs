@@ -1,4 +1,5 @@
-//! What has to survive a crash, a restore, a death behind our back: each thing is made once, and found again.
+//! What has to survive a crash, a restore, a death behind our back: each thing is made once, and
+//! found again.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::{
     world::entry,
 };
 
-/// Everything of a small tenant: Organization, Project, a policy of the organization, a setting of the instance.
+/// Everything of a small tenant: Organization, Project, a policy of the organization, a setting of
+/// the instance.
 fn tenant(lab: &Lab) -> [Key; 4] {
     let home = json!({"organizationRef": {"name": "home"}});
     let with = |more: Value| {
@@ -25,11 +27,17 @@ fn tenant(lab: &Lab) -> [Key; 4] {
         lab.declare("ns", "Organization", "home", json!({"name": "Home"})),
         lab.declare("ns", "Project", "shop", with(json!({"projectRoleCheck": true}))),
         lab.declare("ns", "PrivacyPolicy", "home", with(json!({"tosLink": "https://a.example"}))),
-        lab.declare("ns", "SecurityPolicy", "it", json!({"enableImpersonation": true, "deletionPolicy": "Delete"})),
+        lab.declare(
+            "ns",
+            "SecurityPolicy",
+            "it",
+            json!({"enableImpersonation": true, "deletionPolicy": "Delete"}),
+        ),
     ]
 }
 
-const MADE: [&str; 4] = ["org.added", "project.added", "org.policy.privacy.added", "instance.policy.security.set"];
+const MADE: [&str; 4] =
+    ["org.added", "project.added", "org.policy.privacy.added", "instance.policy.security.set"];
 
 fn assert_ready(lab: &Lab, keys: &[Key]) {
     for key in keys {
@@ -54,9 +62,17 @@ async fn a_crash_between_any_two_steps_makes_nothing_twice_and_forgets_no_former
                 }
                 lab.settle().await;
                 assert_ready(&lab, &keys);
-                assert_eq!(lab.count(MADE[which]), before + 1, "{} after {after} calls, sent: {sent}", keys[which]);
+                assert_eq!(
+                    lab.count(MADE[which]),
+                    before + 1,
+                    "{} after {after} calls, sent: {sent}",
+                    keys[which]
+                );
                 assert_eq!(lab.status(&keys[1]).provenance, Some(Provenance::Created));
-                assert_eq!(lab.status(&keys[3]).original.unwrap().get("enableImpersonation"), Some(&json!(false)));
+                assert_eq!(
+                    lab.status(&keys[3]).original.unwrap().get("enableImpersonation"),
+                    Some(&json!(false))
+                );
             }
         }
     }
@@ -64,7 +80,11 @@ async fn a_crash_between_any_two_steps_makes_nothing_twice_and_forgets_no_former
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_between_any_two_steps_of_a_deletion_ends_well() {
-    for (n, gone) in [(1, "project.removed"), (2, "org.policy.privacy.removed"), (3, "instance.policy.security.set")] {
+    for (n, gone) in [
+        (1, "project.removed"),
+        (2, "org.policy.privacy.removed"),
+        (3, "instance.policy.security.set"),
+    ] {
         for sent in [false, true] {
             for after in 0.. {
                 let mut lab = Lab::new().await;
@@ -76,8 +96,18 @@ async fn a_crash_between_any_two_steps_of_a_deletion_ends_well() {
                     break;
                 }
                 lab.settle().await;
-                assert!(lab.object(&keys[n]).is_none(), "{} after {after} calls: {:?}", keys[n], lab.reason(&keys[n]));
-                assert_eq!(lab.count(gone), before + 1, "{} after {after} calls, sent: {sent}", keys[n]);
+                assert!(
+                    lab.object(&keys[n]).is_none(),
+                    "{} after {after} calls: {:?}",
+                    keys[n],
+                    lab.reason(&keys[n])
+                );
+                assert_eq!(
+                    lab.count(gone),
+                    before + 1,
+                    "{} after {after} calls, sent: {sent}",
+                    keys[n]
+                );
             }
         }
     }
@@ -96,7 +126,10 @@ async fn objects_restored_without_their_status_find_what_they_made() {
     lab.settle().await;
     assert_ready(&lab, &keys);
     for n in [0, 1] {
-        assert_eq!((lab.status(&keys[n]).id, lab.status(&keys[n]).provenance), (before[n].id.clone(), Some(Provenance::Created)));
+        assert_eq!(
+            (lab.status(&keys[n]).id, lab.status(&keys[n]).provenance),
+            (before[n].id.clone(), Some(Provenance::Created))
+        );
     }
     assert_eq!(lab.events(), events, "nothing is written");
 }
@@ -108,12 +141,17 @@ async fn an_object_made_anew_with_another_uid_finds_its_thing_by_name_if_it_is_a
     lab.settle().await;
     let (events, id) = (lab.events(), lab.status(&keys[1]).id);
     for key in &keys[..2] {
-        lab.edit(key, |o| (o.status, o.uid) = (Status::default(), Some(format!("new-{}", o.key.name))));
+        lab.edit(key, |o| {
+            (o.status, o.uid) = (Status::default(), Some(format!("new-{}", o.key.name)))
+        });
     }
     lab.restart();
     lab.settle().await;
     assert_ready(&lab, &keys);
-    assert_eq!((lab.status(&keys[1]).id, lab.status(&keys[1]).provenance), (id, Some(Provenance::Adopted)));
+    assert_eq!(
+        (lab.status(&keys[1]).id, lab.status(&keys[1]).provenance),
+        (id, Some(Provenance::Adopted))
+    );
     assert_eq!(lab.events(), events, "nothing is written");
     // What differs is refused.
     lab.edit(&keys[1], |o| {
@@ -140,11 +178,19 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
         }
         let outcome = lab.look(&keys[0]).await;
         if !restart {
-            let said =
-                |n: &kastellan::engine::news::Note| n.news == News::Drift && n.message.contains(&id) && n.message.contains("made again");
+            let said = |n: &kastellan::engine::news::Note| {
+                n.news == News::Drift && n.message.contains(&id) && n.message.contains("made again")
+            };
             assert!(outcome.notes.iter().any(said), "{:?}", outcome.notes);
             let outcome = lab.look(&keys[1]).await;
-            assert!(outcome.notes.iter().any(|n| n.news == News::Drift && n.message.contains("made again")), "{:?}", outcome.notes);
+            assert!(
+                outcome
+                    .notes
+                    .iter()
+                    .any(|n| n.news == News::Drift && n.message.contains("made again")),
+                "{:?}",
+                outcome.notes
+            );
         }
         lab.settle().await;
         assert_ready(&lab, &keys);
@@ -155,9 +201,17 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
             assert_eq!(after[n].provenance, Some(Provenance::Created));
         }
         assert_ne!(after[1].id, before[1].id);
-        assert_eq!(after[2].original.as_ref().unwrap().get("tosLink"), Some(&json!("")), "what the new one held before");
+        assert_eq!(
+            after[2].original.as_ref().unwrap().get("tosLink"),
+            Some(&json!("")),
+            "what the new one held before"
+        );
     }
-    assert_eq!((lab.count("org.added"), lab.count("project.added")), (1 + 3, 1 + 3), "ZITADEL's own, and each life of ours");
+    assert_eq!(
+        (lab.count("org.added"), lab.count("project.added")),
+        (1 + 3, 1 + 3),
+        "ZITADEL's own, and each life of ours"
+    );
 }
 
 /// The trap of the recording `organization-reborn`.
@@ -167,9 +221,15 @@ async fn an_organization_reborn_under_the_same_id_gets_its_policies_and_projects
     let home = lab.declare("ns", "Organization", "home", json!({"name": "Home", "id": "reborn"}));
     let at_home = json!({"organizationId": "reborn", "tosLink": "https://a.example"});
     let privacy = lab.declare("ns", "PrivacyPolicy", "home", at_home);
-    let domain = lab.declare("ns", "DomainPolicy", "home", json!({"organizationId": "reborn", "userLoginMustBeDomain": true}));
+    let domain = lab.declare(
+        "ns",
+        "DomainPolicy",
+        "home",
+        json!({"organizationId": "reborn", "userLoginMustBeDomain": true}),
+    );
     let shop = lab.declare("ns", "Project", "shop", json!({"organizationId": "reborn"}));
-    let fixed = lab.declare("ns", "Project", "fixed", json!({"organizationId": "reborn", "id": "fixed"}));
+    let fixed =
+        lab.declare("ns", "Project", "fixed", json!({"organizationId": "reborn", "id": "fixed"}));
     let keys = [home.clone(), privacy, domain, shop, fixed.clone()];
     lab.settle().await;
     assert_ready(&lab, &keys);
@@ -177,16 +237,23 @@ async fn an_organization_reborn_under_the_same_id_gets_its_policies_and_projects
     for by_us in [true, false] {
         entry("Organization").delete(&minnie, "reborn").await.unwrap();
         if !by_us {
-            entry("Organization").create(&minnie, "reborn", &Fields::of(&json!({"name": "Home"}))).await.unwrap();
+            entry("Organization")
+                .create(&minnie, "reborn", &Fields::of(&json!({"name": "Home"})))
+                .await
+                .unwrap();
         }
         lab.follow().await;
         assert_ready(&lab, &keys);
         assert_eq!(lab.status(&home).id.as_deref(), Some("reborn"));
         assert_eq!(lab.status(&fixed).id.as_deref(), Some("fixed"));
-        for (kind, field, value) in
-            [("PrivacyPolicy", "tosLink", json!("https://a.example")), ("DomainPolicy", "userLoginMustBeDomain", json!(true))]
-        {
-            let at = kastellan::engine::kind::At { organization: Some("reborn".into()), ..minnie.clone() };
+        for (kind, field, value) in [
+            ("PrivacyPolicy", "tosLink", json!("https://a.example")),
+            ("DomainPolicy", "userLoginMustBeDomain", json!(true)),
+        ] {
+            let at = kastellan::engine::kind::At {
+                organization: Some("reborn".into()),
+                ..minnie.clone()
+            };
             let live = entry(kind).read(&at, "").await.unwrap().unwrap();
             assert!(live.own && live.state.get(field) == Some(&value), "{kind}: {live:?}");
         }
@@ -234,9 +301,16 @@ async fn another_instance_behind_the_same_address_gets_no_write() {
     });
     let outcome = lab.look(&keys[1]).await;
     assert_eq!(lab.reason(&keys[1]).0, "InstanceChanged");
-    assert_eq!(outcome.wake, [crate::inprocess::key("Instance", "ns", "default")], "its Instance is asked to say so");
+    assert_eq!(
+        outcome.wake,
+        [crate::inprocess::key("Instance", "ns", "default")],
+        "its Instance is asked to say so"
+    );
     lab.settle().await;
-    assert_eq!(lab.reason(&crate::inprocess::key("Instance", "ns", "default")).0, "InstanceChanged");
+    assert_eq!(
+        lab.reason(&crate::inprocess::key("Instance", "ns", "default")).0,
+        "InstanceChanged"
+    );
     // Not even a deletion.
     lab.delete(&keys[1]);
     lab.delete(&keys[3]);

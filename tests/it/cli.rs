@@ -1,4 +1,5 @@
-//! The command line as its users meet it: the compiled program, files, and an emulated ZITADEL behind a socket.
+//! The command line as its users meet it: the compiled program, files, and an emulated ZITADEL
+//! behind a socket.
 
 mod laws;
 mod snapshots;
@@ -36,7 +37,10 @@ impl Ran {
 
 impl Desk {
     pub(crate) async fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), zitadel: Emulator::start(Options::default()).await.unwrap() }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            zitadel: Emulator::start(Options::default()).await.unwrap(),
+        }
     }
 
     pub(crate) fn emulator(&self) -> &Emulator {
@@ -57,8 +61,15 @@ impl Desk {
 
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kastellan"));
-        command.args(args).current_dir(self.path()).env_clear().env("COLUMNS", "100").stdin(Stdio::null());
-        command.env("ZITADEL_ISSUER", self.zitadel.url()).env("ZITADEL_TOKEN", self.emulator().pat());
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .env("COLUMNS", "100")
+            .stdin(Stdio::null());
+        command
+            .env("ZITADEL_ISSUER", self.zitadel.url())
+            .env("ZITADEL_TOKEN", self.emulator().pat());
         command
     }
 
@@ -79,12 +90,19 @@ impl Desk {
         // The emulator answers from this process meanwhile.
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Ran {
+            code: output.status.code().unwrap(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
     }
 
     /// Somebody else's hands.
     pub(crate) fn client(&self, token: &str) -> Client {
-        let config = Config::new(self.zitadel.url().parse().unwrap(), Credentials::token(&token.into()).unwrap());
+        let config = Config::new(
+            self.zitadel.url().parse().unwrap(),
+            Credentials::token(&token.into()).unwrap(),
+        );
         Client::new(Config { addresses: AddressPolicy::any(), ..config }).unwrap()
     }
 

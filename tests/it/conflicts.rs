@@ -24,7 +24,12 @@ async fn open() -> Lab {
     instance["allowedNamespaces"] = json!({"from": "All"});
     instance["instanceScope"] = json!({"from": "All"});
     lab.declare("ns", "Instance", "default", instance);
-    lab.declare("ns", "Organization", "home", json!({"name": "Home", "allowedNamespaces": {"from": "All"}}));
+    lab.declare(
+        "ns",
+        "Organization",
+        "home",
+        json!({"name": "Home", "allowedNamespaces": {"from": "All"}}),
+    );
     lab.settle().await;
     lab
 }
@@ -53,8 +58,16 @@ fn assert_conflict(lab: &Lab, loser: &Key, winner: &Key) {
 #[tokio::test(start_paused = true)]
 async fn of_two_that_declare_the_same_the_older_wins_in_any_namespace_and_order() {
     let cases: [(&str, Value, Value); 4] = [
-        ("Project", project(&json!({})), project(&json!({"name": "SHOP", "projectRoleCheck": true}))),
-        ("Project", project(&json!({"id": "shop"})), project(&json!({"id": "shop", "name": "Other"}))),
+        (
+            "Project",
+            project(&json!({})),
+            project(&json!({"name": "SHOP", "projectRoleCheck": true})),
+        ),
+        (
+            "Project",
+            project(&json!({"id": "shop"})),
+            project(&json!({"id": "shop", "name": "Other"})),
+        ),
         ("PrivacyPolicy", privacy("https://a.example"), privacy("https://b.example")),
         ("SecurityPolicy", security(true), security(false)),
     ];
@@ -69,7 +82,8 @@ async fn of_two_that_declare_the_same_the_older_wins_in_any_namespace_and_order(
                 }
                 lab.look(&old).await;
                 if kind == "Project" && young_first {
-                    // What the younger has made meanwhile goes to the older only as its policy says.
+                    // What the younger has made meanwhile goes to the older only as its policy
+                    // says.
                     continue;
                 }
                 lab.settle().await;
@@ -94,8 +108,10 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
         let have = entry("Project").read(&at, &id).await.unwrap().unwrap();
         let marked = have.state.overlaid(&Fields::of(&json!({"hasProjectCheck": true})));
         entry("Project").write(&at, &have, &marked).await.unwrap();
-        // Not what is declared here is said there: it is handed over all the same, and then changed.
-        let young = lab.declare("other", "Project", "shop", project(&json!({"projectRoleCheck": false})));
+        // Not what is declared here is said there: it is handed over all the same, and then
+        // changed.
+        let young =
+            lab.declare("other", "Project", "shop", project(&json!({"projectRoleCheck": false})));
         let youngest = lab.declare("another", "Project", "shop", project(&json!({})));
         lab.settle().await;
         assert_conflict(&lab, &young, &old);
@@ -105,21 +121,38 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
         }
         lab.delete(&old);
         let outcome = lab.look(&old).await;
-        assert!(outcome.notes.iter().any(|n| n.news == News::HandedOver && n.message.contains(&young.to_string())), "{:?}", outcome.notes);
+        assert!(
+            outcome
+                .notes
+                .iter()
+                .any(|n| n.news == News::HandedOver && n.message.contains(&young.to_string())),
+            "{:?}",
+            outcome.notes
+        );
         assert!(outcome.wake.contains(&young));
         if restarted {
             lab.restart();
             lab.look(&key("Instance", "ns", "default")).await;
         }
         let outcome = lab.look(&young).await;
-        assert!(restarted || outcome.notes.iter().any(|n| n.news == News::HandedOver), "{:?}", outcome.notes);
+        assert!(
+            restarted || outcome.notes.iter().any(|n| n.news == News::HandedOver),
+            "{:?}",
+            outcome.notes
+        );
         lab.settle().await;
         assert_conflict(&lab, &youngest, &young);
         let status = lab.status(&young);
         assert!(status.is_ready());
-        assert_eq!((status.id.as_deref(), status.provenance), (Some(id.as_str()), Some(Provenance::Created)));
+        assert_eq!(
+            (status.id.as_deref(), status.provenance),
+            (Some(id.as_str()), Some(Provenance::Created))
+        );
         let live = entry("Project").read(&at, &id).await.unwrap().unwrap().state;
-        assert_eq!((live.get("hasProjectCheck"), live.get("projectRoleCheck")), (Some(&json!(true)), Some(&json!(false))));
+        assert_eq!(
+            (live.get("hasProjectCheck"), live.get("projectRoleCheck")),
+            (Some(&json!(true)), Some(&json!(false)))
+        );
         assert_eq!(lab.count("project.removed"), 0);
         // With the history comes what deletion does.
         lab.delete(&youngest);
@@ -136,8 +169,10 @@ async fn the_heir_of_a_setting_restores_what_was_there_before_both() {
     let organization = lab.status(&key("Organization", "ns", "home")).id.unwrap();
     let at = lab.minnie(Some(&organization));
     let before = entry("PrivacyPolicy").read(&at, "").await.unwrap().unwrap();
-    let cases =
-        [("PrivacyPolicy", privacy("https://a.example"), privacy("https://b.example")), ("SecurityPolicy", security(true), security(true))];
+    let cases = [
+        ("PrivacyPolicy", privacy("https://a.example"), privacy("https://b.example")),
+        ("SecurityPolicy", security(true), security(true)),
+    ];
     for (kind, first, second) in cases {
         let old = lab.declare("ns", kind, "old", first);
         lab.settle().await;
@@ -156,13 +191,16 @@ async fn the_heir_of_a_setting_restores_what_was_there_before_both() {
         assert!(lab.object(&young).is_none());
     }
     assert_eq!(entry("PrivacyPolicy").read(&at, "").await.unwrap().unwrap(), before);
-    let security = entry("SecurityPolicy").read(&At { organization: None, ..at }, "").await.unwrap().unwrap();
+    let security =
+        entry("SecurityPolicy").read(&At { organization: None, ..at }, "").await.unwrap().unwrap();
     assert_eq!(security.state.get("enableImpersonation"), Some(&json!(false)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_is_going_too_is_suspended_or_only_observes_is_no_heir() {
-    for (n, change) in [json!({}), json!({"suspend": true}), json!({"mode": "Observe"})].into_iter().enumerate() {
+    for (n, change) in
+        [json!({}), json!({"suspend": true}), json!({"mode": "Observe"})].into_iter().enumerate()
+    {
         let lab = open().await;
         let old = lab.declare("ns", "Project", "shop", project(&json!({})));
         lab.settle().await;
@@ -221,7 +259,9 @@ async fn a_deletion_waits_a_moment_for_an_heir() {
     let id = lab.status(&old).id;
     lab.delete(&old);
     let outcome = lab.look(&old).await;
-    assert!(outcome.again.is_some_and(|again| again <= Duration::from_secs(10)) && !outcome.release);
+    assert!(
+        outcome.again.is_some_and(|again| again <= Duration::from_secs(10)) && !outcome.release
+    );
     assert_eq!(lab.reason(&old).0, "Deleting");
     tokio::time::advance(Duration::from_secs(3)).await;
     let new = lab.declare("other", "Project", "shop", project(&json!({})));
@@ -246,12 +286,25 @@ async fn a_project_that_git_moves_keeps_its_id_and_what_hangs_on_it() {
     let other = world.another_namespace().await;
     world.start();
     world.connect().await;
-    world.apply("Organization", "home", json!({"name": "Home", "allowedNamespaces": {"from": "All"}})).await;
+    world
+        .apply(
+            "Organization",
+            "home",
+            json!({"name": "Home", "allowedNamespaces": {"from": "All"}}),
+        )
+        .await;
     let organization = world.ready("Organization", "home").await["id"].as_str().unwrap().to_owned();
     let spec = json!({"organizationRef": {"name": "home", "namespace": world.namespace}, "projectRoleCheck": true});
     world.apply("Project", "shop", spec.clone()).await;
     let id = world.ready("Project", "shop").await["id"].clone();
-    world.tamper("Project", Some(&organization), id.as_str().unwrap(), json!({"hasProjectCheck": true})).await;
+    world
+        .tamper(
+            "Project",
+            Some(&organization),
+            id.as_str().unwrap(),
+            json!({"hasProjectCheck": true}),
+        )
+        .await;
     let there: Api<_> = Api::namespaced_with(world.client.clone(), &other, &resource("Project"));
     let here = world.api("Project");
     let create = async |api: &Api<kube::api::DynamicObject>| {
@@ -264,9 +317,13 @@ async fn a_project_that_git_moves_keeps_its_id_and_what_hangs_on_it() {
     let moved = async |from: &Api<_>, to: &Api<_>| {
         let begun = std::time::Instant::now();
         loop {
-            let (gone, o) = (from.get_opt("shop").await.unwrap(), to.get_opt("shop").await.unwrap());
+            let (gone, o) =
+                (from.get_opt("shop").await.unwrap(), to.get_opt("shop").await.unwrap());
             let o = serde_json::to_value(o).unwrap();
-            if gone.is_none() && condition(&o, "Ready")["status"] == "True" && o["status"]["provenance"] == "Created" {
+            if gone.is_none()
+                && condition(&o, "Ready")["status"] == "True"
+                && o["status"]["provenance"] == "Created"
+            {
                 assert_eq!(o["status"]["id"], id);
                 return;
             }

@@ -97,7 +97,11 @@ fn merged(mut a: Value, b: &Value) -> Value {
 
 impl Case {
     fn spec(&self, more: &Value) -> Value {
-        let scope = if self.in_organization { json!({"organizationRef": {"name": "home"}}) } else { json!({}) };
+        let scope = if self.in_organization {
+            json!({"organizationRef": {"name": "home"}})
+        } else {
+            json!({})
+        };
         merged(scope, more)
     }
 
@@ -112,13 +116,21 @@ impl Case {
         (world, Some(id))
     }
 
-    /// Waits until the live thing has these fields: what others changed is noticed by the next poll of the feed.
+    /// Waits until the live thing has these fields: what others changed is noticed by the next poll
+    /// of the feed.
     async fn has(&self, world: &World, organization: Option<&str>, id: &str, fields: &Value) {
         let want = kastellan::engine::Fields::of(fields);
         let start = std::time::Instant::now();
         loop {
-            let live = world.live(self.kind, organization, id).await.unwrap_or_else(|| panic!("{} {id} is there", self.kind));
-            let left = kastellan::engine::fields::diff(&want, &live.state, crate::world::entry(self.kind).sets());
+            let live = world
+                .live(self.kind, organization, id)
+                .await
+                .unwrap_or_else(|| panic!("{} {id} is there", self.kind));
+            let left = kastellan::engine::fields::diff(
+                &want,
+                &live.state,
+                crate::world::entry(self.kind).sets(),
+            );
             if left.is_empty() {
                 return;
             }
@@ -164,7 +176,11 @@ contract! {
 fn every_kind_is_in_the_table() {
     let kinds: Vec<&str> = entities().iter().chain(&settings()).map(|c| c.kind).collect();
     for entry in kastellan::kinds::ALL.iter().filter(|e| e.names().kind != "Instance") {
-        assert!(kinds.contains(&entry.names().kind), "{} has no line in the contract's table", entry.names().kind);
+        assert!(
+            kinds.contains(&entry.names().kind),
+            "{} has no line in the contract's table",
+            entry.names().kind
+        );
     }
 }
 
@@ -201,7 +217,10 @@ async fn lives(case: Case) {
     world.ready(kind, "it").await;
     world.tamper(kind, organization, &id, case.tampered.clone()).await;
     let o = world
-        .until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True")
+        .until(kind, "it", "set back", |o| {
+            o["status"]["lastDrift"]["corrected"] == true
+                && condition(o, "Ready")["status"] == "True"
+        })
         .await;
     assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse");
     world.noted("it", "Drift", "by minnie.mouse").await;
@@ -213,7 +232,11 @@ async fn lives(case: Case) {
     // Deleted behind our back, it is made again; a dead id is not used again.
     let at = world.at(organization);
     crate::world::entry(kind).delete(&at, &id).await.unwrap();
-    let o = world.until(kind, "it", "made again", |o| o["status"]["id"] != id && condition(o, "Ready")["status"] == "True").await;
+    let o = world
+        .until(kind, "it", "made again", |o| {
+            o["status"]["id"] != id && condition(o, "Ready")["status"] == "True"
+        })
+        .await;
     case.has(&world, organization, o["status"]["id"].as_str().unwrap(), &case.declared).await;
     world.noted("it", "Drift", "made again").await;
 }
@@ -225,27 +248,47 @@ async fn is_adopted(case: Case) {
     let (kind, entry) = (case.kind, crate::world::entry(case.kind));
     let at = world.at(organization);
     let there = merged(case.declared.clone(), &json!({"name": "ONE"}));
-    let there = if kind == "Project" { merged(there, &json!({"projectRoleCheck": false})) } else { there };
-    let id = entry.create(&at, "there-before", &kastellan::engine::Fields::of(&there)).await.unwrap().id.unwrap();
+    let there =
+        if kind == "Project" { merged(there, &json!({"projectRoleCheck": false})) } else { there };
+    let id = entry
+        .create(&at, "there-before", &kastellan::engine::Fields::of(&there))
+        .await
+        .unwrap()
+        .id
+        .unwrap();
 
     // It differs: it is refused, the difference is shown, nothing is written.
     let events = world.events();
     world.apply(kind, "it", case.spec(&case.declared)).await;
     let message = world.reason(kind, "it", "AdoptionRefused").await;
     assert!(message.contains(&id) && message.contains("adoptionPolicy"), "{message}");
-    let o = world.until(kind, "it", "stalled with its difference", |o| condition(o, "Stalled")["status"] == "True").await;
-    let drift: Vec<&str> = o["status"]["drift"].as_array().unwrap().iter().map(|d| d["field"].as_str().unwrap()).collect();
+    let o = world
+        .until(kind, "it", "stalled with its difference", |o| {
+            condition(o, "Stalled")["status"] == "True"
+        })
+        .await;
+    let drift: Vec<&str> = o["status"]["drift"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|d| d["field"].as_str().unwrap())
+        .collect();
     assert!(drift.contains(&"name"), "{drift:?}");
     assert_eq!(world.events(), events);
 
     // Never: not even what is identical.
-    world.apply(kind, "it", case.spec(&merged(there.clone(), &json!({"adoptionPolicy": "Never"})))).await;
+    world
+        .apply(kind, "it", case.spec(&merged(there.clone(), &json!({"adoptionPolicy": "Never"}))))
+        .await;
     world.reason(kind, "it", "AdoptionRefused").await;
 
     // Identical: it is taken over without a write.
     world.apply(kind, "it", case.spec(&there)).await;
     let status = world.ready(kind, "it").await;
-    assert_eq!((status["id"].as_str(), status["provenance"].as_str()), (Some(id.as_str()), Some("Adopted")));
+    assert_eq!(
+        (status["id"].as_str(), status["provenance"].as_str()),
+        (Some(id.as_str()), Some("Adopted"))
+    );
     assert_eq!(status["drift"], Value::Null, "what was refused before is no difference now");
     assert_eq!(world.events(), events);
 
@@ -255,14 +298,26 @@ async fn is_adopted(case: Case) {
     assert_eq!(world.events(), events);
 
     // Always: it is taken over and changed.
-    world.apply(kind, "it", case.spec(&merged(case.declared.clone(), &json!({"adoptionPolicy": "Always"})))).await;
+    world
+        .apply(
+            kind,
+            "it",
+            case.spec(&merged(case.declared.clone(), &json!({"adoptionPolicy": "Always"}))),
+        )
+        .await;
     assert_eq!(world.ready(kind, "it").await["id"], id);
     case.has(&world, organization, &id, &case.declared).await;
     world.delete(kind, "it").await;
     world.gone(kind, "it").await;
 
     // By id, without asking the policy.
-    world.apply(kind, "it", case.spec(&merged(case.changed.clone(), &json!({"id": id, "adoptionPolicy": "Never"})))).await;
+    world
+        .apply(
+            kind,
+            "it",
+            case.spec(&merged(case.changed.clone(), &json!({"id": id, "adoptionPolicy": "Never"}))),
+        )
+        .await;
     assert_eq!(world.ready(kind, "it").await["provenance"], "Adopted");
     case.has(&world, organization, &id, &case.changed).await;
 }
@@ -274,7 +329,10 @@ async fn ends(case: Case) {
     let kind = case.kind;
     // Organizations hold so much that only a word makes them go.
     let by_default = kind != "Organization";
-    for (n, (policy, goes)) in [(None, by_default), (Some("Delete"), true), (Some("Retain"), false)].into_iter().enumerate() {
+    for (n, (policy, goes)) in [(None, by_default), (Some("Delete"), true), (Some("Retain"), false)]
+        .into_iter()
+        .enumerate()
+    {
         let name = format!("it-{n}");
         let mut more = merged(case.declared.clone(), &json!({"name": format!("One {n}")}));
         if let Some(policy) = policy {
@@ -284,7 +342,11 @@ async fn ends(case: Case) {
         let id = world.ready(kind, &name).await["id"].as_str().unwrap().to_owned();
         world.delete(kind, &name).await;
         world.gone(kind, &name).await;
-        assert_eq!(world.live(kind, organization, &id).await.is_none(), goes, "{kind} with {policy:?}");
+        assert_eq!(
+            world.live(kind, organization, &id).await.is_none(),
+            goes,
+            "{kind} with {policy:?}"
+        );
     }
 }
 
@@ -315,7 +377,10 @@ async fn is_kept(case: Case) {
     world.ready(kind, "it").await;
     world.tamper(kind, organization, "", case.tampered.clone()).await;
     let o = world
-        .until(kind, "it", "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True")
+        .until(kind, "it", "set back", |o| {
+            o["status"]["lastDrift"]["corrected"] == true
+                && condition(o, "Ready")["status"] == "True"
+        })
         .await;
     assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse");
     case.has(&world, organization, "", &merged(case.undeclared.clone(), &case.declared)).await;
@@ -344,11 +409,16 @@ async fn setting_ends(case: Case) {
     let organization = organization.as_deref();
     let kind = case.kind;
     let before = world.live(kind, organization, "").await.unwrap();
-    for (policy, restored) in [(None, case.in_organization), (Some("Retain"), false), (Some("Delete"), true)] {
+    for (policy, restored) in
+        [(None, case.in_organization), (Some("Retain"), false), (Some("Delete"), true)]
+    {
         // From a clean start each time: as it was found.
         if let (false, live) = (restored, world.live(kind, organization, "").await.unwrap()) {
             if live.state != before.state && !case.in_organization {
-                crate::world::entry(kind).write(&world.at(organization), &live, &before.state).await.unwrap();
+                crate::world::entry(kind)
+                    .write(&world.at(organization), &live, &before.state)
+                    .await
+                    .unwrap();
             }
             if live.own && case.in_organization {
                 crate::world::entry(kind).delete(&world.at(organization), "").await.unwrap();
@@ -356,14 +426,24 @@ async fn setting_ends(case: Case) {
         }
         let found = world.live(kind, organization, "").await.unwrap();
         let spec = case.spec(&case.declared);
-        world.apply(kind, "it", policy.map_or(spec.clone(), |p| merged(spec, &json!({"deletionPolicy": p})))).await;
+        world
+            .apply(
+                kind,
+                "it",
+                policy.map_or(spec.clone(), |p| merged(spec, &json!({"deletionPolicy": p}))),
+            )
+            .await;
         world.ready(kind, "it").await;
         case.has(&world, organization, "", &case.declared).await;
         world.delete(kind, "it").await;
         world.gone(kind, "it").await;
         let after = world.live(kind, organization, "").await.unwrap();
         if restored {
-            assert_eq!((after.state, after.own), (found.state, found.own), "{kind} with {policy:?}");
+            assert_eq!(
+                (after.state, after.own),
+                (found.state, found.own),
+                "{kind} with {policy:?}"
+            );
         } else {
             case.has(&world, organization, "", &case.declared).await;
         }

@@ -35,7 +35,14 @@ fn matrix() -> Vec<Cell> {
             for absent in both {
                 for down in both {
                     for orphan in both {
-                        cells.extend(both.map(|restarted| Cell { adopted, policy, absent, down, orphan, restarted }));
+                        cells.extend(both.map(|restarted| Cell {
+                            adopted,
+                            policy,
+                            absent,
+                            down,
+                            orphan,
+                            restarted,
+                        }));
                     }
                 }
             }
@@ -53,7 +60,10 @@ async fn the_deletion_of_a_project_ends_well_in_every_case() {
         let organization = lab.status(&home).id.unwrap();
         let at = lab.minnie(Some(&organization));
         if cell.adopted {
-            entry("Project").create(&at, "before", &Fields::of(&json!({"name": "shop"}))).await.unwrap();
+            entry("Project")
+                .create(&at, "before", &Fields::of(&json!({"name": "shop"})))
+                .await
+                .unwrap();
         }
         let mut spec = json!({"organizationRef": {"name": "home"}});
         if let Some(policy) = cell.policy {
@@ -84,8 +94,14 @@ async fn the_deletion_of_a_project_ends_well_in_every_case() {
             // It says what it waits for.
             assert!(goes && (cell.down || cell.restarted), "{cell:?}: {:?}", lab.reason(&shop));
             let ready = still.status.condition("Ready").unwrap();
-            assert!(ready.status == "False" && still.status.condition("Reconciling").is_some(), "{cell:?}: {ready:?}");
-            assert!(matches!(ready.reason.as_str(), "Deleting" | "Unreachable"), "{cell:?}: {ready:?}");
+            assert!(
+                ready.status == "False" && still.status.condition("Reconciling").is_some(),
+                "{cell:?}: {ready:?}"
+            );
+            assert!(
+                matches!(ready.reason.as_str(), "Deleting" | "Unreachable"),
+                "{cell:?}: {ready:?}"
+            );
             lab.emulator.faults().up();
             lab.settle().await;
         }
@@ -102,7 +118,12 @@ fn tenant(lab: &Lab, organization: &Value) -> Vec<Key> {
         lab.declare("ns", "Organization", "home", organization.clone()),
         lab.declare("ns", "Project", "shop", json!({"organizationRef": {"name": "home"}})),
         lab.declare("ns", "PrivacyPolicy", "home", home),
-        lab.declare("ns", "SecurityPolicy", "it", json!({"enableImpersonation": true, "deletionPolicy": "Delete"})),
+        lab.declare(
+            "ns",
+            "SecurityPolicy",
+            "it",
+            json!({"enableImpersonation": true, "deletionPolicy": "Delete"}),
+        ),
     ]
 }
 
@@ -112,7 +133,10 @@ fn orders(n: usize) -> Vec<Vec<usize>> {
         return vec![Vec::new()];
     }
     let put = |rest: &Vec<usize>, at: usize| [&rest[..at], &[n - 1], &rest[at..]].concat();
-    orders(n - 1).iter().flat_map(|rest| (0..n).map(|at| put(rest, at)).collect::<Vec<_>>()).collect()
+    orders(n - 1)
+        .iter()
+        .flat_map(|rest| (0..n).map(|at| put(rest, at)).collect::<Vec<_>>())
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +149,8 @@ async fn parents_and_children_go_in_any_order() {
                 let mut keys = tenant(&lab, &json!({"name": "Home", "deletionPolicy": policy}));
                 lab.settle().await;
                 let at = lab.minnie(lab.status(&keys[0]).id.as_deref());
-                let (organization, shop) = (lab.status(&keys[0]).id.unwrap(), lab.status(&keys[1]).id.unwrap());
+                let (organization, shop) =
+                    (lab.status(&keys[0]).id.unwrap(), lab.status(&keys[1]).id.unwrap());
                 keys.push(instance.clone());
                 let keys: Vec<Key> = order.iter().map(|n| keys[*n].clone()).collect();
                 if restarted {
@@ -140,11 +165,19 @@ async fn parents_and_children_go_in_any_order() {
                     lab.settle().await;
                 }
                 for key in &keys {
-                    assert!(lab.object(key).is_none(), "{key}, {policy}, in the order {order:?}: {:?}", lab.reason(key));
+                    assert!(
+                        lab.object(key).is_none(),
+                        "{key}, {policy}, in the order {order:?}: {:?}",
+                        lab.reason(key)
+                    );
                 }
-                let is_there = entry("Organization").read(&at, &organization).await.unwrap().is_some();
+                let is_there =
+                    entry("Organization").read(&at, &organization).await.unwrap().is_some();
                 assert_eq!(is_there, policy == "Retain");
-                assert!(entry("Project").read(&at, &shop).await.unwrap().is_none(), "{policy}, in the order {order:?}");
+                assert!(
+                    entry("Project").read(&at, &shop).await.unwrap().is_none(),
+                    "{policy}, in the order {order:?}"
+                );
             }
         }
     }
@@ -173,7 +206,11 @@ async fn with_instance_and_secret_gone_what_stays_is_named() {
     assert_eq!(lab.reason(&instance).0, "WaitingForReference", "it says what is missing");
     let outcome = lab.look(&keys[1]).await;
     assert!(outcome.release);
-    assert!(outcome.notes.iter().any(|n| n.news == News::LeftBehind && n.message.contains(&id)), "{:?}", outcome.notes);
+    assert!(
+        outcome.notes.iter().any(|n| n.news == News::LeftBehind && n.message.contains(&id)),
+        "{:?}",
+        outcome.notes
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,7 +228,11 @@ async fn with_the_secret_gone_before_a_restart_everything_goes_in_any_order() {
         }
         lab.settle().await;
         for key in &keys {
-            assert!(lab.object(key).is_none(), "{key}, in the order {order:?}: {:?}", lab.reason(key));
+            assert!(
+                lab.object(key).is_none(),
+                "{key}, in the order {order:?}: {:?}",
+                lab.reason(key)
+            );
         }
     }
 }
@@ -212,13 +253,21 @@ async fn what_is_abandoned_is_released_without_a_call_also_while_suspended() {
             lab.look(key).await;
         }
         if suspended {
-            assert!(keys.iter().all(|k| lab.reason(k).0 == "Suspended"), "nothing at all happens, deletion included");
+            assert!(
+                keys.iter().all(|k| lab.reason(k).0 == "Suspended"),
+                "nothing at all happens, deletion included"
+            );
         }
         for key in keys.iter().filter(|k| lab.object(k).is_some()) {
             lab.emulator.reset_calls();
-            lab.edit(key, |o| _ = o.annotations.insert("kastellan.dev/abandon".into(), "true".into()));
+            lab.edit(key, |o| {
+                _ = o.annotations.insert("kastellan.dev/abandon".into(), "true".into())
+            });
             let outcome = lab.look(key).await;
-            assert!(outcome.release && outcome.notes.iter().any(|n| n.news == News::LeftBehind), "{outcome:?}");
+            assert!(
+                outcome.release && outcome.notes.iter().any(|n| n.news == News::LeftBehind),
+                "{outcome:?}"
+            );
             assert!(lab.emulator.calls().is_empty());
         }
     }
@@ -227,7 +276,8 @@ async fn what_is_abandoned_is_released_without_a_call_also_while_suspended() {
 #[tokio::test(start_paused = true)]
 async fn what_was_never_made_is_not_deleted() {
     let lab = Lab::new().await;
-    let shop = lab.declare("ns", "Project", "shop", json!({"organizationRef": {"name": "nowhere"}}));
+    let shop =
+        lab.declare("ns", "Project", "shop", json!({"organizationRef": {"name": "nowhere"}}));
     lab.look(&shop).await;
     lab.emulator.reset_calls();
     lab.delete(&shop);
@@ -245,12 +295,15 @@ async fn apply_tenant(world: &World) {
             if o["kind"] == "Instance" {
                 spec["issuer"] = world.issuer().into();
             }
-            world.apply(o["kind"].as_str().unwrap(), o["metadata"]["name"].as_str().unwrap(), spec).await;
+            world
+                .apply(o["kind"].as_str().unwrap(), o["metadata"]["name"].as_str().unwrap(), spec)
+                .await;
         }
     }
 }
 
-/// The namespace controller deletes everything at any moment and in any order; the Secret may go first.
+/// The namespace controller deletes everything at any moment and in any order; the Secret may go
+/// first.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_with_a_whole_tenant_in_it_comes_to_its_end() {
     for (n, restarted) in [false, true].into_iter().enumerate() {
@@ -261,15 +314,21 @@ async fn a_namespace_with_a_whole_tenant_in_it_comes_to_its_end() {
         for project in ["shop", "intranet"] {
             world.ready("Project", project).await;
         }
-        for (kind, name) in
-            [("PrivacyPolicy", "acme"), ("DomainPolicy", "acme"), ("SecurityPolicy", "instance"), ("Restrictions", "instance")]
-        {
+        for (kind, name) in [
+            ("PrivacyPolicy", "acme"),
+            ("DomainPolicy", "acme"),
+            ("SecurityPolicy", "instance"),
+            ("Restrictions", "instance"),
+        ] {
             world.ready(kind, name).await;
         }
         if restarted {
             // Worse: the Secret is gone before the operator is there.
             world.stop().await;
-            Api::<Secret>::namespaced(world.client.clone(), &world.namespace).delete("kastellan", &DeleteParams::default()).await.unwrap();
+            Api::<Secret>::namespaced(world.client.clone(), &world.namespace)
+                .delete("kastellan", &DeleteParams::default())
+                .await
+                .unwrap();
         }
         let namespaces: Api<Namespace> = Api::all(world.client.clone());
         namespaces.delete(&world.namespace, &DeleteParams::default()).await.unwrap();
@@ -281,8 +340,18 @@ async fn a_namespace_with_a_whole_tenant_in_it_comes_to_its_end() {
             if begun.elapsed() > Duration::from_secs(90) {
                 let mut left = Vec::new();
                 for entry in kastellan::kinds::ALL {
-                    for o in world.api(entry.names().kind).list(&kube::api::ListParams::default()).await.unwrap() {
-                        left.push(format!("{} {:?}: {}", entry.names().kind, o.metadata.name, o.data["status"]["conditions"][0]));
+                    for o in world
+                        .api(entry.names().kind)
+                        .list(&kube::api::ListParams::default())
+                        .await
+                        .unwrap()
+                    {
+                        left.push(format!(
+                            "{} {:?}: {}",
+                            entry.names().kind,
+                            o.metadata.name,
+                            o.data["status"]["conditions"][0]
+                        ));
                     }
                 }
                 panic!("the namespace does not end: {left:#?}");

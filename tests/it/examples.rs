@@ -9,10 +9,18 @@ use crate::world::World;
 /// The documents of a folder's YAML files, in the order of their names.
 fn documents(dir: &str) -> Vec<Value> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
-    let mut files: Vec<_> =
-        fs::read_dir(dir).unwrap().map(|f| f.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
+    let mut files: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "yaml"))
+        .collect();
     files.sort();
-    files.iter().flat_map(|f| serde_saphyr::from_multiple::<Value>(&fs::read_to_string(f).unwrap()).unwrap()).collect()
+    files
+        .iter()
+        .flat_map(|f| {
+            serde_saphyr::from_multiple::<Value>(&fs::read_to_string(f).unwrap()).unwrap()
+        })
+        .collect()
 }
 
 async fn become_ready(world: &World, documents: Vec<Value>) {
@@ -22,7 +30,10 @@ async fn become_ready(world: &World, documents: Vec<Value>) {
         if document["kind"] == "Instance" {
             document["spec"]["issuer"] = world.issuer().into();
         }
-        let (kind, name) = (document["kind"].as_str().unwrap().to_owned(), document["metadata"]["name"].as_str().unwrap().to_owned());
+        let (kind, name) = (
+            document["kind"].as_str().unwrap().to_owned(),
+            document["metadata"]["name"].as_str().unwrap().to_owned(),
+        );
         world.apply(&kind, &name, document["spec"].take()).await;
         applied.push((kind, name));
     }

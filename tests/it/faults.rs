@@ -19,7 +19,11 @@ async fn with_organization(name: &str) -> (World, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_answer_to_a_create_makes_nothing_twice() {
     let (world, _) = with_organization("lost").await;
-    for (n, action) in [Action::LoseAnswer, Action::LoseAnswerWith { status: 504 }, Action::Truncate].into_iter().enumerate() {
+    for (n, action) in
+        [Action::LoseAnswer, Action::LoseAnswerWith { status: 504 }, Action::Truncate]
+            .into_iter()
+            .enumerate()
+    {
         world.emulator().faults().add(Rule::new(action).path(CREATE_PROJECT).times(1));
         let name = format!("p{n}");
         world.apply("Project", &name, json!({"organizationRef": {"name": "acme"}})).await;
@@ -35,7 +39,13 @@ async fn a_lost_answer_to_an_update_changes_nothing_twice() {
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}})).await;
     world.ready("Project", "p").await;
     world.emulator().faults().add(Rule::new(Action::LoseAnswer).method("PUT").times(1));
-    world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true})).await;
+    world
+        .apply(
+            "Project",
+            "p",
+            json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true}),
+        )
+        .await;
     world.ready("Project", "p").await;
     assert_eq!(world.count("project.changed"), 1);
 }
@@ -71,11 +81,28 @@ async fn reads_that_lag_are_neither_drift_nor_absence() {
     world.apply("Organization", "acme", json!({})).await;
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}})).await;
     world.apply("SecurityPolicy", "it", json!({"enableImpersonation": true})).await;
-    world.apply("PrivacyPolicy", "it", json!({"organizationRef": {"name": "acme"}, "tosLink": "https://a.example"})).await;
-    for (kind, name) in [("Organization", "acme"), ("Project", "p"), ("SecurityPolicy", "it"), ("PrivacyPolicy", "it")] {
+    world
+        .apply(
+            "PrivacyPolicy",
+            "it",
+            json!({"organizationRef": {"name": "acme"}, "tosLink": "https://a.example"}),
+        )
+        .await;
+    for (kind, name) in [
+        ("Organization", "acme"),
+        ("Project", "p"),
+        ("SecurityPolicy", "it"),
+        ("PrivacyPolicy", "it"),
+    ] {
         world.ready(kind, name).await;
     }
-    world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true})).await;
+    world
+        .apply(
+            "Project",
+            "p",
+            json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true}),
+        )
+        .await;
     world.ready("Project", "p").await;
     world.apply("SecurityPolicy", "it", json!({"enableImpersonation": false})).await;
     world.ready("SecurityPolicy", "it").await;
@@ -89,7 +116,10 @@ async fn reads_that_lag_are_neither_drift_nor_absence() {
         assert_eq!(world.count(event), times, "{event}");
     }
     for name in ["p", "it"] {
-        assert!(!world.notes(name).await.iter().any(|(reason, _)| reason == "Drift"), "our own write is no drift");
+        assert!(
+            !world.notes(name).await.iter().any(|(reason, _)| reason == "Drift"),
+            "our own write is no drift"
+        );
     }
 }
 
@@ -99,7 +129,13 @@ async fn while_zitadel_is_down_what_was_seen_stays_and_afterwards_all_goes_on() 
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}})).await;
     world.ready("Project", "p").await;
     world.emulator().faults().down(Outage::Unavailable);
-    world.patch("Project", "p", json!({"metadata": {"annotations": {"kastellan.dev/reconcile-at": "1"}}})).await;
+    world
+        .patch(
+            "Project",
+            "p",
+            json!({"metadata": {"annotations": {"kastellan.dev/reconcile-at": "1"}}}),
+        )
+        .await;
     world.apply("Project", "q", json!({"organizationRef": {"name": "acme"}})).await;
     world.reason("Project", "q", "Unreachable").await;
     let p = world.api("Project").get("p").await.unwrap();
@@ -123,7 +159,11 @@ async fn a_restart_while_zitadel_is_down_changes_nothing_of_what_was_seen() {
     assert_eq!(world.api("Project").get("p").await.unwrap().data, before.data);
     world.emulator().faults().up();
     world.ready("Project", "q").await;
-    world.until("Instance", "default", "counted", |o| o["status"]["objects"] == json!({"ready": 3, "notReady": 0})).await;
+    world
+        .until("Instance", "default", "counted", |o| {
+            o["status"]["objects"] == json!({"ready": 3, "notReady": 0})
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,7 +181,9 @@ async fn a_restart_at_any_moment_makes_nothing_twice() {
     let (mut world, _) = with_organization("restart").await;
     world.emulator().faults().latency(Duration::ZERO, Duration::from_millis(30));
     for n in 0..10 {
-        world.apply("Project", &format!("p{n}"), json!({"organizationRef": {"name": "acme"}})).await;
+        world
+            .apply("Project", &format!("p{n}"), json!({"organizationRef": {"name": "acme"}}))
+            .await;
     }
     for _ in 0..5 {
         tokio::task::yield_now().await;
@@ -166,14 +208,33 @@ async fn servers_without_the_newer_endpoints_are_served_by_the_older_ones() {
     world.start();
     world.connect().await;
     world.apply("Organization", "acme", json!({})).await;
-    world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true})).await;
+    world
+        .apply(
+            "Project",
+            "p",
+            json!({"organizationRef": {"name": "acme"}, "projectRoleCheck": true}),
+        )
+        .await;
     world.apply("DomainPolicy", "it", json!({"userLoginMustBeDomain": true})).await;
-    world.apply("DomainPolicy", "acme", json!({"organizationRef": {"name": "acme"}, "userLoginMustBeDomain": false})).await;
-    for (kind, name) in [("Organization", "acme"), ("Project", "p"), ("DomainPolicy", "it"), ("DomainPolicy", "acme")] {
+    world
+        .apply(
+            "DomainPolicy",
+            "acme",
+            json!({"organizationRef": {"name": "acme"}, "userLoginMustBeDomain": false}),
+        )
+        .await;
+    for (kind, name) in [
+        ("Organization", "acme"),
+        ("Project", "p"),
+        ("DomainPolicy", "it"),
+        ("DomainPolicy", "acme"),
+    ] {
         world.ready(kind, name).await;
     }
     // The id is the server's there; it is bound all the same.
-    world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "name": "renamed"})).await;
+    world
+        .apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "name": "renamed"}))
+        .await;
     world.ready("Project", "p").await;
     assert_eq!(world.count("project.added"), 1);
 }

@@ -1,5 +1,5 @@
-//! How changes are found: by the feed, whatever clocks, commits and backups do to it; by lists where there is no feed; and after
-//! an outage.
+//! How changes are found: by the feed, whatever clocks, commits and backups do to it; by lists
+//! where there is no feed; and after an outage.
 
 use std::{
     collections::BTreeSet,
@@ -30,7 +30,12 @@ async fn home(lab: &Lab) -> At {
 
 /// A project of that organization.
 fn project(lab: &Lab, name: &str, role_check: bool) -> Key {
-    lab.declare("ns", "Project", name, json!({"organizationRef": {"name": "home"}, "projectRoleCheck": role_check}))
+    lab.declare(
+        "ns",
+        "Project",
+        name,
+        json!({"organizationRef": {"name": "home"}, "projectRoleCheck": role_check}),
+    )
 }
 
 /// Somebody else makes projects, named and numbered so.
@@ -63,7 +68,10 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 
 /// The paths of lists of things that were asked for.
 fn lists(calls: &[zitadel_emulator::Call]) -> Vec<String> {
-    let is_list = |path: &str| path.ends_with("/_search") && path != EVENTS && !path.contains("/memberships/") || path.contains("/List");
+    let is_list = |path: &str| {
+        path.ends_with("/_search") && path != EVENTS && !path.contains("/memberships/")
+            || path.contains("/List")
+    };
     calls.iter().filter(|c| is_list(&c.path)).map(|c| c.path.clone()).collect()
 }
 
@@ -85,13 +93,21 @@ async fn after_a_restore_everything_is_listed_again_and_made_as_declared() {
     assert!(lab.poll().await.unwrap().anew);
     lab.emulator.reset_calls();
     lab.settle().await;
-    assert_eq!(lists(&lab.emulator.calls()).len(), 2, "organizations and projects: {:?}", lists(&lab.emulator.calls()));
+    assert_eq!(
+        lists(&lab.emulator.calls()).len(),
+        2,
+        "organizations and projects: {:?}",
+        lists(&lab.emulator.calls())
+    );
     for key in [&changed, &lost] {
         assert!(lab.status(key).is_ready(), "{key}: {:?}", lab.reason(key));
         assert_eq!(role_check(&at, &lab.status(key).id.unwrap()).await, Some(json!(true)), "{key}");
     }
     // ZITADEL's own, and one each.
-    assert_eq!((lab.count("project.added"), lab.count("project.changed"), lab.count("org.added")), (3, 1, 2));
+    assert_eq!(
+        (lab.count("project.added"), lab.count("project.changed"), lab.count("org.added")),
+        (3, 1, 2)
+    );
     for _ in 0..3 {
         assert!(!lab.poll().await.unwrap().anew);
     }
@@ -179,10 +195,21 @@ async fn a_foreign_event_of_the_date_of_an_own_write_is_foreign() {
     project(&lab, "ours", true);
     lab.settle().await;
     change("Project", &at, &their_id, json!({"projectRoleCheck": false})).await;
-    let last: Vec<_> = lab.emulator.events().into_iter().rev().take(2).map(|e| (e.creation_date, e.aggregate_id)).collect();
+    let last: Vec<_> = lab
+        .emulator
+        .events()
+        .into_iter()
+        .rev()
+        .take(2)
+        .map(|e| (e.creation_date, e.aggregate_id))
+        .collect();
     assert!(last[0].0 == last[1].0 && last[0].1 == their_id && last[1].1 == our_id, "{last:?}");
     let touched = lab.poll().await.unwrap().touched;
-    assert_eq!(touched, [Touched { kind: "Project", organization: at.organization.clone(), id: their_id.clone() }].into());
+    assert_eq!(
+        touched,
+        [Touched { kind: "Project", organization: at.organization.clone(), id: their_id.clone() }]
+            .into()
+    );
     lab.settle().await;
     assert_eq!(role_check(&at, &their_id).await, Some(json!(true)));
     assert_eq!(lab.status(&theirs).last_drift.and_then(|d| d.by).as_deref(), Some("minnie.mouse"));
@@ -221,9 +248,14 @@ async fn the_operator_makes_again_what_a_restore_has_taken() {
     world.ready("Project", "p").await;
     // Until the feed has told of it.
     world.emulator().reset_calls();
-    until("the feed is asked", || world.emulator().calls().iter().filter(|c| c.path == EVENTS && c.status == 200).count() >= 2).await;
+    until("the feed is asked", || {
+        world.emulator().calls().iter().filter(|c| c.path == EVENTS && c.status == 200).count() >= 2
+    })
+    .await;
     world.emulator().faults().restore(&backup);
-    let is_again = |o: &Value| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True";
+    let is_again = |o: &Value| {
+        o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True"
+    };
     let status = world.until("Project", "p", "made again", is_again).await["status"].clone();
     assert!(world.live("Project", Some(&home), status["id"].as_str().unwrap()).await.is_some());
     assert_eq!((world.count("project.added"), world.count("org.added")), (1, 1));
@@ -248,8 +280,14 @@ async fn without_a_feed_changes_are_found_by_lists_and_nothing_is_written_withou
     let p = world.ready("Project", "p").await["id"].as_str().unwrap().to_owned();
     world.ready("Project", "q").await;
     world.ready("SecurityPolicy", "it").await;
-    let instance = world.until("Instance", "default", "polling", |o| o["status"]["feed"]["mode"] == "Polling").await;
-    assert!(instance["status"]["feed"]["reason"].as_str().is_some_and(|r| r.contains("403")), "{}", instance["status"]["feed"]);
+    let instance = world
+        .until("Instance", "default", "polling", |o| o["status"]["feed"]["mode"] == "Polling")
+        .await;
+    assert!(
+        instance["status"]["feed"]["reason"].as_str().is_some_and(|r| r.contains("403")),
+        "{}",
+        instance["status"]["feed"]
+    );
     let events = world.events();
     for (kind, organization, id, fields) in [
         ("Project", Some(&*home), &*p, json!({"projectRoleCheck": false})),
@@ -258,13 +296,18 @@ async fn without_a_feed_changes_are_found_by_lists_and_nothing_is_written_withou
         world.tamper(kind, organization, id, fields).await;
     }
     for (kind, name) in [("Project", "p"), ("SecurityPolicy", "it")] {
-        let o = world
-            .until(kind, name, "set back", |o| o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True");
+        let o = world.until(kind, name, "set back", |o| {
+            o["status"]["lastDrift"]["corrected"] == true
+                && condition(o, "Ready")["status"] == "True"
+        });
         assert_eq!(o.await["status"]["lastDrift"]["by"], Value::Null, "nobody can tell");
     }
     // Until everything was looked at once more.
     world.emulator().reset_calls();
-    until("it is listed again", || lists(&world.emulator().calls()).iter().any(|path| path.contains("projects"))).await;
+    until("it is listed again", || {
+        lists(&world.emulator().calls()).iter().any(|path| path.contains("projects"))
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(world.events(), events + 4, "two changes, each set back once");
 }

@@ -1,4 +1,5 @@
-//! Files that are generated from the registry are current. `UPDATE=1 cargo test generated` writes them anew.
+//! Files that are generated from the registry are current. `UPDATE=1 cargo test generated` writes
+//! them anew.
 
 use std::{fs, path::Path};
 
@@ -35,20 +36,29 @@ fn generated_documentation_is_current() {
 #[test]
 fn links_of_the_documentation_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "charts/kastellan/README.md"].map(|page| root.join(page)).to_vec();
+    let mut pages = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "charts/kastellan/README.md"]
+        .map(|page| root.join(page))
+        .to_vec();
     for dir in [root.join("docs"), root.join("docs/tasks")] {
-        pages.extend(fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+        pages.extend(
+            fs::read_dir(dir)
+                .unwrap()
+                .map(|e| e.unwrap().path())
+                .filter(|p| p.extension().is_some_and(|e| e == "md")),
+        );
     }
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for target in targets.filter(|t| !t.contains("://")) {
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let there = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let there =
+                if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
             assert!(there.exists(), "{}: {target} is not there", page.display());
             if !anchor.is_empty() {
                 let headings = fs::read_to_string(&there).unwrap();
-                let is_there = headings.lines().filter(|l| l.starts_with('#')).any(|l| slug(l) == anchor);
+                let is_there =
+                    headings.lines().filter(|l| l.starts_with('#')).any(|l| slug(l) == anchor);
                 assert!(is_there, "{}: {target} has no such heading", page.display());
             }
         }
@@ -58,5 +68,8 @@ fn links_of_the_documentation_lead_somewhere() {
 /// The anchor of a heading, as GitHub and mdBook make it.
 fn slug(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
-    text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! The engine and the emulated ZITADEL in this process: no sockets, no cluster. For laws that are tried many times.
+//! The engine and the emulated ZITADEL in this process: no sockets, no cluster. For laws that are
+//! tried many times.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,7 +35,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use zitadel_emulator::{Emulator, Options};
 
-/// After so many calls the operator dies: before the next one is made, or before its answer arrives.
+/// After so many calls the operator dies: before the next one is made, or before its answer
+/// arrives.
 #[derive(Clone, Copy)]
 pub(crate) struct Crash {
     pub(crate) after: usize,
@@ -60,8 +62,15 @@ impl InProcess {
 #[async_trait]
 impl Transport for InProcess {
     async fn send(&self, r: Request) -> Result<Response, TransportError> {
-        let path = r.url.query().map_or_else(|| r.url.path().to_owned(), |q| format!("{}?{q}", r.url.path()));
-        let mut request = axum::http::Request::builder().method(r.method).uri(path).body(Body::from(r.body)).unwrap();
+        let path = r
+            .url
+            .query()
+            .map_or_else(|| r.url.path().to_owned(), |q| format!("{}?{q}", r.url.path()));
+        let mut request = axum::http::Request::builder()
+            .method(r.method)
+            .uri(path)
+            .body(Body::from(r.body))
+            .unwrap();
         *request.headers_mut() = r.headers;
         let dies = self.dies();
         if dies.is_some_and(|c| !c.sent) {
@@ -75,7 +84,10 @@ impl Transport for InProcess {
             return Err(TransportError::Connect("reset".into()));
         }
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.map_err(|e| TransportError::Broken(e.to_string()))?.to_vec();
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
+            .await
+            .map_err(|e| TransportError::Broken(e.to_string()))?
+            .to_vec();
         Ok(Response { status, headers, body })
     }
 }
@@ -111,7 +123,8 @@ impl Host for MemoryHost {
     fn dependants(&self, instance: &Key) -> Vec<Key> {
         let belongs = |key: &Key| {
             let object = self.object(key).unwrap();
-            !decode::<Shared>(&object.spec).unwrap_or_default().observes() && needs(self, &object, instance)
+            !decode::<Shared>(&object.spec).unwrap_or_default().observes()
+                && needs(self, &object, instance)
         };
         self.keys().into_iter().filter(|key| key.kind != "Instance" && belongs(key)).collect()
     }
@@ -143,14 +156,20 @@ pub(crate) struct Lab {
 }
 
 pub(crate) fn key(kind: &str, namespace: &str, name: &str) -> Key {
-    Key { kind: kinds::find(kind).unwrap().names().kind, namespace: namespace.into(), name: name.into() }
+    Key {
+        kind: kinds::find(kind).unwrap().names().kind,
+        namespace: namespace.into(),
+        name: name.into(),
+    }
 }
 
 fn engine(router: &Router, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
     let (router, crash) = (router.clone(), crash.clone());
     let mut engine = Engine::new(AddressPolicy::any());
     engine.grace = Duration::ZERO;
-    engine.connect = Box::new(move |config| Client::with_transport(config, Box::new(InProcess(router.clone(), crash.clone()))));
+    engine.connect = Box::new(move |config| {
+        Client::with_transport(config, Box::new(InProcess(router.clone(), crash.clone())))
+    });
     engine
 }
 
@@ -197,7 +216,10 @@ impl Lab {
     /// Where things of this organization, or the instance, are; calls are somebody else's.
     pub(crate) fn minnie(&self, organization: Option<&str>) -> At {
         let pat = self.emulator.add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
-        At { client: Self::client(&self.router, &pat), organization: organization.map(ToOwned::to_owned) }
+        At {
+            client: Self::client(&self.router, &pat),
+            organization: organization.map(ToOwned::to_owned),
+        }
     }
 
     /// Declares an object in the namespace `ns` and reconciles it once.
@@ -266,7 +288,11 @@ impl Lab {
     }
 
     pub(crate) fn label(&self, namespace: &str, label: &str, value: &str) {
-        self.host.labels.lock().unwrap().insert(namespace.into(), [(label.to_owned(), value.to_owned())].into());
+        self.host
+            .labels
+            .lock()
+            .unwrap()
+            .insert(namespace.into(), [(label.to_owned(), value.to_owned())].into());
     }
 
     /// The Secret goes.
@@ -296,11 +322,13 @@ impl Lab {
     /// Looks at everything until nothing changes any more.
     pub(crate) async fn settle(&self) {
         for _ in 0..20 {
-            let before: Vec<_> = self.host.keys().into_iter().map(|k| (self.status(&k), k)).collect();
+            let before: Vec<_> =
+                self.host.keys().into_iter().map(|k| (self.status(&k), k)).collect();
             for key in self.host.keys() {
                 self.look(&key).await;
             }
-            let after: Vec<_> = self.host.keys().into_iter().map(|k| (self.status(&k), k)).collect();
+            let after: Vec<_> =
+                self.host.keys().into_iter().map(|k| (self.status(&k), k)).collect();
             if before == after {
                 return;
             }

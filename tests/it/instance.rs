@@ -1,4 +1,5 @@
-//! Instances: credentials of every kind, good and bad; hosts; another instance behind the same address.
+//! Instances: credentials of every kind, good and bad; hosts; another instance behind the same
+//! address.
 
 use serde_json::json;
 use zitadel_emulator::Outage;
@@ -48,10 +49,17 @@ async fn missing_secrets_and_keys_are_named_and_waited_for() {
     world.start();
     world.apply("Instance", "default", world.instance_spec()).await;
     let message = world.reason("Instance", "default", "WaitingForReference").await;
-    assert!(message.contains("Secret") && message.contains("kastellan") && message.contains("does not exist"), "{message}");
+    assert!(
+        message.contains("Secret")
+            && message.contains("kastellan")
+            && message.contains("does not exist"),
+        "{message}"
+    );
     world.secret("kastellan", "other", "x").await;
     let o = world
-        .until("Instance", "default", "missing a key", |o| condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("key pat")))
+        .until("Instance", "default", "missing a key", |o| {
+            condition(o, "Ready")["message"].as_str().is_some_and(|m| m.contains("key pat"))
+        })
         .await;
     assert_eq!(condition(&o, "Reconciling")["status"], "True");
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
@@ -106,7 +114,9 @@ async fn an_address_that_is_not_allowed_is_never_connected_to() {
     let mut spec = world.instance_spec();
     spec["issuer"] = "http://169.254.169.254".into();
     world.apply("Instance", "default", spec).await;
-    let message = world.until("Instance", "default", "refused", |o| condition(o, "Stalled")["status"] == "True").await;
+    let message = world
+        .until("Instance", "default", "refused", |o| condition(o, "Stalled")["status"] == "True")
+        .await;
     assert!(message["status"].to_string().contains("not an allowed address"), "{message}");
 }
 
@@ -121,7 +131,9 @@ async fn another_instance_behind_the_same_address_gets_no_write() {
     world.start();
     world.reason("Instance", "default", "InstanceChanged").await;
     world.apply("Organization", "acme", json!({"name": "New"})).await;
-    world.until("Organization", "acme", "waiting", |o| condition(o, "Ready")["status"] == "False").await;
+    world
+        .until("Organization", "acme", "waiting", |o| condition(o, "Ready")["status"] == "False")
+        .await;
     assert_eq!(world.events(), events);
 }
 
@@ -134,9 +146,16 @@ async fn an_organizations_owner_keeps_its_organization_and_is_told_what_it_may_n
     world.apply("Instance", "default", world.instance_spec()).await;
     let status = world.ready("Instance", "default").await;
     let scope = status["account"]["scope"].as_str().unwrap().to_owned();
-    let id = scope.strip_prefix("organization ").expect("the scope names the organization").to_owned();
-    assert_eq!(status["instanceId"], world.emulator().instance_id(), "found without the right to read the instance");
-    world.until("Instance", "default", "polling", |o| o["status"]["feed"]["mode"] == "Polling").await;
+    let id =
+        scope.strip_prefix("organization ").expect("the scope names the organization").to_owned();
+    assert_eq!(
+        status["instanceId"],
+        world.emulator().instance_id(),
+        "found without the right to read the instance"
+    );
+    world
+        .until("Instance", "default", "polling", |o| o["status"]["feed"]["mode"] == "Polling")
+        .await;
     world.apply("Project", "mine", json!({"organizationId": id})).await;
     world.ready("Project", "mine").await;
     world.apply("Restrictions", "not-mine", json!({"disallowPublicOrgRegistration": true})).await;

@@ -20,7 +20,8 @@ fn cases() -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Any value of a field that ZITADEL takes, from the field's schema, or by its name where the schema says too little.
+/// Any value of a field that ZITADEL takes, from the field's schema, or by its name where the
+/// schema says too little.
 fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
     if let Some(choices) = schema["enum"].as_array() {
         return prop::sample::select(choices.clone()).boxed();
@@ -28,7 +29,10 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
     match (path, schema["type"].as_str()) {
         (_, Some("boolean")) => any::<bool>().prop_map(Value::from).boxed(),
         ("name", _) => "[A-Za-z]{1,12}".prop_map(Value::from).boxed(),
-        ("supportEmail", _) => prop_oneof![Just(json!("")), "[a-z]{1,5}@[a-z]{1,5}\\.example".prop_map(Value::from)].boxed(),
+        ("supportEmail", _) => {
+            prop_oneof![Just(json!("")), "[a-z]{1,5}@[a-z]{1,5}\\.example".prop_map(Value::from)]
+                .boxed()
+        }
         ("allowedLanguages", _) => prop_oneof![
             Just(json!([])),
             subsequence(vec!["de", "fr", "it"], 0..=3).prop_map(|mut l| {
@@ -37,24 +41,33 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
             })
         ]
         .boxed(),
-        ("embeddedIframe.allowedOrigins", _) => subsequence(vec!["https://a.example", "https://b.example", "https://c.example"], 0..=3)
-            .prop_shuffle()
-            .prop_map(|l| json!(l))
-            .boxed(),
-        (_, Some("string")) => {
-            prop_oneof![Just(json!("")), "https://[a-z]{1,5}\\.example/\\{\\{\\.Lang\\}\\}".prop_map(Value::from)].boxed()
+        ("embeddedIframe.allowedOrigins", _) => {
+            subsequence(vec!["https://a.example", "https://b.example", "https://c.example"], 0..=3)
+                .prop_shuffle()
+                .prop_map(|l| json!(l))
+                .boxed()
         }
+        (_, Some("string")) => prop_oneof![
+            Just(json!("")),
+            "https://[a-z]{1,5}\\.example/\\{\\{\\.Lang\\}\\}".prop_map(Value::from)
+        ]
+        .boxed(),
         (_, other) => panic!("no values are known for {path} of type {other:?}"),
     }
 }
 
-/// The fields of a kind that can be managed, with their schemas: what its spec has beyond what all specs share.
+/// The fields of a kind that can be managed, with their schemas: what its spec has beyond what all
+/// specs share.
 fn managed(entry: &dyn Entry) -> BTreeMap<String, Value> {
     fn leaves(path: &str, schema: &Value, into: &mut BTreeMap<String, Value>) {
         match schema["properties"].as_object() {
             Some(properties) => {
                 for (name, schema) in properties {
-                    leaves(&if path.is_empty() { name.clone() } else { format!("{path}.{name}") }, schema, into);
+                    leaves(
+                        &if path.is_empty() { name.clone() } else { format!("{path}.{name}") },
+                        schema,
+                        into,
+                    );
                 }
             }
             None => {
@@ -74,7 +87,8 @@ fn managed(entry: &dyn Entry) -> BTreeMap<String, Value> {
         "allowedNamespaces",
     ];
     let crd = serde_json::to_value(entry.crd()).unwrap();
-    let mut spec = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap().clone();
+    let mut spec =
+        crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap().clone();
     spec["properties"].as_object_mut().unwrap().retain(|k, _| !SHARED.contains(&k.as_str()));
     let mut found = BTreeMap::new();
     leaves("", &spec, &mut found);
@@ -94,7 +108,8 @@ fn complete(entry: &'static dyn Entry) -> impl Strategy<Value = BTreeMap<String,
 fn some(entry: &'static dyn Entry) -> impl Strategy<Value = BTreeMap<String, Value>> {
     let fields: Vec<String> = managed(entry).into_keys().collect();
     let n = fields.len();
-    (complete(entry), subsequence(fields, 1..=n)).prop_map(|(all, keep)| all.into_iter().filter(|(k, _)| keep.contains(k)).collect())
+    (complete(entry), subsequence(fields, 1..=n))
+        .prop_map(|(all, keep)| all.into_iter().filter(|(k, _)| keep.contains(k)).collect())
 }
 
 fn fields(map: &BTreeMap<String, Value>) -> Fields {
@@ -137,7 +152,10 @@ impl Bench {
         let kind = p.entry.names().kind;
         let (organization, mut scope) = if p.in_organization {
             let outcome = lab.apply("Organization", "home", json!({"name": "Home"})).await;
-            (Some(outcome.status.id.expect("the organization is made")), json!({"organizationRef": {"name": "home"}}))
+            (
+                Some(outcome.status.id.expect("the organization is made")),
+                json!({"organizationRef": {"name": "home"}}),
+            )
         } else {
             (None, json!({}))
         };
@@ -178,12 +196,17 @@ where
     F: Fn(Placed, Fields, Fields, Fields) -> Fut,
     Fut: Future<Output = Result<(), TestCaseError>>,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
     for p in placed() {
         let mut runner = proptest::test_runner::TestRunner::new(cases());
         let strategy = (complete(p.entry), some(p.entry), some(p.entry));
-        let result =
-            runner.run(&strategy, |(live, first, second)| runtime.block_on(holds(p, fields(&live), fields(&first), fields(&second))));
+        let result = runner.run(&strategy, |(live, first, second)| {
+            runtime.block_on(holds(p, fields(&live), fields(&first), fields(&second)))
+        });
         if let Err(e) = result {
             panic!("{} (in an organization: {}): {e}", p.entry.names().kind, p.in_organization);
         }
@@ -200,7 +223,12 @@ fn undeclared_fields_survive_every_write() {
             prop_assert!(outcome.status.is_ready(), "{:?}", outcome);
             expected = expected.overlaid(&declared_with_name(&bench, &declared));
             let live = bench.live(p).await;
-            prop_assert!(kastellan::engine::fields::diff(&expected, &live, p.entry.sets()).is_empty(), "{:?} is not {:?}", live, expected);
+            prop_assert!(
+                kastellan::engine::fields::diff(&expected, &live, p.entry.sets()).is_empty(),
+                "{:?} is not {:?}",
+                live,
+                expected
+            );
         }
         Ok(())
     });
@@ -262,7 +290,10 @@ fn a_plan_writes_nothing_and_says_what_is_done() {
             prop_assert_eq!(bench.lab.status(&key), before);
             let outcome = bench.lab.look(&key).await;
             prop_assert!(outcome.status.is_ready(), "{:?}", outcome);
-            prop_assert_eq!(bench.lab.emulator.event_count() > events, plan.action != Action::Nothing);
+            prop_assert_eq!(
+                bench.lab.emulator.event_count() > events,
+                plan.action != Action::Nothing
+            );
             let after = bench.live(p).await;
             prop_assert!(
                 kastellan::engine::fields::diff(&plan.want, &after, p.entry.sets()).is_empty(),

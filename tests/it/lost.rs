@@ -1,5 +1,5 @@
-//! What a projection of ZITADEL skips, for good: it is told apart from "not there" and "not there yet", healed where nothing can
-//! hang on it, and else reported; never a loop.
+//! What a projection of ZITADEL skips, for good: it is told apart from "not there" and "not there
+//! yet", healed where nothing can hang on it, and else reported; never a loop.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ async fn wait(lab: &Lab, key: &kastellan::engine::Key) {
     }
 }
 
-/// An organization, and in it the project `ghost`, which ZITADEL has accepted and does not show; its id.
+/// An organization, and in it the project `ghost`, which ZITADEL has accepted and does not show;
+/// its id.
 async fn ghost(lab: &Lab) -> String {
     lab.apply("Organization", "home", json!({})).await;
     lab.emulator.faults().lose_next("project.added");
@@ -52,9 +53,13 @@ async fn a_ghost_that_somebody_has_touched_is_only_reported() {
     let lab = Lab::new().await;
     let id = ghost(&lab).await;
     lab.apply("Project", "later", json!({"organizationRef": {"name": "home"}})).await;
-    let (ghost, home) = (key("Project", "ns", "ghost"), lab.status(&key("Organization", "ns", "home")).id);
+    let (ghost, home) =
+        (key("Project", "ns", "ghost"), lab.status(&key("Organization", "ns", "home")).id);
     let minnie = lab.minnie(home.as_deref());
-    let (path, body) = (format!("/management/v1/projects/{id}"), json!({"name": "ghost", "hasProjectCheck": true}));
+    let (path, body) = (
+        format!("/management/v1/projects/{id}"),
+        json!({"name": "ghost", "hasProjectCheck": true}),
+    );
     minnie.client.write::<Value>(Method::PUT, minnie.organization(), &path, &body).await.unwrap();
     wait(&lab, &ghost).await;
     let (reason, message) = lab.reason(&ghost);
@@ -83,11 +88,26 @@ async fn a_change_that_is_lost_is_reported_and_not_written_again_and_again() {
     let links = |link: &str| json!({"tosLink": link});
     let domains = |must: bool| json!({"userLoginMustBeDomain": must});
     let cases = [
-        ("SecurityPolicy", "instance.policy.security.set", json!({"enableImpersonation": false}), json!({"enableImpersonation": true})),
-        ("PrivacyPolicy", "instance.policy.privacy.changed", links("https://a.example"), links("https://b.example")),
+        (
+            "SecurityPolicy",
+            "instance.policy.security.set",
+            json!({"enableImpersonation": false}),
+            json!({"enableImpersonation": true}),
+        ),
+        (
+            "PrivacyPolicy",
+            "instance.policy.privacy.changed",
+            links("https://a.example"),
+            links("https://b.example"),
+        ),
         ("DomainPolicy", "instance.policy.domain.changed", domains(false), domains(true)),
         ("Organization", "org.changed", json!({"name": "One"}), json!({"name": "Two"})),
-        ("Project", "project.changed", json!({"projectRoleCheck": false}), json!({"projectRoleCheck": true})),
+        (
+            "Project",
+            "project.changed",
+            json!({"projectRoleCheck": false}),
+            json!({"projectRoleCheck": true}),
+        ),
         (
             "Restrictions",
             "restrictions.set",
@@ -114,7 +134,10 @@ async fn a_change_that_is_lost_is_reported_and_not_written_again_and_again() {
             wait(&lab, &it).await;
             let (reason, message) = lab.reason(&it);
             assert_eq!(reason, "LostByZitadel", "{kind} in life {life}: {message}");
-            assert!(message.contains("by hand") && !message.contains("Deleting"), "{kind} in life {life}: {message}");
+            assert!(
+                message.contains("by hand") && !message.contains("Deleting"),
+                "{kind} in life {life}: {message}"
+            );
             assert_eq!(lab.count(event), before + 1, "{kind} in life {life}");
             lab.restart();
             lab.look(&key("Instance", "ns", "default")).await;

@@ -1,5 +1,5 @@
-//! Kastellan as a whole, against a real Kubernetes API server and the emulated ZITADEL. One API server for all tests, a
-//! namespace, an emulator and an operator for each; they run side by side.
+//! Kastellan as a whole, against a real Kubernetes API server and the emulated ZITADEL. One API
+//! server for all tests, a namespace, an emulator and an operator for each; they run side by side.
 
 #![allow(
     clippy::unwrap_used,

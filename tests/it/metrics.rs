@@ -27,7 +27,8 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
     let start = Instant::now();
     loop {
         let metrics = world.metrics().await;
-        let missing: Vec<_> = wanted.iter().filter(|line| !metrics.lines().any(|l| l == **line)).collect();
+        let missing: Vec<_> =
+            wanted.iter().filter(|line| !metrics.lines().any(|l| l == **line)).collect();
         if missing.is_empty() {
             break;
         }
@@ -35,7 +36,10 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let metrics = world.metrics().await;
-    let reads = metrics.lines().find_map(|l| l.strip_prefix("kastellan_zitadel_requests_total{access=\"read\"} ")).unwrap();
+    let reads = metrics
+        .lines()
+        .find_map(|l| l.strip_prefix("kastellan_zitadel_requests_total{access=\"read\"} "))
+        .unwrap();
     assert!(reads.parse::<u32>().unwrap() > 5, "{reads}");
     for name in ["kastellan_reconciles_total", "kastellan_status_patches_total"] {
         assert!(metrics.contains(name), "{name} in {metrics}");

@@ -33,18 +33,41 @@ async fn observing_reports_and_neither_writes_nor_claims() {
         spec
     };
     let missing = lab.declare("ns", "Project", "missing", observe(json!({})));
-    let differs = lab.declare("ns", "Project", "there", observe(json!({"projectRoleCheck": true, "adoptionPolicy": "Never"})));
+    let differs = lab.declare(
+        "ns",
+        "Project",
+        "there",
+        observe(json!({"projectRoleCheck": true, "adoptionPolicy": "Never"})),
+    );
     let same = lab.declare("ns", "Project", "same", observe(json!({"name": "There"})));
-    let policy = lab.declare("ns", "PrivacyPolicy", "home", observe(json!({"tosLink": "https://a.example"})));
-    let security = lab.declare("ns", "SecurityPolicy", "it", json!({"mode": "Observe", "enableImpersonation": false}));
+    let policy = lab.declare(
+        "ns",
+        "PrivacyPolicy",
+        "home",
+        observe(json!({"tosLink": "https://a.example"})),
+    );
+    let security = lab.declare(
+        "ns",
+        "SecurityPolicy",
+        "it",
+        json!({"mode": "Observe", "enableImpersonation": false}),
+    );
     lab.follow().await;
     assert_eq!(lab.events(), events, "nothing is written");
-    for (key, fields) in [(&missing, vec!["name"]), (&differs, vec!["projectRoleCheck"]), (&same, vec!["name"]), (&policy, vec!["tosLink"])]
-    {
+    for (key, fields) in [
+        (&missing, vec!["name"]),
+        (&differs, vec!["projectRoleCheck"]),
+        (&same, vec!["name"]),
+        (&policy, vec!["tosLink"]),
+    ] {
         let status = lab.status(key);
         assert_eq!(lab.reason(key).0, "Observing", "{key}: {status:?}");
         assert!(status.condition("Stalled").is_none() && status.condition("Reconciling").is_none());
-        assert_eq!(status.drift.iter().map(|d| d.field.as_str()).collect::<Vec<_>>(), fields, "{key}");
+        assert_eq!(
+            status.drift.iter().map(|d| d.field.as_str()).collect::<Vec<_>>(),
+            fields,
+            "{key}"
+        );
         assert_eq!(status.provenance, None);
     }
     assert_eq!(lab.reason(&security).0, "InSync");
@@ -58,7 +81,11 @@ async fn observing_reports_and_neither_writes_nor_claims() {
     lab.settle().await;
     assert!(lab.status(&enforced).is_ready());
     assert_eq!(lab.reason(&differs).0, "InSync");
-    let touched = kastellan::live::feed::Touched { kind: "Project", organization: at.organization.clone(), id: "there".into() };
+    let touched = kastellan::live::feed::Touched {
+        kind: "Project",
+        organization: at.organization.clone(),
+        id: "there".into(),
+    };
     let concerned = lab.engine.claims.concerned(&lab.emulator.instance_id(), &touched);
     assert!(concerned.contains(&enforced) && concerned.contains(&differs), "{concerned:?}");
 }
@@ -72,7 +99,8 @@ async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
     entry("Project").create(&at, "there", &Fields::of(&json!({"name": "there"}))).await.unwrap();
     let spec = json!({"organizationRef": {"name": "home"}, "mode": "Observe", "projectRoleCheck": true, "hasProjectCheck": false});
     let project = lab.declare("ns", "Project", "there", spec);
-    let policy = lab.declare("ns", "PrivacyPolicy", "it", json!({"mode": "Observe", "tosLink": ""}));
+    let policy =
+        lab.declare("ns", "PrivacyPolicy", "it", json!({"mode": "Observe", "tosLink": ""}));
     lab.follow().await;
     assert_eq!(lab.status(&project).drift.len(), 1);
     assert!(lab.status(&project).last_drift.is_none(), "how it was found is nobody's change");
@@ -80,7 +108,12 @@ async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
         let before = lab.status(key);
         lab.poll().await.unwrap();
         let outcome = lab.look(key).await;
-        let told: Vec<String> = outcome.notes.iter().filter(|n| n.news == News::Drift).map(|n| n.message.clone()).collect();
+        let told: Vec<String> = outcome
+            .notes
+            .iter()
+            .filter(|n| n.news == News::Drift)
+            .map(|n| n.message.clone())
+            .collect();
         let again = lab.look(key).await;
         assert!(again.notes.is_empty() && again.status == outcome.status, "told once: {again:?}");
         (told, outcome.status.last_drift.filter(|d| before.last_drift.as_ref() != Some(d)))
@@ -119,10 +152,14 @@ async fn observing_for_a_while_forgets_no_binding() {
     let events = lab.events();
     lab.settle().await;
     assert_eq!(lab.events(), events);
-    // While it is only observed, it is deleted by somebody: that is reported, and the dead id is known.
+    // While it is only observed, it is deleted by somebody: that is reported, and the dead id is
+    // known.
     entry("Project").delete(&lab.minnie(lab.status(&home).id.as_deref()), &id).await.unwrap();
     lab.follow().await;
-    assert_eq!((lab.reason(&shop).0.as_str(), lab.status(&shop).id.as_deref()), ("Observing", Some(id.as_str())));
+    assert_eq!(
+        (lab.reason(&shop).0.as_str(), lab.status(&shop).id.as_deref()),
+        ("Observing", Some(id.as_str()))
+    );
     lab.declare("ns", "Project", "shop", spec("Enforce", true));
     lab.settle().await;
     let status = lab.status(&shop);
@@ -134,14 +171,26 @@ async fn observing_for_a_while_forgets_no_binding() {
 async fn who_observes_has_no_finalizer_and_who_enforces_again_has_one() {
     let world = World::new("observe").await;
     world.apply("Organization", "acme", json!({"mode": "Observe"})).await;
-    let o = world.until("Organization", "acme", "observed", |o| condition(o, "Ready")["reason"] == "Observing").await;
+    let o = world
+        .until("Organization", "acme", "observed", |o| {
+            condition(o, "Ready")["reason"] == "Observing"
+        })
+        .await;
     assert_eq!((&o["metadata"]["finalizers"], world.count("org.added")), (&Value::Null, 0));
     world.apply("Organization", "acme", json!({"mode": "Enforce"})).await;
     world.ready("Organization", "acme").await;
     world.apply("Organization", "acme", json!({"mode": "Observe", "name": "Another"})).await;
-    let o = world.until("Organization", "acme", "observed", |o| condition(o, "Ready")["reason"] == "Observing").await;
+    let o = world
+        .until("Organization", "acme", "observed", |o| {
+            condition(o, "Ready")["reason"] == "Observing"
+        })
+        .await;
     assert_eq!(o["status"]["drift"][0]["field"], "name");
-    world.until("Organization", "acme", "without a finalizer", |o| o["metadata"]["finalizers"].is_null()).await;
+    world
+        .until("Organization", "acme", "without a finalizer", |o| {
+            o["metadata"]["finalizers"].is_null()
+        })
+        .await;
     // A change that somebody makes shows without a resync.
     let id = o["status"]["id"].as_str().unwrap().to_owned();
     world.tamper("Organization", None, &id, json!({"name": "Another"})).await;
@@ -174,11 +223,14 @@ async fn what_is_asked_for_is_looked_at_whatever_the_store_says() {
     lab.emulator.reset_calls();
     lab.settle().await;
     assert!(
-        lab.emulator.calls().is_empty() || lab.emulator.calls().iter().all(|c| !c.path.contains("organizations")),
+        lab.emulator.calls().is_empty()
+            || lab.emulator.calls().iter().all(|c| !c.path.contains("organizations")),
         "nobody said that it changed"
     );
     for n in 1..3 {
-        lab.edit(&home, |o| _ = o.annotations.insert("kastellan.dev/reconcile-at".into(), n.to_string()));
+        lab.edit(&home, |o| {
+            _ = o.annotations.insert("kastellan.dev/reconcile-at".into(), n.to_string())
+        });
         lab.emulator.reset_calls();
         lab.settle().await;
         assert!(lab.emulator.calls().iter().any(|c| c.path.contains("organizations")), "time {n}");
@@ -187,7 +239,14 @@ async fn what_is_asked_for_is_looked_at_whatever_the_store_says() {
 }
 
 /// Looks at one object as its requeue asks, for so long. Gives how often it was set back.
-async fn live_for(lab: &Lab, key: &Key, at: &At, id: &str, stubborn: bool, long: Duration) -> usize {
+async fn live_for(
+    lab: &Lab,
+    key: &Key,
+    at: &At,
+    id: &str,
+    stubborn: bool,
+    long: Duration,
+) -> usize {
     let end = tokio::time::Instant::now() + long;
     let before = lab.count("project.changed");
     let mut own = 0;
@@ -207,7 +266,12 @@ async fn live_for(lab: &Lab, key: &Key, at: &At, id: &str, stubborn: bool, long:
 async fn a_fight_is_not_fought_but_said_and_ends() {
     let lab = Lab::new().await;
     let home = lab.declare("ns", "Organization", "home", json!({}));
-    let shop = lab.declare("ns", "Project", "shop", json!({"organizationRef": {"name": "home"}, "projectRoleCheck": true}));
+    let shop = lab.declare(
+        "ns",
+        "Project",
+        "shop",
+        json!({"organizationRef": {"name": "home"}, "projectRoleCheck": true}),
+    );
     lab.settle().await;
     let id = lab.status(&shop).id.unwrap();
     let at = lab.minnie(lab.status(&home).id.as_deref());
@@ -237,7 +301,12 @@ async fn a_fight_is_not_fought_but_said_and_ends() {
 async fn a_contested_field_that_is_no_longer_declared_is_peace_at_once() {
     let lab = Lab::new().await;
     let home = lab.declare("ns", "Organization", "home", json!({}));
-    let shop = lab.declare("ns", "Project", "shop", json!({"organizationRef": {"name": "home"}, "projectRoleCheck": true}));
+    let shop = lab.declare(
+        "ns",
+        "Project",
+        "shop",
+        json!({"organizationRef": {"name": "home"}, "projectRoleCheck": true}),
+    );
     lab.settle().await;
     let id = lab.status(&shop).id.unwrap();
     let at = lab.minnie(lab.status(&home).id.as_deref());

@@ -1,4 +1,5 @@
-//! Objects that were written while an older CRD was installed, on an API server of their own, whose CRDs can be changed.
+//! Objects that were written while an older CRD was installed, on an API server of their own, whose
+//! CRDs can be changed.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -36,7 +37,11 @@ async fn an_object_that_an_older_crd_let_pass_stalls_alone() {
         let body = json!({"apiVersion": kastellan::api::api_version(), "kind": "Project", "metadata": {"name": name}, "spec": spec});
         // The API server takes a moment to serve the older schema.
         let mut tries = 0;
-        while let Err(e) = world.api("Project").patch(name, &PatchParams::apply("git").force(), &Patch::Apply(&body)).await {
+        while let Err(e) = world
+            .api("Project")
+            .patch(name, &PatchParams::apply("git").force(), &Patch::Apply(&body))
+            .await
+        {
             tries += 1;
             assert!(tries < 200, "{e}");
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -47,10 +52,18 @@ async fn an_object_that_an_older_crd_let_pass_stalls_alone() {
     world.connect().await;
     world.apply("Organization", "acme", json!({})).await;
     world.ready("Project", "good").await;
-    let o = world.until("Project", "wrong-type", "stalled", |o| condition(o, "Stalled")["reason"] == "InvalidSpec").await;
+    let o = world
+        .until("Project", "wrong-type", "stalled", |o| {
+            condition(o, "Stalled")["reason"] == "InvalidSpec"
+        })
+        .await;
     let message = condition(&o, "Stalled")["message"].to_string();
     assert!(message.contains("projectRoleCheck") && message.contains("boolean"), "{message}");
-    let o = world.until("Project", "no-reference", "stalled", |o| condition(o, "Stalled")["reason"] == "InvalidSpec").await;
+    let o = world
+        .until("Project", "no-reference", "stalled", |o| {
+            condition(o, "Stalled")["reason"] == "InvalidSpec"
+        })
+        .await;
     assert!(condition(&o, "Stalled")["message"].to_string().contains("spec.name"), "{o}");
     // Mended, it goes on. (A server-side apply is what the API server refuses here.)
     world.patch("Project", "wrong-type", json!({"spec": {"projectRoleCheck": true}})).await;
@@ -58,8 +71,14 @@ async fn an_object_that_an_older_crd_let_pass_stalls_alone() {
     world.stop().await;
 }
 
-async fn with_version(client: &kube::Client, mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let there = Api::<CustomResourceDefinition>::all(client.clone()).get(crd.metadata.name.as_deref().unwrap()).await.unwrap();
+async fn with_version(
+    client: &kube::Client,
+    mut crd: CustomResourceDefinition,
+) -> CustomResourceDefinition {
+    let there = Api::<CustomResourceDefinition>::all(client.clone())
+        .get(crd.metadata.name.as_deref().unwrap())
+        .await
+        .unwrap();
     crd.metadata.resource_version = there.metadata.resource_version;
     crd
 }

@@ -16,7 +16,11 @@ async fn ten_forced_reconciles_of_everything_write_nothing() {
     let objects = [
         ("Organization", "acme", json!({})),
         ("Project", "shop", in_organization(json!({"projectRoleCheck": true}))),
-        ("SecurityPolicy", "it", json!({"embeddedIframe": {"allowedOrigins": ["https://b.example", "https://a.example"]}})),
+        (
+            "SecurityPolicy",
+            "it",
+            json!({"embeddedIframe": {"allowedOrigins": ["https://b.example", "https://a.example"]}}),
+        ),
         ("Restrictions", "it", json!({"allowedLanguages": ["de", "en"]})),
         ("PrivacyPolicy", "it", json!({"tosLink": "https://a.example"})),
         ("PrivacyPolicy", "acme", in_organization(json!({"helpLink": "https://b.example"}))),
@@ -33,7 +37,11 @@ async fn ten_forced_reconciles_of_everything_write_nothing() {
     all.push(("Instance", "default"));
     // The domain policy changed the account's login name, which the Instance tells.
     world.force("Instance", "default").await;
-    world.until("Instance", "default", "counted", |o| o["status"]["objects"]["ready"] == objects.len()).await;
+    world
+        .until("Instance", "default", "counted", |o| {
+            o["status"]["objects"]["ready"] == objects.len()
+        })
+        .await;
     let events = world.events();
     for _ in 0..5 {
         // Each time it is compared twice.

@@ -8,20 +8,31 @@ use crate::{
     world::entry,
 };
 
-/// What an Instance, or an Organization, says about other namespaces: by name, and whether it means the namespace `other`.
-const CONSENTS: [(&str, bool); 5] =
-    [("left out", false), ("Same", false), ("All", true), ("Selector that matches", true), ("Selector that does not", false)];
+/// What an Instance, or an Organization, says about other namespaces: by name, and whether it means
+/// the namespace `other`.
+const CONSENTS: [(&str, bool); 5] = [
+    ("left out", false),
+    ("Same", false),
+    ("All", true),
+    ("Selector that matches", true),
+    ("Selector that does not", false),
+];
 
 fn consent(name: &str) -> Option<Value> {
     match name {
         "left out" => None,
-        "Selector that matches" => Some(json!({"from": "Selector", "selector": {"matchLabels": {"team": "blue"}}})),
-        "Selector that does not" => Some(json!({"from": "Selector", "selector": {"matchLabels": {"team": "red"}}})),
+        "Selector that matches" => {
+            Some(json!({"from": "Selector", "selector": {"matchLabels": {"team": "blue"}}}))
+        }
+        "Selector that does not" => {
+            Some(json!({"from": "Selector", "selector": {"matchLabels": {"team": "red"}}}))
+        }
         from => Some(json!({"from": from})),
     }
 }
 
-/// What is tried from the namespace `other` or `ns`, and what it needs from another namespace's point of view.
+/// What is tried from the namespace `other` or `ns`, and what it needs from another namespace's
+/// point of view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attempt {
     /// An Organization of its own.
@@ -67,24 +78,54 @@ impl Attempt {
         let instance = json!({"name": "default", "namespace": "ns"});
         let home = json!({"name": "home", "namespace": "ns"});
         match self {
-            Self::Organization => lab.declare(namespace, "Organization", "mine", json!({"instanceRef": instance})),
-            Self::AdoptByName => lab.declare(namespace, "Organization", "there", json!({"instanceRef": instance})),
-            Self::AdoptById => {
-                lab.declare(namespace, "Organization", "it", json!({"instanceRef": instance, "name": "there", "id": "there"}))
+            Self::Organization => {
+                lab.declare(namespace, "Organization", "mine", json!({"instanceRef": instance}))
             }
+            Self::AdoptByName => {
+                lab.declare(namespace, "Organization", "there", json!({"instanceRef": instance}))
+            }
+            Self::AdoptById => lab.declare(
+                namespace,
+                "Organization",
+                "it",
+                json!({"instanceRef": instance, "name": "there", "id": "there"}),
+            ),
             Self::InOwnOrganization => {
                 lab.declare(namespace, "Organization", "mine", json!({"instanceRef": instance}));
-                lab.declare(namespace, "Project", "it", json!({"organizationRef": {"name": "mine"}}))
+                lab.declare(
+                    namespace,
+                    "Project",
+                    "it",
+                    json!({"organizationRef": {"name": "mine"}}),
+                )
             }
-            Self::InOther => lab.declare(namespace, "Project", "it", json!({"organizationRef": home})),
-            Self::PolicyOfOther => lab.declare(namespace, "PrivacyPolicy", "it", json!({"organizationRef": home, "tosLink": ""})),
-            Self::ByOrganizationId => lab.declare(namespace, "Project", "it", json!({"instanceRef": instance, "organizationId": "there"})),
-            Self::PolicyByOrganizationId => {
-                lab.declare(namespace, "PrivacyPolicy", "it", json!({"instanceRef": instance, "organizationId": "there", "tosLink": ""}))
+            Self::InOther => {
+                lab.declare(namespace, "Project", "it", json!({"organizationRef": home}))
             }
-            Self::InstanceWide => {
-                lab.declare(namespace, "SecurityPolicy", "it", json!({"instanceRef": instance, "enableImpersonation": true}))
-            }
+            Self::PolicyOfOther => lab.declare(
+                namespace,
+                "PrivacyPolicy",
+                "it",
+                json!({"organizationRef": home, "tosLink": ""}),
+            ),
+            Self::ByOrganizationId => lab.declare(
+                namespace,
+                "Project",
+                "it",
+                json!({"instanceRef": instance, "organizationId": "there"}),
+            ),
+            Self::PolicyByOrganizationId => lab.declare(
+                namespace,
+                "PrivacyPolicy",
+                "it",
+                json!({"instanceRef": instance, "organizationId": "there", "tosLink": ""}),
+            ),
+            Self::InstanceWide => lab.declare(
+                namespace,
+                "SecurityPolicy",
+                "it",
+                json!({"instanceRef": instance, "enableImpersonation": true}),
+            ),
         }
     }
 
@@ -93,9 +134,15 @@ impl Attempt {
         let instance = "Instance ns/default";
         let may_declare = t.allowed || t.scope;
         match self {
-            Self::Organization | Self::InOwnOrganization => (!may_declare).then_some((instance, "allowedNamespaces")),
-            Self::AdoptByName | Self::AdoptById if !may_declare => Some((instance, "allowedNamespaces")),
-            Self::InOther | Self::PolicyOfOther => (!t.lent).then_some(("Organization ns/home", "allowedNamespaces")),
+            Self::Organization | Self::InOwnOrganization => {
+                (!may_declare).then_some((instance, "allowedNamespaces"))
+            }
+            Self::AdoptByName | Self::AdoptById if !may_declare => {
+                Some((instance, "allowedNamespaces"))
+            }
+            Self::InOther | Self::PolicyOfOther => {
+                (!t.lent).then_some(("Organization ns/home", "allowedNamespaces"))
+            }
             _ => (!t.scope).then_some((instance, "instanceScope")),
         }
     }
@@ -109,7 +156,9 @@ async fn every_reference_needs_the_consents_that_it_needs_and_no_other() {
                 let lab = Lab::bare();
                 lab.label("other", "team", "blue");
                 let mut instance = Lab::instance_spec();
-                for (field, value) in [("allowedNamespaces", consent(allowed)), ("instanceScope", consent(scope))] {
+                for (field, value) in
+                    [("allowedNamespaces", consent(allowed)), ("instanceScope", consent(scope))]
+                {
                     if let Some(value) = value {
                         instance[field] = value;
                     }
@@ -121,14 +170,23 @@ async fn every_reference_needs_the_consents_that_it_needs_and_no_other() {
                 }
                 lab.declare("ns", "Organization", "home", home);
                 lab.settle().await;
-                entry("Organization").create(&lab.minnie(None), "there", &Fields::of(&json!({"name": "there"}))).await.unwrap();
+                entry("Organization")
+                    .create(&lab.minnie(None), "there", &Fields::of(&json!({"name": "there"})))
+                    .await
+                    .unwrap();
                 lab.follow().await;
                 for attempt in ATTEMPTS {
                     for namespace in ["ns", "other"] {
                         let own = namespace == "ns";
-                        let t = Tenancy { allowed: allows || own, scope: scopes || own, lent: lends || own };
+                        let t = Tenancy {
+                            allowed: allows || own,
+                            scope: scopes || own,
+                            lent: lends || own,
+                        };
                         let it = attempt.declare(&lab, namespace);
-                        let what = format!("{attempt:?} from {namespace}: allowed {allowed}, scope {scope}, lent {lent}");
+                        let what = format!(
+                            "{attempt:?} from {namespace}: allowed {allowed}, scope {scope}, lent {lent}"
+                        );
                         let events = lab.events();
                         lab.settle().await;
                         let (reason, message) = lab.reason(&it);
@@ -137,12 +195,18 @@ async fn every_reference_needs_the_consents_that_it_needs_and_no_other() {
                             Some((who, field)) => {
                                 assert_eq!(lab.events(), events, "{what}");
                                 if attempt == Attempt::InOwnOrganization {
-                                    // The Organization is refused already, and says so to what is in it.
-                                    assert!(!lab.status(&it).is_ready() && message.contains(field), "{what}: {message}");
+                                    // The Organization is refused already, and says so to what is
+                                    // in it.
+                                    assert!(
+                                        !lab.status(&it).is_ready() && message.contains(field),
+                                        "{what}: {message}"
+                                    );
                                 } else {
                                     assert_eq!(reason, "Forbidden", "{what}: {message}");
                                     assert!(
-                                        message.contains(who) && message.contains(field) && message.contains(namespace),
+                                        message.contains(who)
+                                            && message.contains(field)
+                                            && message.contains(namespace),
                                         "{what}: {message}"
                                     );
                                 }
@@ -153,7 +217,10 @@ async fn every_reference_needs_the_consents_that_it_needs_and_no_other() {
                                 let key = key(kind, namespace, name);
                                 if lab.object(&key).is_some() {
                                     lab.delete(&key);
-                                    lab.edit(&key, |o| o.spec["deletionPolicy"] = if name == "mine" { "Delete" } else { "Retain" }.into());
+                                    lab.edit(&key, |o| {
+                                        o.spec["deletionPolicy"] =
+                                            if name == "mine" { "Delete" } else { "Retain" }.into()
+                                    });
                                 }
                             }
                         }
@@ -171,13 +238,24 @@ async fn a_consent_that_is_withdrawn_ends_what_it_allowed() {
     let mut open = Lab::instance_spec();
     open["allowedNamespaces"] = json!({"from": "All"});
     lab.declare("ns", "Instance", "default", open);
-    let home = lab.declare("other", "Organization", "home", json!({"instanceRef": {"name": "default", "namespace": "ns"}}));
-    let shop = lab.declare("other", "Project", "shop", json!({"organizationRef": {"name": "home"}}));
+    let home = lab.declare(
+        "other",
+        "Organization",
+        "home",
+        json!({"instanceRef": {"name": "default", "namespace": "ns"}}),
+    );
+    let shop =
+        lab.declare("other", "Project", "shop", json!({"organizationRef": {"name": "home"}}));
     lab.settle().await;
     assert!(lab.status(&shop).is_ready());
     lab.declare("ns", "Instance", "default", Lab::instance_spec());
     let events = lab.events();
-    lab.declare("other", "Project", "shop", json!({"organizationRef": {"name": "home"}, "projectRoleCheck": true}));
+    lab.declare(
+        "other",
+        "Project",
+        "shop",
+        json!({"organizationRef": {"name": "home"}, "projectRoleCheck": true}),
+    );
     lab.settle().await;
     for key in [&home, &shop] {
         let (reason, message) = lab.reason(key);
@@ -194,9 +272,11 @@ async fn a_consent_that_is_withdrawn_ends_what_it_allowed() {
 async fn an_organization_that_is_named_by_id_must_be_there() {
     let lab = Lab::new().await;
     let events = lab.events();
-    for (kind, spec) in
-        [("Project", json!({})), ("PrivacyPolicy", json!({"tosLink": ""})), ("DomainPolicy", json!({"userLoginMustBeDomain": true}))]
-    {
+    for (kind, spec) in [
+        ("Project", json!({})),
+        ("PrivacyPolicy", json!({"tosLink": ""})),
+        ("DomainPolicy", json!({"userLoginMustBeDomain": true})),
+    ] {
         for (id, reason) in [("123456", "WaitingForReference"), ("../x", "InvalidSpec")] {
             let mut spec = spec.clone();
             spec["organizationId"] = id.into();
@@ -215,7 +295,12 @@ async fn what_does_not_exist_elsewhere_is_refused_in_the_same_words_as_what_does
     lab.declare("ns", "Organization", "home", json!({}));
     lab.settle().await;
     let tell = async |name: &str| {
-        let it = lab.declare("other", "Project", name, json!({"organizationRef": {"name": name, "namespace": "ns"}}));
+        let it = lab.declare(
+            "other",
+            "Project",
+            name,
+            json!({"organizationRef": {"name": name, "namespace": "ns"}}),
+        );
         lab.settle().await;
         lab.reason(&it).1.replace(name, "NAME")
     };

@@ -35,7 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A client of the test API server, with all CRDs there.
 pub(crate) async fn cluster() -> Client {
     static CRDS: tokio::sync::Mutex<bool> = tokio::sync::Mutex::const_new(false);
-    let kubeconfig = tokio::task::spawn_blocking(|| apiserver::shared().kubeconfig.clone()).await.unwrap();
+    let kubeconfig =
+        tokio::task::spawn_blocking(|| apiserver::shared().kubeconfig.clone()).await.unwrap();
     let client = connect(kubeconfig).await;
     let mut done = CRDS.lock().await;
     if !*done {
@@ -47,7 +48,8 @@ pub(crate) async fn cluster() -> Client {
     client
 }
 
-/// An API server that nobody else uses, where one can be had; it ends with what is given beside the client.
+/// An API server that nobody else uses, where one can be had; it ends with what is given beside the
+/// client.
 pub(crate) async fn own_cluster() -> Option<(Client, apiserver::Server)> {
     let server = tokio::task::spawn_blocking(apiserver::own).await.unwrap()?;
     Some((connect(server.kubeconfig.clone()).await, server))
@@ -55,7 +57,9 @@ pub(crate) async fn own_cluster() -> Option<(Client, apiserver::Server)> {
 
 async fn connect(kubeconfig: Kubeconfig) -> Client {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .unwrap();
     Client::try_from(config).unwrap()
 }
 
@@ -63,8 +67,14 @@ async fn connect(kubeconfig: Kubeconfig) -> Client {
 pub(crate) async fn establish(client: &Client, crd: &CustomResourceDefinition) {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let name = crd.metadata.name.clone().unwrap();
-    api.patch(&name, &PatchParams::apply("kastellan-tests").force(), &Patch::Apply(crd)).await.unwrap();
-    let established = kube::runtime::wait::await_condition(api, &name, kube::runtime::conditions::is_crd_established());
+    api.patch(&name, &PatchParams::apply("kastellan-tests").force(), &Patch::Apply(crd))
+        .await
+        .unwrap();
+    let established = kube::runtime::wait::await_condition(
+        api,
+        &name,
+        kube::runtime::conditions::is_crd_established(),
+    );
     tokio::time::timeout(PATIENCE, established).await.expect("the CRD is established").unwrap();
 }
 
@@ -95,14 +105,20 @@ pub(crate) struct World {
 pub(crate) async fn namespace(client: &Client, name: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("{name}-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let ns = Namespace { metadata: kube::api::ObjectMeta { name: Some(name.clone()), ..Default::default() }, ..Default::default() };
+    let ns = Namespace {
+        metadata: kube::api::ObjectMeta { name: Some(name.clone()), ..Default::default() },
+        ..Default::default()
+    };
     Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &ns).await.unwrap();
     name
 }
 
 pub(crate) fn resource(kind: &str) -> ApiResource {
     let names = kinds::find(kind).unwrap().names();
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kastellan::api::GROUP, kastellan::api::VERSION, kind), names.plural)
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(kastellan::api::GROUP, kastellan::api::VERSION, kind),
+        names.plural,
+    )
 }
 
 impl World {
@@ -124,9 +140,20 @@ impl World {
     pub(crate) async fn on(client: Client, name: &str) -> Self {
         let namespace = namespace(&client, name).await;
         let zitadel = Emulator::start(zitadel_emulator::Options::default()).await.unwrap();
-        let minnie = zitadel.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
+        let minnie =
+            zitadel.emulator().add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
         let fresh = zitadel.emulator().event_count();
-        Self { client, namespace, zitadel, more: Vec::new(), operator: None, admin: None, minnie, fresh, grace: Duration::ZERO }
+        Self {
+            client,
+            namespace,
+            zitadel,
+            more: Vec::new(),
+            operator: None,
+            admin: None,
+            minnie,
+            fresh,
+            grace: Duration::ZERO,
+        }
     }
 
     /// Another namespace for the operator to watch; before it starts.
@@ -153,7 +180,8 @@ impl World {
             grace: self.grace,
         };
         let client = self.client.clone();
-        let task = tokio::spawn(async move { operator::run(client, options, stopped).await.unwrap() });
+        let task =
+            tokio::spawn(async move { operator::run(client, options, stopped).await.unwrap() });
         self.operator = Some(Operator { stop, task });
     }
 
@@ -207,7 +235,9 @@ impl World {
             serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}}))
                 .unwrap();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret)).await.unwrap();
+        api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret))
+            .await
+            .unwrap();
     }
 
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {
@@ -220,9 +250,17 @@ impl World {
     }
 
     /// The same, where the API server may refuse it; then with its message.
-    pub(crate) async fn try_apply(&self, kind: &str, name: &str, spec: Value) -> Result<DynamicObject, String> {
+    pub(crate) async fn try_apply(
+        &self,
+        kind: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<DynamicObject, String> {
         let body = json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": {"name": name}, "spec": spec});
-        let params = PatchParams { field_validation: Some(kube::api::ValidationDirective::Strict), ..PatchParams::apply("git").force() };
+        let params = PatchParams {
+            field_validation: Some(kube::api::ValidationDirective::Strict),
+            ..PatchParams::apply("git").force()
+        };
         match self.api(kind).patch(name, &params, &Patch::Apply(body)).await {
             Ok(o) => Ok(o),
             Err(kube::Error::Api(s)) => Err(s.message.clone()),
@@ -240,39 +278,69 @@ impl World {
     }
 
     /// Waits until the object is as it should be; shows it where that does not come.
-    pub(crate) async fn until(&self, kind: &str, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
         let start = Instant::now();
         loop {
-            let found = self.api(kind).get_opt(name).await.unwrap().map(|o| serde_json::to_value(o).unwrap()).unwrap_or_default();
+            let found = self
+                .api(kind)
+                .get_opt(name)
+                .await
+                .unwrap()
+                .map(|o| serde_json::to_value(o).unwrap())
+                .unwrap_or_default();
             if is_so(&found) {
                 return found;
             }
-            assert!(start.elapsed() < PATIENCE, "{kind} {name} is not {what}: {}", serde_json::to_string_pretty(&found["status"]).unwrap());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{kind} {name} is not {what}: {}",
+                serde_json::to_string_pretty(&found["status"]).unwrap()
+            );
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }
 
     /// Waits until the object is Ready in its present generation, and gives its status.
     pub(crate) async fn ready(&self, kind: &str, name: &str) -> Value {
-        self.until(kind, name, "Ready", |o| condition(o, "Ready")["status"] == "True" && is_current(o)).await["status"].clone()
+        self.until(kind, name, "Ready", |o| {
+            condition(o, "Ready")["status"] == "True" && is_current(o)
+        })
+        .await["status"]
+            .clone()
     }
 
     /// Waits until the object says this reason in its present generation, and gives the message.
     pub(crate) async fn reason(&self, kind: &str, name: &str, reason: &str) -> String {
-        let o = self.until(kind, name, reason, |o| condition(o, "Ready")["reason"] == reason && is_current(o)).await;
+        let o = self
+            .until(kind, name, reason, |o| {
+                condition(o, "Ready")["reason"] == reason && is_current(o)
+            })
+            .await;
         condition(&o, "Ready")["message"].as_str().unwrap().to_owned()
     }
 
-    /// Has an object compared with what is really there, twice: when the second has begun, the first has ended. Gives the
-    /// object as it was after the first request, and after all.
+    /// Has an object compared with what is really there, twice: when the second has begun, the
+    /// first has ended. Gives the object as it was after the first request, and after all.
     pub(crate) async fn force(&self, kind: &str, name: &str) -> (Value, Value) {
         static TIMES: AtomicU32 = AtomicU32::new(0);
         let mut versions = Vec::new();
         for _ in 0..2 {
-            let reads = || self.emulator().calls().iter().filter(|c| !c.path.contains("/events/")).count();
+            let reads =
+                || self.emulator().calls().iter().filter(|c| !c.path.contains("/events/")).count();
             let (before, at) = (reads(), TIMES.fetch_add(1, Ordering::Relaxed).to_string());
             versions.push(serde_json::to_value(self.api(kind).get(name).await.unwrap()).unwrap());
-            self.patch(kind, name, json!({"metadata": {"annotations": {"kastellan.dev/reconcile-at": at}}})).await;
+            self.patch(
+                kind,
+                name,
+                json!({"metadata": {"annotations": {"kastellan.dev/reconcile-at": at}}}),
+            )
+            .await;
             versions.push(serde_json::to_value(self.api(kind).get(name).await.unwrap()).unwrap());
             let start = Instant::now();
             while reads() == before {
@@ -290,30 +358,49 @@ impl World {
 
     /// A client of the emulated ZITADEL: the administrator's, or somebody else's.
     pub(crate) fn zitadel_as(&self, pat: &str) -> Zitadel {
-        let mut config = Config::new(self.issuer().parse().unwrap(), Credentials::token(&pat.into()).unwrap());
+        let mut config =
+            Config::new(self.issuer().parse().unwrap(), Credentials::token(&pat.into()).unwrap());
         config.addresses = AddressPolicy::any();
         Zitadel::new(config).unwrap()
     }
 
     /// Where things of this organization, or the instance, are.
     pub(crate) fn at(&self, organization: Option<&str>) -> At {
-        At { client: self.zitadel_as(&self.emulator().pat()), organization: organization.map(ToOwned::to_owned) }
+        At {
+            client: self.zitadel_as(&self.emulator().pat()),
+            organization: organization.map(ToOwned::to_owned),
+        }
     }
 
     /// What is really there.
-    pub(crate) async fn live(&self, kind: &str, organization: Option<&str>, id: &str) -> Option<Remote> {
+    pub(crate) async fn live(
+        &self,
+        kind: &str,
+        organization: Option<&str>,
+        id: &str,
+    ) -> Option<Remote> {
         entry(kind).read(&self.at(organization), id).await.unwrap()
     }
 
     /// Somebody else, with all rights, changes fields of something.
-    pub(crate) async fn tamper(&self, kind: &str, organization: Option<&str>, id: &str, fields: Value) {
-        let at = At { client: self.zitadel_as(&self.minnie), organization: organization.map(ToOwned::to_owned) };
+    pub(crate) async fn tamper(
+        &self,
+        kind: &str,
+        organization: Option<&str>,
+        id: &str,
+        fields: Value,
+    ) {
+        let at = At {
+            client: self.zitadel_as(&self.minnie),
+            organization: organization.map(ToOwned::to_owned),
+        };
         let have = entry(kind).read(&at, id).await.unwrap().expect("it is there");
         let want = have.state.overlaid(&kastellan::engine::Fields::of(&fields));
         entry(kind).write(&at, &have, &want).await.unwrap();
     }
 
-    /// Events in the aggregates of declared things so far: those of users are left out, who only logged in.
+    /// Events in the aggregates of declared things so far: those of users are left out, who only
+    /// logged in.
     pub(crate) fn events(&self) -> usize {
         self.emulator().events().iter().filter(|e| e.aggregate_type != "user").count()
     }
@@ -325,9 +412,12 @@ impl World {
 
     /// The Events about an object: reason and note.
     pub(crate) async fn notes(&self, name: &str) -> Vec<(String, String)> {
-        let api: Api<k8s_openapi::api::events::v1::Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api: Api<k8s_openapi::api::events::v1::Event> =
+            Api::namespaced(self.client.clone(), &self.namespace);
         let all = api.list(&ListParams::default()).await.unwrap();
-        let about = all.into_iter().filter(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
+        let about = all
+            .into_iter()
+            .filter(|e| e.regarding.as_ref().and_then(|r| r.name.as_deref()) == Some(name));
         about.map(|e| (e.reason.unwrap_or_default(), e.note.unwrap_or_default())).collect()
     }
 
@@ -339,7 +429,10 @@ impl World {
             if notes.iter().any(|(r, n)| r == reason && n.contains(part)) {
                 return;
             }
-            assert!(start.elapsed() < PATIENCE, "no Event {reason} with {part:?} about {name}: {notes:?}");
+            assert!(
+                start.elapsed() < PATIENCE,
+                "no Event {reason} with {part:?} about {name}: {notes:?}"
+            );
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }
@@ -351,10 +444,17 @@ pub(crate) fn entry(kind: &str) -> &'static dyn Entry {
 
 /// A condition of an object, or null.
 pub(crate) fn condition(o: &Value, kind: &str) -> Value {
-    o["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == kind).cloned().unwrap_or_default()
+    o["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|c| c["type"] == kind)
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Whether the status speaks of the present spec.
 pub(crate) fn is_current(o: &Value) -> bool {
-    o["status"]["observedGeneration"] == o["metadata"]["generation"] && o["status"]["observedGeneration"] != Value::Null
+    o["status"]["observedGeneration"] == o["metadata"]["generation"]
+        && o["status"]["observedGeneration"] != Value::Null
 }

@@ -25,15 +25,18 @@ use crate::{
 };
 
 /// The scopes of every personal access token.
-pub(crate) const TOKEN_SCOPES: [&str; 4] = ["openid", "profile", "urn:zitadel:iam:user:metadata", "urn:zitadel:iam:user:resourceowner"];
+pub(crate) const TOKEN_SCOPES: [&str; 4] =
+    ["openid", "profile", "urn:zitadel:iam:user:metadata", "urn:zitadel:iam:user:resourceowner"];
 /// What stands for "never".
 const NEVER: &str = "9999-12-31T23:59:59Z";
 
-static ADD_TOKEN: Message = Message::new("AddPersonalAccessTokenRequest", &[Field::date("expirationDate")]);
+static ADD_TOKEN: Message =
+    Message::new("AddPersonalAccessTokenRequest", &[Field::date("expirationDate")]);
 static ADD_KEY: Message = Message::new(
     "AddMachineKeyRequest",
     &[
-        Field::choice("type", &["KEY_TYPE_UNSPECIFIED", "KEY_TYPE_JSON"]).rules(&[Rule::Defined, Rule::NotFirst]),
+        Field::choice("type", &["KEY_TYPE_UNSPECIFIED", "KEY_TYPE_JSON"])
+            .rules(&[Rule::Defined, Rule::NotFirst]),
         Field::date("expirationDate"),
         Field::text("publicKey"),
     ],
@@ -77,7 +80,8 @@ pub(crate) fn random_text(length: usize) -> String {
 fn set_secret(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id")).ok_or_else(|| missing("QUERY-Dfbg2"))?.clone();
     let secret = random_text(64);
-    let draft = Draft::new(&aggregate(&user), "user.machine.secret.set").with("hashedSecret", hash(&secret));
+    let draft = Draft::new(&aggregate(&user), "user.machine.secret.set")
+        .with("hashedSecret", hash(&secret));
     let event = call.push(vec![draft])?;
     Ok(json!({
         "clientId": user.user_name(),
@@ -88,11 +92,14 @@ fn set_secret(call: &mut Call<'_>) -> Answer {
 }
 
 fn remove_secret(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).ok_or_else(|| ApiError::precondition("COMMAND-x7s802", "Errors.User.NotExisting"))?.clone();
+    let user = existing(call, call.param("id"))
+        .ok_or_else(|| ApiError::precondition("COMMAND-x7s802", "Errors.User.NotExisting"))?
+        .clone();
     if user.hashed_secret().is_none() {
         return Err(ApiError::precondition("COMMAND-coi82n", "Secret doesn't exist"));
     }
-    let draft = Draft::new(&aggregate(&user), "user.machine.secret.removed").payload(serde_json::Map::new());
+    let draft = Draft::new(&aggregate(&user), "user.machine.secret.removed")
+        .payload(serde_json::Map::new());
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
@@ -103,14 +110,19 @@ fn remove_secret(call: &mut Call<'_>) -> Answer {
 fn expiry(request: &Request) -> Result<String, ApiError> {
     match request.date("expirationDate") {
         None => Ok(NEVER.to_owned()),
-        Some(date) if date <= Timestamp::now() => Err(ApiError::invalid("DOMAIN-dv3t5", "Errors.AuthNKey.ExpireBeforeNow")),
+        Some(date) if date <= Timestamp::now() => {
+            Err(ApiError::invalid("DOMAIN-dv3t5", "Errors.AuthNKey.ExpireBeforeNow"))
+        }
         Some(date) => Ok(clock::text(date)),
     }
 }
 
 /// The event that makes a personal access token.
 pub(crate) fn token_added(user: &Aggregate, token: &str, expires: &str) -> Draft {
-    Draft::new(user, "user.pat.added").with("tokenId", token).with("expiration", expires).with("scopes", TOKEN_SCOPES.to_vec())
+    Draft::new(user, "user.pat.added")
+        .with("tokenId", token)
+        .with("expiration", expires)
+        .with("scopes", TOKEN_SCOPES.to_vec())
 }
 
 /// Makes a secret text stand for a personal access token.
@@ -133,7 +145,8 @@ pub(crate) fn new_token() -> String {
 }
 
 fn add_token(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
+    let user =
+        existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
     let expires = expiry(&call.request)?;
     let token = call.state.clock.id();
     let event = call.push(vec![token_added(&user, &token, &expires)])?;
@@ -150,7 +163,10 @@ fn add_token(call: &mut Call<'_>) -> Answer {
 fn remove_token(call: &mut Call<'_>) -> Answer {
     let token = call.param("token").to_owned();
     let gone = || ApiError::not_found("COMMAND-4m77G", "Personal Access Token not found");
-    let user = existing(call, call.param("id")).filter(|user| user.tokens.contains_key(&token)).map(aggregate).ok_or_else(gone)?;
+    let user = existing(call, call.param("id"))
+        .filter(|user| user.tokens.contains_key(&token))
+        .map(aggregate)
+        .ok_or_else(gone)?;
     let draft = Draft::new(&user, "user.pat.removed").with("tokenId", token);
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": change_details(&event) }).into())
@@ -166,12 +182,15 @@ pub(crate) fn key_added(user: &Aggregate, key: &str, expires: &str, public: &str
 }
 
 fn add_key(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-bnipwm1"))?;
+    let user = existing(call, call.param("id"))
+        .map(aggregate)
+        .ok_or_else(|| no_user("COMMAND-bnipwm1"))?;
     let expires = expiry(&call.request)?;
     let key = call.state.clock.id();
     let given = call.request.text("publicKey");
     let (public, file) = if given.is_empty() {
-        let pair = Pair::generate().map_err(|error| ApiError::internal("EMU-1", error.to_string()))?;
+        let pair =
+            Pair::generate().map_err(|error| ApiError::internal("EMU-1", error.to_string()))?;
         let file = KeyFile {
             r#type: "serviceaccount".to_owned(),
             key_id: key.clone(),
@@ -181,9 +200,16 @@ fn add_key(call: &mut Call<'_>) -> Answer {
         };
         (pair.public, serde_json::to_string(&file).ok())
     } else {
-        let public = STANDARD.decode(given).ok().and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| keys::is_public_key(text));
+        let public = STANDARD
+            .decode(given)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .filter(|text| keys::is_public_key(text));
         let public = public.ok_or_else(|| {
-            ApiError::invalid("COMMAND-5F3h1", "Public key is not a valid RSA public key in PKIX format with PEM encoding")
+            ApiError::invalid(
+                "COMMAND-5F3h1",
+                "Public key is not a valid RSA public key in PKIX format with PEM encoding",
+            )
         })?;
         (public, None)
     };
@@ -199,7 +225,10 @@ fn add_key(call: &mut Call<'_>) -> Answer {
 fn remove_key(call: &mut Call<'_>) -> Answer {
     let key = call.param("key").to_owned();
     let gone = || ApiError::not_found("COMMAND-4m77G", "Machine key not found");
-    let user = existing(call, call.param("id")).filter(|user| user.keys.contains_key(&key)).map(aggregate).ok_or_else(gone)?;
+    let user = existing(call, call.param("id"))
+        .filter(|user| user.keys.contains_key(&key))
+        .map(aggregate)
+        .ok_or_else(gone)?;
     let draft = Draft::new(&user, "user.machine.key.removed").with("keyId", key);
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": change_details(&event) }).into())

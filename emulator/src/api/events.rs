@@ -20,7 +20,10 @@ const AGGREGATE_TYPES: &str = include_str!("../data/aggregate_types.tsv");
 /// The greatest number of events of one answer, and the usual one.
 const MOST: usize = 1_000;
 
-static RANGE: Message = Message::new("ListEventsRequest_creation_date_range", &[Field::date("since"), Field::date("until")]);
+static RANGE: Message = Message::new(
+    "ListEventsRequest_creation_date_range",
+    &[Field::date("since"), Field::date("until")],
+);
 static SEARCH: Message = Message::new(
     "ListEventsRequest",
     &[
@@ -53,7 +56,11 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 fn all(table: &'static str, prefix: &str) -> Vec<Value> {
-    table.lines().filter_map(|line| line.split('\t').next()).map(|name| named(table, prefix, name)).collect()
+    table
+        .lines()
+        .filter_map(|line| line.split('\t').next())
+        .map(|name| named(table, prefix, name))
+        .collect()
 }
 
 /// A type with its name in the default language, or the key of that where there is none.
@@ -127,18 +134,24 @@ fn search(call: &mut Call<'_>) -> Answer {
         Ok(limit @ 1..=MOST) => limit,
         _ => MOST,
     };
-    let holds = |position: &Position| !late.contains(position) && store.get(*position).is_some_and(|event| wanted.holds(event));
+    let holds = |position: &Position| {
+        !late.contains(position) && store.get(*position).is_some_and(|event| wanted.holds(event))
+    };
     let first = wanted.after.map_or(0, |after| store.after(after));
     let aggregate = call.request.text("aggregateId");
     // An aggregate's own index, or the part of the log behind the date.
-    let positions: Box<dyn DoubleEndedIterator<Item = Position>> =
-        if aggregate.is_empty() { Box::new(first..store.len()) } else { Box::new(store.of_aggregate(aggregate).iter().copied()) };
+    let positions: Box<dyn DoubleEndedIterator<Item = Position>> = if aggregate.is_empty() {
+        Box::new(first..store.len())
+    } else {
+        Box::new(store.of_aggregate(aggregate).iter().copied())
+    };
     let found: Vec<Position> = if call.request.flag("asc") {
         positions.filter(holds).take(limit).collect()
     } else {
         positions.rev().filter(holds).take(limit).collect()
     };
-    let events: Vec<_> = found.into_iter().filter_map(|position| store.get(position)).map(view).collect();
+    let events: Vec<_> =
+        found.into_iter().filter_map(|position| store.get(position)).map(view).collect();
     Ok(message! { "events" => events }.into())
 }
 

@@ -15,21 +15,34 @@ use crate::{
 /// The version that the recorded server gave itself.
 const VERSION: &str = "v4.0.0";
 
-static GET: Message = Message::new("GetInstanceRequest", &[Field::text("instanceId").rules(OPTIONAL_NAME)]);
-static UPDATE: Message =
-    Message::new("UpdateInstanceRequest", &[Field::text("instanceId").rules(OPTIONAL_NAME), Field::text("instanceName").rules(NAME)]);
+static GET: Message =
+    Message::new("GetInstanceRequest", &[Field::text("instanceId").rules(OPTIONAL_NAME)]);
+static UPDATE: Message = Message::new(
+    "UpdateInstanceRequest",
+    &[Field::text("instanceId").rules(OPTIONAL_NAME), Field::text("instanceName").rules(NAME)],
+);
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::{Authenticated, Permission, Public};
     vec![
         Route::search("/zitadel.instance.v2.InstanceService/GetInstance", Authenticated, &GET, get),
-        Route::post("/zitadel.instance.v2.InstanceService/UpdateInstance", Authenticated, &UPDATE, update),
-        Route::search("/zitadel.instance.v2.InstanceService/ListCustomDomains", Authenticated, &EMPTY, |call| {
-            permit(call, "iam.read")?;
-            let domains = domains(call, domain_view);
-            let pagination = message! { "totalResult" => domains.len().to_string() };
-            Ok(json!({ "domains": domains, "pagination": pagination }).into())
-        }),
+        Route::post(
+            "/zitadel.instance.v2.InstanceService/UpdateInstance",
+            Authenticated,
+            &UPDATE,
+            update,
+        ),
+        Route::search(
+            "/zitadel.instance.v2.InstanceService/ListCustomDomains",
+            Authenticated,
+            &EMPTY,
+            |call| {
+                permit(call, "iam.read")?;
+                let domains = domains(call, domain_view);
+                let pagination = message! { "totalResult" => domains.len().to_string() };
+                Ok(json!({ "domains": domains, "pagination": pagination }).into())
+            },
+        ),
         Route::get("/admin/v1/instances/me", Permission("iam.read"), get_v1),
         Route::get("/admin/v1/healthz", Public, |_| Ok(json!({}).into())),
         Route::get("/management/v1/healthz", Public, |_| Ok(json!({}).into())),

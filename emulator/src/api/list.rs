@@ -37,7 +37,11 @@ pub(crate) const TEXT_FILTER: &[&str] = &[
 pub(crate) fn matches(have: &str, query: &Request, field: &str) -> bool {
     let want = query.text(field);
     let method = query.number("method");
-    let (have, want) = if method % 2 == 1 { (have.to_lowercase(), want.to_lowercase()) } else { (have.to_owned(), want.to_owned()) };
+    let (have, want) = if method % 2 == 1 {
+        (have.to_lowercase(), want.to_lowercase())
+    } else {
+        (have.to_owned(), want.to_owned())
+    };
     match method / 2 {
         0 => have == want,
         1 => have.starts_with(&want),
@@ -47,7 +51,10 @@ pub(crate) fn matches(have: &str, query: &Request, field: &str) -> bool {
 }
 
 /// `query` of the older interfaces, `pagination` of the newer ones.
-pub(crate) static PAGE: Message = Message::new("ListQuery", &[Field::number("offset"), Field::number("limit"), Field::flag("asc")]);
+pub(crate) static PAGE: Message = Message::new(
+    "ListQuery",
+    &[Field::number("offset"), Field::number("limit"), Field::flag("asc")],
+);
 
 /// A request that holds nothing but a page.
 pub(crate) static LIST: Message = Message::new("ListRequest", &[Field::message("query", &PAGE)]);

@@ -10,7 +10,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/auth/v1/users/me", Authenticated, |call| {
             let user = call.state.read.users.get(&call.user);
-            let user = user.ok_or_else(|| ApiError::not_found("QUERY-Dfbg2", "User could not be found"))?;
+            let user =
+                user.ok_or_else(|| ApiError::not_found("QUERY-Dfbg2", "User could not be found"))?;
             Ok(json!({ "user": users::view(call.state, user) }).into())
         }),
         Route::search("/auth/v1/permissions/zitadel/me/_search", Authenticated, &EMPTY, |call| {

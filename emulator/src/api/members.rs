@@ -21,55 +21,105 @@ static ADD_ORGANIZATION: Message = Message::new("AddOrgMemberRequest", ADD);
 static ADD_INSTANCE: Message = Message::new("AddIAMMemberRequest", ADD);
 static UPDATE: Message = Message::new("UpdateMemberRequest", &[Field::text("roles").repeated()]);
 static USER_QUERY: Message = Message::new("UserIDQuery", &[Field::text("userId").rules(SHORT)]);
-static QUERY: Message = Message::one_of("SearchQuery", "query", &[Field::message("userIdQuery", &USER_QUERY)]);
-static SEARCH: Message =
-    Message::new("ListMembersRequest", &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()]);
+static QUERY: Message =
+    Message::one_of("SearchQuery", "query", &[Field::message("userIdQuery", &USER_QUERY)]);
+static SEARCH: Message = Message::new(
+    "ListMembersRequest",
+    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
+);
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::Permission;
     vec![
-        Route::search("/management/v1/orgs/members/roles/_search", Permission("org.member.read"), &LIST, |_| {
-            Ok(json!({ "result": roles::of_organization().collect::<Vec<_>>() }).into())
-        }),
-        Route::search("/management/v1/orgs/me/members/_search", Permission("org.member.read"), &SEARCH, |call| {
-            let scope = call.organization.clone();
-            search(call, &scope)
-        }),
-        Route::post("/management/v1/orgs/me/members", Permission("org.member.write"), &ADD_ORGANIZATION, |call| {
-            let scope = call.organization.clone();
-            let user = call.request.text("userId").to_owned();
-            let wanted = call.request.texts("roles");
-            if wanted.is_empty() {
-                return Err(ApiError::invalid("ORG-4Mlfs", "Errors.Invalid.Argument"));
-            }
-            let draft = addition_to(call, &scope, &user, wanted)?;
-            let event = call.push(vec![draft])?;
-            Ok(json!({ "details": creation_details(&event) }).into())
-        }),
-        Route::put("/management/v1/orgs/me/members/{user}", Permission("org.member.write"), &UPDATE, update_organization),
-        Route::delete("/management/v1/orgs/me/members/{user}", Permission("org.member.delete"), |call| {
-            let scope = call.organization.clone();
-            remove(call, &Aggregate::organization(&scope), "org.member.removed")
-        }),
-        Route::search("/admin/v1/members/roles/_search", Permission("iam.member.read"), &LIST, |call| {
-            let names: Vec<_> = roles::of_instance().collect();
-            let seen = crate::clock::text(call.state.clock.date());
-            Ok(json!({ "details": list::details(names.len(), &seen), "roles": names }).into())
-        }),
-        Route::search("/admin/v1/members/_search", Permission("iam.member.read"), &SEARCH, |call| {
-            let scope = call.state.instance_id.clone();
-            search(call, &scope)
-        }),
-        Route::post("/admin/v1/members", Permission("iam.member.write"), &ADD_INSTANCE, add_instance),
-        Route::put("/admin/v1/members/{user}", Permission("iam.member.write"), &UPDATE, update_instance),
+        Route::search(
+            "/management/v1/orgs/members/roles/_search",
+            Permission("org.member.read"),
+            &LIST,
+            |_| Ok(json!({ "result": roles::of_organization().collect::<Vec<_>>() }).into()),
+        ),
+        Route::search(
+            "/management/v1/orgs/me/members/_search",
+            Permission("org.member.read"),
+            &SEARCH,
+            |call| {
+                let scope = call.organization.clone();
+                search(call, &scope)
+            },
+        ),
+        Route::post(
+            "/management/v1/orgs/me/members",
+            Permission("org.member.write"),
+            &ADD_ORGANIZATION,
+            |call| {
+                let scope = call.organization.clone();
+                let user = call.request.text("userId").to_owned();
+                let wanted = call.request.texts("roles");
+                if wanted.is_empty() {
+                    return Err(ApiError::invalid("ORG-4Mlfs", "Errors.Invalid.Argument"));
+                }
+                let draft = addition_to(call, &scope, &user, wanted)?;
+                let event = call.push(vec![draft])?;
+                Ok(json!({ "details": creation_details(&event) }).into())
+            },
+        ),
+        Route::put(
+            "/management/v1/orgs/me/members/{user}",
+            Permission("org.member.write"),
+            &UPDATE,
+            update_organization,
+        ),
+        Route::delete(
+            "/management/v1/orgs/me/members/{user}",
+            Permission("org.member.delete"),
+            |call| {
+                let scope = call.organization.clone();
+                remove(call, &Aggregate::organization(&scope), "org.member.removed")
+            },
+        ),
+        Route::search(
+            "/admin/v1/members/roles/_search",
+            Permission("iam.member.read"),
+            &LIST,
+            |call| {
+                let names: Vec<_> = roles::of_instance().collect();
+                let seen = crate::clock::text(call.state.clock.date());
+                Ok(json!({ "details": list::details(names.len(), &seen), "roles": names }).into())
+            },
+        ),
+        Route::search(
+            "/admin/v1/members/_search",
+            Permission("iam.member.read"),
+            &SEARCH,
+            |call| {
+                let scope = call.state.instance_id.clone();
+                search(call, &scope)
+            },
+        ),
+        Route::post(
+            "/admin/v1/members",
+            Permission("iam.member.write"),
+            &ADD_INSTANCE,
+            add_instance,
+        ),
+        Route::put(
+            "/admin/v1/members/{user}",
+            Permission("iam.member.write"),
+            &UPDATE,
+            update_instance,
+        ),
         Route::delete("/admin/v1/members/{user}", Permission("iam.member.delete"), |call| {
             let instance = call.state.instance();
             remove(call, &instance, "instance.member.removed")
         }),
-        Route::search("/management/v1/users/{id}/memberships/_search", Permission("user.membership.read"), &LIST, |call| {
-            let user = call.param("id").to_owned();
-            memberships(call, &user)
-        }),
+        Route::search(
+            "/management/v1/users/{id}/memberships/_search",
+            Permission("user.membership.read"),
+            &LIST,
+            |call| {
+                let user = call.param("id").to_owned();
+                memberships(call, &user)
+            },
+        ),
     ]
 }
 
@@ -95,7 +145,12 @@ fn standing<'a>(call: &'a Call<'_>, scope: &str, user: &str) -> Option<&'a Membe
 ///
 /// # Errors
 /// 400 for roles of another level or a user that does not exist, 409 for who is a member already.
-pub(super) fn addition_to(call: &Call<'_>, organization: &str, user: &str, wanted: Vec<String>) -> Result<Draft, ApiError> {
+pub(super) fn addition_to(
+    call: &Call<'_>,
+    organization: &str,
+    user: &str,
+    wanted: Vec<String>,
+) -> Result<Draft, ApiError> {
     let wanted = if wanted.is_empty() { vec!["ORG_OWNER".to_owned()] } else { wanted };
     if !are_of_organization(&wanted) {
         return Err(ApiError::invalid("Org-4N8es", "Errors.Org.MemberInvalid"));
@@ -106,7 +161,9 @@ pub(super) fn addition_to(call: &Call<'_>, organization: &str, user: &str, wante
     if standing(call, organization, user).is_some() {
         return Err(ApiError::exists("ORG-poWwe", "Errors.Org.Member.AlreadyExists"));
     }
-    Ok(Draft::new(&Aggregate::organization(organization), "org.member.added").with("userId", user).with("roles", wanted))
+    Ok(Draft::new(&Aggregate::organization(organization), "org.member.added")
+        .with("userId", user)
+        .with("roles", wanted))
 }
 
 fn add_instance(call: &mut Call<'_>) -> Answer {
@@ -123,7 +180,9 @@ fn add_instance(call: &mut Call<'_>) -> Answer {
     }
     // A member without roles is accepted, and its event says so.
     let wanted = if wanted.is_empty() { Value::Null } else { json!(wanted) };
-    let draft = Draft::new(&call.state.instance(), "instance.member.added").with("userId", user).with("roles", wanted);
+    let draft = Draft::new(&call.state.instance(), "instance.member.added")
+        .with("userId", user)
+        .with("roles", wanted);
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": creation_details(&event) }).into())
 }
@@ -173,7 +232,9 @@ fn remove(call: &mut Call<'_>, scope: &Aggregate, event_type: &'static str) -> A
     let user = call.param("user").to_owned();
     match call.state.write.members.get(&scope.id, &user) {
         None => Ok(json!({ "details": { "resourceOwner": scope.id } }).into()),
-        Some(member) if member.removed => Ok(json!({ "details": member.stamp.change_details() }).into()),
+        Some(member) if member.removed => {
+            Ok(json!({ "details": member.stamp.change_details() }).into())
+        }
         Some(_) => {
             let draft = Draft::new(scope, event_type).with("userId", user);
             let event = call.push(vec![draft])?;

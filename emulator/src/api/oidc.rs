@@ -14,7 +14,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde_json::{Value, json};
 
 use super::{credentials, host, settings::LANGUAGES, users};
-use crate::{auth, errors::json_response, keys::Pair, message::message, model::user::User, state::State, state::Token};
+use crate::{
+    auth, errors::json_response, keys::Pair, message::message, model::user::User, state::State,
+    state::Token,
+};
 
 /// The scope that makes a token good for ZITADEL's own interfaces.
 const FOR_ZITADEL: &str = "urn:zitadel:iam:org:project:id:zitadel:aud";
@@ -28,7 +31,11 @@ pub(crate) struct Page {
     pub(crate) handler: fn(&mut State, &Parts, &Bytes) -> Response,
 }
 
-const fn page(method: Method, path: &'static str, handler: fn(&mut State, &Parts, &Bytes) -> Response) -> Page {
+const fn page(
+    method: Method,
+    path: &'static str,
+    handler: fn(&mut State, &Parts, &Bytes) -> Response,
+) -> Page {
     Page { method, path, of_instance: true, handler }
 }
 
@@ -80,7 +87,11 @@ fn decode(text: &[u8]) -> String {
 
 /// The instance's address as the caller knows it.
 fn issuer(state: &State, parts: &Parts) -> String {
-    let scheme = parts.headers.get("x-forwarded-proto").and_then(|value| value.to_str().ok()).unwrap_or("http");
+    let scheme = parts
+        .headers
+        .get("x-forwarded-proto")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("http");
     let host = host(&parts.headers, &parts.uri).unwrap_or(&state.domain);
     format!("{scheme}://{host}")
 }
@@ -165,7 +176,11 @@ impl Refused {
     }
 
     fn response(self) -> Response {
-        let status = if self.0 == "invalid_client" { StatusCode::UNAUTHORIZED } else { StatusCode::BAD_REQUEST };
+        let status = if self.0 == "invalid_client" {
+            StatusCode::UNAUTHORIZED
+        } else {
+            StatusCode::BAD_REQUEST
+        };
         let body = json!({ "error": self.0, "error_description": self.1 });
         json_response(status, &body)
     }
@@ -215,7 +230,8 @@ fn by_assertion(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
     if assertion.is_empty() {
         return Err(Refused::new("invalid_request", "assertion missing"));
     }
-    verified(state, assertion, &asked.issuer).ok_or_else(|| Refused::new("invalid_grant", "invalid assertion"))
+    verified(state, assertion, &asked.issuer)
+        .ok_or_else(|| Refused::new("invalid_grant", "invalid assertion"))
 }
 
 /// The user that an assertion speaks for: signed by a key of theirs, made for this instance, not
@@ -245,8 +261,15 @@ fn verified(state: &State, assertion: &str, issuer: &str) -> Option<String> {
 fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
     let (id, secret) = asked.client();
     let named = |user: &&User| user.user_name() == id && user.state.exists();
-    let user = state.write.users.iter().find(named).ok_or_else(|| Refused::new("invalid_client", "client not found"))?;
-    let kept = user.hashed_secret().ok_or_else(|| Refused::new("invalid_request", "Errors.User.Machine.Secret.NotExisting"))?;
+    let user = state
+        .write
+        .users
+        .iter()
+        .find(named)
+        .ok_or_else(|| Refused::new("invalid_client", "client not found"))?;
+    let kept = user
+        .hashed_secret()
+        .ok_or_else(|| Refused::new("invalid_request", "Errors.User.Machine.Secret.NotExisting"))?;
     if kept == credentials::hash(&secret) {
         Ok(user.id.clone())
     } else {
@@ -267,9 +290,11 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
         "exp": expires,
         "jti": state.clock.id(),
     });
-    let wants_jwt = state.write.users.get(user).is_some_and(|user| user.fields.number("accessTokenType") == 1);
+    let wants_jwt =
+        state.write.users.get(user).is_some_and(|user| user.fields.number("accessTokenType") == 1);
     let access = if wants_jwt { signed(&claims)? } else { credentials::new_token() };
-    let id = if scopes.iter().any(|scope| scope == "openid") { Some(signed(&claims)?) } else { None };
+    let id =
+        if scopes.iter().any(|scope| scope == "openid") { Some(signed(&claims)?) } else { None };
     let expires = now.checked_add(state.token_lifetime).unwrap_or(Timestamp::MAX);
     state.tokens.insert(
         access.clone(),
@@ -288,7 +313,9 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
         "id_token" => id,
     };
     let mut response = json_response(StatusCode::OK, &body);
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
@@ -332,8 +359,16 @@ fn html(text: &'static str) -> Response {
 
 /// The page on which anybody may make an organization, unless the restrictions forbid it.
 fn registration(state: &mut State, _: &Parts, _: &Bytes) -> Response {
-    let forbidden = state.read.restrictions.as_ref().is_some_and(|restrictions| restrictions.fields.flag("disallowPublicOrgRegistration"));
-    if forbidden { StatusCode::NOT_FOUND.into_response() } else { html("<!DOCTYPE html>\n<title>Organization Registration</title>\n") }
+    let forbidden = state
+        .read
+        .restrictions
+        .as_ref()
+        .is_some_and(|restrictions| restrictions.fields.flag("disallowPublicOrgRegistration"));
+    if forbidden {
+        StatusCode::NOT_FOUND.into_response()
+    } else {
+        html("<!DOCTYPE html>\n<title>Organization Registration</title>\n")
+    }
 }
 
 #[cfg(test)]
@@ -343,7 +378,8 @@ mod tests {
     #[test]
     fn forms_are_decoded() {
         let pairs = form(b"a=1+2&b=%C3%A4%zz&c&=d");
-        let pairs: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let pairs: Vec<_> =
+            pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(pairs, [("a", "1 2"), ("b", "ä%zz"), ("c", ""), ("", "d")]);
     }
 }

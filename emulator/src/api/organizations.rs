@@ -22,11 +22,19 @@ pub(crate) use commands::creation;
 use commands::{add_v1, create, delete, remove_v1, rename, set_active, set_default};
 
 const STATES: [&str; 4] = ["UNSPECIFIED", "ACTIVE", "INACTIVE", "REMOVED"];
-const STATES_V2: &[&str] =
-    &["ORGANIZATION_STATE_UNSPECIFIED", "ORGANIZATION_STATE_ACTIVE", "ORGANIZATION_STATE_INACTIVE", "ORGANIZATION_STATE_REMOVED"];
-const STATES_V1: &[&str] = &["ORG_STATE_UNSPECIFIED", "ORG_STATE_ACTIVE", "ORG_STATE_INACTIVE", "ORG_STATE_REMOVED"];
+const STATES_V2: &[&str] = &[
+    "ORGANIZATION_STATE_UNSPECIFIED",
+    "ORGANIZATION_STATE_ACTIVE",
+    "ORGANIZATION_STATE_INACTIVE",
+    "ORGANIZATION_STATE_REMOVED",
+];
+const STATES_V1: &[&str] =
+    &["ORG_STATE_UNSPECIFIED", "ORG_STATE_ACTIVE", "ORG_STATE_INACTIVE", "ORG_STATE_REMOVED"];
 
-static ADMIN: Message = Message::new("AddOrganizationRequest_Admin", &[Field::text("userId"), Field::text("roles").repeated()]);
+static ADMIN: Message = Message::new(
+    "AddOrganizationRequest_Admin",
+    &[Field::text("userId"), Field::text("roles").repeated()],
+);
 static CREATE: Message = Message::new(
     "AddOrganizationRequest",
     &[
@@ -41,12 +49,19 @@ static UPDATE: Message = Message::new("UpdateOrganizationRequest", NAME_ALONE);
 static ADD_V1: Message = Message::new("AddOrgRequest", NAME_ALONE);
 static UPDATE_V1: Message = Message::new("UpdateOrgRequest", NAME_ALONE);
 
-static NAME_QUERY: Message = Message::new("OrganizationNameQuery", &[Field::text("name").rules(NAME), Field::choice("method", TEXT_QUERY)]);
-static DOMAIN_QUERY: Message =
-    Message::new("OrganizationDomainQuery", &[Field::text("domain").rules(NAME), Field::choice("method", TEXT_QUERY)]);
+static NAME_QUERY: Message = Message::new(
+    "OrganizationNameQuery",
+    &[Field::text("name").rules(NAME), Field::choice("method", TEXT_QUERY)],
+);
+static DOMAIN_QUERY: Message = Message::new(
+    "OrganizationDomainQuery",
+    &[Field::text("domain").rules(NAME), Field::choice("method", TEXT_QUERY)],
+);
 static ID_QUERY: Message = Message::new("OrganizationIDQuery", &[Field::text("id").rules(NAME)]);
-static STATE_QUERY: Message = Message::new("OrganizationStateQuery", &[Field::choice("state", STATES_V2)]);
-static STATE_QUERY_V1: Message = Message::new("OrgStateQuery", &[Field::choice("state", STATES_V1)]);
+static STATE_QUERY: Message =
+    Message::new("OrganizationStateQuery", &[Field::choice("state", STATES_V2)]);
+static STATE_QUERY_V1: Message =
+    Message::new("OrgStateQuery", &[Field::choice("state", STATES_V1)]);
 static QUERY: Message = Message::one_of(
     "SearchQuery",
     "query",
@@ -74,7 +89,11 @@ static LIST: Message = Message::new(
         Field::message("query", &PAGE),
         Field::choice(
             "sortingColumn",
-            &["ORGANIZATION_FIELD_NAME_UNSPECIFIED", "ORGANIZATION_FIELD_NAME_NAME", "ORGANIZATION_FIELD_NAME_CREATION_DATE"],
+            &[
+                "ORGANIZATION_FIELD_NAME_UNSPECIFIED",
+                "ORGANIZATION_FIELD_NAME_NAME",
+                "ORGANIZATION_FIELD_NAME_CREATION_DATE",
+            ],
         ),
         Field::message("queries", &QUERY).repeated(),
     ],
@@ -83,7 +102,10 @@ static LIST_V1: Message = Message::new(
     "ListOrgsRequest",
     &[
         Field::message("query", &PAGE),
-        Field::choice("sortingColumn", &["ORG_FIELD_NAME_UNSPECIFIED", "ORG_FIELD_NAME_NAME", "ORG_FIELD_NAME_CREATION_DATE"]),
+        Field::choice(
+            "sortingColumn",
+            &["ORG_FIELD_NAME_UNSPECIFIED", "ORG_FIELD_NAME_NAME", "ORG_FIELD_NAME_CREATION_DATE"],
+        ),
         Field::message("queries", &QUERY_V1).repeated(),
     ],
 );
@@ -110,7 +132,9 @@ pub(super) fn routes() -> Vec<Route> {
             Ok(json!({ "changeDate": date(&event) }).into())
         }),
         Route::post("/management/v1/orgs", Permission("org.create"), &ADD_V1, add_v1),
-        Route::get("/management/v1/orgs/me", Permission("org.read"), |call| one(call, &call.organization)),
+        Route::get("/management/v1/orgs/me", Permission("org.read"), |call| {
+            one(call, &call.organization)
+        }),
         Route::put("/management/v1/orgs/me", Permission("org.write"), &UPDATE_V1, |call| {
             let id = call.organization.clone();
             let event = rename(call, &id, false)?;
@@ -120,20 +144,34 @@ pub(super) fn routes() -> Vec<Route> {
             let id = call.organization.clone();
             remove_v1(call, &id)
         }),
-        Route::post("/management/v1/orgs/me/_deactivate", Permission("org.write"), &EMPTY, |call| {
-            let id = call.organization.clone();
-            let event = set_active(call, &id, false)?;
-            Ok(json!({ "details": change_details(&event) }).into())
-        }),
-        Route::post("/management/v1/orgs/me/_reactivate", Permission("org.write"), &EMPTY, |call| {
-            let id = call.organization.clone();
-            let event = set_active(call, &id, true)?;
-            Ok(json!({ "details": change_details(&event) }).into())
-        }),
+        Route::post(
+            "/management/v1/orgs/me/_deactivate",
+            Permission("org.write"),
+            &EMPTY,
+            |call| {
+                let id = call.organization.clone();
+                let event = set_active(call, &id, false)?;
+                Ok(json!({ "details": change_details(&event) }).into())
+            },
+        ),
+        Route::post(
+            "/management/v1/orgs/me/_reactivate",
+            Permission("org.write"),
+            &EMPTY,
+            |call| {
+                let id = call.organization.clone();
+                let event = set_active(call, &id, true)?;
+                Ok(json!({ "details": change_details(&event) }).into())
+            },
+        ),
         Route::search("/admin/v1/orgs/_search", Permission("iam.read"), &LIST_V1, search_v1),
-        Route::get("/admin/v1/orgs/default", Permission("iam.read"), |call| one(call, call.state.read.instance.default_organization())),
+        Route::get("/admin/v1/orgs/default", Permission("iam.read"), |call| {
+            one(call, call.state.read.instance.default_organization())
+        }),
         Route::put("/admin/v1/orgs/default/{id}", Permission("iam.write"), &EMPTY, set_default),
-        Route::get("/admin/v1/orgs/{id}", Permission("iam.read"), |call| one(call, call.param("id"))),
+        Route::get("/admin/v1/orgs/{id}", Permission("iam.read"), |call| {
+            one(call, call.param("id"))
+        }),
         Route::delete("/admin/v1/orgs/{id}", Permission("iam.write"), |call| {
             let id = call.param("id").to_owned();
             remove_v1(call, &id)
@@ -157,7 +195,8 @@ fn state_name(state: State) -> &'static str {
 /// One organization as the older interfaces tell it. They read it from its events, so it never
 /// lags, is there even after its removal, and carries the date of whatever happened last.
 fn one(call: &Call<'_>, id: &str) -> Answer {
-    let organization = call.state.write.organizations.get(id).ok_or_else(|| missing("QUERY-leq5Q"))?;
+    let organization =
+        call.state.write.organizations.get(id).ok_or_else(|| missing("QUERY-leq5Q"))?;
     let mut stamp = organization.stamp.clone();
     let last = call.state.store.of_aggregate(id).last();
     if let Some(event) = last.and_then(|position| call.state.store.get(*position)) {
@@ -193,7 +232,10 @@ fn passes(organization: &Organization, query: &Request, default: &str) -> bool {
     let state = STATES.get(usize::try_from(state).unwrap_or_default());
     (!query.has("nameQuery") || list::matches(&organization.name, &name, "name"))
         && (!query.has("domainQuery")
-            || organization.domains.iter().any(|(name, verified)| *verified && list::matches(name, &domain, "domain")))
+            || organization
+                .domains
+                .iter()
+                .any(|(name, verified)| *verified && list::matches(name, &domain, "domain")))
         && (!query.has("stateQuery") || state == Some(&state_name(organization.state)))
         && (!query.has("idQuery") || organization.id == query.message("idQuery").text("id"))
         && (!query.has("defaultQuery") || organization.id == default)
@@ -223,7 +265,8 @@ fn search(call: &mut Call<'_>) -> Answer {
     let page = Page::of(&call.request);
     let (rows, total) = page.cut(rows(call, &page).into_iter());
     // The total counts what the caller may not see.
-    let result: Vec<_> = rows.into_iter().filter(|row| call.permit("org.read", &row.id).is_ok()).map(view).collect();
+    let result: Vec<_> =
+        rows.into_iter().filter(|row| call.permit("org.read", &row.id).is_ok()).map(view).collect();
     Ok(message! {
         "details" => message! {
             "totalResult" => list::count(total),

@@ -33,7 +33,12 @@ struct Routes {
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::Permission;
-    let privacy = Routes { path: "/management/v1/policies/privacy", read: "policy.read", write: "policy.write", remove: "policy.delete" };
+    let privacy = Routes {
+        path: "/management/v1/policies/privacy",
+        read: "policy.read",
+        write: "policy.write",
+        remove: "policy.delete",
+    };
     let domain = Routes {
         path: "/admin/v1/orgs/{org}/policies/domain",
         read: "iam.policy.read",
@@ -45,11 +50,18 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(organization(&privacy, &PRIVACY));
     routes.extend(organization(&domain, &DOMAIN));
     routes.extend(org_iam(&Routes { path: "/admin/v1/orgs/{org}/policies/orgiam", ..domain }));
-    routes.push(Route::get("/management/v1/policies/default/privacy", Permission("policy.read"), |call| {
-        let instance = call.state.instance_id.clone();
-        read(call, &PRIVACY, &instance, PRIVACY.fields)
-    }));
-    for (path, fields) in [("/management/v1/policies/domain", DOMAIN.fields), ("/management/v1/policies/orgiam", ORG_IAM_FIELDS)] {
+    routes.push(Route::get(
+        "/management/v1/policies/default/privacy",
+        Permission("policy.read"),
+        |call| {
+            let instance = call.state.instance_id.clone();
+            read(call, &PRIVACY, &instance, PRIVACY.fields)
+        },
+    ));
+    for (path, fields) in [
+        ("/management/v1/policies/domain", DOMAIN.fields),
+        ("/management/v1/policies/orgiam", ORG_IAM_FIELDS),
+    ] {
         routes.push(Route::get(path, Permission("policy.read"), move |call| {
             let owner = call.organization.clone();
             read(call, &DOMAIN, &owner, fields)
@@ -77,7 +89,10 @@ pub(super) fn routes() -> Vec<Route> {
             &[
                 ("userLoginMustBeDomain", "loginNameIncludesDomain"),
                 ("validateOrgDomains", "requireOrgDomainVerification"),
-                ("smtpSenderAddressMatchesInstanceDomain", "smtpSenderAddressMatchesInstanceDomain"),
+                (
+                    "smtpSenderAddressMatchesInstanceDomain",
+                    "smtpSenderAddressMatchesInstanceDomain",
+                ),
             ],
         )
     }));
@@ -274,7 +289,8 @@ fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
 
 fn change(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {
     let owner = target(call);
-    let policy = call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_update))?;
+    let policy =
+        call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_update))?;
     let changes = difference(&policy.fields, want);
     if changes.is_empty() {
         return Err(precondition(kind.unchanged));
@@ -292,7 +308,8 @@ fn change(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer
 
 fn remove(call: &mut Call<'_>, kind: &Kind) -> Answer {
     let owner = target(call);
-    let policy = call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_remove))?;
+    let policy =
+        call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_remove))?;
     let scoped = policy.fields.flag("userLoginMustBeDomain");
     let [.., removed] = kind.organization_events;
     let mut drafts = vec![Draft::new(&Aggregate::organization(&owner), removed)];
@@ -306,16 +323,26 @@ fn remove(call: &mut Call<'_>, kind: &Kind) -> Answer {
 
 /// Whether a change of policy changes how login names are made, and to what.
 fn scope_change(kind: &Kind, changes: &Map<String, Value>) -> Option<bool> {
-    (kind.name == DOMAIN.name).then(|| changes.get("userLoginMustBeDomain")).flatten().and_then(Value::as_bool)
+    (kind.name == DOMAIN.name)
+        .then(|| changes.get("userLoginMustBeDomain"))
+        .flatten()
+        .and_then(Value::as_bool)
 }
 
 fn differs_from_instance(state: &State, kind: &Kind, scoped: bool) -> bool {
     kind.name == DOMAIN.name
-        && state.write.policy(&state.instance_id, kind).is_some_and(|policy| policy.fields.flag("userLoginMustBeDomain") != scoped)
+        && state
+            .write
+            .policy(&state.instance_id, kind)
+            .is_some_and(|policy| policy.fields.flag("userLoginMustBeDomain") != scoped)
 }
 
 fn event_at(state: &State, position: usize) -> Result<Event, ApiError> {
-    state.store.get(position).cloned().ok_or_else(|| ApiError::internal("EMU-0", "nothing happened"))
+    state
+        .store
+        .get(position)
+        .cloned()
+        .ok_or_else(|| ApiError::internal("EMU-0", "nothing happened"))
 }
 
 fn precondition((id, message): Refusal) -> ApiError {

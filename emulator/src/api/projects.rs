@@ -23,7 +23,8 @@ const LABELING: &[&str] = &[
     "PRIVATE_LABELING_SETTING_ENFORCE_PROJECT_RESOURCE_OWNER_POLICY",
     "PRIVATE_LABELING_SETTING_ALLOW_LOGIN_USER_RESOURCE_OWNER_POLICY",
 ];
-const STATES: &[&str] = &["PROJECT_STATE_UNSPECIFIED", "PROJECT_STATE_ACTIVE", "PROJECT_STATE_INACTIVE"];
+const STATES: &[&str] =
+    &["PROJECT_STATE_UNSPECIFIED", "PROJECT_STATE_ACTIVE", "PROJECT_STATE_INACTIVE"];
 
 const V1_FIELDS: &[Field] = &[
     Field::text("name").rules(NAME),
@@ -34,14 +35,24 @@ const V1_FIELDS: &[Field] = &[
 ];
 static ADD: Message = Message::new("AddProjectRequest", V1_FIELDS);
 static UPDATE: Message = Message::new("UpdateProjectRequest", V1_FIELDS);
-static NAME_QUERY: Message = Message::new("ProjectNameQuery", &[Field::text("name").rules(SHORT), Field::choice("method", TEXT_QUERY)]);
-static OWNER_QUERY: Message = Message::new("ProjectResourceOwnerQuery", &[Field::text("resourceOwner").rules(SHORT)]);
+static NAME_QUERY: Message = Message::new(
+    "ProjectNameQuery",
+    &[Field::text("name").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
+static OWNER_QUERY: Message =
+    Message::new("ProjectResourceOwnerQuery", &[Field::text("resourceOwner").rules(SHORT)]);
 static QUERY: Message = Message::one_of(
     "ProjectQuery",
     "query",
-    &[Field::message("nameQuery", &NAME_QUERY), Field::message("projectResourceOwnerQuery", &OWNER_QUERY)],
+    &[
+        Field::message("nameQuery", &NAME_QUERY),
+        Field::message("projectResourceOwnerQuery", &OWNER_QUERY),
+    ],
 );
-static LIST: Message = Message::new("ListProjectsRequest", &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()]);
+static LIST: Message = Message::new(
+    "ListProjectsRequest",
+    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
+);
 
 static CREATE_V2: Message = Message::new(
     "CreateProjectRequest",
@@ -72,12 +83,17 @@ static GET_V2: Message = Message::new("GetProjectRequest", PROJECT_ID);
 static DELETE_V2: Message = Message::new("DeleteProjectRequest", PROJECT_ID);
 static DEACTIVATE_V2: Message = Message::new("DeactivateProjectRequest", PROJECT_ID);
 static ACTIVATE_V2: Message = Message::new("ActivateProjectRequest", PROJECT_ID);
-static NAME_FILTER: Message =
-    Message::new("ProjectNameFilter", &[Field::text("projectName").rules(SHORT), Field::choice("method", TEXT_FILTER)]);
+static NAME_FILTER: Message = Message::new(
+    "ProjectNameFilter",
+    &[Field::text("projectName").rules(SHORT), Field::choice("method", TEXT_FILTER)],
+);
 static IDS_FILTER: Message = Message::new("InIDsFilter", &[Field::text("ids").repeated()]);
 static OWNER_FILTER: Message = Message::new(
     "ProjectOrganizationIDFilter",
-    &[Field::text("organizationId").rules(SHORT), Field::choice("type", &["TYPE_UNSPECIFIED", "OWNED", "GRANTED", "OWNED_OR_GRANTED"])],
+    &[
+        Field::text("organizationId").rules(SHORT),
+        Field::choice("type", &["TYPE_UNSPECIFIED", "OWNED", "GRANTED", "OWNED_OR_GRANTED"]),
+    ],
 );
 static STATE_FILTER: &[&str] = STATES;
 static FILTER: Message = Message::one_of(
@@ -116,31 +132,76 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/management/v1/projects/{id}", Permission("project.read"), get),
         Route::put("/management/v1/projects/{id}", Permission("project.write"), &UPDATE, update),
         Route::delete("/management/v1/projects/{id}", Permission("project.delete"), remove),
-        Route::post("/management/v1/projects/{id}/_deactivate", Permission("project.write"), &EMPTY, |call| {
-            let id = call.param("id").to_owned();
-            let details = set_active(call, &id, false, true)?;
-            Ok(json!({ "details": details.0 }).into())
-        }),
-        Route::post("/management/v1/projects/{id}/_reactivate", Permission("project.write"), &EMPTY, |call| {
-            let id = call.param("id").to_owned();
-            let details = set_active(call, &id, true, true)?;
-            Ok(json!({ "details": details.0 }).into())
-        }),
-        Route::post("/zitadel.project.v2.ProjectService/CreateProject", Authenticated, &CREATE_V2, create_v2),
-        Route::search("/zitadel.project.v2.ProjectService/GetProject", Authenticated, &GET_V2, get_v2),
-        Route::search("/zitadel.project.v2.ProjectService/ListProjects", Authenticated, &LIST_V2, search_v2),
-        Route::post("/zitadel.project.v2.ProjectService/UpdateProject", Authenticated, &UPDATE_V2, update_v2),
-        Route::post("/zitadel.project.v2.ProjectService/DeleteProject", Authenticated, &DELETE_V2, delete_v2),
-        Route::post("/zitadel.project.v2.ProjectService/DeactivateProject", Authenticated, &DEACTIVATE_V2, |call| {
-            let id = call.request.text("projectId").to_owned();
-            let (_, date) = set_active(call, &id, false, false)?;
-            Ok(json!({ "changeDate": date }).into())
-        }),
-        Route::post("/zitadel.project.v2.ProjectService/ActivateProject", Authenticated, &ACTIVATE_V2, |call| {
-            let id = call.request.text("projectId").to_owned();
-            let (_, date) = set_active(call, &id, true, false)?;
-            Ok(json!({ "changeDate": date }).into())
-        }),
+        Route::post(
+            "/management/v1/projects/{id}/_deactivate",
+            Permission("project.write"),
+            &EMPTY,
+            |call| {
+                let id = call.param("id").to_owned();
+                let details = set_active(call, &id, false, true)?;
+                Ok(json!({ "details": details.0 }).into())
+            },
+        ),
+        Route::post(
+            "/management/v1/projects/{id}/_reactivate",
+            Permission("project.write"),
+            &EMPTY,
+            |call| {
+                let id = call.param("id").to_owned();
+                let details = set_active(call, &id, true, true)?;
+                Ok(json!({ "details": details.0 }).into())
+            },
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/CreateProject",
+            Authenticated,
+            &CREATE_V2,
+            create_v2,
+        ),
+        Route::search(
+            "/zitadel.project.v2.ProjectService/GetProject",
+            Authenticated,
+            &GET_V2,
+            get_v2,
+        ),
+        Route::search(
+            "/zitadel.project.v2.ProjectService/ListProjects",
+            Authenticated,
+            &LIST_V2,
+            search_v2,
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/UpdateProject",
+            Authenticated,
+            &UPDATE_V2,
+            update_v2,
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/DeleteProject",
+            Authenticated,
+            &DELETE_V2,
+            delete_v2,
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/DeactivateProject",
+            Authenticated,
+            &DEACTIVATE_V2,
+            |call| {
+                let id = call.request.text("projectId").to_owned();
+                let (_, date) = set_active(call, &id, false, false)?;
+                Ok(json!({ "changeDate": date }).into())
+            },
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/ActivateProject",
+            Authenticated,
+            &ACTIVATE_V2,
+            |call| {
+                let id = call.request.text("projectId").to_owned();
+                let (_, date) = set_active(call, &id, true, false)?;
+                Ok(json!({ "changeDate": date }).into())
+            },
+        ),
     ]
 }
 
@@ -214,7 +275,8 @@ fn search(call: &mut Call<'_>) -> Answer {
             let name = query.message("nameQuery");
             let owner = query.message("projectResourceOwnerQuery");
             (!query.has("nameQuery") || list::matches(project.name(), &name, "name"))
-                && (!query.has("projectResourceOwnerQuery") || project.stamp.owner == owner.text("resourceOwner"))
+                && (!query.has("projectResourceOwnerQuery")
+                    || project.stamp.owner == owner.text("resourceOwner"))
         })
     };
     let projects = &call.state.read.projects;
@@ -235,9 +297,11 @@ fn passes(project: &Project, filter: &Request) -> bool {
         && (!filter.has("organizationIdFilter")
             // No project of the emulator is granted to anybody.
             || owner.number("type") != 2 && project.stamp.owner == owner.text("organizationId"))
-        && (!filter.has("inProjectIdsFilter") || ids.list("ids").iter().any(|id| id.as_str() == Some(&*project.id)))
+        && (!filter.has("inProjectIdsFilter")
+            || ids.list("ids").iter().any(|id| id.as_str() == Some(&*project.id)))
         && (!filter.has("stateFilter")
-            || STATES.get(usize::try_from(filter.number("stateFilter")).unwrap_or_default()) == Some(&state(project)))
+            || STATES.get(usize::try_from(filter.number("stateFilter")).unwrap_or_default())
+                == Some(&state(project)))
 }
 
 fn search_v2(call: &mut Call<'_>) -> Answer {
@@ -245,7 +309,10 @@ fn search_v2(call: &mut Call<'_>) -> Answer {
     let filters = call.request.messages("filters");
     let projects = &call.state.read.projects;
     let passes = |project: &&Project| filters.iter().all(|filter| passes(project, filter));
-    let owner = filters.iter().find(|filter| filter.has("organizationIdFilter")).map(|filter| filter.message("organizationIdFilter"));
+    let owner = filters
+        .iter()
+        .find(|filter| filter.has("organizationIdFilter"))
+        .map(|filter| filter.message("organizationIdFilter"));
     let mut rows: Vec<_> = match &owner {
         Some(owner) => projects.owned_by(owner.text("organizationId")).filter(passes).collect(),
         None => projects.iter().filter(passes).collect(),
@@ -258,8 +325,11 @@ fn search_v2(call: &mut Call<'_>) -> Answer {
     }
     let (rows, total) = page.cut(rows.into_iter());
     // The total counts what the caller may not see.
-    let projects: Vec<_> =
-        rows.into_iter().filter(|project| call.permit("project.read", &project.stamp.owner).is_ok()).map(view_v2).collect();
+    let projects: Vec<_> = rows
+        .into_iter()
+        .filter(|project| call.permit("project.read", &project.stamp.owner).is_ok())
+        .map(view_v2)
+        .collect();
     Ok(message! {
         "pagination" => page.pagination(total),
         "projects" => projects,

@@ -13,45 +13,82 @@ use crate::{
 };
 
 /// The languages that ZITADEL's own texts come in.
-pub(crate) const LANGUAGES: [&str; 22] =
-    ["ar", "bg", "cs", "de", "en", "es", "fr", "hu", "id", "it", "ja", "ko", "mk", "nl", "pl", "pt", "ro", "ru", "sv", "tr", "uk", "zh"];
+pub(crate) const LANGUAGES: [&str; 22] = [
+    "ar", "bg", "cs", "de", "en", "es", "fr", "hu", "id", "it", "ja", "ko", "mk", "nl", "pl", "pt",
+    "ro", "ru", "sv", "tr", "uk", "zh",
+];
 
-static IFRAME: Message = Message::new("EmbeddedIframeSettings", &[Field::flag("enabled"), Field::text("allowedOrigins").repeated()]);
-static SET_SECURITY: Message =
-    Message::new("SetSecuritySettingsRequest", &[Field::message("embeddedIframe", &IFRAME), Field::flag("enableImpersonation")]);
+static IFRAME: Message = Message::new(
+    "EmbeddedIframeSettings",
+    &[Field::flag("enabled"), Field::text("allowedOrigins").repeated()],
+);
+static SET_SECURITY: Message = Message::new(
+    "SetSecuritySettingsRequest",
+    &[Field::message("embeddedIframe", &IFRAME), Field::flag("enableImpersonation")],
+);
 static SET_SECURITY_V1: Message = Message::new(
     "SetSecurityPolicyRequest",
-    &[Field::flag("enableIframeEmbedding"), Field::text("allowedOrigins").repeated(), Field::flag("enableImpersonation")],
+    &[
+        Field::flag("enableIframeEmbedding"),
+        Field::text("allowedOrigins").repeated(),
+        Field::flag("enableImpersonation"),
+    ],
 );
-static SELECT_LANGUAGES: Message = Message::new("SelectLanguages", &[Field::text("list").repeated()]);
+static SELECT_LANGUAGES: Message =
+    Message::new("SelectLanguages", &[Field::text("list").repeated()]);
 static SET_RESTRICTIONS: Message = Message::new(
     "SetRestrictionsRequest",
-    &[Field::flag("disallowPublicOrgRegistration"), Field::message("allowedLanguages", &SELECT_LANGUAGES)],
+    &[
+        Field::flag("disallowPublicOrgRegistration"),
+        Field::message("allowedLanguages", &SELECT_LANGUAGES),
+    ],
 );
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::{Authenticated, Permission};
     vec![
         Route::get("/v2/settings/security", Permission("iam.policy.read"), security),
-        Route::put("/v2/policies/security", Permission("iam.policy.write"), &SET_SECURITY, |call| {
-            let iframe = call.request.message("embeddedIframe");
-            let want = security_fields(&call.request, iframe.flag("enabled"), &iframe);
-            set_security(call, &want)
-        }),
+        Route::put(
+            "/v2/policies/security",
+            Permission("iam.policy.write"),
+            &SET_SECURITY,
+            |call| {
+                let iframe = call.request.message("embeddedIframe");
+                let want = security_fields(&call.request, iframe.flag("enabled"), &iframe);
+                set_security(call, &want)
+            },
+        ),
         Route::get("/admin/v1/policies/security", Permission("iam.policy.read"), security_v1),
-        Route::put("/admin/v1/policies/security", Permission("iam.policy.write"), &SET_SECURITY_V1, |call| {
-            let enabled = call.request.flag("enableIframeEmbedding");
-            let want = security_fields(&call.request, enabled, &call.request);
-            set_security(call, &want)
-        }),
+        Route::put(
+            "/admin/v1/policies/security",
+            Permission("iam.policy.write"),
+            &SET_SECURITY_V1,
+            |call| {
+                let enabled = call.request.flag("enableIframeEmbedding");
+                let want = security_fields(&call.request, enabled, &call.request);
+                set_security(call, &want)
+            },
+        ),
         Route::get("/admin/v1/restrictions", Permission("iam.restrictions.read"), restrictions),
-        Route::put("/admin/v1/restrictions", Permission("iam.restrictions.write"), &SET_RESTRICTIONS, set_restrictions),
-        Route::get("/admin/v1/languages", Authenticated, |_| Ok(json!({ "languages": LANGUAGES }).into())),
+        Route::put(
+            "/admin/v1/restrictions",
+            Permission("iam.restrictions.write"),
+            &SET_RESTRICTIONS,
+            set_restrictions,
+        ),
+        Route::get("/admin/v1/languages", Authenticated, |_| {
+            Ok(json!({ "languages": LANGUAGES }).into())
+        }),
         Route::get("/admin/v1/languages/allowed", Authenticated, allowed_languages),
         Route::get("/admin/v1/languages/default", Authenticated, |call| {
             Ok(json!({ "language": call.state.read.instance.default_language() }).into())
         }),
-        Route::put("/admin/v1/languages/default/{language}", Permission("iam.write"), &EMPTY, set_default_language),
+        Route::put(
+            "/admin/v1/languages/default/{language}",
+            Permission("iam.write"),
+            &EMPTY,
+            set_default_language,
+        ),
     ]
 }
 
@@ -122,15 +159,25 @@ fn is_language_tag(text: &str) -> bool {
     let primary = parts.next().unwrap_or_default();
     (2..=8).contains(&primary.len())
         && primary.chars().all(|c| c.is_ascii_alphabetic())
-        && parts.all(|part| (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric()))
+        && parts.all(|part| {
+            (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
+        })
 }
 
 fn check_tag(language: &str) -> Result<(), ApiError> {
-    if is_language_tag(language) { Ok(()) } else { Err(ApiError::invalid("LANG-jc8Sq", "Could not parse language")) }
+    if is_language_tag(language) {
+        Ok(())
+    } else {
+        Err(ApiError::invalid("LANG-jc8Sq", "Could not parse language"))
+    }
 }
 
 fn check_supported(language: &str) -> Result<(), ApiError> {
-    if LANGUAGES.contains(&language) { Ok(()) } else { Err(ApiError::invalid("LANG-lg4DP", "Language is not supported")) }
+    if LANGUAGES.contains(&language) {
+        Ok(())
+    } else {
+        Err(ApiError::invalid("LANG-lg4DP", "Language is not supported"))
+    }
 }
 
 fn check_languages(languages: &[String], default: &str) -> Result<(), ApiError> {
@@ -142,11 +189,17 @@ fn check_languages(languages: &[String], default: &str) -> Result<(), ApiError> 
         .map(|(_, language)| language.as_str())
         .collect();
     if !duplicates.is_empty() {
-        return Err(ApiError::invalid("LANG-XHiK5", format!("Errors.Languages.Duplicate: [{}]", duplicates.join(", "))));
+        return Err(ApiError::invalid(
+            "LANG-XHiK5",
+            format!("Errors.Languages.Duplicate: [{}]", duplicates.join(", ")),
+        ));
     }
     languages.iter().try_for_each(|language| check_supported(language))?;
     if !languages.is_empty() && !languages.iter().any(|language| language == default) {
-        return Err(ApiError::precondition("COMMAND-L0m2u", "The default language must be allowed"));
+        return Err(ApiError::precondition(
+            "COMMAND-L0m2u",
+            "The default language must be allowed",
+        ));
     }
     Ok(())
 }
@@ -178,8 +231,10 @@ fn set_restrictions(call: &mut Call<'_>) -> Answer {
     }
     let changes = difference(fields, &want);
     if changes.is_empty() {
-        let details =
-            have.map_or_else(|| json!({ "resourceOwner": call.state.instance_id }), |restrictions| restrictions.stamp.change_details());
+        let details = have.map_or_else(
+            || json!({ "resourceOwner": call.state.instance_id }),
+            |restrictions| restrictions.stamp.change_details(),
+        );
         return Ok(json!({ "details": details }).into());
     }
     let id = have.map(|restrictions| restrictions.id.clone());
@@ -221,7 +276,8 @@ fn set_default_language(call: &mut Call<'_>) -> Answer {
     check_tag(&language)?;
     check_supported(&language)?;
     let restrictions = call.state.write.restrictions.as_ref();
-    let allowed = restrictions.map(|restrictions| restrictions.fields.texts(ALLOWED)).unwrap_or_default();
+    let allowed =
+        restrictions.map(|restrictions| restrictions.fields.texts(ALLOWED)).unwrap_or_default();
     if !allowed.is_empty() && !allowed.contains(&language) {
         return Err(ApiError::precondition("LANG-1ChZJ", "Language is not allowed"));
     }

@@ -34,13 +34,25 @@ static UPDATE: Message = Message::new(
         Field::choice("accessTokenType", TOKEN_TYPES),
     ],
 );
-static UPDATE_USER_NAME: Message = Message::new("UpdateUserNameRequest", &[Field::text("userName").rules(NAME)]);
-static USER_NAME_QUERY: Message =
-    Message::new("UserNameQuery", &[Field::text("userName").rules(SHORT), Field::choice("method", TEXT_QUERY)]);
-static TYPE_QUERY: Message = Message::new("TypeQuery", &[Field::choice("type", &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"])]);
-static QUERY: Message =
-    Message::one_of("SearchQuery", "query", &[Field::message("userNameQuery", &USER_NAME_QUERY), Field::message("typeQuery", &TYPE_QUERY)]);
-static SEARCH: Message = Message::new("ListUsersRequest", &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()]);
+static UPDATE_USER_NAME: Message =
+    Message::new("UpdateUserNameRequest", &[Field::text("userName").rules(NAME)]);
+static USER_NAME_QUERY: Message = Message::new(
+    "UserNameQuery",
+    &[Field::text("userName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
+static TYPE_QUERY: Message = Message::new(
+    "TypeQuery",
+    &[Field::choice("type", &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"])],
+);
+static QUERY: Message = Message::one_of(
+    "SearchQuery",
+    "query",
+    &[Field::message("userNameQuery", &USER_NAME_QUERY), Field::message("typeQuery", &TYPE_QUERY)],
+);
+static SEARCH: Message = Message::new(
+    "ListUsersRequest",
+    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
+);
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::Permission;
@@ -57,11 +69,18 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/management/v1/users/{id}", READ, get),
         Route::delete("/management/v1/users/{id}", Permission("user.delete"), remove),
         Route::put("/management/v1/users/{id}/machine", WRITE, &UPDATE, update),
-        Route::put("/management/v1/users/{id}/username", WRITE, &UPDATE_USER_NAME, update_user_name),
+        Route::put(
+            "/management/v1/users/{id}/username",
+            WRITE,
+            &UPDATE_USER_NAME,
+            update_user_name,
+        ),
         Route::post("/management/v1/users/{id}/_deactivate", WRITE, &EMPTY, |call| {
             step(call, "user.deactivated", |state| match state {
                 Life::Removed => Err(missing("COMMAND-3M9ds")),
-                Life::Inactive => Err(ApiError::precondition("COMMAND-5M0sf", "User already inactive")),
+                Life::Inactive => {
+                    Err(ApiError::precondition("COMMAND-5M0sf", "User already inactive"))
+                }
                 _ => Ok(()),
             })
         }),
@@ -117,7 +136,12 @@ pub(super) fn user_name_changes(state: &State, organization: &str, scoped: bool)
         .map(|user| {
             let former = user.user_name();
             let now = if scoped {
-                owner.domains.keys().find_map(|domain| former.strip_suffix(&format!("@{domain}"))).unwrap_or(former).to_owned()
+                owner
+                    .domains
+                    .keys()
+                    .find_map(|domain| former.strip_suffix(&format!("@{domain}")))
+                    .unwrap_or(former)
+                    .to_owned()
             } else {
                 format!("{former}@{}", owner.primary_domain)
             };
@@ -171,7 +195,11 @@ fn add(call: &mut Call<'_>) -> Answer {
 
 /// The write side's user, if it exists in the organization that the call acts in.
 pub(super) fn existing<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a User> {
-    call.state.write.users.get(id).filter(|user| user.state.exists() && user.stamp.owner == call.organization)
+    call.state
+        .write
+        .users
+        .get(id)
+        .filter(|user| user.state.exists() && user.stamp.owner == call.organization)
 }
 
 fn update(call: &mut Call<'_>) -> Answer {
@@ -207,7 +235,11 @@ fn update_user_name(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
-fn step(call: &mut Call<'_>, event_type: &'static str, check: impl Fn(Life) -> Result<(), ApiError>) -> Answer {
+fn step(
+    call: &mut Call<'_>,
+    event_type: &'static str,
+    check: impl Fn(Life) -> Result<(), ApiError>,
+) -> Answer {
     let Some(user) = existing(call, call.param("id")) else {
         check(Life::Removed)?;
         return Err(missing("COMMAND-0"));
@@ -222,9 +254,18 @@ fn remove(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id")).ok_or_else(|| missing("COMMAND-m9od"))?.clone();
     let organization = &user.stamp.owner;
     let scoped = is_scoped(&call.state.write, &call.state.instance_id, organization);
-    let mut drafts =
-        vec![Draft::new(&aggregate(&user), "user.removed").release("usernames", unique(user.user_name(), organization, scoped))];
-    let memberships: Vec<_> = call.state.write.members.of_user(&user.id).into_iter().map(|member| member.stamp.owner.clone()).collect();
+    let mut drafts = vec![
+        Draft::new(&aggregate(&user), "user.removed")
+            .release("usernames", unique(user.user_name(), organization, scoped)),
+    ];
+    let memberships: Vec<_> = call
+        .state
+        .write
+        .members
+        .of_user(&user.id)
+        .into_iter()
+        .map(|member| member.stamp.owner.clone())
+        .collect();
     for scope in memberships {
         let draft = if scope == call.state.instance_id {
             Draft::new(&call.state.instance(), "instance.member.cascade.removed")
@@ -248,7 +289,12 @@ pub(super) fn view(state: &State, user: &User) -> Value {
     let name = user.user_name();
     let (names, preferred) = match organization {
         Some(organization) if scoped => (
-            organization.domains.iter().filter(|(_, verified)| **verified).map(|(domain, _)| format!("{name}@{domain}")).collect(),
+            organization
+                .domains
+                .iter()
+                .filter(|(_, verified)| **verified)
+                .map(|(domain, _)| format!("{name}@{domain}"))
+                .collect(),
             format!("{name}@{}", organization.primary_domain),
         ),
         _ => (vec![name.to_owned()], name.to_owned()),

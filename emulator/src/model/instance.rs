@@ -82,7 +82,8 @@ pub(crate) struct Security {
 }
 
 pub(super) fn apply_security(security: &mut Option<Security>, event: &Event) {
-    let security = security.get_or_insert_with(|| Security { stamp: Stamp::new(event), fields: Fields::default() });
+    let security = security
+        .get_or_insert_with(|| Security { stamp: Stamp::new(event), fields: Fields::default() });
     security.stamp.touch(event);
     overlay(&mut security.fields, event);
 }

@@ -36,9 +36,10 @@ impl Change {
         match event_type {
             "org.member.added" | "instance.member.added" => Some(Self::Added),
             "org.member.changed" | "instance.member.changed" => Some(Self::Changed),
-            "org.member.removed" | "instance.member.removed" | "org.member.cascade.removed" | "instance.member.cascade.removed" => {
-                Some(Self::Removed)
-            }
+            "org.member.removed"
+            | "instance.member.removed"
+            | "org.member.cascade.removed"
+            | "instance.member.cascade.removed" => Some(Self::Removed),
             _ => None,
         }
     }
@@ -99,7 +100,13 @@ impl Members {
             None => {}
             Some(Change::Added) => {
                 self.by_user.entry(user.clone()).or_default().insert(scope.clone());
-                let member = Member { position, stamp: Stamp::new(event), user: user.clone(), roles, removed: false };
+                let member = Member {
+                    position,
+                    stamp: Stamp::new(event),
+                    user: user.clone(),
+                    roles,
+                    removed: false,
+                };
                 self.by_scope.insert((scope, user), member);
             }
             Some(Change::Removed) if side == Side::Read => self.forget(&scope, &user),

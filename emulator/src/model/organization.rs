@@ -48,7 +48,13 @@ impl Row for Organization {
 
 pub(super) fn apply(table: &mut Table<Organization>, position: Position, event: &Event) {
     let field = |name: &str| {
-        event.payload.as_ref().and_then(|payload| payload.get(name)).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+        event
+            .payload
+            .as_ref()
+            .and_then(|payload| payload.get(name))
+            .and_then(|value| value.as_str())
+            .unwrap_or_default()
+            .to_owned()
     };
     if event.event_type == "org.added" {
         table.insert(

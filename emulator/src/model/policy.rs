@@ -1,4 +1,5 @@
-//! Policies that the instance has and an organization may replace: one mechanism, one table of kinds.
+//! Policies that the instance has and an organization may replace: one mechanism, one table of
+//! kinds.
 
 use std::collections::HashMap;
 
@@ -47,14 +48,26 @@ const PRIVACY_FIELDS: &[Field] = &[
 /// Links of the login pages.
 pub(crate) static PRIVACY: Kind = Kind {
     name: "privacy",
-    fields: &["tosLink", "privacyLink", "helpLink", "supportEmail", "docsLink", "customLink", "customLinkText"],
+    fields: &[
+        "tosLink",
+        "privacyLink",
+        "helpLink",
+        "supportEmail",
+        "docsLink",
+        "customLink",
+        "customLinkText",
+    ],
     requests: [
         Message::new("UpdatePrivacyPolicyRequest", PRIVACY_FIELDS),
         Message::new("AddCustomPrivacyPolicyRequest", PRIVACY_FIELDS),
         Message::new("UpdateCustomPrivacyPolicyRequest", PRIVACY_FIELDS),
     ],
     instance_events: ["instance.policy.privacy.added", "instance.policy.privacy.changed"],
-    organization_events: ["org.policy.privacy.added", "org.policy.privacy.changed", "org.policy.privacy.removed"],
+    organization_events: [
+        "org.policy.privacy.added",
+        "org.policy.privacy.changed",
+        "org.policy.privacy.removed",
+    ],
     instance_unchanged: ("INSTANCE-9jJfs", "Errors.Instance.PrivacyPolicy.NotChanged"),
     exists: ("Org-0oLpd", "Errors.Org.PrivacyPolicy.AlreadyExists"),
     nothing_to_update: ("ORG-Ng8sf", "Errors.Org.PrivacyPolicy.NotFound"),
@@ -62,20 +75,31 @@ pub(crate) static PRIVACY: Kind = Kind {
     nothing_to_remove: ("ORG-Ze9gs", "Errors.Org.PrivacyPolicy.NotFound"),
 };
 
-const DOMAIN_FIELDS: &[Field] =
-    &[Field::flag("userLoginMustBeDomain"), Field::flag("validateOrgDomains"), Field::flag("smtpSenderAddressMatchesInstanceDomain")];
+const DOMAIN_FIELDS: &[Field] = &[
+    Field::flag("userLoginMustBeDomain"),
+    Field::flag("validateOrgDomains"),
+    Field::flag("smtpSenderAddressMatchesInstanceDomain"),
+];
 
 /// How login names and domains of organizations go together.
 pub(crate) static DOMAIN: Kind = Kind {
     name: "domain",
-    fields: &["userLoginMustBeDomain", "validateOrgDomains", "smtpSenderAddressMatchesInstanceDomain"],
+    fields: &[
+        "userLoginMustBeDomain",
+        "validateOrgDomains",
+        "smtpSenderAddressMatchesInstanceDomain",
+    ],
     requests: [
         Message::new("UpdateDomainPolicyRequest", DOMAIN_FIELDS),
         Message::new("AddCustomDomainPolicyRequest", DOMAIN_FIELDS),
         Message::new("UpdateCustomDomainPolicyRequest", DOMAIN_FIELDS),
     ],
     instance_events: ["instance.policy.domain.added", "instance.policy.domain.changed"],
-    organization_events: ["org.policy.domain.added", "org.policy.domain.changed", "org.policy.domain.removed"],
+    organization_events: [
+        "org.policy.domain.added",
+        "org.policy.domain.changed",
+        "org.policy.domain.removed",
+    ],
     instance_unchanged: ("INSTANCE-pl9fN", "Organization Domain Policy has not been changed"),
     exists: ("ORG-1M8ds", "Errors.Org.DomainPolicy.AlreadyExists"),
     nothing_to_update: ("ORG-2N9sd", "Errors.Org.DomainPolicy.NotFound"),
@@ -88,10 +112,16 @@ pub(crate) static KINDS: [&Kind; 2] = [&PRIVACY, &DOMAIN];
 
 /// The kind that an event belongs to.
 pub(super) fn of_event(event_type: &str) -> Option<&'static Kind> {
-    KINDS.into_iter().find(|kind| kind.instance_events.contains(&event_type) || kind.organization_events.contains(&event_type))
+    KINDS.into_iter().find(|kind| {
+        kind.instance_events.contains(&event_type) || kind.organization_events.contains(&event_type)
+    })
 }
 
-pub(super) fn apply(policies: &mut HashMap<(String, &'static str), Policy>, kind: &Kind, event: &Event) {
+pub(super) fn apply(
+    policies: &mut HashMap<(String, &'static str), Policy>,
+    kind: &Kind,
+    event: &Event,
+) {
     let key = (event.aggregate_id.clone(), kind.name);
     let [added_to_instance, _] = kind.instance_events;
     let [added, _, removed] = kind.organization_events;

@@ -34,7 +34,12 @@ impl Row for Project {
     }
 }
 
-pub(super) fn apply(table: &mut Table<Project>, side: Side, position: Position, event: &Event) -> &'static str {
+pub(super) fn apply(
+    table: &mut Table<Project>,
+    side: Side,
+    position: Position,
+    event: &Event,
+) -> &'static str {
     let id = &event.aggregate_id;
     match event.event_type {
         // The read side's table refuses a second project under the same id.
@@ -42,7 +47,16 @@ pub(super) fn apply(table: &mut Table<Project>, side: Side, position: Position, 
         "project.added" => {
             let mut fields = Fields::default();
             overlay(&mut fields, event);
-            table.insert(id, Project { id: id.clone(), position, stamp: Stamp::new(event), state: State::Active, fields });
+            table.insert(
+                id,
+                Project {
+                    id: id.clone(),
+                    position,
+                    stamp: Stamp::new(event),
+                    state: State::Active,
+                    fields,
+                },
+            );
         }
         "project.removed" if side == Side::Read => {
             table.remove(id);

@@ -37,7 +37,10 @@ impl<T: Row> Table<T> {
     pub(crate) fn insert(&mut self, id: &str, row: T) {
         self.remove(id);
         self.order.insert(row.position(), id.to_owned());
-        self.by_owner.entry(row.owner().to_owned()).or_default().insert(row.position(), id.to_owned());
+        self.by_owner
+            .entry(row.owner().to_owned())
+            .or_default()
+            .insert(row.position(), id.to_owned());
         self.rows.insert(id.to_owned(), row);
     }
 
@@ -52,7 +55,8 @@ impl<T: Row> Table<T> {
 
     /// Removes all that an owner has, and tells the ids.
     pub(crate) fn remove_owned(&mut self, owner: &str) -> Vec<String> {
-        let ids: Vec<_> = self.by_owner.remove(owner).into_iter().flat_map(BTreeMap::into_values).collect();
+        let ids: Vec<_> =
+            self.by_owner.remove(owner).into_iter().flat_map(BTreeMap::into_values).collect();
         for id in &ids {
             self.remove(id);
         }
@@ -66,6 +70,10 @@ impl<T: Row> Table<T> {
 
     /// An owner's rows, oldest first.
     pub(crate) fn owned_by(&self, owner: &str) -> impl Iterator<Item = &T> {
-        self.by_owner.get(owner).into_iter().flat_map(BTreeMap::values).filter_map(|id| self.rows.get(id))
+        self.by_owner
+            .get(owner)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter_map(|id| self.rows.get(id))
     }
 }

@@ -62,7 +62,12 @@ pub(crate) struct Credential {
 impl Credential {
     fn new(id: &str, fields: &Fields, event: &Event) -> Self {
         let expires = [fields.text("expirationDate"), fields.text("expiration")].concat();
-        Self { id: id.to_owned(), stamp: Stamp::new(event), expires, public_key: fields.text("publicKey").to_owned() }
+        Self {
+            id: id.to_owned(),
+            stamp: Stamp::new(event),
+            expires,
+            public_key: fields.text("publicKey").to_owned(),
+        }
     }
 
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {

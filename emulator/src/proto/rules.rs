@@ -34,11 +34,19 @@ fn nested_violation(message: &Message, field: &Field, value: Option<&Value>) -> 
     let (Kind::Message(inner), Some(value)) = (field.kind, value) else {
         return None;
     };
-    let entries = if field.repeated { value.as_array().map_or(&[][..], Vec::as_slice) } else { std::slice::from_ref(value) };
+    let entries = if field.repeated {
+        value.as_array().map_or(&[][..], Vec::as_slice)
+    } else {
+        std::slice::from_ref(value)
+    };
     entries.iter().enumerate().find_map(|(index, entry)| {
         let cause = violation(inner, &Request::from_value(Some(entry)))?;
         let index = if field.repeated { format!("[{index}]") } else { String::new() };
-        Some(format!("invalid {}.{}{index}: embedded message failed validation | caused by: {cause}", message.name, go_name(field.name)))
+        Some(format!(
+            "invalid {}.{}{index}: embedded message failed validation | caused by: {cause}",
+            message.name,
+            go_name(field.name)
+        ))
     })
 }
 
@@ -74,11 +82,13 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
                 return None;
             };
             let first = values.first().copied().unwrap_or_default();
-            (value.and_then(Value::as_i64).unwrap_or_default() == 0).then(|| format!("value must not be in list [{first}]"))
+            (value.and_then(Value::as_i64).unwrap_or_default() == 0)
+                .then(|| format!("value must not be in list [{first}]"))
         }
-        Rule::Email => text
-            .filter(|text| !text.is_empty() && !is_email(text))
-            .map(|_| "value must be a valid email address | caused by: mail: missing '@' or angle-addr".to_owned()),
+        Rule::Email => text.filter(|text| !text.is_empty() && !is_email(text)).map(|_| {
+            "value must be a valid email address | caused by: mail: missing '@' or angle-addr"
+                .to_owned()
+        }),
     }
 }
 

@@ -21,21 +21,35 @@ pub(in crate::cli) struct Applied {
 
 impl Applied {
     pub(in crate::cli) fn new(objects: usize) -> Self {
-        Self { progress: Progress::new(objects), created: 0, changed: 0, unchanged: 0, not_looked_at: 0, failures: Vec::new() }
+        Self {
+            progress: Progress::new(objects),
+            created: 0,
+            changed: 0,
+            unchanged: 0,
+            not_looked_at: 0,
+            failures: Vec::new(),
+        }
     }
 
     /// Tells of an object, if anything happened.
     pub(in crate::cli) fn take(&mut self, done: &Done) {
         self.progress.step();
         // Nobody remembers an adoption here: it would be told each time.
-        let news = done.notes.iter().filter(|n| done.failure.is_none() && (n.news != News::Adopted || done.action != Action::Nothing));
+        let news = done.notes.iter().filter(|n| {
+            done.failure.is_none() && (n.news != News::Adopted || done.action != Action::Nothing)
+        });
         for note in news {
             let (sign, style) = match done.action {
                 _ if note.news.is_warning() => ("!", WARNING),
                 Action::Create => ("+", CREATE),
                 _ => ("~", CHANGE),
             };
-            self.progress.say(format!("{} {}: {}", paint(style, sign), paint(STRONG, &done.key), note.message));
+            self.progress.say(format!(
+                "{} {}: {}",
+                paint(style, sign),
+                paint(STRONG, &done.key),
+                note.message
+            ));
         }
         match (&done.failure, done.action) {
             (Some(failure), _) if failure.is_unconnected => self.not_looked_at += 1,
@@ -54,7 +68,11 @@ impl Applied {
         }
         if summary {
             let Self { created, changed, unchanged, not_looked_at, failures, .. } = &self;
-            let left = if *not_looked_at > 0 { format!(", {not_looked_at} not looked at") } else { String::new() };
+            let left = if *not_looked_at > 0 {
+                format!(", {not_looked_at} not looked at")
+            } else {
+                String::new()
+            };
             say(format!(
                 "{}: {created} created, {changed} changed, {unchanged} as declared already, {} failed{left}",
                 paint(STRONG, "Applied"),

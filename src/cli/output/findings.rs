@@ -66,7 +66,11 @@ fn text(f: &Finding) -> String {
     let width = line.to_string().len();
     let bar = |number: &str| paint(FAINT, format!("{number:>width$} |"));
     let mut lines = vec![
-        format!("{}: {}", paint(style, format!("{}[{}]", word(f.severity), f.check)), paint(STRONG, &f.message)),
+        format!(
+            "{}: {}",
+            paint(style, format!("{}[{}]", word(f.severity), f.check)),
+            paint(STRONG, &f.message)
+        ),
         format!("{} {}", paint(FAINT, format!("{:>width$}-->", "")), f.place),
     ];
     if let Some(shown) = source.text.lines().nth(line.saturating_sub(1)) {
@@ -96,7 +100,10 @@ fn as_json(f: &Finding) -> Value {
 }
 
 fn sarif(findings: &[Finding]) -> Value {
-    let rules: Vec<Value> = CHECKS.iter().map(|(id, about)| json!({"id": id, "shortDescription": {"text": about}})).collect();
+    let rules: Vec<Value> = CHECKS
+        .iter()
+        .map(|(id, about)| json!({"id": id, "shortDescription": {"text": about}}))
+        .collect();
     let results: Vec<Value> = findings
         .iter()
         .map(|f| {

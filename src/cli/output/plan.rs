@@ -72,19 +72,26 @@ impl Summary {
             (self.observed, "only observed"),
             (self.suspended, "suspended"),
         ];
-        let said: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let said: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         if said.is_empty() { "there are no objects in these files".into() } else { said.join(", ") }
     }
 }
 
 /// What is there already, was not made by us, and is as declared: nothing is written.
 fn is_adopted(p: &Planned, plan: &Plan) -> bool {
-    let entity = kinds::find(p.object.key.kind).is_some_and(|e| matches!(e.shape(), Shape::Entity { .. }));
+    let entity =
+        kinds::find(p.object.key.kind).is_some_and(|e| matches!(e.shape(), Shape::Entity { .. }));
     entity && plan.provenance == Provenance::Adopted && p.object.status.provenance.is_none()
 }
 
-/// Prints a plan on stdout, and what is declared nowhere, where that was asked for; failures go to stderr, or into the JSON.
-pub(in crate::cli) fn plan(planned: &[Planned], unmanaged: Option<&[Unmanaged]>, format: Format) -> Exit {
+/// Prints a plan on stdout, and what is declared nowhere, where that was asked for; failures go to
+/// stderr, or into the JSON.
+pub(in crate::cli) fn plan(
+    planned: &[Planned],
+    unmanaged: Option<&[Unmanaged]>,
+    format: Format,
+) -> Exit {
     let summary = Summary::of(planned);
     match format {
         Format::Text => {
@@ -120,8 +127,16 @@ fn not_declared(unmanaged: &[Unmanaged]) -> String {
         return "Nothing else was seen in ZITADEL.\n\n".into();
     }
     let line = |u: &Unmanaged| {
-        let home = u.organization_id.as_ref().map_or_else(String::new, |o| format!(" of organization {o}"));
-        format!("    {} {}  {}\n", u.kind, paint(STRONG, &u.name), paint(FAINT, format!("id {}{home}", u.id)))
+        let home = u
+            .organization_id
+            .as_ref()
+            .map_or_else(String::new, |o| format!(" of organization {o}"));
+        format!(
+            "    {} {}  {}\n",
+            u.kind,
+            paint(STRONG, &u.name),
+            paint(FAINT, format!("id {}{home}", u.id))
+        )
     };
     let lines: String = unmanaged.iter().map(line).collect();
     format!("Declared nowhere, and left alone:\n{lines}\n")
@@ -141,12 +156,27 @@ fn one(p: &Planned) -> Option<String> {
     let (sign, style, verb) = match plan.action {
         Action::Nothing => return None,
         Action::Create => ("+", CREATE, "create"),
-        Action::Update if plan.have.as_ref().is_some_and(|h| !h.own) => ("+", CREATE, "create, in place of what is inherited"),
+        Action::Update if plan.have.as_ref().is_some_and(|h| !h.own) => {
+            ("+", CREATE, "create, in place of what is inherited")
+        }
         Action::Update => ("~", CHANGE, "change"),
     };
-    let (sign, verb) = if observed { ("?", format!("only observed: would {verb}")) } else { (sign, verb.to_owned()) };
-    let id = if plan.id.is_empty() { String::new() } else { format!(" {}", paint(FAINT, format!("id {}", plan.id))) };
-    let head = format!("{} {}{id}  {}\n", paint(style, sign), paint(STRONG, &p.object.key), paint(FAINT, format!("# {verb}")));
+    let (sign, verb) = if observed {
+        ("?", format!("only observed: would {verb}"))
+    } else {
+        (sign, verb.to_owned())
+    };
+    let id = if plan.id.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", paint(FAINT, format!("id {}", plan.id)))
+    };
+    let head = format!(
+        "{} {}{id}  {}\n",
+        paint(style, sign),
+        paint(STRONG, &p.object.key),
+        paint(FAINT, format!("# {verb}"))
+    );
     let fields = plan.changes.iter().map(|change| format!("    {}\n", field(change)));
     Some([head].into_iter().chain(fields).chain(["\n".to_owned()]).collect())
 }
@@ -155,10 +185,18 @@ fn one(p: &Planned) -> Option<String> {
 pub(super) fn field(drift: &Drift) -> String {
     let name = &drift.field;
     match (&drift.live, &drift.declared) {
-        (Value::Null, declared) => format!("{} {name}: {}", paint(CREATE, "+"), paint(CREATE, declared)),
+        (Value::Null, declared) => {
+            format!("{} {name}: {}", paint(CREATE, "+"), paint(CREATE, declared))
+        }
         (Value::Array(live), Value::Array(declared)) => {
-            let gone = live.iter().filter(|v| !declared.contains(v)).map(|v| paint(REMOVE, format!("- {v}")));
-            let new = declared.iter().filter(|v| !live.contains(v)).map(|v| paint(CREATE, format!("+ {v}")));
+            let gone = live
+                .iter()
+                .filter(|v| !declared.contains(v))
+                .map(|v| paint(REMOVE, format!("- {v}")));
+            let new = declared
+                .iter()
+                .filter(|v| !live.contains(v))
+                .map(|v| paint(CREATE, format!("+ {v}")));
             let entries: Vec<String> = gone.chain(new).collect();
             let difference = match &entries[..] {
                 // The same entries in another order, or another number of times.
@@ -167,7 +205,12 @@ pub(super) fn field(drift: &Drift) -> String {
             };
             format!("{} {name}:{difference}", paint(CHANGE, "~"))
         }
-        (live, declared) => format!("{} {name}: {} -> {}", paint(CHANGE, "~"), paint(REMOVE, live), paint(CREATE, declared)),
+        (live, declared) => format!(
+            "{} {name}: {} -> {}",
+            paint(CHANGE, "~"),
+            paint(REMOVE, live),
+            paint(CREATE, declared)
+        ),
     }
 }
 

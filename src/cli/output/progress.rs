@@ -1,4 +1,5 @@
-//! How far long work is: a bar on stderr while that is a terminal, and lines that do not disturb it.
+//! How far long work is: a bar on stderr while that is a terminal, and lines that do not disturb
+//! it.
 
 use std::{fmt::Display, io::IsTerminal};
 

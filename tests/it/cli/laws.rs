@@ -18,10 +18,17 @@ use super::Desk;
 
 /// Three more organizations, forty projects, every policy.
 async fn populate(client: &Client) {
-    let write = async |method: Method, organization: Option<&str>, path: &str, body: Value| -> Value {
-        client.write(method, organization, path, &body).await.unwrap_or_else(|e| panic!("{path}: {e}"))
-    };
-    let labels = ["PRIVATE_LABELING_SETTING_UNSPECIFIED", "PRIVATE_LABELING_SETTING_ENFORCE_PROJECT_RESOURCE_OWNER_POLICY"];
+    let write =
+        async |method: Method, organization: Option<&str>, path: &str, body: Value| -> Value {
+            client
+                .write(method, organization, path, &body)
+                .await
+                .unwrap_or_else(|e| panic!("{path}: {e}"))
+        };
+    let labels = [
+        "PRIVATE_LABELING_SETTING_UNSPECIFIED",
+        "PRIVATE_LABELING_SETTING_ENFORCE_PROJECT_RESOURCE_OWNER_POLICY",
+    ];
     let default: Value = client.get(None, "/admin/v1/orgs/default").await.unwrap();
     let mut organizations = vec![default["org"]["id"].as_str().unwrap().to_owned()];
     for name in ["ACME", "Ümläut & Söhne", "Third One"] {
@@ -40,29 +47,57 @@ async fn populate(client: &Client) {
         let made = write(Method::POST, Some(at), "/management/v1/projects", body).await;
         if n % 7 == 0 {
             let id = made["id"].as_str().unwrap();
-            write(Method::POST, Some(at), &format!("/management/v1/projects/{id}/_deactivate"), json!({})).await;
+            write(
+                Method::POST,
+                Some(at),
+                &format!("/management/v1/projects/{id}/_deactivate"),
+                json!({}),
+            )
+            .await;
         }
     }
     let twin = json!({"name": "Project: 1"});
     write(Method::POST, Some(&organizations[1]), "/management/v1/projects", twin).await;
     let strange = json!({"name": "日本 \"no\": #1"});
     write(Method::POST, Some(&organizations[1]), "/management/v1/projects", strange).await;
-    write(Method::POST, None, &format!("/v2/organizations/{}/deactivate", organizations[3]), json!({})).await;
+    write(
+        Method::POST,
+        None,
+        &format!("/v2/organizations/{}/deactivate", organizations[3]),
+        json!({}),
+    )
+    .await;
     let links = json!({"tosLink": "https://acme.example/{{.Lang}}", "supportEmail": "help@acme.example", "customLinkText": "no"});
     write(Method::PUT, None, "/admin/v1/policies/privacy", links.clone()).await;
-    write(Method::POST, Some(&organizations[1]), "/management/v1/policies/privacy", json!({})).await;
+    write(Method::POST, Some(&organizations[1]), "/management/v1/policies/privacy", json!({}))
+        .await;
     write(Method::POST, Some(&organizations[2]), "/management/v1/policies/privacy", links).await;
-    write(Method::PUT, None, "/admin/v1/policies/domain", json!({"userLoginMustBeDomain": true})).await;
-    write(Method::POST, None, &format!("/admin/v1/orgs/{}/policies/domain", organizations[1]), json!({"validateOrgDomains": true})).await;
-    write(Method::PUT, None, "/admin/v1/restrictions", json!({"allowedLanguages": {"list": ["fr", "en", "de"]}})).await;
+    write(Method::PUT, None, "/admin/v1/policies/domain", json!({"userLoginMustBeDomain": true}))
+        .await;
+    write(
+        Method::POST,
+        None,
+        &format!("/admin/v1/orgs/{}/policies/domain", organizations[1]),
+        json!({"validateOrgDomains": true}),
+    )
+    .await;
+    write(
+        Method::PUT,
+        None,
+        "/admin/v1/restrictions",
+        json!({"allowedLanguages": {"list": ["fr", "en", "de"]}}),
+    )
+    .await;
     let security = json!({"embeddedIframe": {"enabled": true, "allowedOrigins": ["https://b.example", "https://a.example"]}});
     write(Method::PUT, None, "/v2/policies/security", security).await;
 }
 
-/// All fields of all that is there, by kind, organization and name: an export leaves out what is as ZITADEL makes it.
+/// All fields of all that is there, by kind, organization and name: an export leaves out what is as
+/// ZITADEL makes it.
 async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, Fields)> {
     let instance = At { client: desk.client(&desk.emulator().pat()), organization: None };
-    let organizations: Vec<Remote> = kinds::find("Organization").unwrap().list(&instance).try_collect().await.unwrap();
+    let organizations: Vec<Remote> =
+        kinds::find("Organization").unwrap().list(&instance).try_collect().await.unwrap();
     let name = |r: &Remote| r.state.text("name").unwrap_or_default().to_owned();
     let mut all = BTreeMap::new();
     for entry in kinds::ALL.iter().filter(|e| e.shape() != Shape::Connection) {
@@ -77,7 +112,9 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             for remote in found {
                 let sorted = remote.state.iter().map(|(path, value)| {
                     let mut value = value.clone();
-                    if let (Value::Array(list), true) = (&mut value, entry.sets().contains(&path.as_str())) {
+                    if let (Value::Array(list), true) =
+                        (&mut value, entry.sets().contains(&path.as_str()))
+                    {
                         list.sort_by_key(ToString::to_string);
                     }
                     (path.clone(), value)
@@ -97,7 +134,10 @@ fn files(dir: &Path) -> BTreeMap<String, String> {
             if path.is_dir() {
                 collect(root, &path, into);
             } else {
-                into.insert(path.strip_prefix(root).unwrap().display().to_string(), fs::read_to_string(&path).unwrap());
+                into.insert(
+                    path.strip_prefix(root).unwrap().display().to_string(),
+                    fs::read_to_string(&path).unwrap(),
+                );
             }
         }
     }
@@ -133,7 +173,11 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         assert_eq!(text, &other[path], "{path}");
     }
     assert_eq!(states(&first).await, states(&second).await, "down to what is not written");
-    assert_eq!(one.len(), 4 + 4 + 42 + 2 + 1, "settings, organizations, projects, policies of organizations");
+    assert_eq!(
+        one.len(),
+        4 + 4 + 42 + 2 + 1,
+        "settings, organizations, projects, policies of organizations"
+    );
     let stdout = first.run(&["export"]).await.stdout;
     assert_eq!(stdout.split("---\n").count(), one.len(), "stdout has the same");
 }
@@ -177,15 +221,29 @@ async fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
         let plan = desk.run(&["plan", "-f", "tenant.yaml"]).await;
         assert_eq!(plan.code, 2, "{}", plan.stderr);
         let before = desk.writes();
-        assert_eq!(desk.run(&["plan", "-f", "tenant.yaml"]).await.stdout, plan.stdout, "a plan that is asked for again is the same");
+        assert_eq!(
+            desk.run(&["plan", "-f", "tenant.yaml"]).await.stdout,
+            plan.stdout,
+            "a plan that is asked for again is the same"
+        );
         assert_eq!(desk.writes(), before, "a plan writes nothing");
         let apply = desk.run(&["apply", "-f", "tenant.yaml"]).await;
         assert_eq!(apply.code, 0, "{}", apply.stderr);
-        assert_eq!(desk.run(&["plan", "-f", "tenant.yaml"]).await.code, 0, "after an apply there is nothing to do");
+        assert_eq!(
+            desk.run(&["plan", "-f", "tenant.yaml"]).await.code,
+            0,
+            "after an apply there is nothing to do"
+        );
     }
     // One of each is there from the beginning.
     let made = |kind: &str| {
-        desk.emulator().events().iter().filter(|e| serde_json::to_value(e).unwrap().to_string().contains(&format!("\"{kind}\""))).count()
+        desk.emulator()
+            .events()
+            .iter()
+            .filter(|e| {
+                serde_json::to_value(e).unwrap().to_string().contains(&format!("\"{kind}\""))
+            })
+            .count()
     };
     assert_eq!((made("org.added"), made("project.added")), (2, 2));
 }
@@ -206,10 +264,19 @@ async fn the_examples_are_valid_and_can_be_applied() {
 async fn two_objects_for_one_thing_never_fight() {
     let desk = Desk::new().await;
     let policy = |name: &str, namespace: &str, link: &str| {
-        format!("kind: PrivacyPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{tosLink: \"{link}\"}}\n")
+        format!(
+            "kind: PrivacyPolicy\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{tosLink: \"{link}\"}}\n"
+        )
     };
     // In different namespaces, whose Instances are the same ZITADEL: files alone can't tell.
-    desk.write("a.yaml", &format!("{}---\n{}", policy("p", "one", "https://one.example"), policy("p", "two", "https://two.example")));
+    desk.write(
+        "a.yaml",
+        &format!(
+            "{}---\n{}",
+            policy("p", "one", "https://one.example"),
+            policy("p", "two", "https://two.example")
+        ),
+    );
     for _ in 0..2 {
         let apply = desk.run(&["apply", "-f", "a.yaml"]).await;
         assert_eq!(apply.code, 1);

@@ -47,7 +47,10 @@ async fn plan_shows_what_would_change_and_then_nothing() {
     snapshot("apply", &desk.run(&["apply", "-f", "tenant.yaml"]).await);
     snapshot("apply-again", &desk.run(&["apply", "-f", "tenant.yaml"]).await);
     snapshot("plan-nothing", &desk.run(&["plan", "-f", "tenant.yaml"]).await);
-    desk.write("tenant.yaml", &TENANT.replace("name: Shop", "name: Webshop").replace("https://a.example, ", ""));
+    desk.write(
+        "tenant.yaml",
+        &TENANT.replace("name: Shop", "name: Webshop").replace("https://a.example, ", ""),
+    );
     snapshot("plan-a-rename", &desk.run(&["plan", "-f", "tenant.yaml"]).await);
 }
 
@@ -56,12 +59,29 @@ async fn plan_names_what_is_declared_nowhere_if_asked() {
     let desk = Desk::new().await;
     desk.write("tenant.yaml", TENANT);
     assert_eq!(desk.run(&["apply", "-f", "tenant.yaml"]).await.code, 0);
-    let acme = desk.emulator().events().into_iter().rfind(|e| e.event_type == "org.added").unwrap().aggregate_id;
-    let (client, body) = (desk.client(&desk.emulator().pat()), serde_json::json!({"name": "By hand"}));
-    client.write::<serde_json::Value>(reqwest::Method::POST, Some(&acme), "/management/v1/projects", &body).await.unwrap();
+    let acme = desk
+        .emulator()
+        .events()
+        .into_iter()
+        .rfind(|e| e.event_type == "org.added")
+        .unwrap()
+        .aggregate_id;
+    let (client, body) =
+        (desk.client(&desk.emulator().pat()), serde_json::json!({"name": "By hand"}));
+    client
+        .write::<serde_json::Value>(
+            reqwest::Method::POST,
+            Some(&acme),
+            "/management/v1/projects",
+            &body,
+        )
+        .await
+        .unwrap();
     // What is listed for settings of the instance alone: nothing.
     desk.write("settings.yaml", TENANT.rsplit("---\n").next().unwrap());
-    for (name, file) in [("plan-unmanaged", "tenant.yaml"), ("plan-unmanaged-nothing", "settings.yaml")] {
+    for (name, file) in
+        [("plan-unmanaged", "tenant.yaml"), ("plan-unmanaged-nothing", "settings.yaml")]
+    {
         let plan = ["plan", "-f", file, "--unmanaged"];
         snapshot(name, &desk.run(&plan).await);
         snapshot(&format!("{name}-json"), &desk.run(&[&plan[..], &["-o", "json"]].concat()).await);
@@ -74,9 +94,17 @@ async fn export_writes_what_is_there() {
     desk.write("tenant.yaml", TENANT);
     assert_eq!(desk.run(&["apply", "-f", "tenant.yaml"]).await.code, 0);
     snapshot("export", &desk.run(&["export"]).await);
-    snapshot("export-projects", &desk.run(&["export", "--kind", "project", "--organization", "acme", "--namespace", "team"]).await);
+    snapshot(
+        "export-projects",
+        &desk
+            .run(&["export", "--kind", "project", "--organization", "acme", "--namespace", "team"])
+            .await,
+    );
     snapshot("export-unknown-kind", &desk.run(&["export", "--kind", "Projekt"]).await);
-    snapshot("export-unknown-organization", &desk.run(&["export", "--organization", "nobody"]).await);
+    snapshot(
+        "export-unknown-organization",
+        &desk.run(&["export", "--organization", "nobody"]).await,
+    );
     assert_eq!(desk.run(&["export", "--dir", "out"]).await.code, 0);
     fs::write(
         desk.path().join("out/organizations/acme/projects/gone.yaml"),
@@ -141,15 +169,25 @@ spec: {allowedLanguages: [de]}
     snapshot("validate-findings-json", &desk.run(&["validate", "-f", "bad", "-o", "json"]).await);
     let sarif = desk.run(&["validate", "-f", "bad", "-o", "sarif"]).await;
     let sarif: serde_json::Value = serde_json::from_str(&sarif.stdout).unwrap();
-    assert_eq!(sarif["runs"][0]["results"].as_array().unwrap().len(), count, "every form tells the same");
+    assert_eq!(
+        sarif["runs"][0]["results"].as_array().unwrap().len(),
+        count,
+        "every form tells the same"
+    );
     snapshot("plan-bad-files", &desk.run(&["plan", "-f", "bad/broken.yaml"]).await);
-    assert!(desk.emulator().calls().is_empty(), "validate is offline, and nothing is planned of bad files");
+    assert!(
+        desk.emulator().calls().is_empty(),
+        "validate is offline, and nothing is planned of bad files"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_missing_elsewhere_is_a_warning_and_an_error_if_strict() {
     let desk = Desk::new().await;
-    desk.write("a.yaml", "kind: Project\nmetadata: {name: shop}\nspec:\n  organizationRef: {name: acme}\n");
+    desk.write(
+        "a.yaml",
+        "kind: Project\nmetadata: {name: shop}\nspec:\n  organizationRef: {name: acme}\n",
+    );
     snapshot("validate-warning", &desk.run(&["validate", "-f", "a.yaml"]).await);
     assert_eq!(desk.run(&["validate", "-f", "a.yaml", "--strict"]).await.code, 1);
     snapshot("apply-without-its-organization", &desk.run(&["apply", "-f", "a.yaml"]).await);
@@ -160,10 +198,16 @@ async fn without_a_connection_it_says_how_to_get_one() {
     let desk = Desk::new().await;
     desk.write("tenant.yaml", TENANT);
     let plan = ["plan", "-f", "tenant.yaml"];
-    snapshot("plan-no-connection", &desk.run_with(&plan, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await);
+    snapshot(
+        "plan-no-connection",
+        &desk.run_with(&plan, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await,
+    );
     snapshot("plan-no-credentials", &desk.run_with(&plan, &[("ZITADEL_TOKEN", "")]).await);
     snapshot("plan-wrong-token", &desk.run_with(&plan, &[("ZITADEL_TOKEN", "wrong")]).await);
-    let closed = format!("http://localhost:{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let closed = format!(
+        "http://localhost:{}",
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    );
     snapshot("plan-unreachable", &desk.run_with(&plan, &[("ZITADEL_ISSUER", &closed)]).await);
     snapshot("plan-no-such-path", &desk.run(&["plan", "-f", "nowhere"]).await);
     snapshot("plan-no-file", &desk.run(&["plan"]).await);
@@ -181,24 +225,46 @@ async fn an_instance_in_the_folder_takes_its_secret_from_the_secret_dir() {
     let none = [("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")];
     snapshot("plan-no-secret", &desk.run_with(&["plan", "-f", "tenant"], &none).await);
     desk.write("secrets/kastellan/pat", &desk.emulator().pat());
-    assert_eq!(desk.run_with(&["plan", "-f", "tenant", "--secret-dir", "secrets"], &none).await.code, 2);
+    assert_eq!(
+        desk.run_with(&["plan", "-f", "tenant", "--secret-dir", "secrets"], &none).await.code,
+        2
+    );
     desk.write("secrets/default/kastellan/pat", &desk.emulator().pat());
     fs::remove_dir_all(desk.path().join("secrets/kastellan")).unwrap();
-    assert_eq!(desk.run_with(&["plan", "-f", "tenant", "--secret-dir", "secrets"], &none).await.code, 2);
-    assert_eq!(desk.run_with(&["plan", "-f", "tenant"], &[("ZITADEL_ISSUER", "")]).await.code, 2, "the environment's token does as well");
-    let secret = format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: kastellan}}\nstringData: {{pat: {}}}\n", desk.emulator().pat());
+    assert_eq!(
+        desk.run_with(&["plan", "-f", "tenant", "--secret-dir", "secrets"], &none).await.code,
+        2
+    );
+    assert_eq!(
+        desk.run_with(&["plan", "-f", "tenant"], &[("ZITADEL_ISSUER", "")]).await.code,
+        2,
+        "the environment's token does as well"
+    );
+    let secret = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: kastellan}}\nstringData: {{pat: {}}}\n",
+        desk.emulator().pat()
+    );
     fs::write(desk.path().join("tenant/secret.yaml"), secret).unwrap();
-    assert_eq!(desk.run_with(&["plan", "-f", "tenant"], &none).await.code, 2, "and so does a Secret among the files");
+    assert_eq!(
+        desk.run_with(&["plan", "-f", "tenant"], &none).await.code,
+        2,
+        "and so does a Secret among the files"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_several_instances_those_that_can_be_reached_are_worked_with() {
     let desk = Desk::new().await;
-    let closed = format!("http://localhost:{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let closed = format!(
+        "http://localhost:{}",
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    );
     let tenant = |namespace: &str, issuer: &str| {
         let metadata = format!("metadata: {{name: default, namespace: {namespace}}}");
         let credentials = "{personalAccessToken: {secretRef: {name: kastellan, key: pat}}}";
-        let instance = format!("kind: Instance\n{metadata}\nspec:\n  issuer: {issuer}\n  credentials: {credentials}\n");
+        let instance = format!(
+            "kind: Instance\n{metadata}\nspec:\n  issuer: {issuer}\n  credentials: {credentials}\n"
+        );
         format!(
             "{instance}---\nkind: Restrictions\n{metadata}\nspec: {{allowedLanguages: [en]}}\n---\nkind: PrivacyPolicy\n{metadata}\nspec: {{tosLink: https://a.example}}\n"
         )
@@ -206,21 +272,29 @@ async fn of_several_instances_those_that_can_be_reached_are_worked_with() {
     desk.write("there.yaml", &tenant("there", &desk.zitadel.url()));
     desk.write("gone.yaml", &tenant("gone", &closed));
     desk.write("secrets/kastellan/pat", &desk.emulator().pat());
-    for (name, args) in [("plan", &["plan"][..]), ("plan-json", &["plan", "-o", "json"]), ("apply", &["apply"])] {
-        let args = [args, &["-f", "there.yaml", "-f", "gone.yaml", "--secret-dir", "secrets"]].concat();
+    for (name, args) in
+        [("plan", &["plan"][..]), ("plan-json", &["plan", "-o", "json"]), ("apply", &["apply"])]
+    {
+        let args =
+            [args, &["-f", "there.yaml", "-f", "gone.yaml", "--secret-dir", "secrets"]].concat();
         let ran = desk.run_with(&args, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await;
         snapshot(&format!("{name}-one-of-two-unreachable"), &ran);
     }
     assert_eq!(desk.writes(), 2, "the others are worked with");
     let export = ["export", "-f", "there.yaml", "-f", "gone.yaml", "--secret-dir", "secrets"];
-    assert_eq!(desk.run_with(&export, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await.code, 1, "which of the two is not guessed");
+    assert_eq!(
+        desk.run_with(&export, &[("ZITADEL_ISSUER", ""), ("ZITADEL_TOKEN", "")]).await.code,
+        1,
+        "which of the two is not guessed"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn durations_are_checked_offline() {
     let desk = Desk::new().await;
     let instance = |name: &str, poll: &str, resync: &str| {
-        let credentials = "credentials: {personalAccessToken: {secretRef: {name: kastellan, key: pat}}}";
+        let credentials =
+            "credentials: {personalAccessToken: {secretRef: {name: kastellan, key: pat}}}";
         format!(
             "kind: Instance\nmetadata: {{name: {name}}}\nspec:\n  issuer: https://auth.example.com\n  {credentials}\n  pollInterval: {poll}\n  resyncInterval: {resync}\n"
         )
@@ -239,13 +313,20 @@ async fn durations_are_checked_offline() {
 async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
     let desk = Desk::new().await;
     let body = serde_json::json!({"name": "Shop", "projectRoleCheck": false});
-    let organization: serde_json::Value = desk.client(&desk.emulator().pat()).get(None, "/admin/v1/orgs/default").await.unwrap();
+    let organization: serde_json::Value =
+        desk.client(&desk.emulator().pat()).get(None, "/admin/v1/orgs/default").await.unwrap();
     let id = organization["org"]["id"].as_str().unwrap();
-    let made: serde_json::Value =
-        desk.client(&desk.emulator().pat()).write(reqwest::Method::POST, Some(id), "/management/v1/projects", &body).await.unwrap();
+    let made: serde_json::Value = desk
+        .client(&desk.emulator().pat())
+        .write(reqwest::Method::POST, Some(id), "/management/v1/projects", &body)
+        .await
+        .unwrap();
     assert!(made["id"].is_string());
-    let project =
-        |name: &str| format!("kind: Project\nmetadata: {{name: {name}}}\nspec:\n  organizationId: \"{id}\"\n  projectRoleCheck: true\n");
+    let project = |name: &str| {
+        format!(
+            "kind: Project\nmetadata: {{name: {name}}}\nspec:\n  organizationId: \"{id}\"\n  projectRoleCheck: true\n"
+        )
+    };
     desk.write("a.yaml", &format!("{}---\n{}", project("shop"), project("zoo")));
     snapshot("plan-refused-adoption", &desk.run(&["plan", "-f", "a.yaml"]).await);
     snapshot("apply-refused-adoption", &desk.run(&["apply", "-f", "a.yaml"]).await);
@@ -266,7 +347,12 @@ async fn completions_and_manual_pages_know_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let script = desk.run(&["completions", shell]).await;
         assert_eq!(script.code, 0);
-        assert!(["plan", "apply", "export", "validate", "crds", "operator"].iter().all(|verb| script.stdout.contains(verb)), "{shell}");
+        assert!(
+            ["plan", "apply", "export", "validate", "crds", "operator"]
+                .iter()
+                .all(|verb| script.stdout.contains(verb)),
+            "{shell}"
+        );
     }
     assert!(desk.run(&["man"]).await.stdout.starts_with(".ie"), "roff");
     assert_eq!(desk.run(&["man", "--dir", "man"]).await.code, 0);

@@ -23,19 +23,36 @@ async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn watching_sets_right_what_changes_on_either_side() {
     let desk = Desk::new().await;
-    let policy = |link: &str| format!("kind: PrivacyPolicy\nmetadata: {{name: instance}}\nspec: {{tosLink: \"{link}\"}}\n");
+    let policy = |link: &str| {
+        format!(
+            "kind: PrivacyPolicy\nmetadata: {{name: instance}}\nspec: {{tosLink: \"{link}\"}}\n"
+        )
+    };
     desk.write("a.yaml", &policy("https://one.example"));
     let errors = fs::File::create(desk.path().join("stderr")).unwrap();
-    let mut watching = desk.command(&["apply", "-f", "a.yaml", "--watch"]).stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+    let mut watching = desk
+        .command(&["apply", "-f", "a.yaml", "--watch"])
+        .stdout(Stdio::null())
+        .stderr(errors)
+        .spawn()
+        .unwrap();
     let minnie = desk.emulator().add_user("minnie.mouse", "Minnie Mouse", &["IAM_OWNER"]);
     let theirs = desk.client(&minnie.pat);
-    let link = async || -> Value { theirs.get::<Value>(None, "/admin/v1/policies/privacy").await.unwrap()["policy"]["tosLink"].clone() };
+    let link = async || -> Value {
+        theirs.get::<Value>(None, "/admin/v1/policies/privacy").await.unwrap()["policy"]["tosLink"]
+            .clone()
+    };
     let said = || fs::read_to_string(desk.path().join("stderr")).unwrap();
 
     until("what the file says", async || link().await == "https://one.example").await;
     until("the watch", async || said().contains("watching")).await;
     let _: Value = theirs
-        .write(reqwest::Method::PUT, None, "/admin/v1/policies/privacy", &json!({"tosLink": "https://minnie.example"}))
+        .write(
+            reqwest::Method::PUT,
+            None,
+            "/admin/v1/policies/privacy",
+            &json!({"tosLink": "https://minnie.example"}),
+        )
         .await
         .unwrap();
     until("the correction", async || link().await == "https://one.example").await;
@@ -67,13 +84,28 @@ async fn watching_takes_up_an_instance_that_can_be_reached_only_later() {
         );
         desk.write(
             &format!("{namespace}.yaml"),
-            &format!("{instance}---\nkind: Restrictions\n{metadata}\nspec: {{allowedLanguages: [en]}}\n"),
+            &format!(
+                "{instance}---\nkind: Restrictions\n{metadata}\nspec: {{allowedLanguages: [en]}}\n"
+            ),
         );
         desk.write(&format!("secrets/{namespace}/kastellan/pat"), &there.emulator().pat());
     }
     other.emulator().faults().down(Outage::Reset);
-    let mut command = desk.command(&["apply", "-f", "here.yaml", "-f", "later.yaml", "--secret-dir", "secrets", "--watch"]);
-    command.env_remove("ZITADEL_ISSUER").env_remove("ZITADEL_TOKEN").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = desk.command(&[
+        "apply",
+        "-f",
+        "here.yaml",
+        "-f",
+        "later.yaml",
+        "--secret-dir",
+        "secrets",
+        "--watch",
+    ]);
+    command
+        .env_remove("ZITADEL_ISSUER")
+        .env_remove("ZITADEL_TOKEN")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut watching = command.spawn().unwrap();
     until("what can be done", async || desk.writes() == 1).await;
     other.emulator().faults().up();

@@ -57,8 +57,11 @@ impl<'a> Shelf<'a> {
         let folder = Folder::read(&[self.dir.path().to_owned()]).unwrap();
         assert_eq!(folder.findings, []);
         let connects = folder.manifests.iter().any(|m| m.object.key.kind == "Instance");
-        let environment =
-            Environment { issuer: Some("http://localhost".into()), token: Some(self.lab.emulator.pat().into()), ..Environment::default() };
+        let environment = Environment {
+            issuer: Some("http://localhost".into()),
+            token: Some(self.lab.emulator.pat().into()),
+            ..Environment::default()
+        };
         let environment = if connects { Environment::default() } else { environment };
         let session = Session::new(&folder, None, &environment, self.lab.another_engine()).unwrap();
         let failed = session.connect().await;
@@ -72,14 +75,18 @@ impl<'a> Shelf<'a> {
 
     /// What there is to do.
     async fn left(&self) -> Vec<Planned> {
-        let is_done = |p: &Planned| matches!(&p.step, Step::Do(plan) if plan.action == Action::Nothing);
+        let is_done =
+            |p: &Planned| matches!(&p.step, Step::Do(plan) if plan.action == Action::Nothing);
         self.plan().await.into_iter().filter(|p| !is_done(p)).collect()
     }
 
     /// Gives what was not done.
     async fn apply(&self) -> Vec<Done> {
         let mut failed = Vec::new();
-        self.session().await.apply(|done| failed.extend(done.failure.is_some().then_some(done))).await;
+        self.session()
+            .await
+            .apply(|done| failed.extend(done.failure.is_some().then_some(done)))
+            .await;
         failed
     }
 
@@ -98,10 +105,14 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let bench = Bench::new(p, &live).await;
         let before = bench.lab.emulator.event_count();
         let exported = Shelf::new(&bench.lab).export().await;
-        let mentions = |o: &&Exported| o.yaml.contains(&format!("kind: {}\n", p.entry.names().kind)) && o.yaml.contains(&bench.id);
+        let mentions = |o: &&Exported| {
+            o.yaml.contains(&format!("kind: {}\n", p.entry.names().kind))
+                && o.yaml.contains(&bench.id)
+        };
         prop_assert!(exported.iter().any(|o| mentions(&o)), "{:?}", exported);
         let first = Shelf::exported(&bench.lab, &exported);
-        let findings = validate::check(&Folder::read(&[first.dir.path().to_owned()]).unwrap(), true);
+        let findings =
+            validate::check(&Folder::read(&[first.dir.path().to_owned()]).unwrap(), true);
         prop_assert!(findings.is_empty(), "{:?}", findings);
         prop_assert_eq!(format!("{:?}", first.left().await), "[]");
         prop_assert_eq!(format!("{:?}", first.apply().await), "[]");
@@ -114,7 +125,12 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let there = At { client: elsewhere.client.clone(), ..bench.at.clone() };
         let made = p.entry.read(&there, &bench.id).await.unwrap().unwrap().state;
         let meant = bench.live(p).await;
-        prop_assert!(kastellan::engine::fields::diff(&meant, &made, p.entry.sets()).is_empty(), "{:?} is not {:?}", made, meant);
+        prop_assert!(
+            kastellan::engine::fields::diff(&meant, &made, p.entry.sets()).is_empty(),
+            "{:?} is not {:?}",
+            made,
+            meant
+        );
         Ok(())
     });
 }
@@ -139,7 +155,9 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
             prop_assert_eq!(format!("{:?}", shelf.apply().await), "[]");
             prop_assert_eq!(format!("{:?}", shelf.left().await), "[]");
             let all = things(&lab, p).await;
-            let alike = all.iter().find(|(_, live)| kastellan::engine::fields::diff(&declared, live, p.entry.sets()).is_empty());
+            let alike = all.iter().find(|(_, live)| {
+                kastellan::engine::fields::diff(&declared, live, p.entry.sets()).is_empty()
+            });
             prop_assert!(alike.is_some(), "{:?} is not among {:?}", declared, all);
             let ids: Vec<String> = all.iter().map(|(id, _)| id.clone()).collect();
             found.push((ids, alike.map(|(id, _)| id.clone())));
@@ -154,8 +172,10 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
 async fn things(lab: &Lab, p: Placed) -> Vec<(String, kastellan::engine::Fields)> {
     let mut at = At { client: lab.client.clone(), organization: None };
     if p.in_organization {
-        let organizations: Vec<_> = kinds::find("Organization").unwrap().list(&at).try_collect().await.unwrap();
-        at.organization = organizations.into_iter().find(|o| o.state.text("name") == Some("Home")).map(|o| o.id);
+        let organizations: Vec<_> =
+            kinds::find("Organization").unwrap().list(&at).try_collect().await.unwrap();
+        at.organization =
+            organizations.into_iter().find(|o| o.state.text("name") == Some("Home")).map(|o| o.id);
     }
     if p.entry.shape() == Shape::Setting {
         let remote = p.entry.read(&at, "").await.unwrap().unwrap();
@@ -175,7 +195,8 @@ fn manifest(kind: &str, name: &str, spec: &Value) -> Value {
 fn the_operator_and_the_command_line_come_to_the_same_plan() {
     law(|p, live, first, second| async move {
         let mut bench = Bench::new(p, &live).await;
-        // Two objects: one that names an id, and a younger one that looks for a name, or declares the same setting.
+        // Two objects: one that names an id, and a younger one that looks for a name, or declares
+        // the same setting.
         let younger = |declared: &kastellan::engine::Fields| {
             let mut spec: Value = declared.to().unwrap();
             spec.as_object_mut().unwrap().extend(bench.scope.as_object().unwrap().clone());
@@ -185,7 +206,8 @@ fn the_operator_and_the_command_line_come_to_the_same_plan() {
             spec
         };
         let (one, other) = (younger(&second), younger(&first));
-        let mut states = vec![(first.clone(), one.clone()), (second, other), (first, one)].into_iter();
+        let mut states =
+            vec![(first.clone(), one.clone()), (second, other), (first, one)].into_iter();
         while let Some((declared, spec)) = states.next() {
             let key = bench.put(&declared);
             let younger = bench.lab.declare("ns", bench.kind, "a-younger-one", spec);
@@ -204,8 +226,8 @@ fn the_operator_and_the_command_line_come_to_the_same_plan() {
     });
 }
 
-/// Compares what an operator that has just started would do with what the command line would do with the same objects, as
-/// `kubectl get -o json` gives them.
+/// Compares what an operator that has just started would do with what the command line would do
+/// with the same objects, as `kubectl get -o json` gives them.
 async fn compare(lab: &Lab) -> Result<(), TestCaseError> {
     lab.look(&key("Instance", "ns", "default")).await;
     let before = lab.emulator.event_count();
@@ -230,7 +252,9 @@ async fn compare(lab: &Lab) -> Result<(), TestCaseError> {
         let Preview { plan, drift, organization, .. } = lab.plan(&planned.object.key).await;
         let theirs: Result<&Plan, _> = match &planned.step {
             Step::Do(plan) => Ok(plan),
-            Step::Fail(failure) => Err((failure.reason, failure.message.clone(), failure.drift.clone())),
+            Step::Fail(failure) => {
+                Err((failure.reason, failure.message.clone(), failure.drift.clone()))
+            }
             step => panic!("{step:?}"),
         };
         let ours = plan.as_ref().map_err(|e| (e.reason(), e.to_string(), drift));

@@ -19,7 +19,11 @@ const DOMAIN_TAKEN: &str = "Domain already exists";
 
 /// The domain that an organization gets by its name.
 fn generated_domain(name: &str, instance: &str) -> Result<String, ApiError> {
-    let mut label: String = name.replace(' ', "-").chars().filter(|c| c.is_alphabetic() || c.is_ascii_digit() || *c == '-').collect();
+    let mut label: String = name
+        .replace(' ', "-")
+        .chars()
+        .filter(|c| c.is_alphabetic() || c.is_ascii_digit() || *c == '-')
+        .collect();
     while label.len() > 63 {
         label.pop();
     }
@@ -37,7 +41,9 @@ pub(crate) fn creation(id: &str, name: &str, instance: &str) -> Result<Vec<Draft
     let domain = generated_domain(name, instance)?;
     let of_domain = |event_type| Draft::new(&organization, event_type).with("domain", &*domain);
     Ok(vec![
-        Draft::new(&organization, "org.added").with("name", name).take("org_name", name, NAME_TAKEN),
+        Draft::new(&organization, "org.added")
+            .with("name", name)
+            .take("org_name", name, NAME_TAKEN),
         of_domain("org.domain.added"),
         of_domain("org.domain.verified").take("org_domain", &*domain, DOMAIN_TAKEN),
         of_domain("org.domain.primary.set"),
@@ -57,7 +63,10 @@ fn trimmed_name(call: &Call<'_>, place: &'static str) -> Result<String, ApiError
 }
 
 pub(super) fn create(call: &mut Call<'_>) -> Answer {
-    let chosen = [call.request.text("organizationId"), call.request.text("orgId")].into_iter().find(|id| !id.is_empty()).map(str::to_owned);
+    let chosen = [call.request.text("organizationId"), call.request.text("orgId")]
+        .into_iter()
+        .find(|id| !id.is_empty())
+        .map(str::to_owned);
     let id = chosen.unwrap_or_else(|| call.state.clock.id());
     call.permit("org.create", &id)?;
     if existing(call, &id).is_some() {
@@ -84,7 +93,11 @@ pub(super) fn add_v1(call: &mut Call<'_>) -> Answer {
     let id = call.state.clock.id();
     let name = trimmed_name(call, "ORG-mruNY")?;
     let mut drafts = creation(&id, &name, &call.state.domain)?;
-    drafts.push(Draft::new(&Aggregate::organization(&id), "org.member.added").with("userId", &*call.user).with("roles", vec!["ORG_OWNER"]));
+    drafts.push(
+        Draft::new(&Aggregate::organization(&id), "org.member.added")
+            .with("userId", &*call.user)
+            .with("roles", vec!["ORG_OWNER"]),
+    );
     let event = call.push(drafts)?;
     Ok(json!({ "id": id, "details": creation_details(&event) }).into())
 }
@@ -114,7 +127,11 @@ pub(super) fn rename(call: &mut Call<'_>, id: &str, check: bool) -> Result<Event
         if organization.primary_domain == former {
             drafts.push(of_domain("org.domain.primary.set"));
         }
-        drafts.push(Draft::new(&aggregate, "org.domain.removed").with("domain", &*former).release("org_domain", &*former));
+        drafts.push(
+            Draft::new(&aggregate, "org.domain.removed")
+                .with("domain", &*former)
+                .release("org_domain", &*former),
+        );
     }
     call.push(drafts)
 }
@@ -137,12 +154,18 @@ pub(super) fn set_active(call: &mut Call<'_>, id: &str, active: bool) -> Result<
 /// Removes an organization, if it exists. What is in it is left without an event.
 fn remove(call: &mut Call<'_>, id: &str, check: bool) -> Result<Option<Event>, ApiError> {
     if id == call.state.write.instance.default_organization() {
-        return Err(ApiError::precondition("COMMA-wG9p1", "Default Organisation must not be deleted"));
+        return Err(ApiError::precondition(
+            "COMMA-wG9p1",
+            "Default Organisation must not be deleted",
+        ));
     }
     // ZITADEL's own project lives in the first organization for ever.
     let own = call.state.write.instance.fields.text("projectId");
     if call.state.write.projects.get(own).is_some_and(|project| project.stamp.owner == id) {
-        return Err(ApiError::precondition("COMMA-AF3JW", "Organisation with ZITADEL project should not be deleted"));
+        return Err(ApiError::precondition(
+            "COMMA-AF3JW",
+            "Organisation with ZITADEL project should not be deleted",
+        ));
     }
     let Some(organization) = existing(call, id) else {
         return Ok(None);
@@ -151,7 +174,9 @@ fn remove(call: &mut Call<'_>, id: &str, check: bool) -> Result<Option<Event>, A
     if check {
         call.permit("org.delete", id)?;
     }
-    let draft = Draft::new(&Aggregate::organization(id), "org.removed").release("org_name", name).release_all();
+    let draft = Draft::new(&Aggregate::organization(id), "org.removed")
+        .release("org_name", name)
+        .release_all();
     call.push(vec![draft]).map(Some)
 }
 

@@ -54,14 +54,21 @@ fn unique(owner: &str, name: &str) -> String {
 
 const TAKEN: &str = "Project already exists on organization";
 
-fn push_added(call: &mut Call<'_>, id: &str, owner: &str, fields: Map<String, Value>) -> Result<Event, ApiError> {
+fn push_added(
+    call: &mut Call<'_>,
+    id: &str,
+    owner: &str,
+    fields: Map<String, Value>,
+) -> Result<Event, ApiError> {
     let name = call.request.text("name").to_owned();
     let payload = fields.into_iter().filter(|(_, value)| !is_zero(value)).collect();
-    call.push(vec![Draft::new(&Aggregate::new("project", id, owner), "project.added").payload(payload).take(
-        "project_names",
-        unique(owner, &name),
-        TAKEN,
-    )])
+    call.push(vec![
+        Draft::new(&Aggregate::new("project", id, owner), "project.added").payload(payload).take(
+            "project_names",
+            unique(owner, &name),
+            TAKEN,
+        ),
+    ])
 }
 
 pub(super) fn add(call: &mut Call<'_>) -> Answer {
@@ -100,7 +107,12 @@ fn existing<'a>(call: &'a Call<'_>, id: &str, owner: Option<&str>) -> Option<&'a
 }
 
 /// Changes a project; tells its details and the date of its last change.
-fn change(call: &mut Call<'_>, id: &str, owner: Option<&str>, want: &Map<String, Value>) -> Result<(Value, String), ApiError> {
+fn change(
+    call: &mut Call<'_>,
+    id: &str,
+    owner: Option<&str>,
+    want: &Map<String, Value>,
+) -> Result<(Value, String), ApiError> {
     let project = existing(call, id, owner).ok_or_else(|| missing("COMMAND-3M9sd"))?.clone();
     call.permit("project.write", &project.stamp.owner)?;
     let changes = difference(&project.fields, want);
@@ -110,7 +122,11 @@ fn change(call: &mut Call<'_>, id: &str, owner: Option<&str>, want: &Map<String,
     let owner = &project.stamp.owner;
     let mut draft = Draft::new(&Aggregate::new("project", id, &**owner), "project.changed");
     if let Some(name) = changes.get("name").and_then(Value::as_str) {
-        draft = draft.release("project_names", unique(owner, project.name())).take("project_names", unique(owner, name), TAKEN);
+        draft = draft.release("project_names", unique(owner, project.name())).take(
+            "project_names",
+            unique(owner, name),
+            TAKEN,
+        );
     }
     let event = call.push(vec![draft.payload(changes)])?;
     Ok((change_details(&event), date(&event)))
@@ -137,7 +153,12 @@ pub(super) fn update_v2(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "changeDate": date }).into())
 }
 
-pub(super) fn set_active(call: &mut Call<'_>, id: &str, active: bool, in_organization: bool) -> Result<(Value, String), ApiError> {
+pub(super) fn set_active(
+    call: &mut Call<'_>,
+    id: &str,
+    active: bool,
+    in_organization: bool,
+) -> Result<(Value, String), ApiError> {
     let organization = call.organization.clone();
     let owner = in_organization.then_some(organization.as_str());
     let place = if active { "COMMAND-3M9sd" } else { "COMMAND-112M9" };
@@ -163,7 +184,9 @@ fn removal(project: &Project) -> Draft {
 
 pub(super) fn remove(call: &mut Call<'_>) -> Answer {
     let owner = call.organization.clone();
-    let draft = existing(call, call.param("id"), Some(&owner)).map(removal).ok_or_else(|| missing("COMMAND-3M9sd"))?;
+    let draft = existing(call, call.param("id"), Some(&owner))
+        .map(removal)
+        .ok_or_else(|| missing("COMMAND-3M9sd"))?;
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
