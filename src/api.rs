@@ -1,7 +1,7 @@
 //! What all custom resources share: the fields common to every spec, the status with its
 //! conditions, and the CRD made of both. `zitadel.kastellan.dev/v1alpha1`. Pure.
 
-pub mod crd;
+pub mod instance;
 pub mod spec;
 pub mod status;
 

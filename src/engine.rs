@@ -1,33 +1,39 @@
 //! The engine: what is declared, what is live, the difference, and the smallest set of writes that
 //! removes it.
 //!
-//! It knows neither Kubernetes nor files: a [`host::Host`] tells it of objects, Secrets and
-//! namespaces, a [`connection::Connection`] of ZITADEL, and [`kind`] what each kind of thing is.
-//! [`reconcile::reconcile`] is the whole of it for one object; what it comes to is data.
+//! It knows neither Kubernetes nor files, and no kind by its name: a [`host::Host`] tells it of
+//! objects, Secrets and namespaces, a [`Registry`](crate::contract::Registry) of kinds, and a
+//! [`Connection`](crate::live::Connection) of ZITADEL. [`reconcile::reconcile`] is the whole of it
+//! for one object, in five stages:
+//!
+//! | Stage | Does | I/O |
+//! |---|---|---|
+//! | [`resolve`] | references, consents, connection | reads |
+//! | [`observe`] | what is live: by binding, id, derived id, natural key | reads |
+//! | [`decide`], [`decide_deletion`] | what to do | none: pure |
+//! | [`apply`] | the writes; the only file that writes to ZITADEL | writes |
+//! | [`report`] | status, Events, when to look again; the only file that makes a status | none |
 
-pub mod claims;
-pub mod connection;
-mod contest;
-pub mod deletion;
-mod drift;
-pub mod entity;
+pub mod apply;
+pub mod binding;
+mod connect;
+pub mod consent;
+mod contention;
+pub mod context;
+pub mod decide;
+pub mod decide_deletion;
+mod delete;
 pub mod error;
-pub mod fields;
+pub mod events;
 pub mod host;
-pub mod instance;
-mod job;
-pub mod kind;
-mod lost;
 mod memory;
-pub mod news;
-pub mod object;
-pub mod outcome;
+pub mod observe;
+pub mod ownership;
 pub mod plan;
 pub mod reconcile;
-pub mod references;
-pub mod setting;
+pub mod report;
+pub mod resolve;
 pub mod unmanaged;
 
+pub use context::Engine;
 pub use error::Error;
-pub use fields::Fields;
-pub use object::{Key, Object};

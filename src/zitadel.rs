@@ -8,7 +8,10 @@ pub mod address;
 pub mod auth;
 pub mod client;
 pub mod error;
+pub mod id;
+pub mod identity;
 pub mod page;
+pub mod path;
 mod retry;
 pub mod transport;
 
@@ -16,4 +19,6 @@ pub use address::AddressPolicy;
 pub use auth::Credentials;
 pub use client::{Client, Config, Requests};
 pub use error::{Code, Error, Result};
+pub use id::is_id;
+pub use path::Path;
 pub use transport::{Transport, TransportError};

@@ -19,9 +19,15 @@ pub struct Status {
     /// Id of the ZITADEL instance that `id` counts for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_id: Option<String>,
+    /// The Instance object through which it was bound. Deletion and hand-over go through this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceBinding>,
     /// Id of the organization it is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
+    /// Ids of what it is in below the organization, from the outside in: of a role its project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
     /// Whether Kastellan made it or found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
@@ -39,6 +45,18 @@ pub struct Status {
     /// The last change by somebody else that made a difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drift: Option<LastDrift>,
+}
+
+/// An Instance object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InstanceBinding {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID: one of the same name that is created later is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
 }
 
 /// Any JSON value.
@@ -202,7 +220,7 @@ impl std::fmt::Display for Reason {
 
 /// What is said about an object: becomes its conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Readiness {
     /// `True`, `False` or `Unknown` of the condition `Ready`.
     pub ready: Ready,
     /// Why.
@@ -227,15 +245,15 @@ pub enum Ready {
 }
 
 impl Status {
-    /// Puts a verdict into the conditions; times of those whose status stays are kept.
-    pub fn set(&mut self, verdict: &Verdict, generation: i64, now: Timestamp) {
-        let ready = match verdict.ready {
+    /// Puts a readiness into the conditions; times of those whose status stays are kept.
+    pub fn set(&mut self, readiness: &Readiness, generation: i64, now: Timestamp) {
+        let ready = match readiness.ready {
             Ready::True => "True",
             Ready::Unknown => "Unknown",
             _ => "False",
         };
         let mut conditions = vec![("Ready", ready)];
-        match verdict.ready {
+        match readiness.ready {
             Ready::Progressing => conditions.push(("Reconciling", "True")),
             Ready::Stalled => conditions.push(("Stalled", "True")),
             _ => {}
@@ -247,8 +265,8 @@ impl Status {
             .map(|(kind, status)| Condition {
                 kind: kind.into(),
                 status: status.into(),
-                reason: verdict.reason.to_string(),
-                message: verdict.message.clone(),
+                reason: readiness.reason.to_string(),
+                message: readiness.message.clone(),
                 observed_generation: generation,
                 last_transition_time: former
                     .iter()
@@ -261,6 +279,12 @@ impl Status {
     /// The condition of this type, if there is one.
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|c| c.kind == kind)
+    }
+
+    /// The reason of the condition `Ready`, if it is one that is known.
+    pub fn reason(&self) -> Option<Reason> {
+        let said = &self.condition("Ready")?.reason;
+        Reason::ALL.into_iter().find(|r| r.to_string() == *said)
     }
 
     /// Whether the object was Ready when this was written.

@@ -1,66 +1,258 @@
-//! Why an object is not as declared: errors with a class, which alone decides what happens next,
-//! and a reason, which is what users see. Pure.
+//! Why an object is not as declared: data with a class, which alone decides what happens next, and
+//! a reason, which users see. The sentences are made in [`report`](super::report). Pure.
 
 use std::time::Duration;
 
 use crate::{
-    api::status::{Ready, Reason, Verdict},
-    zitadel::{self, Code},
+    api::status::Reason,
+    contract::{CheckError, Key, SpecError},
+    live::VerifyError,
+    zitadel::{self, Code, identity::IdentityError},
 };
 
 /// A reconcile, or a part of it, that did not get to its end.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 pub enum Error {
-    /// The object can't mean what it says.
-    #[error("{0}")]
-    Invalid(String),
-    /// Something it refers to is not there, or not ready.
-    #[error("{0}")]
-    Waiting(String),
-    /// There was no connection to its Instance yet.
-    #[error("{0}")]
-    NotConnected(String),
-    /// A reference without the consent it needs.
-    #[error("{0}")]
-    NoConsent(String),
-    /// Something of that name exists and was not taken over.
-    #[error("{0}")]
-    AdoptionRefused(String),
+    /// The spec can't mean what it says.
+    Spec(SpecError),
+    /// Something that it refers to is not there, or not ready.
+    Waiting(Waiting),
+    /// There is no connection to its Instance.
+    NotConnected {
+        /// The Instance.
+        instance: Key,
+        /// Why, as the Instance says.
+        reason: Option<Reason>,
+        /// The same, for people.
+        message: Option<String>,
+    },
+    /// A reference without the consent that it needs.
+    NoConsent(NoConsent),
+    /// The server knows no instance of the issuer's host name.
+    UnknownHost,
+    /// The account has no role in the instance or in an organization.
+    NoRole {
+        /// Its login name.
+        account: String,
+    },
+    /// Something exists and was not taken over.
+    AdoptionRefused(Refusal),
+    /// What has this id is elsewhere.
+    Elsewhere {
+        /// The id.
+        id: String,
+        /// The organization that it is in; `None`: the instance itself.
+        organization: Option<String>,
+    },
     /// Another object declares the same.
-    #[error("{0}")]
-    Conflict(String),
+    Conflict {
+        /// The older one.
+        winner: Key,
+    },
     /// Somebody else keeps undoing what is declared.
-    #[error("{message}")]
     Contested {
-        /// Who, what, and what to do.
-        message: String,
-        /// When it is set back, or said to be over.
-        again: Duration,
+        /// Who, where that is known.
+        by: Option<String>,
+        /// What.
+        fields: String,
+        /// How often it was reverted.
+        corrections: u32,
+        /// When it is reverted again, or said to be over.
+        retry_after: Duration,
     },
     /// Another instance answers behind the same address.
-    #[error("{0}")]
-    InstanceChanged(String),
-    /// ZITADEL knows a thing that it does not show.
-    #[error("{0}")]
-    Lost(String),
+    InstanceChanged {
+        /// The Instance object.
+        instance: Option<Key>,
+        /// The id that it had.
+        known: String,
+        /// The id that it has.
+        found: String,
+    },
+    /// ZITADEL knows a thing, or a change, that it does not show.
+    Lost(Lost),
     /// What was read back is not what was written.
-    #[error("{0}")]
-    NotConverged(String),
+    NotConverged(NotConverged),
+    /// What the account does not see may exist all the same.
+    NoSight {
+        /// The id of what it does not see.
+        id: String,
+    },
     /// A call failed.
-    #[error("{doing}: {source}")]
     Zitadel {
-        /// What was being done, e.g. `create the project`.
-        doing: String,
+        /// What was being done.
+        doing: Doing,
         /// How it failed.
         source: zitadel::Error,
     },
     /// Kubernetes (or the disk) did not take what has to be remembered.
-    #[error("the cluster did not take the status: {0}")]
     Host(String),
 }
 
 /// The result of a part of a reconcile.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What an object waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// An object that does not exist.
+    Missing(Key),
+    /// An object that is being deleted.
+    Deleting(Key),
+    /// An object of another instance.
+    OtherInstance(Key),
+    /// An object that is not bound to anything yet.
+    NotBound {
+        /// The object.
+        object: Key,
+        /// What it says about itself.
+        message: Option<String>,
+    },
+    /// A remote thing that does not exist in this instance.
+    Remote {
+        /// How it is called: `the organization`.
+        noun: &'static str,
+        /// Its id.
+        id: String,
+        /// It was created a moment ago, and does not show yet.
+        is_new: bool,
+    },
+    /// A value of a Secret or ConfigMap.
+    Value {
+        /// `Secret` or `ConfigMap`.
+        kind: &'static str,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The key in it.
+        key: String,
+        /// Why there is no value.
+        missing: Missing,
+    },
+}
+
+/// Why there is no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// No such Secret or ConfigMap.
+    Object,
+    /// It has no such key, or holds no text there.
+    Key,
+    /// It may not be read, or can't be just now.
+    Unreadable(String),
+}
+
+/// A consent that would be needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoConsent {
+    /// Who would have to give it.
+    pub giver: Key,
+    /// In which field of its spec.
+    pub field: &'static str,
+    /// The namespace that would need it.
+    pub namespace: String,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// What a consent is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To refer to the object, by any kind.
+    Refer,
+    /// To refer to the object by this kind.
+    ReferBy(&'static str),
+    /// To declare what is at the root of places.
+    DeclareRoot,
+    /// To act on the instance itself, or to name an id in it.
+    ActOnInstance,
+    /// To adopt what is at the root of places.
+    AdoptRoot,
+}
+
+/// Why something that exists was not taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It differs, and the policy is `IfIdentical`.
+    Differs {
+        /// Its id.
+        id: String,
+        /// The fields that differ.
+        fields: Vec<String>,
+    },
+    /// The policy is `Never`.
+    Never {
+        /// Its id.
+        id: String,
+    },
+    /// Several things fit.
+    Ambiguous {
+        /// Their ids.
+        ids: Vec<String>,
+    },
+    /// It is in another organization.
+    Elsewhere {
+        /// Its id.
+        id: String,
+        /// The organization.
+        organization: Option<String>,
+    },
+}
+
+/// What ZITADEL's read side has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    /// A thing that it accepted.
+    Thing {
+        /// Its id.
+        id: String,
+        /// How long ago it was accepted.
+        age: Duration,
+    },
+    /// A change that it accepted.
+    Change {
+        /// How long ago it was accepted.
+        age: Duration,
+    },
+    /// It refuses to create what it does not show.
+    RefusedAsExisting {
+        /// The id that was asked for.
+        id: String,
+    },
+    /// It says that nothing changes, and shows something else.
+    RefusedAsUnchanged {
+        /// The fields that differ.
+        fields: Vec<String>,
+    },
+}
+
+/// What has not converged yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotConverged {
+    /// An own write does not show yet.
+    Pending,
+    /// What was created does not show yet.
+    Absent,
+    /// It disappeared between two reads.
+    JustGone,
+    /// It still differs.
+    Differs {
+        /// The fields.
+        fields: Vec<String>,
+    },
+    /// A thing can't be read.
+    Unreadable,
+}
+
+/// What was being done when a call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// `could not VERB the thing`.
+    Thing(&'static str),
+    /// `could not PHRASE`.
+    Other(&'static str),
+}
 
 /// What happens after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,15 +265,79 @@ pub enum Class {
     Terminal,
 }
 
-/// Says what was being done when a call failed.
-pub trait Doing<T> {
-    /// `what` completes "could not …".
-    fn doing(self, what: &str) -> Result<T>;
+impl Class {
+    /// In one word, for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Transient(_) => "transient",
+            Self::Terminal => "terminal",
+        }
+    }
 }
 
-impl<T> Doing<T> for zitadel::Result<T> {
-    fn doing(self, what: &str) -> Result<T> {
-        self.map_err(|source| Error::Zitadel { doing: format!("could not {what}"), source })
+/// Says what was being done when a call failed.
+pub trait WhileDoing<T> {
+    /// `verb` completes "could not … the project".
+    fn doing(self, verb: &'static str) -> Result<T>;
+    /// `phrase` completes "could not …".
+    fn doing_other(self, phrase: &'static str) -> Result<T>;
+}
+
+impl<T> WhileDoing<T> for zitadel::Result<T> {
+    fn doing(self, verb: &'static str) -> Result<T> {
+        self.map_err(|source| Error::Zitadel { doing: Doing::Thing(verb), source })
+    }
+
+    fn doing_other(self, phrase: &'static str) -> Result<T> {
+        self.map_err(|source| Error::Zitadel { doing: Doing::Other(phrase), source })
+    }
+}
+
+impl From<SpecError> for Error {
+    fn from(e: SpecError) -> Self {
+        Self::Spec(e)
+    }
+}
+
+impl From<NoConsent> for Error {
+    fn from(e: NoConsent) -> Self {
+        Self::NoConsent(e)
+    }
+}
+
+impl From<CheckError> for Error {
+    fn from(e: CheckError) -> Self {
+        match e {
+            CheckError::Spec(e) => Self::Spec(e),
+            CheckError::Zitadel(source) => {
+                Self::Zitadel { doing: Doing::Other("check what the instance allows"), source }
+            }
+        }
+    }
+}
+
+impl From<IdentityError> for Error {
+    fn from(e: IdentityError) -> Self {
+        match e {
+            IdentityError::Zitadel(source) => Self::Zitadel {
+                doing: Doing::Other("identify the instance and the account"),
+                source,
+            },
+            IdentityError::UnknownHost => Self::UnknownHost,
+            IdentityError::NoRole { account } => Self::NoRole { account },
+        }
+    }
+}
+
+impl From<VerifyError> for Error {
+    fn from(e: VerifyError) -> Self {
+        match e {
+            VerifyError::Identity(e) => e.into(),
+            VerifyError::Changed { known, found } => {
+                Self::InstanceChanged { instance: None, known, found }
+            }
+        }
     }
 }
 
@@ -89,25 +345,25 @@ impl Error {
     /// What happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Waiting(_) | Self::NotConnected(_) => Class::Waiting,
-            Self::Invalid(_)
+            Self::Waiting(_) | Self::NotConnected { .. } => Class::Waiting,
+            Self::Spec(_)
             | Self::NoConsent(_)
+            | Self::UnknownHost
+            | Self::NoRole { .. }
             | Self::AdoptionRefused(_)
-            | Self::Conflict(_)
+            | Self::Elsewhere { .. }
+            | Self::Conflict { .. }
             | Self::Contested { .. }
-            | Self::InstanceChanged(_)
-            | Self::Lost(_) => Class::Terminal,
+            | Self::InstanceChanged { .. }
+            | Self::Lost(_)
+            | Self::NoSight { .. } => Class::Terminal,
             Self::NotConverged(_) | Self::Host(_) => Class::Transient(None),
-            Self::Zitadel { source, .. } => match source {
+            Self::Zitadel { source, .. } => match source.code() {
                 // Somebody was faster, or the read side lags: look again.
-                e if matches!(
-                    e.code(),
-                    Some(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition)
-                ) =>
-                {
+                Some(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition) => {
                     Class::Transient(None)
                 }
-                e if e.is_transient() => Class::Transient(e.retry_after()),
+                _ if source.is_transient() => Class::Transient(source.retry_after()),
                 _ => Class::Terminal,
             },
         }
@@ -116,41 +372,42 @@ impl Error {
     /// What users see.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Invalid(_) => Reason::InvalidSpec,
-            Self::Waiting(_) | Self::NotConnected(_) => Reason::WaitingForReference,
-            Self::NoConsent(_) => Reason::Forbidden,
+            Self::Spec(_) | Self::UnknownHost | Self::Elsewhere { .. } => Reason::InvalidSpec,
+            Self::NotConnected { reason: Some(Reason::Suspended), .. } => Reason::Suspended,
+            Self::Waiting(_) | Self::NotConnected { .. } => Reason::WaitingForReference,
+            Self::NoConsent(_) | Self::NoRole { .. } | Self::NoSight { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
-            Self::Conflict(_) => Reason::Conflict,
+            Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } => Reason::Contested,
-            Self::InstanceChanged(_) => Reason::InstanceChanged,
+            Self::InstanceChanged { .. } => Reason::InstanceChanged,
             Self::Lost(_) => Reason::LostByZitadel,
             Self::NotConverged(_) | Self::Host(_) => Reason::NotConverged,
-            Self::Zitadel { source, .. } => match source {
-                zitadel::Error::Unreachable { .. }
-                | zitadel::Error::NoAnswer { .. }
-                | zitadel::Error::AddressNotAllowed { .. }
-                | zitadel::Error::Malformed { .. } => Reason::Unreachable,
-                zitadel::Error::Credentials(_) | zitadel::Error::TokenRefused { .. } => {
-                    Reason::Unauthenticated
-                }
-                zitadel::Error::Status(s) => match s.code {
-                    Code::Unauthenticated => Reason::Unauthenticated,
-                    Code::PermissionDenied => Reason::Forbidden,
-                    Code::ResourceExhausted => Reason::RateLimited,
-                    Code::Unavailable => Reason::Unreachable,
-                    _ if s.http >= 500 => Reason::Unreachable,
-                    _ => Reason::Rejected,
-                },
-            },
+            Self::Zitadel { source, .. } => reason_of(source),
         }
     }
 
-    /// What becomes of the conditions.
-    pub fn verdict(&self) -> Verdict {
-        let ready = match self.class() {
-            Class::Waiting | Class::Transient(_) => Ready::Progressing,
-            Class::Terminal => Ready::Stalled,
-        };
-        Verdict { ready, reason: self.reason(), message: self.to_string() }
+    /// Whether it is an answer to the credentials, not to the object: the Instance has to say it.
+    pub fn is_about_credentials(&self) -> bool {
+        self.reason() == Reason::Unauthenticated
+    }
+}
+
+fn reason_of(source: &zitadel::Error) -> Reason {
+    match source {
+        zitadel::Error::Unreachable { .. }
+        | zitadel::Error::NoAnswer { .. }
+        | zitadel::Error::AddressNotAllowed { .. }
+        | zitadel::Error::Malformed { .. } => Reason::Unreachable,
+        zitadel::Error::Credentials(_) | zitadel::Error::TokenRefused { .. } => {
+            Reason::Unauthenticated
+        }
+        zitadel::Error::Status(s) => match s.code {
+            Code::Unauthenticated => Reason::Unauthenticated,
+            Code::PermissionDenied => Reason::Forbidden,
+            Code::ResourceExhausted => Reason::RateLimited,
+            Code::Unavailable => Reason::Unreachable,
+            _ if s.http >= 500 => Reason::Unreachable,
+            _ => Reason::Rejected,
+        },
     }
 }

@@ -9,8 +9,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Key, contest::Contest};
-use crate::api::status::Status;
+use super::{contention::Contention, error::Error};
+use crate::{api::status::Status, contract::Key};
 
 /// All records.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub(super) struct Memory(Mutex<HashMap<Key, Record>>);
 
 /// What is remembered of one object.
 #[derive(Default)]
-pub(super) struct Record {
+struct Record {
     /// Failures in a row.
     failures: u32,
     /// What the annotation that asks for a reconcile said when it was last acted on.
@@ -27,10 +27,10 @@ pub(super) struct Record {
     deleting: Option<Instant>,
     /// Since when ZITADEL refuses what it does not show.
     refused: Option<Instant>,
-    /// It was lost by ZITADEL and made anew: once is enough.
-    made_anew: bool,
+    /// It was lost by ZITADEL and recreated: once is enough.
+    recreated: bool,
     /// Somebody else's changes.
-    pub(super) contest: Option<Contest>,
+    contention: Option<Contention>,
     /// What another object has handed over to it.
     inherited: Option<Status>,
 }
@@ -71,32 +71,60 @@ impl Memory {
         self.with(key, |r| r.refused.get_or_insert_with(Instant::now).elapsed())
     }
 
-    /// Whether it may be made anew: not a second time.
-    pub(super) fn may_make_anew(&self, key: &Key) -> bool {
-        self.with(key, |r| !std::mem::replace(&mut r.made_anew, true))
+    /// Whether it may be recreated: not a second time.
+    pub(super) fn may_recreate(&self, key: &Key) -> bool {
+        self.with(key, |r| !std::mem::replace(&mut r.recreated, true))
     }
 
     /// Keeps what another object has handed over.
-    pub(super) fn bequeath(&self, heir: &Key, status: Status) {
-        self.with(heir, |r| r.inherited = Some(status));
+    pub(super) fn set_inherited(&self, successor: &Key, status: Status) {
+        self.with(successor, |r| r.inherited = Some(status));
     }
 
     /// What another object has handed over, once: whatever a reconcile that was under way then made
     /// of the status.
-    pub(super) fn inherited(&self, key: &Key) -> Option<Status> {
+    pub(super) fn take_inherited(&self, key: &Key) -> Option<Status> {
         self.known(key, |r| r.inherited.take())
     }
 
+    /// Whether somebody else changed what was as declared: `ready` says so where nothing is
+    /// remembered.
+    pub(super) fn was_changed(&self, key: &Key, generation: i64, ready: bool) -> bool {
+        self.known(key, |r| {
+            let now = Instant::now();
+            r.contention = r.contention.take().filter(|c| c.counts(generation, now));
+            r.contention.as_ref().map(Contention::held)
+        })
+        .unwrap_or(ready)
+    }
+
+    /// `Err`: it is too early to revert it once more.
+    pub(super) fn may_correct(&self, key: &Key) -> Result<(), Error> {
+        let early = |r: &mut Record| r.contention.as_ref()?.may_correct(Instant::now()).err();
+        self.known(key, early).map_or(Ok(()), Err)
+    }
+
+    /// A change by somebody else is being reverted.
+    pub(super) fn correct(&self, key: &Key, generation: i64, by: Option<&str>, fields: &str) {
+        self.with(key, |r| {
+            let former = r.contention.take();
+            let now = Instant::now();
+            r.contention = Some(Contention::correct(former, generation, by, fields, now));
+        });
+    }
+
+    /// It is as declared. `Err`: but for how long, nobody knows yet.
+    pub(super) fn hold(&self, key: &Key) -> Result<(), Error> {
+        let contested = |r: &mut Record| r.contention.as_mut()?.hold(Instant::now()).err();
+        self.known(key, contested).map_or(Ok(()), Err)
+    }
+
     /// Of most objects nothing is remembered: that takes no room.
-    pub(super) fn known<T>(
-        &self,
-        key: &Key,
-        f: impl FnOnce(&mut Record) -> Option<T>,
-    ) -> Option<T> {
+    fn known<T>(&self, key: &Key, f: impl FnOnce(&mut Record) -> Option<T>) -> Option<T> {
         f(self.lock().get_mut(key)?)
     }
 
-    pub(super) fn with<T>(&self, key: &Key, f: impl FnOnce(&mut Record) -> T) -> T {
+    fn with<T>(&self, key: &Key, f: impl FnOnce(&mut Record) -> T) -> T {
         f(self.lock().entry(key.clone()).or_default())
     }
 

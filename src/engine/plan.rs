@@ -1,65 +1,18 @@
-//! A plan as data: what a reconcile would do. The command line prints it, tests compare it.
-
-use std::collections::BTreeMap;
+//! What a reconcile would do, as data. The command line prints it, tests compare it.
 
 use super::{
-    Error, Fields, Key, Object,
-    error::Result,
+    context::Engine,
+    decide::{Action, Plan},
+    error::{Error, Result},
     host::Host,
-    job::Job,
-    kind::{Remote, decode},
-    outcome::Outcome,
-    reconcile::Engine,
+    reconcile::Pass,
+    report::{self, Outcome},
+    resolve::PlannedIds,
 };
 use crate::{
-    api::{
-        spec::Shared,
-        status::{Drift, Provenance},
-    },
-    kinds,
+    api::status::{Drift, Status},
+    contract::{Key, Object, Place, SpecError},
 };
-
-/// What is to be done for an object.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// What to do.
-    pub action: Action,
-    /// The declared fields that differ.
-    pub changes: Vec<Drift>,
-    /// What is there now.
-    pub have: Option<Remote>,
-    /// All fields as they will be.
-    pub want: Fields,
-    /// The id it has, or will be made under.
-    pub id: String,
-    /// Where it comes from, once this is done.
-    pub provenance: Provenance,
-}
-
-impl Plan {
-    /// What users see of it: an organization's own policy in place of an inherited one is something
-    /// new.
-    pub fn effect(&self) -> Action {
-        match &self.have {
-            Some(have) if self.action == Action::Update && !have.own => Action::Create,
-            _ => self.action,
-        }
-    }
-}
-
-/// What to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// It is as declared.
-    Nothing,
-    /// Make it.
-    Create,
-    /// Change it.
-    Update,
-}
-
-/// Organizations that a plan for many objects will make, with the ids that they will have.
-pub type ToBeMade = BTreeMap<Key, String>;
 
 /// What a reconcile of an object would do now.
 #[derive(Debug)]
@@ -70,39 +23,54 @@ pub struct Preview {
     pub drift: Vec<Drift>,
     /// Objects whose claims this one has taken over: their plans have changed.
     pub wake: Vec<Key>,
-    /// Organization it is in.
-    pub organization: Option<String>,
+    /// Where it is; `None`: that is not known.
+    pub place: Option<Place>,
+    /// What its status would be, as far as others refer to it by that.
+    pub status: Option<Status>,
 }
 
-/// What [`reconcile`](super::reconcile::reconcile) would do for an object that is neither an
-/// `Instance` nor suspended; reads only. What is in an organization that is `to_be_made` is planned
+impl Preview {
+    fn failed(error: Error) -> Self {
+        Self { plan: Err(error), drift: Vec::new(), wake: Vec::new(), place: None, status: None }
+    }
+
+    /// The place and the id of what it would create.
+    pub fn planned(&self) -> Option<(Place, String)> {
+        match &self.plan {
+            Ok(plan) if plan.action == Action::Create && plan.have.is_none() => {
+                Some((self.place.clone()?, plan.id()?.to_owned()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What [`reconcile`](super::reconcile::reconcile) would do for an object that is neither a
+/// connection nor suspended; reads only. What is in something that is only `planned` yet is planned
 /// without a call.
 pub async fn plan(
     engine: &Engine,
     host: &dyn Host,
     object: &Object,
-    to_be_made: &ToBeMade,
+    planned: &PlannedIds,
 ) -> Preview {
-    let failed =
-        |e| Preview { plan: Err(e), drift: Vec::new(), wake: Vec::new(), organization: None };
-    let Some(entry) = kinds::find(object.key.kind) else {
-        return failed(Error::Invalid(format!("there is no kind {}", object.key.kind)));
+    let Some(entry) = engine.registry.find(object.key.kind) else {
+        let error = SpecError::new("", format!("there is no kind {}", object.key.kind));
+        return Preview::failed(error.into());
     };
-    let shared: Shared = match decode(&object.spec) {
-        Ok(shared) => shared,
-        Err(e) => return failed(e),
+    let mut pass = match Pass::begin(engine, host, entry, object, planned).await {
+        Ok(pass) => pass,
+        Err(e) => return Preview::failed(e),
     };
-    match Job::new(engine, host, entry, object, shared, Outcome::of(object), to_be_made).await {
-        Err((_, e)) => failed(e),
-        Ok(mut job) => {
-            let plan = job.plan().await;
-            let Job { outcome, target, .. } = job;
-            Preview {
-                plan,
-                drift: outcome.status.drift,
-                wake: outcome.wake,
-                organization: target.at.organization,
-            }
-        }
+    let mut outcome = Outcome::of(object);
+    let plan = pass.plan(&mut outcome).await;
+    let target = &pass.target;
+    let status = plan.as_ref().ok().and_then(|plan| report::as_planned(object, target, plan));
+    Preview {
+        drift: outcome.status.drift,
+        wake: outcome.wake,
+        place: Some(target.place.clone()),
+        plan,
+        status,
     }
 }

@@ -1,118 +1,28 @@
-//! The reconcile of one object, from what it says to what is said about it, and the engine that
-//! does it.
+//! The reconcile of one object, from what it says to what is said about it, in five stages.
 
-use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{
-    Error, Key, Object,
-    claims::{Claim, Claims, What},
-    connection::Connections,
-    deletion,
+    apply::Writer,
+    connect,
+    context::Engine,
+    decide::{self, Action, Declared, Plan, fields},
+    delete,
+    error::{Error, NoConsent, Purpose, Result},
     host::Host,
-    instance,
-    job::Job,
-    kind::{Entry, Shape, decode},
-    memory::Memory,
-    news::News,
-    outcome::{Outcome, backoff},
-    plan::ToBeMade,
+    observe::{self, provenance},
+    ownership::Claim,
+    report::{Outcome, setting_id},
+    resolve::{self, PlannedIds, Target},
 };
 use crate::{
     api::{
-        spec::Shared,
-        status::{Ready, Reason, Verdict},
+        spec::{AdoptionPolicy, is_suspended},
+        status::{Drift, Provenance, Reason},
     },
-    kinds,
-    zitadel::{AddressPolicy, Client, Code, Config, Requests},
+    contract::{Entry, Fields, Object, Subject},
 };
-
-/// Everything that outlives a single reconcile.
-pub struct Engine {
-    /// Connections by Instance.
-    pub connections: Connections,
-    /// Who declares what.
-    pub claims: Claims,
-    /// What may be connected to.
-    pub addresses: AddressPolicy,
-    /// Makes clients; other than [`Client::new`] only where ZITADEL runs in the same process.
-    pub connect: Box<dyn Fn(Config) -> crate::zitadel::Result<Client> + Send + Sync>,
-    /// How long a deletion waits for another object that declares the same thing: in Git a move to
-    /// another namespace is a deletion and a creation, in either order.
-    pub grace: Duration,
-    /// What its clients count.
-    pub requests: Arc<Requests>,
-    pub(super) memory: Memory,
-}
-
-impl Engine {
-    /// An engine that connects over sockets to what `addresses` allow.
-    pub fn new(addresses: AddressPolicy) -> Self {
-        Self {
-            connections: Connections::default(),
-            claims: Claims::default(),
-            addresses,
-            connect: Box::new(Client::new),
-            grace: Duration::from_secs(10),
-            requests: Arc::default(),
-            memory: Memory::default(),
-        }
-    }
-
-    /// The same with another [`grace`](Self::grace).
-    #[must_use]
-    pub fn with_grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    pub(super) fn client(&self, config: Config) -> crate::zitadel::Result<Client> {
-        (self.connect)(Config { requests: self.requests.clone(), ..config })
-    }
-
-    /// Takes note of the bindings of objects that nobody has reconciled yet, so that a younger
-    /// object can't take what an older one has.
-    pub fn remember_claims(&self, object: &Object) {
-        let (Some(instance), Some(entry)) =
-            (object.status.instance_id.clone(), kinds::find(object.key.kind))
-        else {
-            return;
-        };
-        let shared: Shared = decode(&object.spec).unwrap_or_default();
-        if shared.observes() || shared.is_suspended() || object.status.provenance.is_none() {
-            return;
-        }
-        let claim = |what| Claim {
-            instance: instance.clone(),
-            kind: object.key.kind,
-            organization: object.status.organization_id.clone(),
-            what,
-        };
-        let claims = match (entry.shape(), object.status.id.clone()) {
-            (Shape::Entity { natural_key, .. }, Some(id)) => {
-                let declared = entry.desired(&object.spec, &object.key.name).unwrap_or_default();
-                let name = declared.text(natural_key).map(|name| claim(What::name(name)));
-                name.into_iter().chain([claim(What::Id(id))]).collect()
-            }
-            (Shape::Setting, _) => vec![claim(What::Setting)],
-            _ => return,
-        };
-        self.claims.set(object, claims);
-    }
-
-    /// Forgets an object that is gone. Gives those that claimed the same.
-    pub fn forget(&self, key: &Key) -> Vec<Key> {
-        self.memory.forget(key);
-        if key.kind == "Instance" {
-            self.connections.remove(key);
-        }
-        self.claims.release(key)
-    }
-
-    /// Whether the annotation asks for a reconcile that was not done yet.
-    pub(super) fn is_asked(&self, object: &Object) -> bool {
-        object.asked_at().is_some_and(|now| self.memory.is_asked(&object.key, now))
-    }
-}
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is
 /// in the outcome.
@@ -120,113 +30,390 @@ impl Engine {
 /// The parts are in boxes, so that hundreds that wait take the room of the part that they are in,
 /// not of the largest.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
-    let heir =
-        engine.memory.inherited(&object.key).map(|status| Object { status, ..object.clone() });
-    let object = heir.as_ref().unwrap_or(object);
-    let mut outcome = Outcome::of(object);
-    if let Some(id) = heir.as_ref().and_then(|heir| heir.status.id.as_ref()) {
-        outcome.note(
-            News::HandedOver,
-            format!("{id} is this object's from now on, as it is; nothing was deleted"),
-        );
-    }
-    let Some(entry) = kinds::find(object.key.kind) else { return outcome };
-    let suspended = object.spec.get("suspend").and_then(serde_json::Value::as_bool) == Some(true);
-    if suspended && !(object.is_deleting && object.is_abandoned()) {
-        let message = "spec.suspend is true: nothing is looked at, nothing is changed".into();
-        outcome.wake = engine.claims.release(&object.key);
-        outcome.details = Some(object.details.clone());
-        outcome.conclude(
-            object,
-            &Verdict { ready: Ready::Unknown, reason: Reason::Suspended, message },
-        );
-        return outcome;
-    }
-    if entry.shape() == Shape::Connection {
-        return Box::pin(instance::reconcile(engine, host, object)).await;
-    }
-    let shared: Shared = match decode(&object.spec) {
-        Ok(shared) => shared,
-        Err(e) if !object.is_deleting => {
-            outcome.fail(engine, object, &e);
-            return outcome;
-        }
-        Err(_) => Shared::default(),
-    };
-    if object.is_deleting {
-        Box::pin(deletion::reconcile(engine, host, entry, object, &shared, outcome)).await
-    } else {
-        Box::pin(live(engine, host, entry, object, shared, outcome)).await
-    }
+    let key = &object.key;
+    let span = tracing::info_span!(
+        "reconcile",
+        kind = key.kind,
+        namespace = key.namespace,
+        name = key.name
+    );
+    let begun = Instant::now();
+    let outcome = Box::pin(stages(engine, host, object)).instrument(span.clone()).await;
+    let _in_span = span.enter();
+    tracing::debug!(
+        ready = outcome.status.condition("Ready").map(|c| c.status.as_str()),
+        reason = outcome.status.condition("Ready").map(|c| c.reason.as_str()),
+        released = outcome.release,
+        requeue_after = ?outcome.requeue_after,
+        duration = ?begun.elapsed(),
+        "reconciled"
+    );
+    outcome
 }
 
-/// An object that is not being deleted.
-async fn live(
-    engine: &Engine,
-    host: &dyn Host,
-    entry: &'static dyn Entry,
-    object: &Object,
-    shared: Shared,
-    outcome: Outcome,
-) -> Outcome {
-    let mut job =
-        match Job::new(engine, host, entry, object, shared, outcome, &ToBeMade::new()).await {
-            Ok(job) => job,
-            Err((mut outcome, e)) => {
-                if !keeps_what_was_seen(object, &e) {
-                    outcome.fail(engine, object, &e);
-                }
-                return *outcome;
-            }
-        };
-    if engine.is_asked(object) {
-        job.target.connection.live.doubt_scope(entry, &job.target.at);
-    }
-    let mut plan = job.plan().await;
-    if matches!(plan, Err(Error::Lost(_))) {
-        match job.heal().await {
-            Ok(true) => plan = job.plan().await,
-            Ok(false) => {}
-            // It is reported as lost all the same, and tried again.
-            Err(e) => {
-                tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "not made anew");
-            }
-        }
-    }
-    let result = match plan {
-        Ok(plan) if job.shared.observes() => {
-            job.observe(plan);
-            Ok(())
-        }
-        Ok(plan) => job.carry_out(plan).await,
-        Err(e) if keeps_what_was_seen(object, &e) => {
-            let Job { mut outcome, .. } = job;
-            outcome.again = Some(backoff(engine.memory.failed(&object.key)));
-            return outcome;
-        }
-        Err(e) => Err(e),
+async fn stages(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
+    let Some(entry) = engine.registry.find(object.key.kind) else { return Outcome::of(object) };
+    let inherited = engine.memory.take_inherited(&object.key);
+    let inherits = inherited.is_some();
+    let object = &match inherited {
+        Some(status) => Object { status, ..object.clone() },
+        None => object.clone(),
     };
-    let Job { mut outcome, .. } = job;
-    match result {
-        Ok(()) => {
-            // Looked at again when something changes on either side, and with everything else of
-            // its Instance.
-            engine.memory.succeeded(&object.key);
+    let mut outcome = Outcome::of(object);
+    if inherits {
+        outcome.inherited();
+    }
+    if is_suspended(&object.spec) && !(object.is_deleting && object.is_abandoned()) {
+        if entry.is_connection() {
+            engine.connections.remove(&object.key);
         }
-        Err(e) => outcome.fail(engine, object, &e),
+        outcome.wake = engine.claims.release(&object.key);
+        outcome.suspended(object);
+        return outcome;
+    }
+    if entry.is_connection() {
+        Box::pin(connect::reconcile(engine, host, object, &mut outcome)).await;
+    } else if object.is_deleting {
+        Box::pin(delete::reconcile(engine, host, entry, object, &mut outcome)).await;
+    } else {
+        Box::pin(manage(engine, host, entry, object, &mut outcome)).await;
     }
     outcome
 }
 
-/// While ZITADEL, or the way to it, is down, an object that was seen as declared stays what it was:
-/// the Instance says the rest.
-fn keeps_what_was_seen(object: &Object, e: &Error) -> bool {
-    let down = match e {
-        Error::NotConnected(_) => true,
-        Error::Zitadel { source, .. } => {
-            source.is_transient() || source.code() == Some(Code::Unauthenticated)
-        }
-        _ => return false,
+/// An object that is not being deleted.
+async fn manage(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+    outcome: &mut Outcome,
+) {
+    let begun = Instant::now();
+    let mut pass = match Pass::begin(engine, host, entry, object, &PlannedIds::new()).await {
+        Ok(pass) => pass,
+        Err(e) => return fail(engine, entry, object, outcome, e).await,
     };
-    down && object.status.is_ready() && object.status.observed_generation == Some(object.generation)
+    if engine.is_asked(object) {
+        pass.target.connection.invalidate_collection(entry, &pass.target.place);
+    }
+    let result = pass.run(outcome).await;
+    match result {
+        // Looked at again when something changes on either side, and with everything else of its
+        // Instance.
+        Ok(()) => engine.memory.succeeded(&object.key),
+        Err(e) => {
+            let connection = &pass.target.connection;
+            if was_seen(object) && is_outage(&e) && !connection.answers_since(begun).await {
+                tracing::debug!(error = ?e, "the instance is down: the status stays");
+                outcome.wake.push(pass.target.instance.clone());
+                return outcome.unchanged(engine.memory.failed(&object.key));
+            }
+            if e.is_about_credentials() || matches!(e, Error::InstanceChanged { .. }) {
+                outcome.wake.push(pass.target.instance.clone());
+                if matches!(e, Error::InstanceChanged { .. }) {
+                    engine.connections.remove_connection(connection);
+                }
+            }
+            fail(engine, entry, object, outcome, e).await;
+        }
+    }
+}
+
+/// Whether an object was seen as declared, as it is now.
+fn was_seen(object: &Object) -> bool {
+    object.status.is_ready() && object.status.observed_generation == Some(object.generation)
+}
+
+/// Whether it may be the instance that is down, or does not accept the credentials.
+fn is_outage(e: &Error) -> bool {
+    match e {
+        Error::Zitadel { source, .. } => source.is_transient() || e.is_about_credentials(),
+        _ => false,
+    }
+}
+
+async fn fail(engine: &Engine, entry: Entry, object: &Object, outcome: &mut Outcome, e: Error) {
+    // While its Instance is not connected, what was seen as declared stays what it was: the
+    // Instance says the rest. Suspended, it says so itself.
+    let is_away =
+        matches!(&e, Error::NotConnected { reason, .. } if *reason != Some(Reason::Suspended));
+    if is_away && was_seen(object) {
+        return outcome.unchanged(engine.memory.failed(&object.key));
+    }
+    if matches!(e, Error::NoConsent(_)) {
+        // Without consent it owns nothing, and stands in nobody's way.
+        outcome.wake.extend(engine.claims.release(&object.key));
+    }
+    tracing::debug!(reason = %e.reason(), class = e.class().as_str(), error = ?e, "not as declared");
+    outcome.failed(object, entry.noun, e, engine.memory.failed(&object.key));
+}
+
+/// An object on its way through the stages.
+pub(super) struct Pass<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) host: &'a dyn Host,
+    pub(super) entry: Entry,
+    pub(super) object: &'a Object,
+    pub(super) target: Target,
+}
+
+impl<'a> Pass<'a> {
+    /// Resolves what an object declares and refers to.
+    pub(super) async fn begin(
+        engine: &'a Engine,
+        host: &'a dyn Host,
+        entry: Entry,
+        object: &'a Object,
+        planned: &PlannedIds,
+    ) -> Result<Self> {
+        let target = resolve::resolve(engine, host, entry, object, planned).await?;
+        tracing::debug!(instance = %target.instance, place = %target.place, "resolved");
+        Ok(Self { engine, host, entry, object, target })
+    }
+
+    async fn run(&mut self, outcome: &mut Outcome) -> Result<()> {
+        let plan = match self.plan(outcome).await {
+            Err(e @ Error::Lost(_)) if self.recreates(outcome).await => {
+                tracing::debug!(error = ?e, "deleted what was lost");
+                self.plan(outcome).await?
+            }
+            plan => plan?,
+        };
+        if self.target.shared.observes() {
+            self.observe(plan, outcome);
+            return Ok(());
+        }
+        self.carry_out(plan, outcome).await
+    }
+
+    /// What has to be done. Reads only; claims what it finds.
+    pub(super) async fn plan(&mut self, outcome: &mut Outcome) -> Result<Plan> {
+        let plan = match self.entry {
+            Entry::Setting(kind) => {
+                let plan = self.plan_setting(outcome).await?;
+                if plan.action != Action::Nothing && !self.target.shared.observes() {
+                    let access = self.target.connection.access(self.target.place.clone());
+                    kind.check(&access, &self.target.declared).await?;
+                }
+                plan
+            }
+            _ => self.plan_entity(outcome).await?,
+        };
+        tracing::debug!(
+            action = ?plan.action,
+            id = plan.id(),
+            fields = plan.changed_fields().join(", "),
+            provenance = ?plan.provenance,
+            "decided"
+        );
+        Ok(plan)
+    }
+
+    async fn plan_entity(&mut self, outcome: &mut Outcome) -> Result<Plan> {
+        let Some(entity) = self.entry.as_entity() else {
+            return Ok(decide::planned_setting(&self.declared()));
+        };
+        let (engine, entry, object, target) = (self.engine, self.entry, self.object, &self.target);
+        let found = observe::entity(engine, entry, entity, object, target).await?;
+        tracing::debug!(found = ?found, "observed");
+        if let Some(id) = found.id().map(ToOwned::to_owned) {
+            self.claim(&id, outcome)?;
+        }
+        let provenance = provenance(&found, &self.target);
+        let plan = decide::entity(found.clone(), provenance, &self.declared());
+        if matches!(plan, Err(Error::AdoptionRefused(_) | Error::NoConsent(_))) {
+            self.watch(&found, outcome);
+        }
+        if let Err(Error::AdoptionRefused(_)) = &plan
+            && let observe::Found::Named(all) = &found
+            && let [only] = &all[..]
+        {
+            outcome.differs(self.declared().changes(&only.state));
+        }
+        plan
+    }
+
+    async fn plan_setting(&mut self, outcome: &mut Outcome) -> Result<Plan> {
+        let id = setting_id(&self.target);
+        self.claim(&id, outcome)?;
+        if self.target.is_planned {
+            return Ok(decide::planned_setting(&self.declared()));
+        }
+        let remote = observe::setting(self.entry, &self.target).await?;
+        let former = self.target.binding.as_ref().filter(|b| b.place == self.target.place);
+        let former = former.map(|b| b.provenance);
+        if !self.target.shared.observes() {
+            self.keep_originals(former, &remote.state, outcome);
+        }
+        Ok(decide::setting(remote, former, &self.declared()))
+    }
+
+    /// Adds the live values of newly declared fields to the originals, and releases those that are
+    /// no longer declared. What another Instance object has led to is not remembered.
+    fn keep_originals(&self, former: Option<Provenance>, live: &Fields, outcome: &mut Outcome) {
+        let declared = &self.target.declared;
+        let original = former.and_then(|_| self.object.status.original.clone());
+        let original = original.map(Fields::from_map).unwrap_or_default();
+        let kept = original.select(declared);
+        let released: Vec<String> = original
+            .iter()
+            .map(|(field, _)| field.clone())
+            .filter(|field| kept.get(field).is_none())
+            .collect();
+        outcome.originals(live.select(declared).overlay(&kept), &released);
+    }
+
+    fn declared(&self) -> Declared<'_> {
+        let (target, object) = (&self.target, self.object);
+        let is_root = self.engine.registry.root() == Some(self.entry);
+        let needs_consent = is_root && !target.instance_scope;
+        Declared {
+            fields: &target.declared,
+            lists: self.entry.lists,
+            place: &target.place,
+            observes: target.shared.observes(),
+            adoption: target.shared.adoption_policy(),
+            may_not_adopt: needs_consent.then(|| NoConsent {
+                giver: target.instance.clone(),
+                field: "instanceScope",
+                namespace: object.key.namespace.clone(),
+                purpose: Purpose::AdoptRoot,
+            }),
+        }
+    }
+
+    fn claims(&self, id: &str) -> Vec<Claim> {
+        let things = self.engine.things(self.entry, self.object, &self.target.place, id);
+        let claim =
+            |thing| Claim { domain: self.target.domain.clone(), kind: self.entry.kind(), thing };
+        things.into_iter().map(claim).collect()
+    }
+
+    /// Claims remote things. Who only observes claims nothing.
+    fn claim(&self, id: &str, outcome: &mut Outcome) -> Result<()> {
+        let (key, claims) = (&self.object.key, self.claims(id));
+        if self.target.shared.observes() {
+            outcome.wake.extend(self.engine.claims.watch(key, claims));
+            return Ok(());
+        }
+        let (winner, losers) = self.engine.claims.set(self.object, claims);
+        outcome.wake.extend(losers);
+        winner.map_or(Ok(()), |winner| Err(Error::Conflict { winner }))
+    }
+
+    /// What was refused may become like what is declared, or be allowed.
+    fn watch(&self, found: &observe::Found, outcome: &mut Outcome) {
+        if let Some(id) = found.id() {
+            let claims = self.claims(id);
+            outcome.wake.extend(self.engine.claims.watch(&self.object.key, claims));
+        }
+    }
+
+    /// Reports what would be done, and what somebody else changed since it was last looked at.
+    fn observe(&self, plan: Plan, outcome: &mut Outcome) {
+        let status = &self.object.status;
+        let is_current = status.observed_generation == Some(self.object.generation);
+        let was_seen = matches!(status.reason(), Some(Reason::InSync | Reason::Observing));
+        let is_new = |change: &&Drift| !status.drift.contains(change);
+        let new: Vec<Drift> = plan.changes.iter().filter(is_new).cloned().collect();
+        if is_current && was_seen && !new.is_empty() {
+            let former = match (&plan.have, &self.entry) {
+                (None, Entry::Entity(_)) => status.id.clone(),
+                _ => None,
+            };
+            let by = self.editor(&plan, former.as_deref());
+            let told = Plan { changes: new, former, ..plan.clone() };
+            outcome.drifted(self.entry.noun, &told, by, false);
+        }
+        outcome.observed(self.object, self.entry.noun, &self.target, plan);
+    }
+
+    /// Does what the plan says and reads back until it is so.
+    async fn carry_out(&self, plan: Plan, outcome: &mut Outcome) -> Result<()> {
+        self.report_drift(&plan, outcome)?;
+        let remote = match (plan.action, plan.have.clone()) {
+            (Action::Nothing, Some(remote)) => remote,
+            _ => {
+                let Self { engine, host, entry, object, target } = self;
+                let writer = Writer { engine: *engine, host: *host, entry: *entry, object, target };
+                Box::pin(writer.apply(&plan, outcome)).await?
+            }
+        };
+        if plan.adopts
+            && self.target.binding.is_none()
+            && let Some(id) = remote.id()
+        {
+            outcome.adopted(self.entry.noun, id);
+        }
+        let left = self.declared().changes(&remote.state);
+        let id = remote.id().map_or_else(|| setting_id(&self.target), ToOwned::to_owned);
+        outcome.bind(&self.target, &id, plan.provenance);
+        outcome.differs(left.clone());
+        if !left.is_empty() || !remote.own {
+            let fields = fields(&left);
+            let error = super::error::NotConverged::Differs { fields };
+            return Err(Error::NotConverged(error));
+        }
+        self.engine.memory.hold(&self.object.key)?;
+        outcome.in_sync(self.object, self.entry.noun);
+        Ok(())
+    }
+
+    /// What was as declared and is not any more was changed by somebody: it is reported, and
+    /// reverted unless that is a fight.
+    fn report_drift(&self, plan: &Plan, outcome: &mut Outcome) -> Result<()> {
+        let (object, memory) = (self.object, &self.engine.memory);
+        let (key, generation) = (&object.key, object.generation);
+        let was_changed = memory.was_changed(key, generation, was_seen(object));
+        if plan.action == Action::Nothing {
+            return Ok(());
+        }
+        let is_recreated = plan.former.as_deref().is_some_and(|former| plan.id() != Some(former));
+        if !was_changed && !is_recreated {
+            return Ok(());
+        }
+        memory.may_correct(key).inspect_err(|_| outcome.differs(plan.changes.clone()))?;
+        let by = self.editor(plan, plan.former.as_deref());
+        let what = outcome.drifted(self.entry.noun, plan, by.clone(), true);
+        if was_changed {
+            memory.correct(key, generation, by.as_deref(), &what);
+        }
+        Ok(())
+    }
+
+    /// Who changed a thing, or the one that it was.
+    fn editor(&self, plan: &Plan, former: Option<&str>) -> Option<String> {
+        let subject = former.map_or_else(|| plan.subject.clone(), Subject::from);
+        let Target { connection, place, .. } = &self.target;
+        connection.take_editor(self.entry, place, &subject).filter(|by| !by.is_empty())
+    }
+
+    /// Whether what ZITADEL lost was deleted, and can be created again.
+    async fn recreates(&self, outcome: &mut Outcome) -> bool {
+        let (entry, target) = (self.entry, &self.target);
+        let Some(entity) = entry.as_entity() else { return false };
+        let adopted = target.binding.as_ref().is_some_and(|b| b.provenance == Provenance::Adopted);
+        let is_given = target.shared.identity.id.is_some();
+        if adopted || is_given || entity.retain_by_default || target.shared.observes() {
+            return false;
+        }
+        let bound = target.binding.as_ref().map(|b| b.id.clone());
+        let id = bound.unwrap_or_else(|| self.object.derived_id());
+        let Self { engine, host, object, .. } = self;
+        let writer = Writer { engine: *engine, host: *host, entry, object, target };
+        match writer.recreate_lost(&id, outcome).await {
+            Ok(is_deleted) => is_deleted,
+            // It is reported as lost all the same, and tried again.
+            Err(e) => {
+                tracing::debug!(error = ?e, "not recreated");
+                false
+            }
+        }
+    }
+}
+
+/// Whether existing things are taken over by this policy at all.
+pub(super) fn adopts_at_all(policy: AdoptionPolicy) -> bool {
+    policy != AdoptionPolicy::Never
 }

@@ -1,14 +1,14 @@
-//! What is in ZITADEL and declared nowhere, as far as the store knows it: from the lists that were
-//! read anyway.
+//! What is in ZITADEL and declared nowhere, as far as it is known: from the lists that were read
+//! anyway.
 
 use serde::Serialize;
 
 use super::{
-    claims::{Claim, What},
-    kind::Shape,
-    reconcile::Engine,
+    context::Engine,
+    host::Host,
+    ownership::{Claim, Thing},
 };
-use crate::kinds;
+use crate::contract::IdSource;
 
 /// A thing that nobody declares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,27 +25,25 @@ pub struct Unmanaged {
     pub id: String,
 }
 
-/// All of them, by kind, organization and name. Of settings there are none: they are always there.
-pub fn unmanaged(engine: &Engine) -> Vec<Unmanaged> {
+/// All of them, by kind, organization and name. Of settings there are none: they always exist.
+pub fn unmanaged(engine: &Engine, host: &dyn Host) -> Vec<Unmanaged> {
     let mut found = Vec::new();
-    for (_, connection) in engine.connections.all() {
-        connection.live.each(|kind, organization, remote| {
-            let Some(entry) = kinds::find(kind) else { return };
-            let Shape::Entity { natural_key, .. } = entry.shape() else { return };
-            let what = What::Id(remote.id.clone());
-            let claim = Claim {
-                instance: connection.instance_id.clone(),
-                kind,
-                organization: organization.clone(),
-                what,
+    for (instance, connection) in engine.connections.all() {
+        let domain = engine.consents(host).domain(&instance);
+        connection.each(|kind, remote| {
+            let entity = engine.registry.find(kind).and_then(|e| e.as_entity());
+            let (Some(entity), Some(id)) = (entity, remote.id()) else { return };
+            let thing = match entity.id {
+                IdSource::Chosen => Thing::Id(id.to_owned()),
+                IdSource::Key => Thing::Key { place: remote.place.clone(), key: id.to_owned() },
             };
+            let claim = Claim { domain: domain.clone(), kind, thing };
             if !engine.claims.is_declared(&claim) {
-                let name = remote.state.text(natural_key).unwrap_or_default().to_owned();
                 found.push(Unmanaged {
                     kind,
-                    organization_id: organization.clone(),
-                    name,
-                    id: remote.id.clone(),
+                    organization_id: remote.place.organization.clone(),
+                    name: remote.state.text(entity.natural_key).unwrap_or(id).to_owned(),
+                    id: id.to_owned(),
                 });
             }
         });

@@ -6,14 +6,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::policy::Endpoint;
+use super::{
+    organization,
+    policy::{self, Endpoint},
+};
 use crate::{
-    api::{
-        crd::Names,
-        spec::{Common, OrganizationScope},
-    },
-    engine::kind::{At, Events, Kind, Remote, Scope, Setting, Written},
-    zitadel::Result,
+    api::spec::{Common, OrganizationScope},
+    contract::{Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written},
+    zitadel::{Path, Result},
 };
 
 /// The spec.
@@ -31,80 +31,104 @@ pub struct DomainPolicy {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DomainPolicyState {
-    /// Whether login names end with the organization's domain. Left out: not managed.
+    /// Whether login names end with the organization's domain. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_login_must_be_domain: Option<bool>,
-    /// Whether domains of organizations must be verified. Left out: not managed.
+    /// Whether domains of organizations must be verified. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     validate_org_domains: Option<bool>,
-    /// Whether the sender of e-mails must have a domain of the instance. Left out: not managed.
+    /// Whether the sender of e-mails must have a domain of the instance. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     smtp_sender_address_matches_instance_domain: Option<bool>,
 }
 
 impl Kind for DomainPolicy {
     type State = DomainPolicyState;
-    const NAMES: Names =
-        Names { kind: "DomainPolicy", plural: "domainpolicies", short: &["zdomainpolicy"] };
-    const ABOUT: &'static str = "How login names and domains belong together (formerly org IAM policy): the instance's, or with organizationRef or organizationId that organization's own.";
-    const SCOPE: Scope = Scope::Either;
-    const EVENTS: &'static [Events] = &[
-        Events { aggregate: "instance", prefix: "instance.policy.domain." },
-        Events { aggregate: "org", prefix: "org.policy.domain." },
-    ];
-    const UNCHANGED: &'static [&'static str] = &["INSTANCE-pl9fN", "ORG-3M9ds"];
+    const DESCRIPTION: Description = Description {
+        kind: "DomainPolicy",
+        plural: "domainpolicies",
+        short: "zdomainpolicy",
+        about: "How login names and domains belong together (formerly org IAM policy): the \
+                instance's, or with organizationRef or organizationId that organization's own.",
+        noun: "the domain policy",
+        references: &[organization::PARENT],
+        events: &[
+            policy::of_instance(&[
+                "instance.policy.domain.added",
+                "instance.policy.domain.changed",
+            ]),
+            policy::of_organization(
+                &[
+                    "org.policy.domain.added",
+                    "org.policy.domain.changed",
+                    "org.policy.domain.removed",
+                ],
+                &["org.policy.domain.added"],
+            ),
+        ],
+        unchanged: &["INSTANCE-pl9fN", "ORG-3M9ds"],
+        permissions: &["iam.policy.read", "iam.policy.write"],
+        ..Description::EMPTY
+    };
 
-    fn desired(&self, _: &str) -> DomainPolicyState {
-        self.state.clone()
+    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<DomainPolicyState, SpecError> {
+        Ok(self.state.clone())
     }
 }
 
 impl Setting for DomainPolicy {
-    const NOUN: &'static str = "the domain policy";
-
-    async fn read(at: &At) -> Result<Remote<DomainPolicyState>> {
+    async fn read(access: &Access) -> Result<RemoteSetting<DomainPolicyState>> {
         let zero = DomainPolicyState {
             user_login_must_be_domain: Some(false),
             validate_org_domains: Some(false),
             smtp_sender_address_matches_instance_domain: Some(false),
         };
-        match endpoint(at, "domain").read(&zero).await {
-            Err(e) if e.is_missing_endpoint() => endpoint(at, "orgiam").read(&zero).await,
+        match current(access)?.read(&zero).await {
+            Err(e) if e.is_missing_endpoint() => older(access)?.read(&zero).await,
             other => other,
         }
     }
 
     async fn write(
-        at: &At,
-        have: &Remote<DomainPolicyState>,
+        access: &Access,
+        have: &RemoteSetting<DomainPolicyState>,
         want: &DomainPolicyState,
     ) -> Result<Written> {
-        match endpoint(at, "domain").write(have.own, want).await {
-            // The older form has this one field; it sets the two others to true.
+        match current(access)?.write(have.own, want).await {
             Err(e) if e.is_missing_endpoint() => {
-                endpoint(at, "orgiam")
-                    .write(
-                        have.own,
-                        &json!({"userLoginMustBeDomain": want.user_login_must_be_domain}),
-                    )
-                    .await
+                // The older form has this one field; it sets the two others to true.
+                let want = json!({"userLoginMustBeDomain": want.user_login_must_be_domain});
+                older(access)?.write(have.own, &want).await
             }
             other => other,
         }
     }
 
-    async fn reset(at: &At) -> Result<()> {
-        match endpoint(at, "domain").reset().await {
-            Err(e) if e.is_missing_endpoint() => endpoint(at, "orgiam").reset().await,
+    async fn reset(access: &Access) -> Result<()> {
+        match current(access)?.reset().await {
+            Err(e) if e.is_missing_endpoint() => older(access)?.reset().await,
             other => other,
         }
     }
 }
 
-fn endpoint<'a>(at: &'a At, form: &str) -> Endpoint<'a> {
-    let path = match at.organization() {
-        Some(id) => format!("/admin/v1/orgs/{id}/policies/{form}"),
-        None => format!("/admin/v1/policies/{form}"),
+fn current(access: &Access) -> Result<Endpoint<'_>> {
+    endpoint(access, "/admin/v1/policies/domain", "/admin/v1/orgs/{}/policies/domain")
+}
+
+/// On servers that lack the current form.
+fn older(access: &Access) -> Result<Endpoint<'_>> {
+    endpoint(access, "/admin/v1/policies/orgiam", "/admin/v1/orgs/{}/policies/orgiam")
+}
+
+fn endpoint<'a>(
+    access: &'a Access,
+    instance: &'static str,
+    organization: &'static str,
+) -> Result<Endpoint<'a>> {
+    let path = match access.organization() {
+        Some(id) => Path::new(organization, &[id])?,
+        None => instance.into(),
     };
-    Endpoint { at, organization: None, path }
+    Ok(Endpoint { access, organization: None, path })
 }

@@ -1,8 +1,8 @@
-//! `Instance`: where a ZITADEL is and how to log in. Neither an entity nor a setting, but what all
-//! others need; the engine's part of it is `engine::instance`.
+//! `Instance`: where a ZITADEL is and how to log in. What all other kinds need.
 
-use async_trait::async_trait;
-use futures::{StreamExt, stream::BoxStream};
+use std::time::Duration;
+
+use jiff::SignedDuration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,15 +10,15 @@ use serde_json::Value;
 
 use crate::{
     api::{
-        crd::{self, Names, Rule},
-        spec::Namespaces,
-        status::Status,
+        instance::InstanceStatus,
+        spec::{Namespaces, ObjectReference},
     },
-    engine::{
-        Fields, error,
-        kind::{At, Entry, Events, Remote, Scope, Shape, Written, decode},
+    contract::{
+        ConnectionKind, ConnectionSpec, Description, SpecError,
+        connection::{CaSource, CredentialsSource, ValueSource},
+        crd::{self, Rule},
+        decode,
     },
-    zitadel::Result,
 };
 
 /// The spec.
@@ -29,37 +29,42 @@ pub struct Instance {
     /// and the host that selects the instance.
     #[schemars(length(min = 1, max = 500))]
     pub issuer: String,
-    /// Where to connect, if that is another place, such as `http://zitadel.zitadel.svc:8080`. Left
-    /// out: the issuer.
+    /// Where to connect, if that is another place, such as `http://zitadel.zitadel.svc:8080`. Omitted: the issuer.
     #[schemars(length(min = 1, max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// How to log in: exactly one of the three.
     pub credentials: Credentials,
-    /// A private CA to trust besides the public ones. Left out: the public ones.
+    /// A private CA to trust besides the public ones. Omitted: the public ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<Ca>,
-    /// Who may declare organizations, and what is in them. Left out: this namespace only.
+    /// Who may declare organizations, and what is in them. Omitted: this namespace only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_namespaces: Option<Namespaces>,
     /// Who may declare instance-wide settings, name an `organizationId`, or adopt an Organization.
-    /// Left out: this namespace only.
+    /// Omitted: this namespace only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_scope: Option<Namespaces>,
-    /// How often the event feed is asked for changes; at least `1s`. Left out: `5s`.
+    /// Other Instances that lead to the same ZITADEL. Where both name each other, their objects can
+    /// be in conflict, and a thing can be handed over from an object of the one to an object of the
+    /// other. Omitted: none.
+    #[schemars(length(max = 20))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Vec<ObjectReference>>,
+    /// How often the event feed is asked for changes; at least `1s`. Omitted: `5s`.
     #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll_interval: Option<String>,
-    /// How often everything is listed anew, whatever the feed says; at least `10s`. Left out:
+    /// How often everything is listed again, whatever the feed says; at least `10s`. Omitted:
     /// `10m`.
     #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resync_interval: Option<String>,
-    /// Calls at once; writes of one kind always go one at a time. Left out: 4.
+    /// Calls at once; writes of one kind always go one at a time. Omitted: 4.
     #[schemars(range(min = 1, max = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_concurrency: Option<u32>,
-    /// While true nothing at all happens, deletion included. Left out: false.
+    /// While true nothing at all happens, deletion included. Omitted: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
@@ -121,158 +126,123 @@ pub struct KeyReference {
     pub key: String,
 }
 
-/// The status: that of every kind, and what was found at the other end.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct InstanceStatus {
-    /// What every kind has.
-    #[serde(flatten)]
-    pub common: Status,
-    /// What an Instance has besides.
-    #[serde(flatten)]
-    pub details: InstanceDetails,
-}
+const DESCRIPTION: Description = Description {
+    kind: "Instance",
+    plural: "instances",
+    short: "zinstance",
+    about: "A ZITADEL instance: where it is and how to log in. What everything else refers to.",
+    noun: "the instance",
+    rules: &[
+        Rule {
+            rule: "[has(self.credentials.privateKey), has(self.credentials.personalAccessToken), has(self.credentials.clientCredentials)].filter(x, x).size() == 1",
+            message: "credentials: set exactly one of privateKey, personalAccessToken, \
+                      clientCredentials",
+        },
+        Rule {
+            rule: "!has(self.ca) || has(self.ca.secretRef) != has(self.ca.configMapRef)",
+            message: "ca: set exactly one of secretRef, configMapRef",
+        },
+        Rule {
+            rule: "self.issuer.matches('^https?://[^/?#]+/?$')",
+            message: "issuer must be a URL without a path, such as https://auth.example.com",
+        },
+        Rule {
+            rule: "!has(self.address) || self.address.matches('^https?://[^/?#]+/?$')",
+            message: "address must be a URL without a path, such as \
+                      http://zitadel.zitadel.svc:8080",
+        },
+        Rule {
+            rule: "!has(self.pollInterval) || duration(self.pollInterval) >= duration('1s')",
+            message: "pollInterval must be at least 1s",
+        },
+        Rule {
+            rule: "!has(self.resyncInterval) || duration(self.resyncInterval) >= duration('10s')",
+            message: "resyncInterval must be at least 10s",
+        },
+    ],
+    ..Description::EMPTY
+};
 
-/// What was found at the other end.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct InstanceDetails {
-    /// Version of the server, where it tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// The issuer that `instanceId` was read from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub issuer: Option<String>,
-    /// The account that Kastellan acts as.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub account: Option<Account>,
-    /// How changes are found.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub feed: Option<FeedStatus>,
-    /// How many objects belong to this Instance.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub objects: Option<Objects>,
-}
-
-/// How many objects belong to an Instance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Objects {
-    /// Those that are Ready.
-    pub ready: u64,
-    /// All others.
-    pub not_ready: u64,
-}
-
-/// An account of ZITADEL.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Account {
-    /// User id.
-    pub id: String,
-    /// Login name.
-    pub name: String,
-    /// What it may act on: `instance`, or `organization <id>`.
-    pub scope: String,
-}
-
-/// How changes are found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FeedStatus {
-    /// `Following`: by the event feed, within seconds. `Polling`: by listing everything each
-    /// `resyncInterval`.
-    pub mode: FeedMode,
-    /// Why it is `Polling`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// See [`FeedStatus::mode`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum FeedMode {
-    /// By the event feed.
-    Following,
-    /// By listing.
-    Polling,
-}
-
-/// For the registry.
-pub struct InstanceEntry;
 /// The registry's line.
-pub static ENTRY: InstanceEntry = InstanceEntry;
+pub struct InstanceKind;
 
-const NAMES: Names = Names { kind: "Instance", plural: "instances", short: &["zinstance"] };
-const RULES: &[Rule] = &[
-    Rule {
-        rule: "[has(self.credentials.privateKey), has(self.credentials.personalAccessToken), has(self.credentials.clientCredentials)].filter(x, x).size() == 1",
-        message: "credentials: set exactly one of privateKey, personalAccessToken, clientCredentials",
-    },
-    Rule {
-        rule: "!has(self.ca) || has(self.ca.secretRef) != has(self.ca.configMapRef)",
-        message: "ca: set exactly one of secretRef, configMapRef",
-    },
-    Rule {
-        rule: "self.issuer.matches('^https?://[^/?#]+/?$')",
-        message: "issuer must be a URL without a path, such as https://auth.example.com",
-    },
-    Rule {
-        rule: "!has(self.address) || self.address.matches('^https?://[^/?#]+/?$')",
-        message: "address must be a URL without a path, such as http://zitadel.zitadel.svc:8080",
-    },
-    Rule {
-        rule: "!has(self.pollInterval) || duration(self.pollInterval) >= duration('1s')",
-        message: "pollInterval must be at least 1s",
-    },
-    Rule {
-        rule: "!has(self.resyncInterval) || duration(self.resyncInterval) >= duration('10s')",
-        message: "resyncInterval must be at least 10s",
-    },
-];
+impl ConnectionKind for InstanceKind {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
 
-/// An Instance is reconciled by `engine::instance`; nothing of it is listed, written or deleted.
-#[async_trait]
-impl Entry for InstanceEntry {
-    fn names(&self) -> &'static Names {
-        &NAMES
-    }
-    fn about(&self) -> &'static str {
-        "A ZITADEL instance: where it is and how to log in. What everything else refers to."
-    }
-    fn noun(&self) -> &'static str {
-        "the instance"
-    }
-    fn shape(&self) -> Shape {
-        Shape::Connection
-    }
-    fn scope(&self) -> Scope {
-        Scope::Instance
-    }
-    fn events(&self) -> &'static [Events] {
-        &[]
-    }
-    fn sets(&self) -> &'static [&'static str] {
-        &[]
-    }
     fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<Instance, InstanceStatus>(&NAMES, self.about(), RULES)
+        crd::crd::<Instance, InstanceStatus>(&DESCRIPTION, None)
     }
-    fn desired(&self, spec: &Value, _: &str) -> error::Result<Fields> {
-        decode::<Instance>(spec).map(|_| Fields::default())
+
+    fn read(&self, spec: &Value) -> Result<ConnectionSpec, SpecError> {
+        let spec: Instance = decode(spec)?;
+        let (poll, resync) = (spec.poll_interval.as_deref(), spec.resync_interval.as_deref());
+        Ok(ConnectionSpec {
+            credentials: spec.credentials.source()?,
+            ca: spec.ca.map(Ca::source).transpose()?,
+            poll: interval("pollInterval", poll, Duration::from_secs(5), Duration::from_secs(1))?,
+            resync: interval(
+                "resyncInterval",
+                resync,
+                Duration::from_secs(600),
+                Duration::from_secs(10),
+            )?,
+            max_concurrency: spec.max_concurrency.unwrap_or(4).clamp(1, 64) as usize,
+            issuer: spec.issuer,
+            address: spec.address,
+            allowed_namespaces: spec.allowed_namespaces,
+            instance_scope: spec.instance_scope,
+            peers: spec.peers.unwrap_or_default(),
+        })
     }
-    fn list(&self, _: &At) -> BoxStream<'static, Result<Remote>> {
-        futures::stream::empty().boxed()
+}
+
+fn interval(
+    field: &str,
+    text: Option<&str>,
+    default: Duration,
+    least: Duration,
+) -> Result<Duration, SpecError> {
+    let Some(text) = text else { return Ok(default) };
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
+    parsed.filter(|d| *d >= least).ok_or_else(|| {
+        let what = format!("{text:?} is not a duration of at least {least:?}, such as 30s or 5m");
+        SpecError::new(field, what)
+    })
+}
+
+impl Credentials {
+    fn source(self) -> Result<CredentialsSource, SpecError> {
+        match (self.private_key, self.personal_access_token, self.client_credentials) {
+            (Some(key), None, None) => Ok(CredentialsSource::PrivateKey(key.secret_ref.into())),
+            (None, Some(token), None) => {
+                Ok(CredentialsSource::PersonalAccessToken(token.secret_ref.into()))
+            }
+            (None, None, Some(c)) => Ok(CredentialsSource::ClientCredentials {
+                client_id: c.client_id,
+                secret: c.secret_ref.into(),
+            }),
+            _ => Err(SpecError::new(
+                "credentials",
+                "set exactly one of privateKey, personalAccessToken, clientCredentials",
+            )),
+        }
     }
-    async fn read(&self, _: &At, _: &str) -> Result<Option<Remote>> {
-        Ok(None)
+}
+
+impl Ca {
+    fn source(self) -> Result<CaSource, SpecError> {
+        match (self.secret_ref, self.config_map_ref) {
+            (Some(r), None) => Ok(CaSource::Secret(r.into())),
+            (None, Some(r)) => Ok(CaSource::ConfigMap(r.into())),
+            _ => Err(SpecError::new("ca", "set exactly one of secretRef, configMapRef")),
+        }
     }
-    async fn create(&self, _: &At, _: &str, _: &Fields) -> Result<Written> {
-        Ok(Written::default())
-    }
-    async fn write(&self, _: &At, _: &Remote, _: &Fields) -> Result<Written> {
-        Ok(Written::default())
-    }
-    async fn delete(&self, _: &At, _: &str) -> Result<()> {
-        Ok(())
-    }
-    async fn check(&self, _: &At, _: &Fields) -> error::Result<()> {
-        Ok(())
+}
+
+impl From<KeyReference> for ValueSource {
+    fn from(r: KeyReference) -> Self {
+        Self { name: r.name, key: r.key }
     }
 }

@@ -1,7 +1,7 @@
 //! `Organization`, by the organization service v2 (`/v2/organizations`), which lets the client
 //! choose the id.
 
-use futures::{Stream, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,26 @@ use serde_json::{Value, json};
 
 use super::wire::{Activity, Answer, Dated, Details, is_gone};
 use crate::{
-    api::{
-        crd::Names,
-        spec::{Common, Identity, Namespaces},
+    api::spec::{Common, Identity, Namespaces},
+    contract::{
+        Access, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
+        EventSubject, Inputs, Kind, Place, Reference, RemoteEntity, Role, Row, SpecError, Written,
     },
-    engine::kind::{At, Entity, Events, Kind, Remote, Scope, Written},
-    zitadel::{Result, page},
+    zitadel::{Path, Result, page},
 };
+
+/// The reference of what is in an organization, or in the instance itself where it is omitted.
+pub(super) const PARENT: Reference = Reference {
+    field: "organizationRef",
+    id_field: "organizationId",
+    kinds: &["Organization"],
+    role: Role::Parent,
+    required: false,
+    consent: Consent::Implied,
+};
+
+/// The reference of what is always in an organization.
+pub(super) const REQUIRED_PARENT: Reference = Reference { required: true, ..PARENT };
 
 /// The spec.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -25,7 +38,7 @@ pub struct Organization {
     common: Common,
     #[serde(flatten)]
     identity: Identity,
-    /// Namespaces whose objects may refer to this organization. Left out: only its own.
+    /// Namespaces whose objects may refer to this organization. Omitted: only its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_namespaces: Option<Namespaces>,
     #[serde(flatten)]
@@ -36,40 +49,51 @@ pub struct Organization {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationState {
-    /// Name, unique in the instance. Left out: the name of this object.
-    #[schemars(length(min = 1, max = 200))]
+    /// Name, unique in the instance regardless of case. Omitted: the name of this object.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Whether its users can log in. Left out: not managed.
+    /// Whether the organization can be used. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Activity>,
 }
 
 impl Kind for Organization {
     type State = OrganizationState;
-    const NAMES: Names = Names { kind: "Organization", plural: "organizations", short: &["zorg"] };
-    const ABOUT: &'static str =
-        "An organization: the home of projects, users and policies of its own.";
-    const SCOPE: Scope = Scope::Instance;
-    const EVENTS: &'static [Events] = &[
-        Events { aggregate: "org", prefix: "org.added" },
-        Events { aggregate: "org", prefix: "org.changed" },
-        Events { aggregate: "org", prefix: "org.deactivated" },
-        Events { aggregate: "org", prefix: "org.reactivated" },
-        Events { aggregate: "org", prefix: "org.removed" },
-    ];
-    const UNCHANGED: &'static [&'static str] = &["ORG-4VSdf"];
+    const DESCRIPTION: Description = Description {
+        kind: "Organization",
+        plural: "organizations",
+        short: "zorg",
+        about: "An organization: the home of projects, users and policies.",
+        noun: "the organization",
+        events: &[EventFilter {
+            aggregate: "org",
+            types: &[
+                "org.added",
+                "org.changed",
+                "org.deactivated",
+                "org.reactivated",
+                "org.removed",
+            ],
+            creates: &["org.added"],
+            removes: &["org.removed"],
+            place: EventPlace::Instance,
+            subject: EventSubject::Aggregate,
+        }],
+        unchanged: &["ORG-4VSdf"],
+        permissions: &["org.read", "org.create", "org.write", "org.delete"],
+        ..Description::EMPTY
+    };
 
-    fn desired(&self, name: &str) -> OrganizationState {
-        OrganizationState {
-            name: Some(self.state.name.clone().unwrap_or_else(|| name.into())),
-            ..self.state.clone()
-        }
+    fn desired(&self, name: &str, _: &Inputs) -> std::result::Result<OrganizationState, SpecError> {
+        let name = self.state.name.clone().unwrap_or_else(|| name.into());
+        Ok(OrganizationState { name: Some(name), ..self.state.clone() })
     }
 }
 
-/// An organization in the service v2.
+/// An organization in the organization service v2.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wire {
     id: String,
     #[serde(default)]
@@ -79,42 +103,41 @@ struct Wire {
     state: Activity,
 }
 
-impl From<Wire> for Remote<OrganizationState> {
+impl From<Wire> for RemoteEntity<OrganizationState> {
     fn from(w: Wire) -> Self {
         let version = w.details.version();
-        Self {
-            id: w.id,
-            organization: None,
-            state: OrganizationState { name: Some(w.name), state: Some(w.state) },
-            own: true,
-            version,
-        }
+        let state = OrganizationState { name: Some(w.name), state: Some(w.state) };
+        Self { id: w.id, place: Place::instance(), state, version }
     }
 }
 
 const SEARCH: &str = "/v2/organizations/_search";
 
 impl Entity for Organization {
-    const NOUN: &'static str = "the organization";
-    const PRECIOUS: bool = true;
-    const DEFAULTS: &'static [(&'static str, &'static str)] = &[("state", "Active")];
+    const ENTITY: EntityDescription = EntityDescription {
+        retain_by_default: true,
+        defaults: &[("state", "Active")],
+        ..EntityDescription::NAMED
+    };
 
-    fn list(at: &At) -> impl Stream<Item = Result<Remote<OrganizationState>>> + Send + 'static {
-        page::search::<Wire>(&at.client, None, SEARCH, json!({})).map_ok(Into::into)
+    fn list(
+        access: &Access,
+    ) -> impl Stream<Item = Result<Row<RemoteEntity<OrganizationState>>>> + Send + 'static {
+        page::search::<Wire>(&access.client, None, SEARCH, json!({}))
+            .map_ok(|row| row.map(RemoteEntity::from))
     }
 
-    async fn read(at: &At, id: &str) -> Result<Option<Remote<OrganizationState>>> {
-        let found = page::search::<Wire>(
-            &at.client,
-            None,
-            SEARCH,
-            json!({"queries": [{"idQuery": {"id": id}}]}),
-        )
-        .map_ok(Into::into);
-        std::pin::pin!(found).try_next().await
+    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<OrganizationState>>> {
+        let query = json!({"queries": [{"idQuery": {"id": id}}]});
+        let found = page::search::<Wire>(&access.client, None, SEARCH, query);
+        match std::pin::pin!(found).next().await.transpose()? {
+            None => Ok(None),
+            Some(Row::Good(wire)) => Ok(Some(wire.into())),
+            Some(Row::Bad { what, .. }) => Err(page::malformed(SEARCH, what)),
+        }
     }
 
-    async fn create(at: &At, id: &str, want: &OrganizationState) -> Result<Written> {
+    async fn create(access: &Access, id: &str, want: &OrganizationState) -> Result<Written> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Created {
@@ -122,78 +145,67 @@ impl Entity for Organization {
             #[serde(default)]
             details: Details,
         }
-        let created: Created = at
-            .client
-            .write(
-                Method::POST,
-                None,
-                "/v2/organizations",
-                &json!({"name": want.name, "organizationId": id}),
-            )
-            .await?;
+        // Servers from 4.0 to 4.6 call the field `orgId`; unknown fields are ignored.
+        let body = json!({"name": want.name, "organizationId": id, "orgId": id});
+        let created: Created =
+            access.client.write(Method::POST, None, "/v2/organizations", &body).await?;
         let written =
             Written { version: created.details.version(), id: Some(created.organization_id) };
         match (want.state, &written.id) {
-            (Some(Activity::Inactive), Some(id)) => Ok(Written {
-                version: set_state(at, id, Activity::Inactive).await?.version,
-                ..written
-            }),
+            (Some(Activity::Inactive), Some(id)) => {
+                let version = set_state(access, id, Activity::Inactive).await?.version;
+                Ok(Written { version, ..written })
+            }
             _ => Ok(written),
         }
     }
 
     async fn update(
-        at: &At,
-        have: &Remote<OrganizationState>,
+        access: &Access,
+        have: &RemoteEntity<OrganizationState>,
         want: &OrganizationState,
     ) -> Result<Written> {
         let mut written = Written::default();
         if have.state.name != want.name {
-            let body = json!({"name": want.name});
-            written = match at
-                .client
-                .write::<Dated>(
-                    Method::POST,
-                    None,
-                    &format!("/v2/organizations/{}", have.id),
-                    &body,
-                )
-                .await
-            {
-                Err(e) if e.is_missing_endpoint() => at
-                    .client
-                    .write::<Answer>(Method::PUT, Some(&have.id), "/management/v1/orgs/me", &body)
-                    .await?
-                    .written(),
-                answer => answer?.written(None, &have.id),
-            };
+            written = rename(access, &have.id, want).await?;
         }
         match want.state {
-            Some(state) if have.state.state != want.state => set_state(at, &have.id, state).await,
+            Some(state) if have.state.state != want.state => {
+                set_state(access, &have.id, state).await
+            }
             _ => Ok(written),
         }
     }
 
-    async fn delete(at: &At, id: &str) -> Result<()> {
-        match at
-            .client
-            .write::<Value>(Method::DELETE, None, &format!("/v2/organizations/{id}"), &())
-            .await
-        {
+    async fn delete(access: &Access, id: &str) -> Result<()> {
+        let path = Path::new("/v2/organizations/{}", &[id])?;
+        match access.client.write::<Value>(Method::DELETE, None, &path, &()).await {
             Err(e) if !is_gone(&e) => Err(e),
             _ => Ok(()),
         }
     }
 }
 
-async fn set_state(at: &At, id: &str, state: Activity) -> Result<Written> {
-    let verb = match state {
-        Activity::Active => "activate",
-        Activity::Inactive => "deactivate",
+/// By the organization service v2 (since 4.7.0), else by the management API.
+async fn rename(access: &Access, id: &str, want: &OrganizationState) -> Result<Written> {
+    let body = json!({"name": want.name});
+    let path = Path::new("/v2/organizations/{}", &[id])?;
+    match access.client.write::<Dated>(Method::POST, None, &path, &body).await {
+        Err(e) if e.is_missing_endpoint() => {
+            let path = "/management/v1/orgs/me";
+            let answer: Answer = access.client.write(Method::PUT, Some(id), path, &body).await?;
+            Ok(answer.written())
+        }
+        answer => Ok(answer?.written(None, id)),
+    }
+}
+
+async fn set_state(access: &Access, id: &str, state: Activity) -> Result<Written> {
+    let path = match state {
+        Activity::Active => "/v2/organizations/{}/activate",
+        Activity::Inactive => "/v2/organizations/{}/deactivate",
     };
-    let answer: Dated = at
-        .client
-        .write(Method::POST, None, &format!("/v2/organizations/{id}/{verb}"), &json!({}))
-        .await?;
+    let path = Path::new(path, &[id])?;
+    let answer: Dated = access.client.write(Method::POST, None, &path, &json!({})).await?;
     Ok(answer.written(None, id))
 }

@@ -3,31 +3,66 @@
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::wire::{Answer, Details, is_gone};
 use crate::{
-    engine::{
-        Fields,
-        kind::{At, Remote, Written},
-    },
-    zitadel::{Error, Result},
+    contract::{Access, EventFilter, EventPlace, EventSubject, Fields, RemoteSetting, Written},
+    zitadel::{Error, Path, Result},
 };
+
+/// Events of the instance's policy.
+pub(super) const fn of_instance(types: &'static [&'static str]) -> EventFilter {
+    EventFilter {
+        aggregate: "instance",
+        types,
+        creates: &[],
+        removes: &[],
+        place: EventPlace::Instance,
+        subject: EventSubject::Setting,
+    }
+}
+
+/// Events of an organization's own policy.
+pub(super) const fn of_organization(
+    types: &'static [&'static str],
+    creates: &'static [&'static str],
+) -> EventFilter {
+    EventFilter {
+        aggregate: "org",
+        types,
+        creates,
+        removes: &[],
+        place: EventPlace::Aggregate,
+        subject: EventSubject::Setting,
+    }
+}
 
 /// Where a policy is.
 pub(super) struct Endpoint<'a> {
-    pub(super) at: &'a At,
+    pub(super) access: &'a Access,
     /// The organization for the header, where the path does not name it.
     pub(super) organization: Option<&'a str>,
-    pub(super) path: String,
+    pub(super) path: Path,
 }
 
-impl Endpoint<'_> {
-    /// `zero`: the state of which all fields hold what ZITADEL leaves out of its answers.
+impl<'a> Endpoint<'a> {
+    /// By a path of the admin API for the instance's, of the management API for an organization's.
+    pub(super) fn new(
+        access: &'a Access,
+        instance: &'static str,
+        organization: &'static str,
+    ) -> Self {
+        let id = access.organization();
+        let path = if id.is_some() { organization } else { instance };
+        Self { access, organization: id, path: path.into() }
+    }
+
+    /// `zero`: the state of which all fields hold what ZITADEL omits from its answers.
     pub(super) async fn read<S: Serialize + DeserializeOwned>(
         &self,
         zero: &S,
-    ) -> Result<Remote<S>> {
+    ) -> Result<RemoteSetting<S>> {
         #[derive(Deserialize)]
         struct Read {
             policy: Policy,
@@ -42,17 +77,16 @@ impl Endpoint<'_> {
             #[serde(flatten)]
             fields: Map<String, Value>,
         }
-        let Read { policy } = self.at.client.get(self.organization, &self.path).await?;
-        let zero = Fields::of(zero);
-        let live = zero.overlaid(&Fields::of(&policy.fields).restricted(&zero));
-        Ok(Remote {
-            id: policy.details.resource_owner.clone(),
-            organization: self.at.organization.clone(),
-            state: live.to().map_err(|e| Error::Malformed {
-                endpoint: format!("GET {}", self.path),
-                what: e.to_string(),
-            })?,
-            own: self.at.organization.is_none() || !policy.is_default,
+        let malformed = |e: serde_json::Error| Error::Malformed {
+            endpoint: format!("GET {}", &*self.path),
+            what: e.to_string(),
+        };
+        let Read { policy } = self.access.client.get(self.organization, &self.path).await?;
+        let zero = Fields::of(zero).map_err(malformed)?;
+        let live = Fields::from(Value::Object(policy.fields)).select(&zero);
+        Ok(RemoteSetting {
+            state: zero.overlay(&live).to().map_err(malformed)?,
+            own: self.access.organization().is_none() || !policy.is_default,
             version: policy.details.version(),
         })
     }
@@ -61,18 +95,14 @@ impl Endpoint<'_> {
     pub(super) async fn write(&self, own: bool, want: &impl Serialize) -> Result<Written> {
         let method = if own { Method::PUT } else { Method::POST };
         let answer: Answer =
-            self.at.client.write(method, self.organization, &self.path, want).await?;
+            self.access.client.write(method, self.organization, &self.path, want).await?;
         Ok(answer.written())
     }
 
     /// DELETE; 404 where there is no own one.
     pub(super) async fn reset(&self) -> Result<()> {
-        match self
-            .at
-            .client
-            .write::<Value>(Method::DELETE, self.organization, &self.path, &json!(null))
-            .await
-        {
+        let (organization, path) = (self.organization, &self.path);
+        match self.access.client.write::<Value>(Method::DELETE, organization, path, &()).await {
             Err(e) if !is_gone(&e) => Err(e),
             _ => Ok(()),
         }

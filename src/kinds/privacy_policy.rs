@@ -4,13 +4,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::policy::Endpoint;
+use super::{
+    organization,
+    policy::{self, Endpoint},
+};
 use crate::{
-    api::{
-        crd::{Names, Rule},
-        spec::{Common, OrganizationScope},
+    api::spec::{Common, OrganizationScope},
+    contract::{
+        Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written, crd::Rule,
     },
-    engine::kind::{At, Events, Kind, Remote, Scope, Setting, Written},
     zitadel::Result,
 };
 
@@ -29,33 +31,31 @@ pub struct PrivacyPolicy {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrivacyPolicyState {
-    /// Link to the terms of service; `""`: none. `{{.Lang}}` stands for the user's language. Left
-    /// out: not managed.
+    /// Link to the terms of service; `""`: none. `{{.Lang}}` stands for the user's language. Omitted: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     tos_link: Option<String>,
-    /// Link to the privacy policy; `""`: none. `{{.Lang}}` stands for the user's language. Left
-    /// out: not managed.
+    /// Link to the privacy policy; `""`: none. `{{.Lang}}` stands for the user's language. Omitted: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     privacy_link: Option<String>,
-    /// Link to help; `""`: none. `{{.Lang}}` stands for the user's language. Left out: not managed.
+    /// Link to help; `""`: none. `{{.Lang}}` stands for the user's language. Omitted: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     help_link: Option<String>,
-    /// E-mail address of the support; `""`: none. Left out: not managed.
+    /// E-mail address of the support; `""`: none. Omitted: not managed.
     #[schemars(length(max = 320))]
     #[serde(skip_serializing_if = "Option::is_none")]
     support_email: Option<String>,
-    /// Link to the documentation that the console shows; `""`: none. Left out: not managed.
+    /// Link to the documentation that the console shows; `""`: none. Omitted: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     docs_link: Option<String>,
-    /// A link of your own that the console shows; `""`: none. Left out: not managed.
+    /// A link of your own that the console shows; `""`: none. Omitted: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_link: Option<String>,
-    /// The text of `customLink`; `""`: none. Left out: not managed.
+    /// The text of `customLink`; `""`: none. Omitted: not managed.
     #[schemars(length(max = 500))]
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_link_text: Option<String>,
@@ -78,50 +78,63 @@ impl PrivacyPolicyState {
 
 impl Kind for PrivacyPolicy {
     type State = PrivacyPolicyState;
-    const NAMES: Names =
-        Names { kind: "PrivacyPolicy", plural: "privacypolicies", short: &["zprivacy"] };
-    const ABOUT: &'static str = "Links and addresses that users see at login: the instance's, or with organizationRef or organizationId that organization's own.";
-    const SCOPE: Scope = Scope::Either;
-    const EVENTS: &'static [Events] = &[
-        Events { aggregate: "instance", prefix: "instance.policy.privacy." },
-        Events { aggregate: "org", prefix: "org.policy.privacy." },
-    ];
-    const RULES: &'static [Rule] = &[Rule {
-        rule: r"!has(self.supportEmail) || self.supportEmail == '' || self.supportEmail.matches('^[^@\\s<>]+@[^@\\s<>]+$')",
-        message: "supportEmail must be an e-mail address such as help@example.com, or empty for none",
-    }];
-    const UNCHANGED: &'static [&'static str] = &["INSTANCE-9jJfs", "Org-4N9fs"];
+    const DESCRIPTION: Description = Description {
+        kind: "PrivacyPolicy",
+        plural: "privacypolicies",
+        short: "zprivacy",
+        about: "Links and addresses that users see at login: the instance's, or with \
+                organizationRef or organizationId that organization's own.",
+        noun: "the privacy policy",
+        references: &[organization::PARENT],
+        events: &[
+            policy::of_instance(&[
+                "instance.policy.privacy.added",
+                "instance.policy.privacy.changed",
+            ]),
+            policy::of_organization(
+                &[
+                    "org.policy.privacy.added",
+                    "org.policy.privacy.changed",
+                    "org.policy.privacy.removed",
+                ],
+                &["org.policy.privacy.added"],
+            ),
+        ],
+        rules: &[Rule {
+            rule: r"!has(self.supportEmail) || self.supportEmail == '' || self.supportEmail.matches('^[^@\s<>]+@[^@\s<>]+$')",
+            message: "supportEmail must be an e-mail address such as help@example.com, or empty \
+                      for none",
+        }],
+        unchanged: &["INSTANCE-9jJfs", "Org-4N9fs"],
+        permissions: &["iam.policy.read", "iam.policy.write", "policy.read", "policy.write"],
+        ..Description::EMPTY
+    };
 
-    fn desired(&self, _: &str) -> PrivacyPolicyState {
-        self.state.clone()
+    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<PrivacyPolicyState, SpecError> {
+        Ok(self.state.clone())
     }
 }
 
 impl Setting for PrivacyPolicy {
-    const NOUN: &'static str = "the privacy policy";
-
-    async fn read(at: &At) -> Result<Remote<PrivacyPolicyState>> {
-        endpoint(at).read(&PrivacyPolicyState::zero()).await
+    async fn read(access: &Access) -> Result<RemoteSetting<PrivacyPolicyState>> {
+        endpoint(access).read(&PrivacyPolicyState::zero()).await
     }
 
     async fn write(
-        at: &At,
-        have: &Remote<PrivacyPolicyState>,
+        access: &Access,
+        have: &RemoteSetting<PrivacyPolicyState>,
         want: &PrivacyPolicyState,
     ) -> Result<Written> {
-        endpoint(at).write(have.own, want).await
+        endpoint(access).write(have.own, want).await
     }
 
-    async fn reset(at: &At) -> Result<()> {
-        endpoint(at).reset().await
+    async fn reset(access: &Access) -> Result<()> {
+        endpoint(access).reset().await
     }
 }
 
-fn endpoint(at: &At) -> Endpoint<'_> {
-    let path = if at.organization.is_some() {
-        "/management/v1/policies/privacy"
-    } else {
-        "/admin/v1/policies/privacy"
-    };
-    Endpoint { at, organization: at.organization(), path: path.into() }
+fn endpoint(access: &Access) -> Endpoint<'_> {
+    let (instance, organization) =
+        ("/admin/v1/policies/privacy", "/management/v1/policies/privacy");
+    Endpoint::new(access, instance, organization)
 }

@@ -1,6 +1,6 @@
-//! `Project`. Created by the project service v2, which lets the client choose the id; listed, read,
-//! changed and deleted by the management API, whose lists are 35 times faster. On a server without
-//! that service: created by the management API too.
+//! `Project`. Created by the project service v2 (since 4.6.0), which lets the client choose the id;
+//! listed, read, changed and deleted by the management API, whose lists are 35 times faster. On a
+//! server without that service: created by the management API too.
 
 use futures::{Stream, TryStreamExt};
 use reqwest::Method;
@@ -8,18 +8,48 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::wire::{Activity, Answer, Dated, Details, found, is_gone};
-use crate::{
-    api::{
-        crd::{Names, Rule},
-        spec::{Common, Identity, OrganizationScope},
-    },
-    engine::kind::{At, Entity, Events, Kind, Remote, Scope, Version, Written},
-    zitadel::{Result, page},
+use super::{
+    organization,
+    wire::{Activity, Answer, Details, found, is_gone, lenient, some_default},
 };
+use crate::{
+    api::spec::{Common, Identity, Namespaces, ObjectReference, OrganizationScope},
+    contract::{
+        Access, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
+        EventSubject, Inputs, Kind, Place, Reference, RemoteEntity, Role, Row, SpecError, Version,
+        Written,
+    },
+    zitadel::{Path, Result, page},
+};
+
+/// The reference of what is in a project.
+pub(super) const PARENT: Reference = Reference {
+    field: "projectRef",
+    id_field: "projectId",
+    kinds: &["Project"],
+    role: Role::Parent,
+    required: true,
+    consent: Consent::Implied,
+};
+
+/// The project that something belongs to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProjectScope {
+    /// A Project object. One of another namespace must allow it by its `allowedNamespaces`.
+    /// Immutable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_ref: Option<ObjectReference>,
+    /// The id of a project that is not declared here. Needs the consent of the Instance's
+    /// `instanceScope`. Immutable.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_id: Option<String>,
+}
 
 /// The spec.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Project {
     #[serde(flatten)]
     common: Common,
@@ -27,33 +57,49 @@ pub struct Project {
     identity: Identity,
     #[serde(flatten)]
     organization: OrganizationScope,
+    /// Namespaces whose objects may refer to this project. Omitted: only its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_namespaces: Option<AllowedNamespaces>,
     #[serde(flatten)]
     state: ProjectState,
 }
 
+/// Which namespaces may refer to a project, and by which kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AllowedNamespaces {
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "its fields are documented")]
+    pub namespaces: Namespaces,
+    /// Kinds that may refer to it, such as `ProjectRole`. Omitted: those that give nobody access to
+    /// anything.
+    #[schemars(length(max = 50), inner(length(min = 1, max = 63)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<String>>,
+}
+
 /// The fields that can be managed.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectState {
-    /// Name, unique in the organization regardless of case. Left out: the name of this object.
-    #[schemars(length(min = 1, max = 200))]
+    /// Name, unique in the organization regardless of case. Omitted: the name of this object.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Whether tokens and userinfo hold the user's roles of this project. Left out: not managed.
+    /// Whether tokens and userinfo hold the user's roles of this project. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     project_role_assertion: Option<bool>,
-    /// Whether only users with a role of this project may log in to its applications. Left out: not
+    /// Whether only users with a role of this project may log in to its applications. Omitted: not
     /// managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     project_role_check: Option<bool>,
-    /// Whether only users whose organization has the project, or a grant of it, may log in. Left
-    /// out: not managed.
+    /// Whether only users whose organization has the project, or a grant of it, may log in.
+    /// Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     has_project_check: Option<bool>,
-    /// Whose branding the login shows. Left out: not managed.
+    /// Whose branding the login shows. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     private_labeling_setting: Option<PrivateLabelingSetting>,
-    /// Whether the project can be used. Left out: not managed.
+    /// Whether the project can be used. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<Activity>,
 }
@@ -89,21 +135,34 @@ impl PrivateLabelingSetting {
 
 impl Kind for Project {
     type State = ProjectState;
-    const NAMES: Names = Names { kind: "Project", plural: "projects", short: &["zproject"] };
-    const ABOUT: &'static str =
-        "A project of an organization: the home of applications, roles and grants.";
-    const SCOPE: Scope = Scope::Organization;
-    const EVENTS: &'static [Events] = &[Events { aggregate: "project", prefix: "project." }];
-    const RULES: &'static [Rule] = &[Rule {
-        rule: "has(self.organizationRef) || has(self.organizationId)",
-        message: "a project belongs to an organization: set organizationRef, or organizationId for one that is not declared here",
-    }];
+    const DESCRIPTION: Description = Description {
+        kind: "Project",
+        plural: "projects",
+        short: "zproject",
+        about: "A project of an organization: the home of applications, roles and grants.",
+        noun: "the project",
+        references: &[organization::REQUIRED_PARENT],
+        events: &[EventFilter {
+            aggregate: "project",
+            types: &[
+                "project.added",
+                "project.changed",
+                "project.deactivated",
+                "project.reactivated",
+                "project.removed",
+            ],
+            creates: &["project.added"],
+            removes: &["project.removed"],
+            place: EventPlace::Owner,
+            subject: EventSubject::Aggregate,
+        }],
+        permissions: &["project.read", "project.create", "project.write", "project.delete"],
+        ..Description::EMPTY
+    };
 
-    fn desired(&self, name: &str) -> ProjectState {
-        ProjectState {
-            name: Some(self.state.name.clone().unwrap_or_else(|| name.into())),
-            ..self.state.clone()
-        }
+    fn desired(&self, name: &str, _: &Inputs) -> std::result::Result<ProjectState, SpecError> {
+        let name = self.state.name.clone().unwrap_or_else(|| name.into());
+        Ok(ProjectState { name: Some(name), ..self.state.clone() })
     }
 }
 
@@ -115,134 +174,109 @@ struct Wire {
     #[serde(default)]
     details: Details,
     name: String,
-    #[serde(default)]
-    state: Activity,
+    #[serde(default = "some_default", deserialize_with = "lenient")]
+    state: Option<Activity>,
     #[serde(default)]
     project_role_assertion: bool,
     #[serde(default)]
     project_role_check: bool,
     #[serde(default)]
     has_project_check: bool,
-    #[serde(default)]
-    private_labeling_setting: PrivateLabelingSetting,
+    #[serde(default = "some_default", deserialize_with = "lenient")]
+    private_labeling_setting: Option<PrivateLabelingSetting>,
 }
 
-impl From<Wire> for Remote<ProjectState> {
+impl From<Wire> for RemoteEntity<ProjectState> {
     fn from(w: Wire) -> Self {
         let version = w.details.version();
         Self {
             id: w.id,
-            organization: Some(w.details.resource_owner),
+            place: Place { organization: w.details.resource_owner, parents: Vec::new() },
             state: ProjectState {
                 name: Some(w.name),
                 project_role_assertion: Some(w.project_role_assertion),
                 project_role_check: Some(w.project_role_check),
                 has_project_check: Some(w.has_project_check),
-                private_labeling_setting: Some(w.private_labeling_setting),
-                state: Some(w.state),
+                private_labeling_setting: w.private_labeling_setting,
+                state: w.state,
             },
-            own: true,
             version,
         }
     }
 }
 
-impl Entity for Project {
-    const NOUN: &'static str = "the project";
-    const DEFAULTS: &'static [(&'static str, &'static str)] =
-        &[("privateLabelingSetting", "Unspecified"), ("state", "Active")];
+const PATH: &str = "/management/v1/projects/{}";
 
-    fn list(at: &At) -> impl Stream<Item = Result<Remote<ProjectState>>> + Send + 'static {
-        page::search::<Wire>(
-            &at.client,
-            at.organization(),
-            "/management/v1/projects/_search",
-            json!({}),
-        )
-        .map_ok(Into::into)
+impl Entity for Project {
+    const ENTITY: EntityDescription = EntityDescription {
+        defaults: &[("privateLabelingSetting", "Unspecified"), ("state", "Active")],
+        ..EntityDescription::NAMED
+    };
+
+    fn list(
+        access: &Access,
+    ) -> impl Stream<Item = Result<Row<RemoteEntity<ProjectState>>>> + Send + 'static {
+        let path = "/management/v1/projects/_search";
+        page::search::<Wire>(&access.client, access.organization(), path, json!({}))
+            .map_ok(|row| row.map(RemoteEntity::from))
     }
 
-    async fn read(at: &At, id: &str) -> Result<Option<Remote<ProjectState>>> {
+    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<ProjectState>>> {
         #[derive(Deserialize)]
         struct Read {
             project: Wire,
         }
-        let answer: Result<Read> =
-            at.client.get(at.organization(), &format!("/management/v1/projects/{id}")).await;
+        let path = Path::new(PATH, &[id])?;
+        let answer: Result<Read> = access.client.get(access.organization(), &path).await;
         Ok(found(answer)?.map(|r| r.project.into()))
     }
 
-    async fn create(at: &At, id: &str, want: &ProjectState) -> Result<Written> {
-        let labeling = want.private_labeling_setting.map(PrivateLabelingSetting::wire);
-        let body = json!({
-            "organizationId": at.organization,
-            "projectId": id,
-            "name": want.name,
-            "projectRoleAssertion": want.project_role_assertion,
-            "authorizationRequired": want.project_role_check,
-            "projectAccessRequired": want.has_project_check,
-            "privateLabelingSetting": labeling,
-        });
-        let written = match at
-            .client
-            .write::<Dated>(
-                Method::POST,
-                None,
-                "/zitadel.project.v2.ProjectService/CreateProject",
-                &body,
-            )
-            .await
-        {
-            Err(e) if e.is_missing_endpoint() => create_v1(at, want).await?,
-            answer => answer?.written(Some(id), at.organization().unwrap_or_default()),
+    async fn create(access: &Access, id: &str, want: &ProjectState) -> Result<Written> {
+        let written = match create_v2(access, id, want).await {
+            Err(e) if e.is_missing_endpoint() => create_v1(access, want).await?,
+            answer => answer?,
         };
-        let id = written.id.as_deref().unwrap_or(id);
-        match want.state {
-            Some(Activity::Inactive) => Ok(Written {
-                version: set_state(at, id, Activity::Inactive).await?.version,
-                ..written
-            }),
+        match (want.state, &written.id) {
+            (Some(Activity::Inactive), Some(id)) => {
+                let version = set_state(access, id, Activity::Inactive).await?.version;
+                Ok(Written { version, ..written })
+            }
             _ => Ok(written),
         }
     }
 
-    async fn update(at: &At, have: &Remote<ProjectState>, want: &ProjectState) -> Result<Written> {
-        let without_state = |s: &ProjectState| {
-            serde_json::to_value(ProjectState { state: None, ..s.clone() }).unwrap_or_default()
-        };
+    async fn update(
+        access: &Access,
+        have: &RemoteEntity<ProjectState>,
+        want: &ProjectState,
+    ) -> Result<Written> {
+        let without_state = |s: &ProjectState| ProjectState { state: None, ..s.clone() };
         let mut written = Written::default();
         if without_state(&have.state) != without_state(want) {
-            let path = format!("/management/v1/projects/{}", have.id);
-            written = at
-                .client
-                .write::<Answer>(Method::PUT, at.organization(), &path, &wire(want))
-                .await?
-                .written();
+            let path = Path::new(PATH, &[&have.id])?;
+            let body = wire(want);
+            let answer: Answer =
+                access.client.write(Method::PUT, access.organization(), &path, &body).await?;
+            written = answer.written();
         }
         match want.state {
-            Some(state) if have.state.state != want.state => set_state(at, &have.id, state).await,
+            Some(state) if have.state.state != want.state => {
+                set_state(access, &have.id, state).await
+            }
             _ => Ok(written),
         }
     }
 
-    async fn delete(at: &At, id: &str) -> Result<()> {
-        match at
-            .client
-            .write::<Value>(
-                Method::DELETE,
-                at.organization(),
-                &format!("/management/v1/projects/{id}"),
-                &(),
-            )
-            .await
-        {
+    async fn delete(access: &Access, id: &str) -> Result<()> {
+        let (organization, path) = (access.organization(), Path::new(PATH, &[id])?);
+        match access.client.write::<Value>(Method::DELETE, organization, &path, &()).await {
             Err(e) if !is_gone(&e) => Err(e),
             _ => Ok(()),
         }
     }
 }
 
-/// The body of v1's create and update; the update resets what is left out.
+/// The body of v1's create and update; the update resets what is omitted.
 fn wire(want: &ProjectState) -> Value {
     json!({
         "name": want.name,
@@ -253,34 +287,49 @@ fn wire(want: &ProjectState) -> Value {
     })
 }
 
-async fn create_v1(at: &At, want: &ProjectState) -> Result<Written> {
+async fn create_v2(access: &Access, id: &str, want: &ProjectState) -> Result<Written> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Created {
+        project_id: String,
+        creation_date: Option<jiff::Timestamp>,
+    }
+    let body = json!({
+        "organizationId": access.organization(),
+        "projectId": id,
+        "name": want.name,
+        "projectRoleAssertion": want.project_role_assertion,
+        "authorizationRequired": want.project_role_check,
+        "projectAccessRequired": want.has_project_check,
+        "privateLabelingSetting": want.private_labeling_setting.map(PrivateLabelingSetting::wire),
+    });
+    let path = "/zitadel.project.v2.ProjectService/CreateProject";
+    let created: Created = access.client.write(Method::POST, None, path, &body).await?;
+    let aggregate = access.organization().map(ToOwned::to_owned);
+    let version = created.creation_date.map(|changed| Version { aggregate, changed });
+    Ok(Written { id: Some(created.project_id), version })
+}
+
+async fn create_v1(access: &Access, want: &ProjectState) -> Result<Written> {
     #[derive(Deserialize)]
     struct Created {
         id: String,
         #[serde(default)]
         details: Details,
     }
-    let created: Created = at
-        .client
-        .write(Method::POST, at.organization(), "/management/v1/projects", &wire(want))
-        .await?;
-    let version: Option<Version> = created.details.version();
-    Ok(Written { id: Some(created.id), version })
+    let path = "/management/v1/projects";
+    let created: Created =
+        access.client.write(Method::POST, access.organization(), path, &wire(want)).await?;
+    Ok(Written { id: Some(created.id), version: created.details.version() })
 }
 
-async fn set_state(at: &At, id: &str, state: Activity) -> Result<Written> {
-    let verb = match state {
-        Activity::Active => "_reactivate",
-        Activity::Inactive => "_deactivate",
+async fn set_state(access: &Access, id: &str, state: Activity) -> Result<Written> {
+    let path = match state {
+        Activity::Active => "/management/v1/projects/{}/_reactivate",
+        Activity::Inactive => "/management/v1/projects/{}/_deactivate",
     };
-    let answer: Answer = at
-        .client
-        .write(
-            Method::POST,
-            at.organization(),
-            &format!("/management/v1/projects/{id}/{verb}"),
-            &json!({}),
-        )
-        .await?;
+    let path = Path::new(path, &[id])?;
+    let answer: Answer =
+        access.client.write(Method::POST, access.organization(), &path, &json!({})).await?;
     Ok(answer.written())
 }

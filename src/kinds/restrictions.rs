@@ -8,14 +8,10 @@ use serde_json::json;
 
 use super::wire::{Answer, Details};
 use crate::{
-    api::{
-        crd::{Names, Rule},
-        spec::Common,
-    },
-    engine::{
-        Error,
-        error::{self, Doing},
-        kind::{At, Events, Kind, Remote, Scope, Setting, Version, Written},
+    api::spec::Common,
+    contract::{
+        Access, CheckError, Description, EventFilter, EventPlace, EventSubject, Inputs, Kind, List,
+        RemoteSetting, Setting, SpecError, Version, Written,
     },
     zitadel::Result,
 };
@@ -33,12 +29,12 @@ pub struct Restrictions {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestrictionsState {
-    /// Whether the public page on which anybody registers an organization is closed. Left out: not
+    /// Whether the public page on which anybody registers an organization is closed. Omitted: not
     /// managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     disallow_public_org_registration: Option<bool>,
     /// Languages of the login and of messages, such as `en`; their order means nothing. The
-    /// instance's default language must be among them. `[]`: all that ZITADEL supports. Left out:
+    /// instance's default language must be among them. `[]`: all that ZITADEL supports. Omitted:
     /// not managed.
     #[schemars(length(max = 100), inner(length(min = 2, max = 35)))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,29 +43,33 @@ pub struct RestrictionsState {
 
 impl Kind for Restrictions {
     type State = RestrictionsState;
-    const NAMES: Names =
-        Names { kind: "Restrictions", plural: "restrictions", short: &["zrestrictions"] };
-    const ABOUT: &'static str =
-        "Restrictions of the instance: public registration of organizations, allowed languages.";
-    const SCOPE: Scope = Scope::Instance;
-    const EVENTS: &'static [Events] =
-        &[Events { aggregate: "restrictions", prefix: "restrictions." }];
-    // Not a set of the schema: server-side apply would drop `[]`, which is a declaration.
-    const RULES: &'static [Rule] = &[Rule {
-        rule: "!has(self.allowedLanguages) || self.allowedLanguages.all(x, self.allowedLanguages.exists_one(y, x == y))",
-        message: "allowedLanguages: name each language once",
-    }];
-    const SETS: &'static [&'static str] = &["allowedLanguages"];
+    const DESCRIPTION: Description = Description {
+        kind: "Restrictions",
+        plural: "restrictions",
+        short: "zrestrictions",
+        about: "Restrictions of the instance: public registration of organizations, allowed \
+                languages.",
+        noun: "the set of restrictions",
+        events: &[EventFilter {
+            aggregate: "restrictions",
+            types: &["restrictions.set"],
+            creates: &["restrictions.set"],
+            removes: &[],
+            place: EventPlace::Instance,
+            subject: EventSubject::Setting,
+        }],
+        lists: &[List::set("allowedLanguages")],
+        permissions: &["iam.restrictions.read", "iam.restrictions.write"],
+        ..Description::EMPTY
+    };
 
-    fn desired(&self, _: &str) -> RestrictionsState {
-        self.state.clone()
+    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<RestrictionsState, SpecError> {
+        Ok(self.state.clone())
     }
 }
 
 impl Setting for Restrictions {
-    const NOUN: &'static str = "the set of restrictions";
-
-    async fn read(at: &At) -> Result<Remote<RestrictionsState>> {
+    async fn read(access: &Access) -> Result<RemoteSetting<RestrictionsState>> {
         #[derive(Deserialize)]
         struct Read {
             #[serde(default)]
@@ -77,7 +77,7 @@ impl Setting for Restrictions {
             #[serde(flatten)]
             state: RestrictionsState,
         }
-        let read: Read = at.client.get(None, "/admin/v1/restrictions").await?;
+        let read: Read = access.client.get(None, "/admin/v1/restrictions").await?;
         let state = RestrictionsState {
             disallow_public_org_registration: Some(
                 read.state.disallow_public_org_registration.unwrap_or_default(),
@@ -85,18 +85,12 @@ impl Setting for Restrictions {
             allowed_languages: Some(read.state.allowed_languages.unwrap_or_default()),
         };
         let version = read.details.version().or_else(|| Some(Version::never()));
-        Ok(Remote {
-            id: read.details.resource_owner,
-            organization: None,
-            state,
-            own: true,
-            version,
-        })
+        Ok(RemoteSetting { state, own: true, version })
     }
 
     async fn write(
-        at: &At,
-        _: &Remote<RestrictionsState>,
+        access: &Access,
+        _: &RemoteSetting<RestrictionsState>,
         want: &RestrictionsState,
     ) -> Result<Written> {
         let body = json!({
@@ -104,11 +98,14 @@ impl Setting for Restrictions {
             "allowedLanguages": {"list": want.allowed_languages},
         });
         let answer: Answer =
-            at.client.write(Method::PUT, None, "/admin/v1/restrictions", &body).await?;
+            access.client.write(Method::PUT, None, "/admin/v1/restrictions", &body).await?;
         Ok(answer.written())
     }
 
-    async fn check(at: &At, want: &RestrictionsState) -> error::Result<()> {
+    async fn check(
+        access: &Access,
+        want: &RestrictionsState,
+    ) -> std::result::Result<(), CheckError> {
         #[derive(Deserialize)]
         struct Supported {
             languages: Vec<String>,
@@ -120,29 +117,23 @@ impl Setting for Restrictions {
         let Some(allowed) = want.allowed_languages.as_deref().filter(|l| !l.is_empty()) else {
             return Ok(());
         };
-        let Supported { languages } = at
-            .client
-            .get(None, "/admin/v1/languages")
-            .await
-            .doing("read the supported languages")?;
+        let wrong = |what: String| Err(SpecError::new("allowedLanguages", what).into());
+        let Supported { languages } = access.client.get(None, "/admin/v1/languages").await?;
         let unknown: Vec<&str> =
             allowed.iter().filter(|l| !languages.contains(l)).map(String::as_str).collect();
         if !unknown.is_empty() {
-            return Err(Error::Invalid(format!(
-                "allowedLanguages: ZITADEL does not support {}; it supports {}",
+            return wrong(format!(
+                "ZITADEL does not support {}; it supports {}",
                 unknown.join(", "),
                 languages.join(", ")
-            )));
+            ));
         }
-        let Default { language } = at
-            .client
-            .get(None, "/admin/v1/languages/default")
-            .await
-            .doing("read the default language")?;
+        let Default { language } = access.client.get(None, "/admin/v1/languages/default").await?;
         if !allowed.contains(&language) {
-            return Err(Error::Invalid(format!(
-                "allowedLanguages: the instance's default language {language} must be among them; add it, or change the default language first"
-            )));
+            return wrong(format!(
+                "the instance's default language {language} must be among them; add it, or change \
+                 the default language first"
+            ));
         }
         Ok(())
     }

@@ -5,13 +5,12 @@ use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::wire::Answer;
+use super::{policy, wire::Answer};
 use crate::{
-    api::{
-        crd::{Names, Rule},
-        spec::Common,
+    api::spec::Common,
+    contract::{
+        Access, Description, Inputs, Kind, List, RemoteSetting, Setting, SpecError, Written,
     },
-    engine::kind::{At, Events, Kind, Remote, Scope, Setting, Written},
     zitadel::Result,
 };
 
@@ -28,11 +27,11 @@ pub struct SecurityPolicy {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecurityPolicyState {
-    /// Whether the login may be shown in an iframe, and where. Left out: not managed.
+    /// Whether the login may be shown in an iframe, and where. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     embedded_iframe: Option<EmbeddedIframe>,
     /// Whether users may be impersonated by token exchange. Who does it needs a role
-    /// `*_IMPERSONATOR` as well. Left out: not managed.
+    /// `*_IMPERSONATOR` as well. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     enable_impersonation: Option<bool>,
 }
@@ -41,11 +40,11 @@ pub struct SecurityPolicyState {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EmbeddedIframe {
-    /// Whether it is allowed. Left out: not managed.
+    /// Whether it is allowed. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
     /// Origins that may embed, such as `https://app.example.com`; their order means nothing. `[]`:
-    /// none. Left out: not managed.
+    /// none. Omitted: not managed.
     #[schemars(length(max = 200), inner(length(min = 1, max = 500)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     allowed_origins: Option<Vec<String>>,
@@ -53,36 +52,32 @@ pub struct EmbeddedIframe {
 
 impl Kind for SecurityPolicy {
     type State = SecurityPolicyState;
-    const NAMES: Names =
-        Names { kind: "SecurityPolicy", plural: "securitypolicies", short: &["zsecurity"] };
-    const ABOUT: &'static str =
-        "Security settings of the instance: embedding of the login, impersonation.";
-    const SCOPE: Scope = Scope::Instance;
-    const EVENTS: &'static [Events] =
-        &[Events { aggregate: "instance", prefix: "instance.policy.security." }];
-    // Not a set of the schema: server-side apply would drop `[]`, which is a declaration.
-    const RULES: &'static [Rule] = &[Rule {
-        rule: "!has(self.embeddedIframe) || !has(self.embeddedIframe.allowedOrigins) || self.embeddedIframe.allowedOrigins.all(x, self.embeddedIframe.allowedOrigins.exists_one(y, x == y))",
-        message: "embeddedIframe.allowedOrigins: name each origin once",
-    }];
-    const SETS: &'static [&'static str] = &["embeddedIframe.allowedOrigins"];
-    const UNCHANGED: &'static [&'static str] = &["POLICY-EWsf3"];
+    const DESCRIPTION: Description = Description {
+        kind: "SecurityPolicy",
+        plural: "securitypolicies",
+        short: "zsecurity",
+        about: "Security settings of the instance: embedding of the login, impersonation.",
+        noun: "the security policy",
+        events: &[policy::of_instance(&["instance.policy.security.set"])],
+        lists: &[List::set("embeddedIframe.allowedOrigins")],
+        unchanged: &["POLICY-EWsf3"],
+        permissions: &["policy.read", "iam.policy.write"],
+        ..Description::EMPTY
+    };
 
-    fn desired(&self, _: &str) -> SecurityPolicyState {
-        self.state.clone()
+    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<SecurityPolicyState, SpecError> {
+        Ok(self.state.clone())
     }
 }
 
 impl Setting for SecurityPolicy {
-    const NOUN: &'static str = "the security policy";
-
-    async fn read(at: &At) -> Result<Remote<SecurityPolicyState>> {
+    async fn read(access: &Access) -> Result<RemoteSetting<SecurityPolicyState>> {
         #[derive(Deserialize)]
         struct Read {
             #[serde(default)]
             settings: SecurityPolicyState,
         }
-        let Read { settings } = at.client.get(None, "/v2/settings/security").await?;
+        let Read { settings } = access.client.get(None, "/v2/settings/security").await?;
         let iframe = settings.embedded_iframe.unwrap_or_default();
         let state = SecurityPolicyState {
             embedded_iframe: Some(EmbeddedIframe {
@@ -92,16 +87,16 @@ impl Setting for SecurityPolicy {
             enable_impersonation: Some(settings.enable_impersonation.unwrap_or_default()),
         };
         // This answer carries neither an id nor a date.
-        Ok(Remote { id: String::new(), organization: None, state, own: true, version: None })
+        Ok(RemoteSetting { state, own: true, version: None })
     }
 
     async fn write(
-        at: &At,
-        _: &Remote<SecurityPolicyState>,
+        access: &Access,
+        _: &RemoteSetting<SecurityPolicyState>,
         want: &SecurityPolicyState,
     ) -> Result<Written> {
         let answer: Answer =
-            at.client.write(Method::PUT, None, "/v2/policies/security", want).await?;
+            access.client.write(Method::PUT, None, "/v2/policies/security", want).await?;
         Ok(answer.written())
     }
 }

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
-    engine::kind::{Version, Written},
+    contract::{Version, Written},
     zitadel::{Code, Error, Result},
 };
 
@@ -15,8 +16,7 @@ use crate::{
 pub(super) struct Details {
     creation_date: Option<Timestamp>,
     change_date: Option<Timestamp>,
-    #[serde(default)]
-    pub(super) resource_owner: String,
+    pub(super) resource_owner: Option<String>,
 }
 
 impl Details {
@@ -50,16 +50,51 @@ pub(super) struct Dated {
 
 impl Dated {
     pub(super) fn written(&self, id: Option<&str>, aggregate: &str) -> Written {
-        let changed = self.change_date.or(self.creation_date);
-        Written {
-            id: id.map(ToOwned::to_owned),
-            version: changed.map(|changed| Version { aggregate: aggregate.into(), changed }),
+        let version = self
+            .change_date
+            .or(self.creation_date)
+            .map(|changed| Version { aggregate: Some(aggregate.to_owned()), changed });
+        Written { id: id.map(ToOwned::to_owned), version }
+    }
+}
+
+/// A word that this version does not know makes its field unknown, not the whole row unreadable.
+pub(super) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    Value::deserialize(deserializer).map(|value| serde_json::from_value(value).ok())
+}
+
+/// What ZITADEL omits from an answer is the zero value.
+pub(super) fn some_default<T: Default>() -> Option<T> {
+    Some(T::default())
+}
+
+/// A number that is declared as one, and that ZITADEL's JSON has as text: uint64.
+pub(super) mod count {
+    use serde::{Deserialize, Deserializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Count {
+        Number(u64),
+        Text(String),
+    }
+
+    pub(in crate::kinds) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<u64>, D::Error> {
+        match Option::<Count>::deserialize(deserializer)? {
+            None => Ok(None),
+            Some(Count::Number(number)) => Ok(Some(number)),
+            Some(Count::Text(text)) => text.parse().map(Some).map_err(D::Error::custom),
         }
     }
 }
 
-/// `Ok(None)` where a read finds nothing: the thing, or the organization that it would be in
-/// (`AUTH-Bs7Ds`).
+/// `Ok(None)` where a read finds nothing.
 pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(t) => Ok(Some(t)),
@@ -68,14 +103,11 @@ pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// Whether an error says that a thing is not there. A 404 without an id is a missing endpoint or an
-/// unknown host.
+/// Whether an error says that a thing does not exist. A 404 without an id is a missing endpoint or
+/// an unknown host. `AUTH-Bs7Ds` ("organisation doesn't exist") is none: ZITADEL answers it for any
+/// error of its check of the organization.
 pub(super) fn is_gone(e: &Error) -> bool {
-    match e.code() {
-        Some(Code::NotFound) => e.id().is_some(),
-        Some(Code::PermissionDenied) => e.id() == Some("AUTH-Bs7Ds"),
-        _ => false,
-    }
+    e.code() == Some(Code::NotFound) && e.id().is_some()
 }
 
 /// Whether something can be used.

@@ -6,18 +6,8 @@ use kube::core::schema::{OptionalEnum, OptionalIntOrString, StructuralSchemaRewr
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{GROUP, VERSION};
-
-/// How a kind is called.
-#[derive(Debug, Clone, Copy)]
-pub struct Names {
-    /// `Project`
-    pub kind: &'static str,
-    /// `projects`
-    pub plural: &'static str,
-    /// Short names; each starts with `z`, so that none collides with what other APIs have.
-    pub short: &'static [&'static str],
-}
+use super::{Description, EntityDescription, IdSource, List, ListOrder};
+use crate::api::{GROUP, VERSION};
 
 /// A CEL rule on the spec.
 #[derive(Debug, Clone, Copy)]
@@ -28,35 +18,18 @@ pub struct Rule {
     pub message: &'static str,
 }
 
-/// The field can't be changed once it is there, nor added or removed.
-const IMMUTABLE: [&str; 4] = ["instanceRef", "organizationRef", "organizationId", "id"];
-
 /// The CRD of a kind with this spec and status.
+///
+/// # Panics
+/// Where the types of a kind have no schema: a test makes the CRD of every kind.
 pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
-    names: &Names,
-    about: &str,
-    rules: &[Rule],
+    kind: &Description,
+    entity: Option<&EntityDescription>,
 ) -> CustomResourceDefinition {
     let mut spec = schema::<Spec>();
-    let mut validations: Vec<Value> =
-        rules.iter().map(|r| json!({"rule": r.rule, "message": r.message})).collect();
-    let has = |spec: &Value, field: &str| spec.pointer(&format!("/properties/{field}")).is_some();
-    for field in IMMUTABLE.into_iter().filter(|f| has(&spec, f)) {
-        validations.push(json!({
-            "rule": format!("has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})"),
-            "message": format!("{field} is immutable: delete this object with deletionPolicy: Retain and make a new one"),
-        }));
-    }
-    if has(&spec, "organizationRef") {
-        validations.push(json!({
-            "rule": "!(has(self.organizationRef) && has(self.organizationId))",
-            "message": "organizationRef and organizationId exclude each other: remove one",
-        }));
-        validations.push(json!({
-            "rule": "!(has(self.organizationRef) && has(self.instanceRef))",
-            "message": "the Instance is the organization's where organizationRef is used: remove instanceRef",
-        }));
-    }
+    let validations = validations(kind, entity, &spec);
+    let effective_name = entity.and_then(|e| effective_name(e, &spec));
+    let about = kind.about;
     set(&mut spec, "description", json!(about));
     set(&mut spec, "x-kubernetes-validations", Value::Array(validations));
     let mut status = schema::<Status>();
@@ -69,16 +42,16 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
     let column = |name: &str, kind: &str, path: &str, priority: i32| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
     let ready = |what: &str| format!(".status.conditions[?(@.type==\"Ready\")].{what}");
     let crd = json!({
-        "metadata": {"name": format!("{}.{GROUP}", names.plural)},
+        "metadata": {"name": format!("{}.{GROUP}", kind.plural)},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
             "names": {
-                "kind": names.kind,
-                "listKind": format!("{}List", names.kind),
-                "plural": names.plural,
-                "singular": names.kind.to_lowercase(),
-                "shortNames": names.short,
+                "kind": kind.kind,
+                "listKind": format!("{}List", kind.kind),
+                "plural": kind.plural,
+                "singular": kind.kind.to_lowercase(),
+                "shortNames": [kind.short],
                 "categories": ["zitadel"],
             },
             "versions": [{
@@ -100,14 +73,99 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
                     "description": about,
                     "required": ["spec"],
                     "properties": {"spec": spec, "status": status},
+                    "x-kubernetes-validations": effective_name.into_iter().collect::<Vec<_>>(),
                 }},
             }],
         },
     });
-    // What is built above has the shape of a CRD; a test makes every kind's.
-    serde_json::from_value(crd).unwrap_or_default()
+    as_crd(crd)
 }
 
+#[expect(clippy::expect_used, reason = "what is built here has the shape of a CRD")]
+fn as_crd(crd: Value) -> CustomResourceDefinition {
+    serde_json::from_value(crd).expect("a custom resource definition")
+}
+
+/// The CEL rules of a spec.
+fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Value) -> Vec<Value> {
+    let rule = |rule: &str, message: &str| json!({"rule": rule, "message": message});
+    let has = |field: &str| spec.pointer(&format!("/properties/{field}")).is_some();
+    let mut all: Vec<Value> = kind.rules.iter().map(|r| rule(r.rule, r.message)).collect();
+    all.extend(kind.lists.iter().filter_map(unique_items));
+    for r in kind.references.iter().filter(|r| r.required) {
+        let (object, id) = (r.field, r.id_field);
+        all.push(rule(
+            &format!("has(self.{object}) || has(self.{id})"),
+            &format!("set {object}, or {id} for what is not declared here"),
+        ));
+    }
+    let key = entity.filter(|e| e.id == IdSource::Key).map(|e| e.natural_key);
+    let references = kind.references.iter().flat_map(|r| [r.field, r.id_field]);
+    let immutable = ["instanceRef", "id"].into_iter().chain(key).chain(references);
+    for field in immutable.filter(|f| has(f)) {
+        all.push(rule(
+            &format!(
+                "has(self.{field}) == has(oldSelf.{field}) && \
+                 (!has(self.{field}) || self.{field} == oldSelf.{field})"
+            ),
+            &format!(
+                "{field} is immutable: delete this object with deletionPolicy: Retain and create a \
+                 new one"
+            ),
+        ));
+    }
+    for r in kind.references {
+        let (object, id) = (r.field, r.id_field);
+        all.push(rule(
+            &format!("!(has(self.{object}) && has(self.{id}))"),
+            &format!("{object} and {id} exclude each other: remove one"),
+        ));
+        if r.role == super::Role::Parent {
+            all.push(rule(
+                &format!("!(has(self.{object}) && has(self.instanceRef))"),
+                &format!(
+                    "with {object} the Instance follows from what it names: remove instanceRef"
+                ),
+            ));
+        }
+    }
+    all
+}
+
+/// Items of a set may not repeat. Not a set of the schema: server-side apply would drop `[]`, which
+/// is a declaration.
+fn unique_items(list: &List) -> Option<Value> {
+    if list.order != ListOrder::Set {
+        return None;
+    }
+    let mut absent = String::new();
+    let mut path = String::from("self");
+    for step in list.path.split('.') {
+        path = format!("{path}.{step}");
+        absent = format!("{absent}!has({path}) || ");
+    }
+    Some(json!({
+        "rule": format!("{absent}{path}.all(x, {path}.exists_one(y, x == y))"),
+        "message": format!("{}: items must be unique", list.path),
+    }))
+}
+
+/// The name of an object stands for its natural key where that is omitted, and may be longer.
+fn effective_name(entity: &EntityDescription, spec: &Value) -> Option<Value> {
+    let field = entity.natural_key;
+    let is_required = spec["required"].as_array().is_some_and(|all| all.iter().any(|f| f == field));
+    let longest = spec.pointer(&format!("/properties/{field}/maxLength"))?.as_u64()?;
+    (!is_required && longest < 253).then(|| {
+        json!({
+            "rule": format!("has(self.spec.{field}) || self.metadata.name.size() <= {longest}"),
+            "message": format!(
+                "set spec.{field}: metadata.name stands for it and has more than {longest} characters"
+            ),
+        })
+    })
+}
+
+#[expect(clippy::expect_used, reason = "schemas of Rust types are JSON")]
 fn schema<T: JsonSchema>() -> Value {
     let settings = SchemaSettings::openapi3().with(|s| {
         s.inline_subschemas = true;
@@ -119,8 +177,8 @@ fn schema<T: JsonSchema>() -> Value {
         .with_transform(OptionalEnum)
         .with_transform(OptionalIntOrString)
         .into_generator();
-    let mut schema =
-        serde_json::to_value(generator.into_root_schema_for::<T>()).unwrap_or_default();
+    let schema = generator.into_root_schema_for::<T>();
+    let mut schema = serde_json::to_value(schema).expect("a schema");
     if let Some(schema) = schema.as_object_mut() {
         schema.remove("title");
     }

@@ -5,38 +5,74 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Key, Object};
-use crate::live::feed::Touched;
+use crate::{
+    contract::{Key, Object, Place, Subject},
+    live::Touched,
+};
 
-/// A remote thing that an object declares.
+/// A remote thing that an object declares. What a server says of its own id does not count: a claim
+/// belongs to an Instance object.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Claim {
-    /// Id of the instance.
-    pub instance: String,
+    /// The Instance object, or the first of those that are each other's peers.
+    pub domain: Key,
     /// Kind.
     pub kind: &'static str,
-    /// Organization, for what is in one.
-    pub organization: Option<String>,
     /// Which one.
-    pub what: What,
+    pub thing: Thing,
 }
 
-/// Which one of a scope.
+/// Which thing of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum What {
-    /// The entity with this id.
+pub enum Thing {
+    /// The entity with this id, wherever it is.
     Id(String),
+    /// The entity with this key at a place.
+    Key {
+        /// Where.
+        place: Place,
+        /// Its key.
+        key: String,
+    },
     /// The entity that will have this name, in lower case.
-    Name(String),
-    /// The setting.
-    Setting,
+    Name {
+        /// Where.
+        place: Place,
+        /// Its name.
+        name: String,
+    },
+    /// The setting of a place.
+    Setting {
+        /// Where.
+        place: Place,
+    },
 }
 
-impl What {
+impl Thing {
     /// The entity that will have this name: ZITADEL takes names that differ in case alone for the
     /// same.
-    pub fn name(name: &str) -> Self {
-        Self::Name(name.to_lowercase())
+    pub fn name(place: &Place, name: &str) -> Self {
+        Self::Name { place: place.clone(), name: name.to_lowercase() }
+    }
+
+    /// What an event can have touched.
+    fn touched(place: &Place, subject: &Subject) -> Vec<Self> {
+        let place = place.clone();
+        match subject {
+            Subject::Setting => vec![Self::Setting { place }],
+            Subject::Entity(id) => {
+                vec![Self::Id(id.clone()), Self::Key { place, key: id.clone() }]
+            }
+        }
+    }
+
+    fn is_at(&self, at: &Place) -> bool {
+        match self {
+            Self::Id(_) => false,
+            Self::Key { place, .. } | Self::Name { place, .. } | Self::Setting { place } => {
+                place == at
+            }
+        }
     }
 }
 
@@ -106,44 +142,55 @@ impl Claims {
         others
     }
 
-    /// Other objects that claim something that this one claims, the oldest first.
-    pub fn others(&self, key: &Key) -> Vec<Key> {
-        let t = self.lock();
-        let Some((_, claims)) = t.of.get(key) else { return Vec::new() };
-        let all: BTreeMap<&Seniority, &Key> = claims
-            .iter()
-            .filter_map(|c| t.claimants.get(c))
-            .flatten()
-            .map(|(s, k)| (s, k))
-            .collect();
-        all.into_values().filter(|k| *k != key).cloned().collect()
-    }
-
-    /// The object that owns a thing.
-    pub fn owner(&self, claim: &Claim) -> Option<Key> {
-        self.lock().claimants.get(claim)?.first().map(|(_, key)| key.clone())
-    }
-
     /// Whether anybody declares a thing, be it only to observe it.
     pub fn is_declared(&self, claim: &Claim) -> bool {
         let t = self.lock();
         t.claimants.contains_key(claim) || t.watchers.contains_key(claim)
     }
 
+    /// Other objects that claim one of these, the oldest first.
+    pub fn claimants(&self, claims: &[Claim], but: &Key) -> Vec<Key> {
+        let t = self.lock();
+        let all: BTreeMap<&Seniority, &Key> = claims
+            .iter()
+            .filter_map(|c| t.claimants.get(c))
+            .flatten()
+            .map(|(s, k)| (s, k))
+            .collect();
+        all.into_values().filter(|k| *k != but).cloned().collect()
+    }
+
     /// Who has to look at what an event of an instance touched: its owner, and those that watch it.
-    pub fn concerned(&self, instance: &str, touched: &Touched) -> Vec<Key> {
-        let what = if touched.id.is_empty() { What::Setting } else { What::Id(touched.id.clone()) };
-        let claim = Claim {
-            instance: instance.into(),
-            kind: touched.kind,
-            organization: touched.organization.clone(),
-            what,
+    pub fn concerned(&self, domain: &Key, touched: &Touched) -> Vec<Key> {
+        let t = self.lock();
+        let of = |thing| Claim { domain: domain.clone(), kind: touched.kind, thing };
+        let claims: Vec<Claim> = match &touched.subject {
+            Some(subject) => Thing::touched(&touched.place, subject).into_iter().map(of).collect(),
+            None => {
+                let is_meant = |c: &&Claim| {
+                    c.domain == *domain && c.kind == touched.kind && c.thing.is_at(&touched.place)
+                };
+                t.claimants.keys().chain(t.watchers.keys()).filter(is_meant).cloned().collect()
+            }
         };
-        let owner = self.owner(&claim);
-        owner
-            .into_iter()
-            .chain(self.lock().watchers.get(&claim).into_iter().flatten().cloned())
-            .collect()
+        let mut concerned = Vec::new();
+        for claim in &claims {
+            let owner = t.claimants.get(claim).and_then(|all| all.first()).map(|(_, key)| key);
+            concerned.extend(owner.into_iter().chain(t.watchers.get(claim).into_iter().flatten()));
+        }
+        let mut seen = HashSet::new();
+        concerned.into_iter().filter(|key| seen.insert(*key)).cloned().collect()
+    }
+
+    /// How many objects claim or watch something.
+    pub fn len(&self) -> usize {
+        let t = self.lock();
+        t.of.len() + t.watched.len()
+    }
+
+    /// Whether no object claims or watches anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
@@ -199,17 +246,16 @@ mod tests {
             annotations: BTreeMap::new(),
             spec: json!({}),
             status: crate::api::status::Status::default(),
-            details: crate::kinds::instance::InstanceDetails::default(),
+            details: crate::api::instance::InstanceDetails::default(),
         }
     }
 
+    fn domain() -> Key {
+        Key { kind: "Instance", namespace: "ns".into(), name: "i".into() }
+    }
+
     fn claim(id: &str) -> Vec<Claim> {
-        vec![Claim {
-            instance: "i".into(),
-            kind: "Project",
-            organization: None,
-            what: What::Id(id.into()),
-        }]
+        vec![Claim { domain: domain(), kind: "Project", thing: Thing::Id(id.into()) }]
     }
 
     #[test]
@@ -246,13 +292,16 @@ mod tests {
     }
 
     #[test]
-    fn heirs_come_by_age_and_not_by_name() {
+    fn successors_come_by_age_and_not_by_name() {
         let claims = Claims::default();
         let all = [object("c", 1), object("b", 2), object("a", 3)];
         for o in &all {
             claims.set(o, claim("x"));
         }
-        assert_eq!(claims.others(&all[0].key), vec![all[1].key.clone(), all[2].key.clone()]);
+        assert_eq!(
+            claims.claimants(&claim("x"), &all[0].key),
+            vec![all[1].key.clone(), all[2].key.clone()]
+        );
     }
 
     #[test]
@@ -261,10 +310,14 @@ mod tests {
         let (a, b) = (object("a", 1), object("b", 2));
         claims.watch(&a.key, claim("x"));
         assert_eq!(claims.set(&b, claim("x")), (None, vec![]));
-        let touched = Touched { kind: "Project", organization: None, id: "x".into() };
-        assert_eq!(claims.concerned("i", &touched), vec![b.key.clone(), a.key.clone()]);
+        let touched = Touched {
+            kind: "Project",
+            place: Place::organization("o"),
+            subject: Some(Subject::from("x")),
+        };
+        assert_eq!(claims.concerned(&domain(), &touched), vec![b.key.clone(), a.key.clone()]);
         claims.release(&a.key);
-        assert_eq!(claims.concerned("i", &touched), vec![b.key]);
+        assert_eq!(claims.concerned(&domain(), &touched), vec![b.key]);
     }
 
     #[test]
@@ -274,5 +327,41 @@ mod tests {
         claims.set(&a, claim("x"));
         claims.set(&a, claim("y"));
         assert_eq!(claims.set(&b, claim("x")), (None, vec![]));
+    }
+
+    #[test]
+    fn what_another_instance_object_leads_to_is_another_thing() {
+        let claims = Claims::default();
+        let (old, young) = (object("old", 1), object("young", 2));
+        let elsewhere = Key { kind: "Instance", namespace: "attacker".into(), name: "i".into() };
+        let other = Claim { domain: elsewhere, kind: "Project", thing: Thing::Id("x".into()) };
+        assert_eq!(claims.set(&old, vec![other]), (None, vec![]));
+        assert_eq!(claims.set(&young, claim("x")), (None, vec![]));
+    }
+
+    #[test]
+    fn an_event_without_an_id_concerns_all_of_its_place() {
+        let claims = Claims::default();
+        let (here, there) = (object("here", 1), object("there", 2));
+        let at = |id: &str| {
+            let place = Place::organization(id);
+            vec![Claim { domain: domain(), kind: "Project", thing: Thing::Setting { place } }]
+        };
+        claims.set(&here, at("o"));
+        claims.set(&there, at("p"));
+        let place = Place::organization("o");
+        let touched = Touched { kind: "Project", place, subject: None };
+        assert_eq!(claims.concerned(&domain(), &touched), vec![here.key]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_objects_that_are_gone() {
+        let claims = Claims::default();
+        let (a, b) = (object("a", 1), object("b", 2));
+        claims.set(&a, claim("x"));
+        claims.watch(&b.key, claim("x"));
+        claims.release(&a.key);
+        claims.release(&b.key);
+        assert!(claims.is_empty());
     }
 }

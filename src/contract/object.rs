@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{
-    api::{ABANDON, RECONCILE_AT, status::Status},
-    kinds::instance::InstanceDetails,
-};
+use crate::api::{ABANDON, RECONCILE_AT, instance::InstanceDetails, status::Status};
 
 /// Which object: kind, namespace, name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

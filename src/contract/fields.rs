@@ -13,11 +13,10 @@ use crate::api::status::Drift;
 pub struct Fields(BTreeMap<String, Value>);
 
 impl Fields {
-    /// The fields that are set in a state; absent and `null` ones are none.
-    pub fn of(state: &impl Serialize) -> Self {
-        let mut fields = BTreeMap::new();
-        flatten("", serde_json::to_value(state).unwrap_or_default(), &mut fields);
-        Self(fields)
+    /// The fields that are set in a state; absent and `null` ones are none. Fails for what is no
+    /// JSON.
+    pub fn of(state: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::to_value(state).map(Self::from)
     }
 
     /// The state that these fields make.
@@ -43,7 +42,7 @@ impl Fields {
 
     /// These fields, with those of `over` in their place: the one way in which a write is made.
     #[must_use]
-    pub fn overlaid(&self, over: &Self) -> Self {
+    pub fn overlay(&self, over: &Self) -> Self {
         let mut all = self.0.clone();
         all.extend(over.0.clone());
         Self(all)
@@ -51,7 +50,7 @@ impl Fields {
 
     /// Only the fields that `like` has too.
     #[must_use]
-    pub fn restricted(&self, like: &Self) -> Self {
+    pub fn select(&self, like: &Self) -> Self {
         Self(
             self.0
                 .iter()
@@ -101,6 +100,14 @@ impl<'a> IntoIterator for &'a Fields {
     }
 }
 
+impl From<Value> for Fields {
+    fn from(value: Value) -> Self {
+        let mut fields = BTreeMap::new();
+        flatten("", value, &mut fields);
+        Self(fields)
+    }
+}
+
 fn flatten(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
     match value {
         Value::Null => {}
@@ -115,13 +122,43 @@ fn flatten(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What differs between the declared fields and the live ones. `sets`: paths of lists whose order
-/// means nothing.
-pub fn diff(want: &Fields, have: &Fields, sets: &[&str]) -> Vec<Drift> {
+/// What is special about a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct List {
+    /// Its path.
+    pub path: &'static str,
+    /// What its order means.
+    pub order: ListOrder,
+    /// Whether ZITADEL can make it empty once it is not.
+    pub can_be_emptied: bool,
+}
+
+/// What the order of a list means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListOrder {
+    /// Nothing: it is a set.
+    Set,
+    /// Something: another order is another value.
+    Ordered,
+    /// Nothing: its items are told apart by this field.
+    KeyedBy(&'static str),
+}
+
+impl List {
+    /// A set that can be emptied.
+    pub const fn set(path: &'static str) -> Self {
+        Self { path, order: ListOrder::Set, can_be_emptied: true }
+    }
+}
+
+/// What differs between the declared fields and the live ones.
+pub fn diff(want: &Fields, have: &Fields, lists: &[List]) -> Vec<Drift> {
+    let is_unordered =
+        |path: &str| lists.iter().any(|l| l.path == path && l.order != ListOrder::Ordered);
     want.iter()
         .filter_map(|(field, declared)| {
             let live = have.get(field).unwrap_or(&Value::Null);
-            let same = if sets.contains(&field.as_str()) {
+            let same = if is_unordered(field) {
                 as_set(declared) == as_set(live)
             } else {
                 declared == live
@@ -170,7 +207,7 @@ mod tests {
 
         #[test]
         fn what_is_overlaid_no_longer_differs_and_the_rest_stays(have in fields(), want in fields()) {
-            let after = have.overlaid(&want);
+            let after = have.overlay(&want);
             prop_assert!(diff(&want, &after, &[]).is_empty());
             for (k, v) in &have {
                 if want.get(k).is_none() {
@@ -182,20 +219,21 @@ mod tests {
         #[test]
         fn fields_survive_the_way_to_a_state_and_back(x in fields()) {
             let state: Value = x.to().unwrap();
-            prop_assert_eq!(Fields::of(&state), x);
+            prop_assert_eq!(Fields::from(state), x);
         }
     }
 
     #[test]
     fn order_is_a_difference_only_where_it_means_something() {
-        let (a, b) = (Fields::of(&json!({"x": ["1", "2"]})), Fields::of(&json!({"x": ["2", "1"]})));
-        assert_eq!(diff(&a, &b, &["x"]), []);
+        let (a, b) =
+            (Fields::from(json!({"x": ["1", "2"]})), Fields::from(json!({"x": ["2", "1"]})));
+        assert_eq!(diff(&a, &b, &[List::set("x")]), []);
         assert_eq!(diff(&a, &b, &[]).len(), 1);
     }
 
     #[test]
     fn null_is_not_declared_and_empty_is() {
-        let f = Fields::of(&json!({"a": null, "b": [], "c": false, "d": {"e": null}}));
+        let f = Fields::from(json!({"a": null, "b": [], "c": false, "d": {"e": null}}));
         assert_eq!(f.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(), ["b", "c"]);
     }
 }

@@ -1,0 +1,33 @@
+//! What a kind is: data and traits. Pure, apart from the calls that kinds implement.
+//!
+//! An [`Entity`] is one of many things, each with an id; a [`Setting`] always exists, once per
+//! place. [`Entry`] is their object-safe face, and a [`Registry`] is all that the engine and the
+//! live side know of kinds: neither names one.
+
+pub mod connection;
+pub mod crd;
+pub mod entry;
+pub mod event;
+pub mod fields;
+pub mod kind;
+pub mod object;
+pub mod place;
+pub mod reference;
+pub mod registry;
+pub mod remote;
+pub mod spec;
+
+pub use crate::zitadel::page::Row;
+pub use connection::{ConnectionKind, ConnectionSpec};
+pub use entry::Entry;
+pub use event::{EventFilter, EventPlace, EventSubject};
+pub use fields::{Fields, List, ListOrder, diff};
+pub use kind::{
+    Breadth, CheckError, Description, Entity, EntityDescription, IdSource, Kind, Setting,
+};
+pub use object::{Key, Object};
+pub use place::{Access, Place};
+pub use reference::{Consent, Reference, Role};
+pub use registry::Registry;
+pub use remote::{Remote, RemoteEntity, RemoteSetting, Subject, Version, Written};
+pub use spec::{Inputs, SpecError, decode};

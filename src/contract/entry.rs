@@ -1,0 +1,331 @@
+//! A kind whatever its types: a line of the registry.
+
+use std::{marker::PhantomData, ops::Deref};
+
+use async_trait::async_trait;
+use futures::{Stream, StreamExt, stream::BoxStream};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{
+    Access, CheckError, ConnectionKind, Description, Entity, EntityDescription, Fields, Inputs,
+    Kind, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Setting, SpecError, Subject,
+    Written, crd, decode,
+};
+use crate::{
+    api::status::Status,
+    zitadel::{Error, Result},
+};
+
+/// A kind, by its shape.
+#[derive(Clone, Copy)]
+pub enum Entry {
+    /// Where an instance is.
+    Connection(&'static dyn ConnectionKind),
+    /// One of many, each with an id.
+    Entity(&'static dyn ErasedEntity),
+    /// Always there, once per place.
+    Setting(&'static dyn ErasedSetting),
+}
+
+/// What entities and settings have in common.
+pub trait ErasedKind: Send + Sync {
+    /// What it is.
+    fn description(&self) -> &'static Description;
+    /// Its custom resource definition.
+    fn crd(&self) -> CustomResourceDefinition;
+    /// The declared fields of a spec, or why it can't be read.
+    fn desired(
+        &self,
+        spec: &Value,
+        name: &str,
+        inputs: &Inputs,
+    ) -> std::result::Result<Fields, SpecError>;
+}
+
+/// An [`Entity`] whose state is [`Fields`].
+#[async_trait]
+pub trait ErasedEntity: ErasedKind {
+    /// What it is besides.
+    fn entity(&self) -> &'static EntityDescription;
+    /// See [`Entity::list`].
+    fn list(&self, access: &Access) -> BoxStream<'static, Result<Row<Remote>>>;
+    /// See [`Entity::read`].
+    async fn read(&self, access: &Access, id: &str) -> Result<Option<Remote>>;
+    /// See [`Entity::create`].
+    async fn create(&self, access: &Access, id: &str, want: &Fields) -> Result<Written>;
+    /// See [`Entity::update`].
+    async fn update(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written>;
+    /// See [`Entity::delete`].
+    async fn delete(&self, access: &Access, id: &str) -> Result<()>;
+}
+
+/// A [`Setting`] whose state is [`Fields`].
+#[async_trait]
+pub trait ErasedSetting: ErasedKind {
+    /// See [`Setting::read`].
+    async fn read(&self, access: &Access) -> Result<Remote>;
+    /// See [`Setting::write`].
+    async fn write(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written>;
+    /// See [`Setting::reset`].
+    async fn reset(&self, access: &Access) -> Result<()>;
+    /// See [`Setting::check`].
+    async fn check(&self, access: &Access, want: &Fields) -> std::result::Result<(), CheckError>;
+}
+
+/// An entity's line of the registry.
+pub struct EntityKind<K>(PhantomData<K>);
+/// A setting's line of the registry.
+pub struct SettingKind<K>(PhantomData<K>);
+
+impl Entry {
+    /// The entry of an entity.
+    pub const fn entity<K: Entity>() -> Self {
+        Self::Entity(&EntityKind::<K>(PhantomData))
+    }
+
+    /// The entry of a setting.
+    pub const fn setting<K: Setting>() -> Self {
+        Self::Setting(&SettingKind::<K>(PhantomData))
+    }
+
+    /// Its name.
+    pub fn kind(&self) -> &'static str {
+        self.description().kind
+    }
+
+    /// What it is.
+    pub fn description(&self) -> &'static Description {
+        match self {
+            Self::Connection(kind) => kind.description(),
+            Self::Entity(kind) => kind.description(),
+            Self::Setting(kind) => kind.description(),
+        }
+    }
+
+    /// Its custom resource definition.
+    pub fn crd(&self) -> CustomResourceDefinition {
+        match self {
+            Self::Connection(kind) => kind.crd(),
+            Self::Entity(kind) => kind.crd(),
+            Self::Setting(kind) => kind.crd(),
+        }
+    }
+
+    /// The declared fields of a spec, or why it can't be read. A connection declares none.
+    pub fn desired(
+        &self,
+        spec: &Value,
+        name: &str,
+        inputs: &Inputs,
+    ) -> std::result::Result<Fields, SpecError> {
+        match self {
+            Self::Connection(kind) => kind.read(spec).map(|_| Fields::default()),
+            Self::Entity(kind) => kind.desired(spec, name, inputs),
+            Self::Setting(kind) => kind.desired(spec, name, inputs),
+        }
+    }
+
+    /// Its references to what it is in.
+    pub fn parents(&self) -> impl Iterator<Item = &'static Reference> + use<> {
+        self.references.iter().filter(|r| r.role == Role::Parent)
+    }
+
+    /// What an entity is besides.
+    pub fn as_entity(&self) -> Option<&'static EntityDescription> {
+        match self {
+            Self::Entity(kind) => Some(kind.entity()),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a connection.
+    pub fn is_connection(&self) -> bool {
+        matches!(self, Self::Connection(_))
+    }
+
+    /// Whether it is a setting.
+    pub fn is_setting(&self) -> bool {
+        matches!(self, Self::Setting(_))
+    }
+}
+
+impl Deref for Entry {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        self.description()
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind() == other.kind()
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind())
+    }
+}
+
+trait Described: Kind {
+    const DATA: &'static Description = &Self::DESCRIPTION;
+}
+
+impl<K: Kind> Described for K {}
+
+trait DescribedEntity: Entity {
+    const DATA: &'static EntityDescription = &Self::ENTITY;
+}
+
+impl<K: Entity> DescribedEntity for K {}
+
+fn desired<K: Kind>(
+    spec: &Value,
+    name: &str,
+    inputs: &Inputs,
+) -> std::result::Result<Fields, SpecError> {
+    let state = decode::<K>(spec)?.desired(name, inputs)?;
+    Fields::of(&state).map_err(|e| SpecError::new("", e.to_string()))
+}
+
+impl<K: Entity> ErasedKind for EntityKind<K> {
+    fn description(&self) -> &'static Description {
+        <K as Described>::DATA
+    }
+    fn crd(&self) -> CustomResourceDefinition {
+        crd::crd::<K, Status>(<K as Described>::DATA, Some(<K as DescribedEntity>::DATA))
+    }
+    fn desired(
+        &self,
+        spec: &Value,
+        name: &str,
+        inputs: &Inputs,
+    ) -> std::result::Result<Fields, SpecError> {
+        desired::<K>(spec, name, inputs)
+    }
+}
+
+impl<K: Setting> ErasedKind for SettingKind<K> {
+    fn description(&self) -> &'static Description {
+        <K as Described>::DATA
+    }
+    fn crd(&self) -> CustomResourceDefinition {
+        crd::crd::<K, Status>(<K as Described>::DATA, None)
+    }
+    fn desired(
+        &self,
+        spec: &Value,
+        name: &str,
+        inputs: &Inputs,
+    ) -> std::result::Result<Fields, SpecError> {
+        desired::<K>(spec, name, inputs)
+    }
+}
+
+/// A state that can't be taken apart, or put together, is not as this version knows it.
+fn malformed(e: &serde_json::Error) -> Error {
+    Error::Malformed { endpoint: "(the fields of a state)".into(), what: e.to_string() }
+}
+
+/// What was read of an entity has its id.
+fn not_an_entity() -> Error {
+    Error::Malformed { endpoint: "(what was read)".into(), what: "an entity without an id".into() }
+}
+
+fn typed<S: DeserializeOwned>(fields: &Fields) -> Result<S> {
+    fields.to().map_err(|e| malformed(&e))
+}
+
+fn erased<S: Serialize>(r: RemoteEntity<S>) -> Result<Remote> {
+    Ok(Remote {
+        subject: Subject::Entity(r.id),
+        place: r.place,
+        state: Fields::of(&r.state).map_err(|e| malformed(&e))?,
+        own: true,
+        version: r.version,
+    })
+}
+
+fn erased_row<S: Serialize>(row: Row<RemoteEntity<S>>) -> Row<Remote> {
+    match row {
+        Row::Good(r) => {
+            let id = r.id.clone();
+            erased(r).map_or_else(|e| Row::Bad { id: Some(id), what: e.to_string() }, Row::Good)
+        }
+        Row::Bad { id, what } => Row::Bad { id, what },
+    }
+}
+
+fn rows<S: Serialize>(
+    list: impl Stream<Item = Result<Row<RemoteEntity<S>>>> + Send + 'static,
+) -> BoxStream<'static, Result<Row<Remote>>> {
+    list.map(|row| row.map(erased_row)).boxed()
+}
+
+#[async_trait]
+impl<K: Entity> ErasedEntity for EntityKind<K> {
+    fn entity(&self) -> &'static EntityDescription {
+        <K as DescribedEntity>::DATA
+    }
+
+    fn list(&self, access: &Access) -> BoxStream<'static, Result<Row<Remote>>> {
+        rows(K::list(access))
+    }
+
+    async fn read(&self, access: &Access, id: &str) -> Result<Option<Remote>> {
+        K::read(access, id).await?.map(erased).transpose()
+    }
+
+    async fn create(&self, access: &Access, id: &str, want: &Fields) -> Result<Written> {
+        K::create(access, id, &typed(want)?).await
+    }
+
+    async fn update(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written> {
+        let have = RemoteEntity {
+            id: have.id().ok_or_else(not_an_entity)?.to_owned(),
+            place: have.place.clone(),
+            state: typed(&have.state)?,
+            version: have.version.clone(),
+        };
+        K::update(access, &have, &typed(want)?).await
+    }
+
+    async fn delete(&self, access: &Access, id: &str) -> Result<()> {
+        K::delete(access, id).await
+    }
+}
+
+#[async_trait]
+impl<K: Setting> ErasedSetting for SettingKind<K> {
+    async fn read(&self, access: &Access) -> Result<Remote> {
+        let r = K::read(access).await?;
+        Ok(Remote {
+            subject: Subject::Setting,
+            place: access.place.clone(),
+            state: Fields::of(&r.state).map_err(|e| malformed(&e))?,
+            own: r.own,
+            version: r.version,
+        })
+    }
+
+    async fn write(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written> {
+        let have = RemoteSetting {
+            state: typed(&have.state)?,
+            own: have.own,
+            version: have.version.clone(),
+        };
+        K::write(access, &have, &typed(want)?).await
+    }
+
+    async fn reset(&self, access: &Access) -> Result<()> {
+        K::reset(access).await
+    }
+
+    async fn check(&self, access: &Access, want: &Fields) -> std::result::Result<(), CheckError> {
+        K::check(access, &typed(want)?).await
+    }
+}

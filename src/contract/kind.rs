@@ -1,0 +1,194 @@
+//! The traits that a kind implements, and its description as data.
+
+use std::future::Future;
+
+use futures::Stream;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Access, EventFilter, Inputs, List, Reference, RemoteEntity, RemoteSetting, Row, SpecError,
+    Written, crd::Rule,
+};
+use crate::zitadel::Result;
+
+/// What a kind is, as data.
+#[derive(Debug, Clone, Copy)]
+pub struct Description {
+    /// `Project`
+    pub kind: &'static str,
+    /// `projects`
+    pub plural: &'static str,
+    /// Short name; it starts with `z`, so that it collides with none that other APIs have.
+    pub short: &'static str,
+    /// One sentence for `kubectl explain`.
+    pub about: &'static str,
+    /// How it is called in a sentence, in the singular: `the project`.
+    pub noun: &'static str,
+    /// What it refers to. Without a parent it is in the instance itself.
+    pub references: &'static [Reference],
+    /// Which events touch it.
+    pub events: &'static [EventFilter],
+    /// Lists whose order means nothing, or that are special in another way.
+    pub lists: &'static [List],
+    /// CEL rules besides those that follow from the rest.
+    pub rules: &'static [Rule],
+    /// Ids of the errors that answer a write which changes nothing.
+    pub unchanged: &'static [&'static str],
+    /// Permissions that the account needs, for messages and for the documentation.
+    pub permissions: &'static [&'static str],
+}
+
+impl Description {
+    /// A description that says nothing: `Description { kind: …, ..Description::EMPTY }`.
+    pub const EMPTY: Self = Self {
+        kind: "",
+        plural: "",
+        short: "",
+        about: "",
+        noun: "",
+        references: &[],
+        events: &[],
+        lists: &[],
+        rules: &[],
+        unchanged: &[],
+        permissions: &[],
+    };
+}
+
+/// What an entity is besides, as data.
+#[derive(Debug, Clone, Copy)]
+pub struct EntityDescription {
+    /// Where its id comes from.
+    pub id: IdSource,
+    /// The field by which people know it, unique regardless of case.
+    pub natural_key: &'static str,
+    /// Deleted in ZITADEL only where `deletionPolicy: Delete` is written out.
+    pub retain_by_default: bool,
+    /// Fields and the words that ZITADEL sets by itself in what it creates, such as
+    /// `("state", "Active")`; `false`, `""` and `[]` need no mention. An export omits them.
+    pub defaults: &'static [(&'static str, &'static str)],
+    /// Ids of errors that mean "exists already", besides the code that says so.
+    pub exists: &'static [&'static str],
+    /// What one list call covers.
+    pub listed_by: Breadth,
+}
+
+impl EntityDescription {
+    /// An entity with a chosen id and a unique `name`.
+    pub const NAMED: Self = Self {
+        id: IdSource::Chosen,
+        natural_key: "name",
+        retain_by_default: false,
+        defaults: &[],
+        exists: &[],
+        listed_by: Breadth::Place,
+    };
+}
+
+/// Where the id of an entity comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdSource {
+    /// The client chooses it: derived from the object. Unique in the instance.
+    Chosen,
+    /// The natural key is the id. Unique in its place.
+    Key,
+}
+
+/// What one list call covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breadth {
+    /// What is in one place.
+    Place,
+    /// All of the instance. Ids have to be unique in it.
+    Instance,
+}
+
+/// What both shapes have.
+pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// The fields that can be managed, in ZITADEL's names: each an `Option`, `None` if omitted.
+    type State: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// What it is.
+    const DESCRIPTION: Description;
+
+    /// What is declared. Pure. `name` is the object's, for kinds whose remote name follows it.
+    fn desired(&self, name: &str, inputs: &Inputs) -> std::result::Result<Self::State, SpecError>;
+}
+
+/// One of many, each with an id.
+pub trait Entity: Kind {
+    /// What it is besides.
+    const ENTITY: EntityDescription;
+
+    /// All that one list call covers, in pages.
+    fn list(
+        access: &Access,
+    ) -> impl Stream<Item = Result<Row<RemoteEntity<Self::State>>>> + Send + 'static;
+    /// Reads one by its id; `None`: it does not exist.
+    fn read(
+        access: &Access,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<RemoteEntity<Self::State>>>> + Send;
+    /// Creates it, under the id where the server lets the client choose. The id in the answer
+    /// counts.
+    fn create(
+        access: &Access,
+        id: &str,
+        want: &Self::State,
+    ) -> impl Future<Output = Result<Written>> + Send;
+    /// Changes it to `want`, which is complete. Several calls may be needed: after an error nothing
+    /// is assumed of any.
+    fn update(
+        access: &Access,
+        have: &RemoteEntity<Self::State>,
+        want: &Self::State,
+    ) -> impl Future<Output = Result<Written>> + Send;
+    /// Deletes it; that it does not exist is success.
+    fn delete(access: &Access, id: &str) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Always there, once per place.
+pub trait Setting: Kind {
+    /// Reads the place's own, or what it inherits.
+    fn read(access: &Access) -> impl Future<Output = Result<RemoteSetting<Self::State>>> + Send;
+    /// Changes it to `want`, which is complete; creates the place's own where it has none.
+    fn write(
+        access: &Access,
+        have: &RemoteSetting<Self::State>,
+        want: &Self::State,
+    ) -> impl Future<Output = Result<Written>> + Send;
+    /// Removes an organization's own, so that it inherits again; that there is none is success.
+    fn reset(access: &Access) -> impl Future<Output = Result<()>> + Send {
+        let _ = access;
+        async { Ok(()) }
+    }
+    /// What only a look at ZITADEL can tell of `want`, before it is written.
+    fn check(
+        access: &Access,
+        want: &Self::State,
+    ) -> impl Future<Output = std::result::Result<(), CheckError>> + Send {
+        let _ = (access, want);
+        async { Ok(()) }
+    }
+}
+
+/// Why a setting can't be written as declared.
+#[derive(Debug, Clone)]
+pub enum CheckError {
+    /// The instance does not allow it.
+    Spec(SpecError),
+    /// ZITADEL could not be asked.
+    Zitadel(crate::zitadel::Error),
+}
+
+impl From<crate::zitadel::Error> for CheckError {
+    fn from(e: crate::zitadel::Error) -> Self {
+        Self::Zitadel(e)
+    }
+}
+
+impl From<SpecError> for CheckError {
+    fn from(e: SpecError) -> Self {
+        Self::Spec(e)
+    }
+}

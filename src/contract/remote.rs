@@ -1,0 +1,107 @@
+//! What was read from ZITADEL, how fresh it is, and what a write answered. Pure.
+
+use jiff::Timestamp;
+
+use super::{Fields, Place};
+
+/// Which thing of a kind at a place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    /// The setting, of which there is one.
+    Setting,
+    /// The entity with this id.
+    Entity(String),
+}
+
+impl Subject {
+    /// The id of an entity.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Setting => None,
+            Self::Entity(id) => Some(id),
+        }
+    }
+}
+
+impl From<&str> for Subject {
+    fn from(id: &str) -> Self {
+        Self::Entity(id.to_owned())
+    }
+}
+
+/// How fresh something is. Comparable within one aggregate only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The aggregate's resource owner, or its id where that says more; `None`: not told.
+    pub aggregate: Option<String>,
+    /// Date of its last change, by ZITADEL's clock.
+    pub changed: Timestamp,
+}
+
+impl Version {
+    /// Of what was never set: older than every write.
+    pub fn never() -> Self {
+        Self { aggregate: None, changed: Timestamp::UNIX_EPOCH }
+    }
+
+    /// Whether this is as new as a write; `None`: they can't be compared.
+    pub fn shows(&self, written: &Self) -> Option<bool> {
+        let comparable = self.aggregate == written.aggregate || *self == Self::never();
+        comparable.then(|| self.changed >= written.changed)
+    }
+}
+
+/// An entity as a kind reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemoteEntity<S> {
+    /// Its id.
+    pub id: String,
+    /// Where it is.
+    pub place: Place,
+    /// All fields that are known, zero values included.
+    pub state: S,
+    /// How fresh this is, where the endpoint says so.
+    pub version: Option<Version>,
+}
+
+/// A setting as a kind reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemoteSetting<S> {
+    /// All fields that are known, zero values included.
+    pub state: S,
+    /// Whether it is the place's own; false: inherited.
+    pub own: bool,
+    /// How fresh this is, where the endpoint says so.
+    pub version: Option<Version>,
+}
+
+/// Something in ZITADEL, whatever its kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remote {
+    /// Which one.
+    pub subject: Subject,
+    /// Where it is.
+    pub place: Place,
+    /// All fields that are known, zero values included.
+    pub state: Fields,
+    /// Whether a setting is the place's own; false: inherited. Entities are always their own.
+    pub own: bool,
+    /// How fresh this is, where the endpoint says so.
+    pub version: Option<Version>,
+}
+
+impl Remote {
+    /// The id of an entity.
+    pub fn id(&self) -> Option<&str> {
+        self.subject.id()
+    }
+}
+
+/// What a write answered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Written {
+    /// Id of what was created: the one that counts, whatever was asked for.
+    pub id: Option<String>,
+    /// How fresh a read must be to show it.
+    pub version: Option<Version>,
+}

@@ -1,0 +1,327 @@
+//! Stage 4: the writes. The only file of the engine that writes to ZITADEL, by the one protocol of
+//! [`Connection::begin_write`]; then it reads until the write shows.
+
+use std::time::Duration;
+
+use super::{
+    context::Engine,
+    decide::{Action, Plan, fields},
+    error::{Error, Lost, NotConverged, Result, WhileDoing},
+    host::Host,
+    observe::{self, MAX_LAG, current},
+    report::{Outcome, Removed, setting_id},
+    resolve::Target,
+};
+use crate::{
+    api::status::Provenance,
+    contract::{Entry, Fields, IdSource, Object, Place, Remote, Subject, diff},
+    live::{self, Absence, Connection, Observation, WriteSession},
+    zitadel::{self, Code},
+};
+
+/// The first pause before a read is repeated; doubled each time, up to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+/// What a write needs to know.
+pub struct Writer<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Where the objects are.
+    pub host: &'a dyn Host,
+    /// The kind.
+    pub entry: Entry,
+    /// The object.
+    pub object: &'a Object,
+    /// Where it goes.
+    pub target: &'a Target,
+}
+
+impl Writer<'_> {
+    /// Carries out a plan. Returns what was read back; what is said of it goes into the outcome.
+    pub async fn apply(&self, plan: &Plan, outcome: &mut Outcome) -> Result<Remote> {
+        self.remember(plan, outcome).await?;
+        let (connection, place) = (&self.target.connection, &self.target.place);
+        let session = connection.begin_write(self.entry, place).await?;
+        let renewed = match plan.have {
+            Some(_) => self.renew(&session, plan).await?,
+            None => Renewed::Plan(Box::new(plan.clone())),
+        };
+        let plan = match renewed {
+            Renewed::Needless(remote) => return Ok(*remote),
+            Renewed::Plan(plan) => plan,
+        };
+        let mut written = call(&session, &plan).await;
+        if plan.effect() == Action::Create
+            && matches!(&written, Err(e) if self.means_exists(e))
+            && self.remove_leftover(&session, &plan, outcome).await?
+        {
+            written = call(&session, &plan).await;
+        }
+        if let Err(e) = &written
+            && let Some(lost) = self.contradiction(&plan, e)
+        {
+            return Err(lost);
+        }
+        if let Err(e) = &written
+            && e.had_no_effect()
+        {
+            self.forget(outcome).await?;
+        }
+        let verb = if plan.effect() == Action::Create { "create" } else { "change" };
+        let written = written.doing(verb)?;
+        drop(session);
+        let subject = match (&plan.subject, written.id) {
+            (Subject::Entity(_), Some(id)) => Subject::Entity(id),
+            (subject, _) => subject.clone(),
+        };
+        outcome.written(self.entry.noun, &plan);
+        tracing::info!(
+            id = subject.id(),
+            fields = plan.changed_fields().join(", "),
+            "{verb}d",
+            verb = verb
+        );
+        self.bind(&subject, &plan, outcome).await?;
+        self.read_back(&subject).await
+    }
+
+    /// What has to survive a crash between the call and the end of this reconcile is in the status
+    /// before the call: the former values of a setting, and that what is created under an id which
+    /// does not follow from the object's UID is ours.
+    async fn remember(&self, plan: &Plan, outcome: &mut Outcome) -> Result<()> {
+        let is_new_here = outcome.status.original != self.object.status.original;
+        let has_own_id = self.entry.as_entity().is_some_and(|e| e.id == IdSource::Chosen)
+            && self.target.shared.identity.id.is_none();
+        let id = match &plan.subject {
+            Subject::Setting if is_new_here => setting_id(self.target),
+            Subject::Entity(id) if plan.action == Action::Create && !has_own_id => id.clone(),
+            _ => return Ok(()),
+        };
+        outcome.bind(self.target, &id, plan.provenance);
+        if outcome.status == self.object.status {
+            return Ok(());
+        }
+        self.host.remember(self.object, &outcome.status).await.map_err(Error::Host)
+    }
+
+    /// What was not created is not ours, whatever was noted before the call.
+    async fn forget(&self, outcome: &mut Outcome) -> Result<()> {
+        if self.entry.is_setting() || outcome.status.provenance == self.object.status.provenance {
+            return Ok(());
+        }
+        outcome.unbind(self.object);
+        self.host.remember(self.object, &outcome.status).await.map_err(Error::Host)
+    }
+
+    /// The id in the answer counts: one that was not asked for must not be forgotten.
+    async fn bind(&self, subject: &Subject, plan: &Plan, outcome: &mut Outcome) -> Result<()> {
+        let Some(id) = subject.id() else { return Ok(()) };
+        outcome.bind(self.target, id, plan.provenance);
+        if plan.action == Action::Create && plan.id() != Some(id) {
+            self.host.remember(self.object, &outcome.status).await.map_err(Error::Host)?;
+        }
+        Ok(())
+    }
+
+    /// A write replaces the whole, and what the plan was made of may be as old as the last poll of
+    /// the feed, or without a feed, the last list: what others have changed meanwhile is not to be
+    /// undone.
+    async fn renew(&self, session: &WriteSession<'_>, plan: &Plan) -> Result<Renewed> {
+        let seen = session.read(&plan.subject).await.doing("read")?;
+        let Some(have) = current(&plan.subject, seen)? else {
+            return Err(Error::NotConverged(NotConverged::JustGone));
+        };
+        let declared = &self.target.declared;
+        let changes = diff(declared, &have.state, self.entry.lists);
+        if changes.is_empty() && have.own {
+            return Ok(Renewed::Needless(Box::new(have)));
+        }
+        let want = have.state.overlay(declared);
+        Ok(Renewed::Plan(Box::new(Plan { changes, want, have: Some(have), ..plan.clone() })))
+    }
+
+    fn means_exists(&self, e: &zitadel::Error) -> bool {
+        let known = self.entry.as_entity().map_or(&[][..], |entity| entity.exists);
+        e.code() == Some(Code::AlreadyExists) || e.id().is_some_and(|id| known.contains(&id))
+    }
+
+    /// Removes what an organization of the same id left behind. Returns whether there was any.
+    async fn remove_leftover(
+        &self,
+        session: &WriteSession<'_>,
+        plan: &Plan,
+        outcome: &mut Outcome,
+    ) -> Result<bool> {
+        let (target, root) = (self.target, self.engine.registry.root());
+        let access = target.connection.access(target.place.clone());
+        let root = root.map_or(&[][..], |root| root.events);
+        let found = live::is_leftover(&access, root, self.entry.events, &plan.subject).await;
+        if !found.doing("look for what is left of")? {
+            return Ok(false);
+        }
+        remove(session, &plan.subject).await.doing("remove what is left of")?;
+        outcome.leftover_removed(self.entry.noun);
+        Ok(true)
+    }
+
+    /// What an answer tells that contradicts what can be read: unless reads merely lag, the read
+    /// side has lost something.
+    fn contradiction(&self, plan: &Plan, e: &zitadel::Error) -> Option<Error> {
+        let lost = match plan.id() {
+            Some(id) if plan.effect() == Action::Create && self.means_exists(e) => {
+                Lost::RefusedAsExisting { id: id.to_owned() }
+            }
+            None if plan.effect() == Action::Create && self.means_exists(e) => {
+                Lost::RefusedAsExisting { id: setting_id(self.target) }
+            }
+            _ if e.id().is_some_and(|id| self.entry.unchanged.contains(&id)) => {
+                Lost::RefusedAsUnchanged { fields: plan.changed_fields() }
+            }
+            _ => return None,
+        };
+        let age = self.engine.memory.refused_for(&self.object.key);
+        (age > MAX_LAG).then_some(Error::Lost(lost))
+    }
+
+    /// Reads until the own write shows; the read side may lag.
+    async fn read_back(&self, subject: &Subject) -> Result<Remote> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let seen = observe::read(self.entry, self.target, subject, Absence::Confirmed).await;
+            match seen {
+                Ok(Some(remote)) => return Ok(remote),
+                Ok(None) => return Err(Error::NotConverged(NotConverged::Absent)),
+                Err(Error::NotConverged(_)) if pause < LAST_PAUSE => {
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Deletes what ZITADEL accepted and does not show, so that it can be created again: once, if
+    /// nothing can depend on it yet. Returns whether it was.
+    pub async fn recreate_lost(&self, id: &str, outcome: &mut Outcome) -> Result<bool> {
+        let Target { connection, place, .. } = self.target;
+        let verb = "find out what became of";
+        let shown = connection.newest_change(self.entry, place).await.doing(verb)?;
+        let (client, account) = (&connection.client, &connection.account.id);
+        let events = self.entry.events;
+        let is_harmless = live::may_be_recreated(client, events, id, account, shown).await;
+        if !is_harmless.doing(verb)? || !self.engine.memory.may_recreate(&self.object.key) {
+            return Ok(false);
+        }
+        let session = connection.begin_write(self.entry, place).await?;
+        session.delete(id).await.doing("delete")?;
+        outcome.recreated(self.entry.noun, id);
+        Ok(true)
+    }
+}
+
+/// A plan after another look.
+enum Renewed {
+    Plan(Box<Plan>),
+    /// Somebody was faster.
+    Needless(Box<Remote>),
+}
+
+/// The one call of a plan.
+async fn call(
+    session: &WriteSession<'_>,
+    plan: &Plan,
+) -> zitadel::Result<crate::contract::Written> {
+    match (&plan.have, plan.id()) {
+        (Some(have), _) => session.update(have, &plan.want).await,
+        (None, Some(id)) => session.create(id, &plan.want).await,
+        (None, None) => Err(zitadel::Error::Malformed {
+            endpoint: "(no call)".into(),
+            what: "a setting that was not read".into(),
+        }),
+    }
+}
+
+async fn remove(session: &WriteSession<'_>, subject: &Subject) -> zitadel::Result<()> {
+    match subject {
+        Subject::Setting => session.reset().await,
+        Subject::Entity(id) => session.delete(id).await,
+    }
+}
+
+/// The end of a remote side.
+pub struct Remover<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The kind.
+    pub entry: Entry,
+    /// The connection that the object was bound through.
+    pub connection: &'a Connection,
+    /// Where the thing is.
+    pub place: &'a Place,
+    /// Whether Kastellan created it.
+    pub provenance: Provenance,
+}
+
+impl Remover<'_> {
+    /// Deletes an entity; resets an organization's own setting that was created by us, or gives a
+    /// setting its former values back.
+    pub async fn remove(&self, id: &str, original: Fields) -> Result<Removed> {
+        let done = match self.entry {
+            Entry::Setting(_) => self.restore(original).await,
+            _ => self.delete(id).await,
+        };
+        match (done, &self.place.organization) {
+            // What was in an organization went with it, whatever ZITADEL says to calls for it.
+            (Err(e), Some(organization)) => {
+                let is_gone = self.is_gone(organization).await.unwrap_or(false);
+                if is_gone {
+                    let organization = organization.clone();
+                    return Ok(Removed::WithPlace { organization });
+                }
+                Err(e)
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// Whether an organization does not exist any more: only where the account would see it.
+    async fn is_gone(&self, organization: &str) -> Result<bool> {
+        let Some(root) = self.engine.registry.root() else { return Ok(false) };
+        let (place, subject) = (Place::instance(), Subject::from(organization));
+        self.connection.invalidate(root, &place, &subject);
+        let seen = self.connection.observe(root, &place, &subject, Absence::Confirmed).await;
+        let is_absent =
+            seen.doing_other("look for the organization")? == Observation::Current(None);
+        Ok(is_absent && self.connection.can_see(&place).await?)
+    }
+
+    async fn delete(&self, id: &str) -> Result<Removed> {
+        let session = self.connection.begin_write(self.entry, self.place).await?;
+        session.delete(id).await.doing("delete")?;
+        tracing::info!(id, "deleted");
+        Ok(Removed::Deleted { id: id.to_owned() })
+    }
+
+    async fn restore(&self, original: Fields) -> Result<Removed> {
+        let session = self.connection.begin_write(self.entry, self.place).await?;
+        if self.provenance == Provenance::Created && self.place.organization.is_some() {
+            session.reset().await.doing("reset")?;
+            tracing::info!("reset");
+            return Ok(Removed::Reset);
+        }
+        let subject = Subject::Setting;
+        let seen = session.read(&subject).await.doing("read")?;
+        let Some(have) = current(&subject, seen)? else { return Ok(Removed::Unchanged) };
+        let changes = diff(&original, &have.state, self.entry.lists);
+        // Reset by somebody else meanwhile: there is nothing to give back.
+        if changes.is_empty() || !have.own {
+            return Ok(Removed::Unchanged);
+        }
+        let want = have.state.overlay(&original);
+        session.update(&have, &want).await.doing("restore")?;
+        let fields = fields(&changes);
+        tracing::info!(fields = fields.join(", "), "restored");
+        Ok(Removed::Restored { fields })
+    }
+}

@@ -1,0 +1,151 @@
+//! Everything that outlives a single reconcile.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    binding::{self, Binding},
+    consent::Consents,
+    host::Host,
+    memory::Memory,
+    ownership::{Claim, Claims, Thing},
+};
+use crate::{
+    api::spec::{is_suspended, only_observes},
+    contract::{Entry, IdSource, Inputs, Key, Object, Place, Registry},
+    live::Connections,
+    zitadel::{self, AddressPolicy, Client, Config, Requests},
+};
+
+/// The engine: the kinds, the connections, and what is remembered of objects.
+pub struct Engine {
+    /// All kinds.
+    pub registry: &'static Registry,
+    /// Connections by Instance.
+    pub connections: Connections,
+    /// Who declares what.
+    pub claims: Claims,
+    /// What may be connected to.
+    pub addresses: AddressPolicy,
+    /// Makes clients; other than [`Client::new`] only where ZITADEL runs in the same process.
+    pub connect: Box<dyn Fn(Config) -> zitadel::Result<Client> + Send + Sync>,
+    /// How long a deletion waits for another object that declares the same thing: in Git a move to
+    /// another namespace is a deletion and a creation, in either order.
+    pub deletion_pause: Duration,
+    /// What its clients count.
+    pub requests: Arc<Requests>,
+    pub(super) memory: Memory,
+}
+
+impl Engine {
+    /// An engine that connects over sockets to what `addresses` allow.
+    pub fn new(registry: &'static Registry, addresses: AddressPolicy) -> Self {
+        Self {
+            registry,
+            connections: Connections::default(),
+            claims: Claims::default(),
+            addresses,
+            connect: Box::new(Client::new),
+            deletion_pause: Duration::from_secs(10),
+            requests: Arc::default(),
+            memory: Memory::default(),
+        }
+    }
+
+    /// The same with another [`deletion_pause`](Self::deletion_pause).
+    #[must_use]
+    pub fn with_deletion_pause(mut self, pause: Duration) -> Self {
+        self.deletion_pause = pause;
+        self
+    }
+
+    pub(super) fn client(&self, config: Config) -> zitadel::Result<Client> {
+        (self.connect)(Config { requests: self.requests.clone(), ..config })
+    }
+
+    pub(super) fn consents<'a>(&self, host: &'a dyn Host) -> Consents<'a> {
+        Consents { registry: self.registry, host }
+    }
+
+    /// Takes note of the bindings of objects that nobody has reconciled yet, so that a younger
+    /// object can't take what an older one has.
+    pub fn remember_claims(&self, host: &dyn Host, object: &Object) {
+        if only_observes(&object.spec) || is_suspended(&object.spec) {
+            return;
+        }
+        let claims = self.claims_of_binding(host, object);
+        if !claims.is_empty() {
+            self.claims.set(object, claims);
+        }
+    }
+
+    /// What an object claims by its binding, whatever its references say by now.
+    pub(super) fn claims_of_binding(&self, host: &dyn Host, object: &Object) -> Vec<Claim> {
+        let (Some(binding), Some(entry)) =
+            (Binding::of(&object.status), self.registry.find(object.key.kind))
+        else {
+            return Vec::new();
+        };
+        let instance = Key {
+            kind: self.registry.connection().description().kind,
+            namespace: binding.instance.namespace,
+            name: binding.instance.name,
+        };
+        let domain = self.consents(host).domain(&instance);
+        let things = self.things(entry, object, &binding.place, &binding.id);
+        things
+            .into_iter()
+            .map(|thing| Claim { domain: domain.clone(), kind: entry.kind(), thing })
+            .collect()
+    }
+
+    /// What an object claims of ZITADEL, if it is bound to `id` at `place`: whoever wants the same
+    /// name is in the way of both.
+    pub(super) fn things(
+        &self,
+        entry: Entry,
+        object: &Object,
+        place: &Place,
+        id: &str,
+    ) -> Vec<Thing> {
+        let Some(entity) = entry.as_entity() else {
+            return vec![Thing::Setting { place: place.clone() }];
+        };
+        let by_id = match entity.id {
+            IdSource::Chosen => Thing::Id(id.to_owned()),
+            IdSource::Key => Thing::Key { place: place.clone(), key: id.to_owned() },
+        };
+        let declared = entry.desired(&object.spec, &object.key.name, &Inputs::default());
+        let name = declared.ok().and_then(|declared| {
+            declared.text(entity.natural_key).map(|name| Thing::name(place, name))
+        });
+        [by_id].into_iter().chain(name).collect()
+    }
+
+    /// Objects that have to be looked at after an event of this Instance.
+    pub fn concerned(
+        &self,
+        host: &dyn Host,
+        instance: &Key,
+        touched: &crate::live::Touched,
+    ) -> Vec<Key> {
+        let domain = self.consents(host).domain(instance);
+        self.claims.concerned(&domain, touched)
+    }
+
+    /// Forgets an object that is gone. Returns those that claimed the same.
+    pub fn forget(&self, key: &Key) -> Vec<Key> {
+        self.memory.forget(key);
+        self.connections.remove(key);
+        self.claims.release(key)
+    }
+
+    /// Whether the annotation asks for a reconcile that was not done yet.
+    pub(super) fn is_asked(&self, object: &Object) -> bool {
+        object.asked_at().is_some_and(|now| self.memory.is_asked(&object.key, now))
+    }
+
+    /// Where an object is, as its status says.
+    pub fn place_of(object: &Object) -> Place {
+        binding::place(&object.status)
+    }
+}

@@ -1,0 +1,416 @@
+//! Stage 3: what is declared, what was observed and what the policies say → what to do. Pure.
+
+use super::{
+    error::{Error, NoConsent, Refusal, Result},
+    observe::Found,
+};
+use crate::{
+    api::{
+        spec::AdoptionPolicy,
+        status::{Drift, Provenance},
+    },
+    contract::{Fields, List, Place, Remote, Subject, diff},
+};
+
+/// What is to be done for an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What to do.
+    pub action: Action,
+    /// The declared fields that differ.
+    pub changes: Vec<Drift>,
+    /// What exists now.
+    pub have: Option<Remote>,
+    /// All fields as they will be.
+    pub want: Fields,
+    /// Which thing it is, or will be.
+    pub subject: Subject,
+    /// Where it comes from, once this is done.
+    pub provenance: Provenance,
+    /// What exists already and is taken over by this.
+    pub adopts: bool,
+    /// The id of what was deleted behind our back, and is created again.
+    pub former: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// It is as declared.
+    Nothing,
+    /// Create it.
+    Create,
+    /// Change it.
+    Update,
+}
+
+impl Plan {
+    /// What users see of it: an organization's own policy in place of an inherited one is something
+    /// new.
+    pub fn effect(&self) -> Action {
+        match &self.have {
+            Some(have) if self.action == Action::Update && !have.own => Action::Create,
+            _ => self.action,
+        }
+    }
+
+    /// The id of the entity.
+    pub fn id(&self) -> Option<&str> {
+        self.subject.id()
+    }
+
+    /// The names of the fields that differ.
+    pub fn changed_fields(&self) -> Vec<String> {
+        fields(&self.changes)
+    }
+}
+
+/// The names of fields that differ.
+pub fn fields(changes: &[Drift]) -> Vec<String> {
+    changes.iter().map(|c| c.field.clone()).collect()
+}
+
+/// What an object declares, as far as it decides what to do.
+pub struct Declared<'a> {
+    /// The declared fields.
+    pub fields: &'a Fields,
+    /// What is special about lists.
+    pub lists: &'a [List],
+    /// Where it is declared.
+    pub place: &'a Place,
+    /// Whether differences are only reported.
+    pub observes: bool,
+    /// Whether existing things are taken over.
+    pub adoption: AdoptionPolicy,
+    /// The consent that adoption lacks.
+    pub may_not_adopt: Option<NoConsent>,
+}
+
+/// What to do for an entity. `provenance`: where what was found comes from.
+pub fn entity(found: Found, provenance: Provenance, declared: &Declared) -> Result<Plan> {
+    match found {
+        Found::Bound(remote) | Found::Derived(remote) => declared.keep(remote, provenance, false),
+        Found::Given(remote) => {
+            declared.may_adopt()?;
+            declared.keep(remote, provenance, true)
+        }
+        Found::Named(all) => declared.adopt(all),
+        Found::Nothing { id } => Ok(declared.create(id, None)),
+        Found::Gone { former, id } => Ok(declared.create(id, Some(former))),
+        Found::Elsewhere { id, organization } => {
+            Err(Error::Elsewhere { id, organization: Some(organization) })
+        }
+    }
+}
+
+/// What to do for a setting, which always exists.
+pub fn setting(remote: Remote, provenance: Option<Provenance>, declared: &Declared) -> Plan {
+    let changes = declared.changes(&remote.state);
+    let is_settled = changes.is_empty() && remote.own;
+    let found = if remote.own { Provenance::Adopted } else { Provenance::Created };
+    Plan {
+        action: if is_settled { Action::Nothing } else { Action::Update },
+        changes,
+        want: remote.state.overlay(declared.fields),
+        have: Some(remote),
+        subject: Subject::Setting,
+        provenance: provenance.unwrap_or(found),
+        adopts: false,
+        former: None,
+    }
+}
+
+/// What to do for a setting at a place that is only planned yet.
+pub fn planned_setting(declared: &Declared) -> Plan {
+    Plan { subject: Subject::Setting, ..declared.create(String::new(), None) }
+}
+
+impl Declared<'_> {
+    /// What a thing has to change in.
+    pub fn changes(&self, have: &Fields) -> Vec<Drift> {
+        diff(self.fields, have, self.lists)
+    }
+
+    fn may_adopt(&self) -> Result<()> {
+        match &self.may_not_adopt {
+            Some(consent) if !self.observes => Err(consent.clone().into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes over what somebody else created, if the policy says so.
+    fn adopt(&self, mut all: Vec<Remote>) -> Result<Plan> {
+        let remote = match (all.pop(), all.is_empty()) {
+            (Some(only), true) => only,
+            (Some(last), false) => {
+                let ids = all.iter().chain([&last]).filter_map(Remote::id);
+                let ids = ids.map(ToOwned::to_owned).collect();
+                return Err(Error::AdoptionRefused(Refusal::Ambiguous { ids }));
+            }
+            (None, _) => return Ok(self.create(String::new(), None)),
+        };
+        if self.observes {
+            return self.keep(remote, Provenance::Adopted, false);
+        }
+        let id = remote.id().unwrap_or_default().to_owned();
+        if remote.place != *self.place {
+            let organization = remote.place.organization;
+            return Err(Error::AdoptionRefused(Refusal::Elsewhere { id, organization }));
+        }
+        self.may_adopt()?;
+        let changes = self.changes(&remote.state);
+        match self.adoption {
+            AdoptionPolicy::Never => Err(Error::AdoptionRefused(Refusal::Never { id })),
+            AdoptionPolicy::IfIdentical if !changes.is_empty() => {
+                let fields = fields(&changes);
+                Err(Error::AdoptionRefused(Refusal::Differs { id, fields }))
+            }
+            AdoptionPolicy::Always | AdoptionPolicy::IfIdentical => {
+                self.keep(remote, Provenance::Adopted, true)
+            }
+        }
+    }
+
+    /// What exists and is this object's. Calls by id reach any organization: what is written must
+    /// be in the declared one.
+    fn keep(&self, remote: Remote, provenance: Provenance, adopts: bool) -> Result<Plan> {
+        if remote.place != *self.place {
+            let id = remote.id().unwrap_or_default().to_owned();
+            return Err(Error::Elsewhere { id, organization: remote.place.organization });
+        }
+        let changes = self.changes(&remote.state);
+        Ok(Plan {
+            action: if changes.is_empty() { Action::Nothing } else { Action::Update },
+            changes,
+            want: remote.state.overlay(self.fields),
+            subject: remote.subject.clone(),
+            have: Some(remote),
+            provenance,
+            adopts,
+            former: None,
+        })
+    }
+
+    fn create(&self, id: String, former: Option<String>) -> Plan {
+        Plan {
+            action: Action::Create,
+            changes: self.changes(&Fields::default()),
+            have: None,
+            want: self.fields.clone(),
+            subject: Subject::Entity(id),
+            provenance: Provenance::Created,
+            adopts: false,
+            former,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{contract::Key, engine::error::Purpose};
+
+    fn remote(id: &str, name: &str) -> Remote {
+        Remote {
+            subject: Subject::from(id),
+            place: Place::organization("o"),
+            state: Fields::from(json!({"name": name, "other": true})),
+            own: true,
+            version: None,
+        }
+    }
+
+    struct Case {
+        fields: Fields,
+        place: Place,
+        observes: bool,
+        adoption: AdoptionPolicy,
+        may_not_adopt: Option<NoConsent>,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            Self {
+                fields: Fields::from(json!({"name": "a"})),
+                place: Place::organization("o"),
+                observes: false,
+                adoption: AdoptionPolicy::IfIdentical,
+                may_not_adopt: None,
+            }
+        }
+
+        fn entity(&self, found: Found, provenance: Provenance) -> Result<Plan> {
+            entity(found, provenance, &self.declared())
+        }
+
+        fn declared(&self) -> Declared<'_> {
+            Declared {
+                fields: &self.fields,
+                lists: &[],
+                place: &self.place,
+                observes: self.observes,
+                adoption: self.adoption,
+                may_not_adopt: self.may_not_adopt.clone(),
+            }
+        }
+    }
+
+    fn no_consent() -> NoConsent {
+        let giver = Key { kind: "Instance", namespace: "ns".into(), name: "i".into() };
+        let namespace = "other".to_owned();
+        NoConsent { giver, field: "instanceScope", namespace, purpose: Purpose::AdoptRoot }
+    }
+
+    #[test]
+    fn what_is_ours_is_changed_where_it_differs_and_nowhere_else() {
+        for provenance in [Provenance::Created, Provenance::Adopted] {
+            for found in [Found::Bound, Found::Derived] {
+                let same = Case::new().entity(found(remote("1", "a")), provenance).unwrap();
+                assert_eq!((same.action, same.provenance), (Action::Nothing, provenance));
+                let other = Case::new().entity(found(remote("1", "b")), provenance).unwrap();
+                assert_eq!((other.action, other.provenance), (Action::Update, provenance));
+                assert_eq!(other.changed_fields(), ["name"]);
+                assert_eq!(other.want, Fields::from(json!({"name": "a", "other": true})));
+                assert!(!other.adopts);
+            }
+        }
+    }
+
+    #[test]
+    fn what_exists_by_name_is_adopted_as_the_policy_says() {
+        use AdoptionPolicy::{Always, IfIdentical, Never};
+        for (policy, name, expected) in [
+            (IfIdentical, "a", Ok(Action::Nothing)),
+            (
+                IfIdentical,
+                "b",
+                Err(Refusal::Differs { id: "1".into(), fields: vec!["name".into()] }),
+            ),
+            (Always, "a", Ok(Action::Nothing)),
+            (Always, "b", Ok(Action::Update)),
+            (Never, "a", Err(Refusal::Never { id: "1".into() })),
+            (Never, "b", Err(Refusal::Never { id: "1".into() })),
+        ] {
+            let case = Case { adoption: policy, ..Case::new() };
+            let plan = case.entity(Found::Named(vec![remote("1", name)]), Provenance::Adopted);
+            match (plan, expected) {
+                (Ok(plan), Ok(action)) => {
+                    assert_eq!(plan.action, action, "{policy:?}");
+                    assert_eq!((plan.provenance, plan.adopts), (Provenance::Adopted, true));
+                }
+                (Err(Error::AdoptionRefused(refusal)), Err(expected)) => {
+                    assert_eq!(refusal, expected, "{policy:?}");
+                }
+                other => panic!("{policy:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_the_given_id_is_adopted_whatever_the_policy_says() {
+        let case = Case { adoption: AdoptionPolicy::Never, ..Case::new() };
+        let plan = case.entity(Found::Given(remote("1", "b")), Provenance::Adopted).unwrap();
+        assert_eq!((plan.action, plan.provenance), (Action::Update, Provenance::Adopted));
+    }
+
+    #[test]
+    fn adoption_needs_consent_and_what_is_ours_does_not() {
+        let case = Case { may_not_adopt: Some(no_consent()), ..Case::new() };
+        for found in [Found::Given(remote("1", "a")), Found::Named(vec![remote("1", "a")])] {
+            let refused = case.entity(found, Provenance::Adopted);
+            assert!(matches!(refused, Err(Error::NoConsent(_))), "{refused:?}");
+        }
+        let ours = case.entity(Found::Derived(remote("1", "a")), Provenance::Created);
+        assert_eq!(ours.unwrap().action, Action::Nothing);
+    }
+
+    #[test]
+    fn observing_compares_with_what_exists_and_asks_no_policy() {
+        let case = Case {
+            observes: true,
+            adoption: AdoptionPolicy::Never,
+            may_not_adopt: Some(no_consent()),
+            ..Case::new()
+        };
+        let plan = case.entity(Found::Named(vec![remote("1", "b")]), Provenance::Adopted).unwrap();
+        assert_eq!((plan.action, plan.adopts), (Action::Update, false));
+    }
+
+    #[test]
+    fn of_several_that_fit_none_is_taken() {
+        let found = Found::Named(vec![remote("1", "a"), remote("2", "A")]);
+        let case = Case { adoption: AdoptionPolicy::Always, ..Case::new() };
+        match case.entity(found, Provenance::Adopted) {
+            Err(Error::AdoptionRefused(Refusal::Ambiguous { ids })) => assert_eq!(ids, ["1", "2"]),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_in_another_organization_is_never_touched() {
+        let case = Case {
+            place: Place::organization("p"),
+            adoption: AdoptionPolicy::Always,
+            ..Case::new()
+        };
+        for found in [
+            Found::Bound(remote("1", "a")),
+            Found::Given(remote("1", "a")),
+            Found::Derived(remote("1", "a")),
+        ] {
+            match case.entity(found, Provenance::Created) {
+                Err(Error::Elsewhere { id, organization }) => {
+                    assert_eq!((id.as_str(), organization.as_deref()), ("1", Some("o")));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let elsewhere = Found::Elsewhere { id: "1".into(), organization: "o".into() };
+        assert!(matches!(
+            case.entity(elsewhere, Provenance::Created),
+            Err(Error::Elsewhere { .. })
+        ));
+        match case.entity(Found::Named(vec![remote("1", "a")]), Provenance::Adopted) {
+            Err(Error::AdoptionRefused(Refusal::Elsewhere { organization, .. })) => {
+                assert_eq!(organization.as_deref(), Some("o"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_does_not_exist_is_created_and_what_is_gone_created_again() {
+        let new = Case::new().entity(Found::Nothing { id: "1".into() }, Provenance::Created);
+        let new = new.unwrap();
+        assert_eq!(
+            (new.action, new.id(), new.former.as_deref()),
+            (Action::Create, Some("1"), None)
+        );
+        assert_eq!(new.provenance, Provenance::Created);
+        let gone = Found::Gone { former: "1".into(), id: "2".into() };
+        let again = Case::new().entity(gone, Provenance::Created).unwrap();
+        assert_eq!(
+            (again.action, again.id(), again.former.as_deref()),
+            (Action::Create, Some("2"), Some("1"))
+        );
+        assert_eq!(again.provenance, Provenance::Created, "what was adopted and is gone is ours");
+    }
+
+    #[test]
+    fn a_setting_is_written_where_it_differs_or_is_inherited() {
+        let setting = |name: &str, own: bool, provenance| {
+            let remote = Remote { subject: Subject::Setting, own, ..remote("", name) };
+            super::setting(remote, provenance, &Case::new().declared())
+        };
+        assert_eq!(setting("a", true, None).action, Action::Nothing);
+        assert_eq!(setting("b", true, None).action, Action::Update);
+        let inherited = setting("a", false, None);
+        assert_eq!((inherited.action, inherited.effect()), (Action::Update, Action::Create));
+        assert_eq!(setting("a", true, None).provenance, Provenance::Adopted);
+        assert_eq!(inherited.provenance, Provenance::Created);
+        let remembered = setting("a", false, Some(Provenance::Adopted));
+        assert_eq!(remembered.provenance, Provenance::Adopted, "what is remembered counts");
+    }
+}

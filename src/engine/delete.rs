@@ -1,0 +1,303 @@
+//! The end of an object: what becomes of its remote side. It always comes to an end, or says what
+//! it waits for. The stages are those of any reconcile, by the binding instead of the references.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    apply::Remover,
+    binding::{self, Binding},
+    context::Engine,
+    decide_deletion::{
+        self, DeletionFacts, Ending, InstanceFacts, Release, Way, default_policy, ending, way,
+    },
+    error::{Error, NoConsent, Purpose, Result, Waiting},
+    host::Host,
+    observe,
+    reconcile::adopts_at_all,
+    report::{self, Outcome, Pause},
+    resolve::{PlannedIds, resolve},
+};
+use crate::{
+    api::{
+        spec::{Shared, deletion_policy, is_suspended, only_observes},
+        status::Provenance,
+    },
+    contract::{Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode},
+    live::Absence,
+};
+
+/// How long to wait for an Instance before looking again; it also wakes what waits.
+const INSTANCE_PAUSE: Duration = Duration::from_secs(30);
+/// How long to wait for children before looking again; the last of them also wakes its parent.
+const CHILDREN_PAUSE: Duration = Duration::from_secs(10);
+
+/// Settles the remote side of an object that is being deleted.
+pub(super) async fn reconcile(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+    outcome: &mut Outcome,
+) {
+    let noun = entry.noun;
+    let observes = only_observes(&object.spec);
+    let binding = match Binding::of(&object.status) {
+        None if !observes && !object.is_abandoned() => unbound(engine, host, entry, object).await,
+        bound => bound,
+    };
+    let provenance = binding.as_ref().map(|b| b.provenance);
+    let in_organization = binding.as_ref().is_some_and(|b| b.place.organization.is_some());
+    let policy = deletion_policy(&object.spec)
+        .unwrap_or_else(|| default_policy(entry, provenance, in_organization));
+    let ending = ending(DeletionFacts {
+        is_abandoned: object.is_abandoned(),
+        observes,
+        is_bound: binding.is_some(),
+        children: host.deleting_children(&object.key),
+        successor: successor(engine, host, entry, object).map(|o| o.key.clone()),
+        policy,
+        waited: engine.memory.deleting_for(&object.key),
+        pause: engine.deletion_pause,
+    });
+    tracing::debug!(ending = ?ending, "decided");
+    let end = match (ending, binding) {
+        (Ending::Release(release), _) => End::Released(release),
+        (Ending::WaitForChildren(children), _) => {
+            End::Paused(Pause::Children(children), CHILDREN_PAUSE)
+        }
+        (Ending::HandOver(successor), _) => {
+            match hand_over(engine, host, entry, object, &successor).await {
+                Ok(()) => End::HandedOver(successor),
+                Err(e) => End::Failed(e),
+            }
+        }
+        (Ending::Pause(left), Some(binding)) => {
+            let (id, pause) = (binding.id, engine.deletion_pause);
+            End::Paused(Pause::Successor { id, pause }, left)
+        }
+        (Ending::Remove, Some(binding)) => remove(engine, host, entry, object, &binding).await,
+        (Ending::Pause(_) | Ending::Remove, None) => End::Released(Release::NeverBound),
+    };
+    match end {
+        End::Released(release) => {
+            tracing::info!(reason = ?release, "released without a call");
+            outcome.released(object, noun, &release);
+        }
+        End::HandedOver(successor) => {
+            outcome.handed_over(noun, &successor);
+            outcome.gone();
+            outcome.wake.push(successor);
+        }
+        End::Removed(removed) => outcome.removed(noun, &removed),
+        End::Paused(pause, left) => outcome.paused(object, noun, &pause, left),
+        End::Failed(e) => {
+            let failures = engine.memory.failed(&object.key);
+            outcome.failed(object, noun, e, failures);
+        }
+    }
+    if outcome.release {
+        // What is remembered stays until the object is gone: its finalizer may not go at once.
+        outcome.wake.extend(engine.claims.release(&object.key));
+    }
+}
+
+/// What a deletion came to.
+enum End {
+    Released(Release),
+    HandedOver(Key),
+    Removed(report::Removed),
+    Paused(Pause, Duration),
+    Failed(Error),
+}
+
+/// Nothing was ever bound, or the status was lost. Only what shows under the object's own id is
+/// its own; what can't be asked for with consent is left alone.
+async fn unbound(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+) -> Option<Binding> {
+    if entry.as_entity()?.id != IdSource::Chosen {
+        return None;
+    }
+    let target = resolve(engine, host, entry, object, &PlannedIds::new()).await.ok()?;
+    let id = object.derived_id();
+    let subject = Subject::from(id.as_str());
+    let seen = observe::read(entry, &target, &subject, Absence::Confirmed).await;
+    // What was written a moment ago and does not show yet is there all the same.
+    if matches!(seen, Ok(None)) {
+        return None;
+    }
+    Some(Binding {
+        id,
+        instance_id: target.connection.instance_id.clone(),
+        instance: target.instance_binding,
+        place: target.place,
+        provenance: Provenance::Created,
+    })
+}
+
+/// The oldest other object that declares the same thing, is not bound to another one, and may have
+/// it. Found by the binding: a suspended object claims nothing, and has successors all the same.
+fn successor(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+) -> Option<Arc<Object>> {
+    object.status.provenance?;
+    let claims = engine.claims_of_binding(host, object);
+    let others = engine.claims.claimants(&claims, &object.key);
+    let others = others.into_iter().filter_map(|key| host.object(&key));
+    others.into_iter().find(|other| may_have(engine, host, entry, object, other))
+}
+
+/// Whether an object may have what another one has: it must pass every check that adoption needs.
+fn may_have(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+    other: &Object,
+) -> bool {
+    let bound = Binding::of(&other.status);
+    let has_it_already = bound.as_ref().is_some_and(|b| Some(&b.id) == object.status.id.as_ref());
+    if other.is_deleting || is_suspended(&other.spec) || (bound.is_some() && !has_it_already) {
+        return false;
+    }
+    let (namespace, consents) = (&other.key.namespace, engine.consents(host));
+    let Ok(lineage) = consents.lineage(entry, namespace, &other.spec) else { return false };
+    let Ok(shared) = decode::<Shared>(&other.spec) else { return false };
+    let names_it = shared.identity.id.is_some() && shared.identity.id == object.status.id;
+    let is_root = engine.registry.root() == Some(entry);
+    let same_namespace = *namespace == object.key.namespace;
+    (has_it_already || names_it || adopts_at_all(shared.adoption_policy()))
+        && (!is_root || same_namespace || lineage.instance_scope)
+}
+
+/// Gives another object the binding of this one: in its status, so that it survives a crash, and in
+/// memory, where a reconcile that is just under way can't overwrite it.
+async fn hand_over(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+    successor: &Key,
+) -> Result<()> {
+    let missing = || Error::Waiting(Waiting::Missing(successor.clone()));
+    let successor = host.object(successor).ok_or_else(missing)?;
+    if Binding::of(&successor.status).is_some_and(|b| Some(&b.id) == object.status.id.as_ref())
+        && !entry.is_setting()
+    {
+        return Ok(());
+    }
+    let namespace = &successor.key.namespace;
+    let lineage = engine.consents(host).lineage(entry, namespace, &successor.spec)?;
+    let instance = host
+        .object(&lineage.instance)
+        .ok_or_else(|| Error::Waiting(Waiting::Missing(lineage.instance.clone())))?;
+    let instance = binding::instance_binding(&instance);
+    let original = match entry.is_setting() {
+        true => Some(older_values(entry, object, &successor)?),
+        false => None,
+    };
+    let status = report::inheritance(&successor, object, original, instance);
+    engine.memory.set_inherited(&successor.key, status.clone());
+    host.remember(&successor, &status).await.map_err(Error::Host)
+}
+
+/// What the fields of a setting held before both objects: where the one that goes found what the
+/// successor had set, what the successor had found is older.
+fn older_values(entry: Entry, object: &Object, successor: &Object) -> Result<Fields> {
+    let values = |o: &Object| o.status.original.clone().map(Fields::from_map);
+    let found = values(object).unwrap_or_default();
+    let declared = entry.desired(&successor.spec, &successor.key.name, &Inputs::default())?;
+    let set_by_successor =
+        found.iter().filter(|(field, value)| declared.get(field) == Some(*value));
+    let set_by_successor =
+        Fields::from_map(set_by_successor.map(|(f, v)| (f.clone(), v.clone())).collect());
+    let older = values(successor).unwrap_or_default().select(&set_by_successor);
+    Ok(found.overlay(&older))
+}
+
+/// Removes the remote side through the Instance object that it was bound through, and no other.
+async fn remove(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+    binding: &Binding,
+) -> End {
+    let instance = Key {
+        kind: engine.registry.connection().description().kind,
+        namespace: binding.instance.namespace.clone(),
+        name: binding.instance.name.clone(),
+    };
+    let facts = host.object(&instance).filter(|o| binding.is_through(o)).map(|o| InstanceFacts {
+        is_deleting: o.is_deleting,
+        is_suspended: is_suspended(&o.spec),
+        reason: o.status.reason(),
+        active: engine.connections.get(&instance).map(|c| c.instance_id.clone()),
+        retired: engine.connections.retired(&instance).map(|c| c.instance_id.clone()),
+        missing_consent: missing_consent(engine, host, entry, object, binding, &instance),
+    });
+    let way = way(&binding.instance_id, facts);
+    tracing::debug!(way = ?way, "decided");
+    let connection = match way {
+        Way::Active => engine.connections.get(&instance),
+        Way::Retired => engine.connections.retired(&instance),
+        Way::Wait => None,
+        Way::Release(release) => return End::Released(release),
+    };
+    let Some(connection) = connection else {
+        return End::Paused(Pause::Instance, INSTANCE_PAUSE);
+    };
+    let original = object.status.original.clone().map(Fields::from_map).unwrap_or_default();
+    let remover = Remover {
+        engine,
+        entry,
+        connection: &connection,
+        place: &binding.place,
+        provenance: binding.provenance,
+    };
+    match remover.remove(&binding.id, original).await {
+        Ok(removed) => End::Removed(removed),
+        Err(Error::InstanceChanged { .. }) => {
+            engine.connections.remove_connection(&connection);
+            End::Released(decide_deletion::Release::InstanceChanged)
+        }
+        Err(e) => End::Failed(e),
+    }
+}
+
+/// The consent that an object lacks by now. Where what it is in is not declared any more, nobody
+/// lends it: its namespace needs the consent of the Instance itself.
+fn missing_consent(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+    binding: &Binding,
+    instance: &Key,
+) -> Option<NoConsent> {
+    let (namespace, consents) = (&object.key.namespace, engine.consents(host));
+    match consents.lineage(entry, namespace, &object.spec) {
+        Ok(lineage) if lineage.instance == *instance => return None,
+        Err(Error::NoConsent(consent)) if host.object(&consent.giver).is_some() => {
+            return Some(consent);
+        }
+        // It leads nowhere by now, or elsewhere, or can't be read.
+        Ok(_) | Err(_) => {}
+    }
+    let is_instance_wide =
+        binding.place.organization.is_none() && engine.registry.root() != Some(entry);
+    let may_act = consents.may_act_on_instance(instance, namespace);
+    let may = may_act || (!is_instance_wide && consents.may_declare(instance, namespace));
+    let (field, purpose) = match is_instance_wide {
+        true => ("instanceScope", Purpose::ActOnInstance),
+        false => ("allowedNamespaces", Purpose::DeclareRoot),
+    };
+    let (giver, namespace) = (instance.clone(), namespace.clone());
+    (!may).then_some(NoConsent { giver, field, namespace, purpose })
+}

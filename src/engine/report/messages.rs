@@ -1,0 +1,262 @@
+//! The sentences: what is wrong, and what to do. Pure.
+
+use super::{Pause, Removed};
+use crate::{
+    engine::{
+        decide_deletion::Release,
+        error::{Doing, Error, Lost, Missing, NoConsent, NotConverged, Purpose, Refusal, Waiting},
+    },
+    zitadel,
+};
+
+/// An error about something that is called `noun`.
+pub(super) fn sentence(error: &Error, noun: &str) -> String {
+    match error {
+        Error::Spec(e) => e.to_string(),
+        Error::Waiting(waiting) => self::waiting(waiting),
+        Error::NotConnected { instance, message, .. } => {
+            let why = message.as_deref().unwrap_or("nobody has looked at it yet");
+            format!("waiting for {instance}: {why}")
+        }
+        Error::NoConsent(consent) => no_consent(consent, noun),
+        Error::UnknownHost => "spec.issuer: the server knows no instance of this host name; use \
+                               the external URL of the instance (its ExternalDomain), and address \
+                               for where to connect"
+            .into(),
+        Error::NoRole { account } => format!(
+            "the account {account} has no role in the instance or in an organization; give it \
+             IAM_OWNER, or ORG_OWNER of the organization that it is to manage"
+        ),
+        Error::AdoptionRefused(refusal) => self::refusal(refusal, noun),
+        Error::Elsewhere { id, organization } => format!(
+            "{noun} {id} is in {}, not in the declared one; change the reference, or remove spec.id \
+             to create another one here",
+            place(organization.as_deref())
+        ),
+        Error::Conflict { winner } => {
+            format!("{winner} declares the same and is older; delete one of the two")
+        }
+        Error::Contested { by, fields, corrections, .. } => format!(
+            "{} keeps changing {fields}: it was reverted {corrections} times in a row, and is from \
+             now on at growing intervals. Agree on one side, or remove it from the spec",
+            by.as_deref().unwrap_or("somebody else")
+        ),
+        Error::InstanceChanged { instance, known, found } => {
+            let behind =
+                instance.as_ref().map_or_else(|| "the address".to_owned(), ToString::to_string);
+            format!(
+                "the instance behind {behind} was {known} and is {found} now; nothing is written \
+                 to it. Point the Instance at the former one, or delete this object and create it \
+                 again to have it there"
+            )
+        }
+        Error::Lost(lost) => self::lost(lost, noun),
+        Error::NotConverged(pending) => not_converged(pending, noun),
+        Error::NoSight { id } => format!(
+            "the account does not see {noun} {id}, and has no role by which it would: it can't be \
+             told whether it still exists. Give the account the role that it had, or one in the \
+             instance"
+        ),
+        Error::Zitadel { doing, source } => {
+            let doing = match doing {
+                Doing::Thing(verb) => format!("could not {verb} {noun}"),
+                Doing::Other(phrase) => format!("could not {phrase}"),
+            };
+            format!("{doing}: {}", cause(source))
+        }
+        Error::Host(e) => format!("the cluster did not accept the status: {e}"),
+    }
+}
+
+/// How a call failed, and where that says little by itself, what to do.
+fn cause(source: &zitadel::Error) -> String {
+    match source {
+        zitadel::Error::Status(s) if s.code == zitadel::Code::Unauthenticated => {
+            format!(
+                "ZITADEL does not accept the token of this Instance ({source}); renew its Secret"
+            )
+        }
+        zitadel::Error::TokenRefused { .. } => {
+            format!("{source}; renew the Secret of this Instance")
+        }
+        _ => source.to_string(),
+    }
+}
+
+fn place(organization: Option<&str>) -> String {
+    organization.map_or_else(|| "the instance itself".into(), |id| format!("the organization {id}"))
+}
+
+fn waiting(waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::Missing(key) => format!("waiting for {key}: it does not exist"),
+        Waiting::Deleting(key) => format!("waiting for {key}: it is being deleted"),
+        Waiting::OtherInstance(key) => {
+            format!("waiting for {key}: it belongs to another instance")
+        }
+        Waiting::NotBound { object, message } => {
+            let why = message.as_deref().unwrap_or("nobody has looked at it yet");
+            format!("waiting for {object}: {why}")
+        }
+        Waiting::Remote { noun, id, is_new: false } => {
+            format!("waiting for {noun} {id}: it does not exist in this instance")
+        }
+        Waiting::Remote { noun, id, is_new: true } => {
+            format!("waiting for {noun} {id}: it does not show yet")
+        }
+        Waiting::Value { kind, namespace, name, key, missing } => {
+            let what = format!("{kind} {namespace}/{name}");
+            match missing {
+                Missing::Object => format!("waiting for {what}: it does not exist"),
+                Missing::Key => format!("waiting for {what}: it has no text under the key {key}"),
+                Missing::Unreadable(why) => format!("{what} can't be read: {why}"),
+            }
+        }
+    }
+}
+
+fn no_consent(consent: &NoConsent, noun: &str) -> String {
+    let NoConsent { giver, field, namespace, purpose } = consent;
+    let would = format!("its spec.{field} would have to");
+    match purpose {
+        Purpose::Refer => format!("{giver} does not allow the namespace {namespace}: {would}"),
+        Purpose::ReferBy(kind) => format!(
+            "{giver} does not allow {kind} objects of the namespace {namespace}: {would}, with \
+             {kind} among its kinds"
+        ),
+        Purpose::DeclareRoot => {
+            format!("{giver} does not let the namespace {namespace} declare organizations: {would}")
+        }
+        Purpose::ActOnInstance => format!(
+            "{giver} does not let the namespace {namespace} act on the instance itself or name an \
+             id in it: {would}"
+        ),
+        Purpose::AdoptRoot => format!(
+            "{noun} exists; {giver} does not let the namespace {namespace} adopt it: {would}"
+        ),
+    }
+}
+
+fn refusal(refusal: &Refusal, noun: &str) -> String {
+    match refusal {
+        Refusal::Differs { id, fields } => format!(
+            "{noun} {id} exists and differs in {}; make them alike, or set adoptionPolicy: Always \
+             to have it changed, or choose another name",
+            fields.join(", ")
+        ),
+        Refusal::Never { id } => format!(
+            "{noun} {id} exists and adoptionPolicy is Never; choose another name, or another policy"
+        ),
+        Refusal::Ambiguous { ids } => format!(
+            "several fit: {}; name one of them in spec.id, or choose another name",
+            ids.join(", ")
+        ),
+        Refusal::Elsewhere { id, organization } => format!(
+            "{noun} {id} of this name exists in {}; choose another name",
+            place(organization.as_deref())
+        ),
+    }
+}
+
+fn lost(lost: &Lost, noun: &str) -> String {
+    match lost {
+        Lost::Thing { id, age } => format!(
+            "ZITADEL accepted {noun} {id} {} s ago and does not show it: its read side has lost it. \
+             It is not created under another name. Look at its events in ZITADEL's audit log: if \
+             nothing depends on it, deleting it there brings it back",
+            age.as_secs()
+        ),
+        Lost::Change { age } => format!(
+            "ZITADEL accepted a change of {noun} {} s ago and still shows it as it was: its read \
+             side has lost the change. Changing it by hand, and back, brings it to light",
+            age.as_secs()
+        ),
+        Lost::RefusedAsExisting { id } => format!(
+            "ZITADEL refuses to create {noun}, because it exists, and yet shows none of this name \
+             or of the id {id}: it is somewhere this account does not look, such as another \
+             organization, or its read side has lost it. It is not created under another name"
+        ),
+        Lost::RefusedAsUnchanged { fields } => format!(
+            "ZITADEL says that {noun} is as declared already, and yet shows another {}: its read \
+             side has lost a change. Changing that by hand, and back, brings it to light",
+            fields.join(", ")
+        ),
+    }
+}
+
+fn not_converged(pending: &NotConverged, noun: &str) -> String {
+    match pending {
+        NotConverged::Pending => format!("what was written to {noun} does not show yet"),
+        NotConverged::Absent => format!("{noun} does not show yet"),
+        NotConverged::JustGone => format!("{noun} has just disappeared"),
+        NotConverged::Differs { fields } => {
+            format!("{noun} still differs in {}", fields.join(", "))
+        }
+        NotConverged::Unreadable => format!("{noun} can't be read"),
+    }
+}
+
+/// What an object that is being deleted waits for.
+pub(super) fn pause(pause: &Pause, noun: &str) -> String {
+    const ABANDON: &str = "annotate this one with kastellan.dev/abandon: \"true\"";
+    match pause {
+        Pause::Children(all) => {
+            format!("{}; they go first, or {ABANDON}", several(all, "still refers", "still refer"))
+        }
+        Pause::Successor { id, pause } => format!(
+            "{id} is about to be removed from ZITADEL; for {} s, another object that declares the \
+             same {} can still take it over",
+            pause.as_secs(),
+            noun.trim_start_matches("the ")
+        ),
+        Pause::Instance => format!(
+            "waiting for the Instance to be usable again; to release this object without a call, \
+             {ABANDON}"
+        ),
+        Pause::Dependants(all) => {
+            let who = several(all, "still needs it", "still need it");
+            format!("{who}; delete what needs it, or {ABANDON}")
+        }
+    }
+}
+
+fn several(all: &[crate::contract::Key], one: &str, many: &str) -> String {
+    match all {
+        [] => String::new(),
+        [only] => format!("{only} {one}"),
+        [first, rest @ ..] => format!("{first} and {} more {many}", rest.len()),
+    }
+}
+
+/// Why a thing stays in ZITADEL; `None`: there is nothing that could stay.
+pub(super) fn release(release: &Release) -> Option<String> {
+    Some(match release {
+        Release::NeverBound => return None,
+        Release::Observed => "it was only observed".into(),
+        Release::Abandoned => "released by annotation".into(),
+        Release::Retained => "its deletion policy is Retain".into(),
+        Release::InstanceGone => "the Instance through which it was bound is gone".into(),
+        Release::InstanceChanged => "behind its Instance is another instance now".into(),
+        Release::CredentialsLost => {
+            "its Instance is being deleted and the credentials are gone".into()
+        }
+        Release::ConsentWithdrawn(consent) => {
+            format!("{} does not allow the namespace {} any more", consent.giver, consent.namespace)
+        }
+    })
+}
+
+/// What became of the remote side.
+pub(super) fn removed(removed: &Removed, noun: &str) -> String {
+    match removed {
+        Removed::Deleted { id } => format!("{noun} {id} was deleted"),
+        Removed::WithPlace { organization } => {
+            format!("{noun} went with its organization {organization}")
+        }
+        Removed::Reset => format!("{noun} was reset and inherits again"),
+        Removed::Restored { fields } => {
+            format!("{noun} got its former values back: {}", fields.join(", "))
+        }
+        Removed::Unchanged => format!("{noun} needed no change"),
+    }
+}

@@ -1,0 +1,215 @@
+//! Stage 1: what an object declares, and where it goes: references, consents, connection. Reads
+//! objects, and asks ZITADEL whether what is referred to exists.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    binding::{self, Binding},
+    consent::{Lineage, Parent},
+    context::Engine,
+    error::{Error, NotConverged, Result, Waiting, WhileDoing},
+    host::Host,
+};
+use crate::{
+    api::{
+        spec::Shared,
+        status::{InstanceBinding, Reason},
+    },
+    contract::{
+        Entry, Fields, Inputs, Key, Object, Place, Reference, Role, Subject, decode,
+        reference::Referent,
+    },
+    live::{self, Absence, Connection, Observation},
+};
+
+/// Things that a plan for many objects will create: their places, and the ids that they will have.
+pub type PlannedIds = BTreeMap<Key, (Place, String)>;
+
+/// Where an object's calls go, and what it declares.
+pub struct Target {
+    /// The Instance object.
+    pub instance: Key,
+    /// How a status names it.
+    pub instance_binding: InstanceBinding,
+    /// What claims through it count among.
+    pub domain: Key,
+    /// The connection to it.
+    pub connection: Arc<Connection>,
+    /// Where in the instance.
+    pub place: Place,
+    /// Whether the namespace may act on the instance itself.
+    pub instance_scope: bool,
+    /// What it is in is only planned yet: nothing can be asked there.
+    pub is_planned: bool,
+    /// What the object is bound to there.
+    pub binding: Option<Binding>,
+    /// The fields of the spec that all kinds share.
+    pub shared: Shared,
+    /// The declared fields.
+    pub declared: Fields,
+}
+
+/// Resolves the references of an object, with every consent that they need.
+pub async fn resolve(
+    engine: &Engine,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+    planned: &PlannedIds,
+) -> Result<Target> {
+    let Key { namespace, name, .. } = &object.key;
+    let shared: Shared = decode(&object.spec)?;
+    // What can't be read is said before anything is asked.
+    entry.desired(&object.spec, name, &Inputs::default())?;
+    let consents = engine.consents(host);
+    let lineage = consents.lineage(entry, namespace, &object.spec)?;
+    let Lineage { instance, parent, instance_scope } = lineage;
+    let connection = connection(engine, host, &instance)?;
+    let Some(instance_object) = host.object(&instance) else {
+        return Err(Error::Waiting(Waiting::Missing(instance)));
+    };
+    let binding = Binding::of(&object.status).filter(|b| b.is_through(&instance_object));
+    if let Some(binding) = &binding
+        && binding.instance_id != connection.instance_id
+    {
+        return Err(Error::InstanceChanged {
+            instance: Some(instance),
+            known: binding.instance_id.clone(),
+            found: connection.instance_id.clone(),
+        });
+    }
+    let (place, is_planned) = match parent {
+        Parent::Instance => (Place::instance(), false),
+        Parent::Id(reference, id) => (by_id(engine, &connection, reference, id).await?, false),
+        Parent::Object(parent, kind) => match planned.get(&parent.key) {
+            Some((place, id)) => (place_below(engine, kind, place, id), true),
+            None => {
+                let (at, id) = bound(&parent, &instance_object, &connection)?;
+                exists(&connection, kind, &at, &id).await?;
+                (place_below(engine, kind, &at, &id), false)
+            }
+        },
+    };
+    let inputs = inputs(entry, host, object, &instance_object, &connection)?;
+    Ok(Target {
+        declared: entry.desired(&object.spec, name, &inputs)?,
+        instance_binding: binding::instance_binding(&instance_object),
+        domain: consents.domain(&instance),
+        instance,
+        connection,
+        place,
+        instance_scope,
+        is_planned,
+        binding,
+        shared,
+    })
+}
+
+/// The connection of an Instance, or why there is none.
+pub fn connection(engine: &Engine, host: &dyn Host, instance: &Key) -> Result<Arc<Connection>> {
+    let Some(object) = host.object(instance) else {
+        return Err(Error::Waiting(Waiting::Missing(instance.clone())));
+    };
+    let suspended = crate::api::spec::is_suspended(&object.spec);
+    if let (Some(connection), false) = (engine.connections.get(instance), suspended) {
+        return Ok(connection);
+    }
+    let ready = object.status.condition("Ready");
+    Err(Error::NotConnected {
+        instance: instance.clone(),
+        reason: if suspended { Some(Reason::Suspended) } else { object.status.reason() },
+        message: ready.map(|c| c.message.clone()),
+    })
+}
+
+/// The place of what is in the thing with this id.
+fn place_below(engine: &Engine, kind: Entry, at: &Place, id: &str) -> Place {
+    if engine.registry.root() == Some(kind) { Place::organization(id) } else { at.below(id) }
+}
+
+/// Where an object is bound in this instance, and to what.
+fn bound(object: &Object, instance: &Object, connection: &Connection) -> Result<(Place, String)> {
+    let key = || object.key.clone();
+    let status = &object.status;
+    if object.is_deleting {
+        return Err(Error::Waiting(Waiting::Deleting(key())));
+    }
+    let through = status.instance.as_ref().map(|b| binding::is_through(b, instance));
+    match (&status.id, &status.instance_id, through) {
+        (Some(id), Some(of), Some(true)) if *of == connection.instance_id => {
+            Ok((binding::place(status), id.clone()))
+        }
+        (Some(_), Some(_), Some(_)) => Err(Error::Waiting(Waiting::OtherInstance(key()))),
+        _ => Err(Error::Waiting(Waiting::NotBound {
+            object: key(),
+            message: status.condition("Ready").map(|c| c.message.clone()),
+        })),
+    }
+}
+
+/// What a call names must have been seen: ZITADEL accepts some writes for parents that do not
+/// exist.
+async fn exists(connection: &Connection, kind: Entry, at: &Place, id: &str) -> Result<()> {
+    let subject = Subject::from(id);
+    let seen = connection.observe(kind, at, &subject, Absence::Confirmed).await;
+    let remote =
+        |is_new| Error::Waiting(Waiting::Remote { noun: kind.noun, id: id.to_owned(), is_new });
+    match seen.doing_other("look for what it is in")? {
+        Observation::Current(Some(_)) => Ok(()),
+        Observation::Current(None) => Err(remote(false)),
+        Observation::Pending { .. } => Err(remote(true)),
+    }
+}
+
+/// The place of what is in the thing with an id that no object declares.
+async fn by_id(
+    engine: &Engine,
+    connection: &Connection,
+    reference: &Reference,
+    id: String,
+) -> Result<Place> {
+    let kind = reference.kinds.first().and_then(|kind| engine.registry.find(kind));
+    let (Some(kind), Some(root)) = (kind, engine.registry.root()) else {
+        return Err(Error::NotConverged(NotConverged::Unreadable));
+    };
+    if kind == root {
+        exists(connection, kind, &Place::instance(), &id).await?;
+        return Ok(Place::organization(id));
+    }
+    let organization = if connection.account.sight.instance {
+        let found = live::owner(&connection.client, kind.events, &id).await;
+        found.doing_other("look for what it is in")?
+    } else {
+        connection.account.sight.organizations.first().cloned()
+    };
+    let Some(organization) = organization else {
+        return Err(Error::Waiting(Waiting::Remote { noun: kind.noun, id, is_new: false }));
+    };
+    let at = Place::organization(organization);
+    exists(connection, kind, &at, &id).await?;
+    Ok(at.below(id))
+}
+
+/// The ids of what the object refers to besides what it is in.
+fn inputs(
+    entry: Entry,
+    host: &dyn Host,
+    object: &Object,
+    instance: &Object,
+    connection: &Connection,
+) -> Result<Inputs> {
+    let mut inputs = Inputs::default();
+    for reference in entry.references.iter().filter(|r| r.role == Role::Input) {
+        match reference.read(&object.spec, &object.key.namespace)? {
+            Some(Referent::Id(id)) => inputs.insert(reference.field, id),
+            Some(Referent::Object(key)) => {
+                let Some(referred) = host.object(&key) else {
+                    return Err(Error::Waiting(Waiting::Missing(key)));
+                };
+                inputs.insert(reference.field, bound(&referred, instance, connection)?.1);
+            }
+            None => {}
+        }
+    }
+    Ok(inputs)
+}

@@ -1,0 +1,400 @@
+//! What one list call of a kind covers: the projects of an organization, the organizations of the
+//! instance, a setting.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Mutex,
+    time::Duration,
+};
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{lock::lock, pending::PendingWrite, permits::WritePermits};
+use crate::{
+    contract::{Access, Entry, Place, Remote, Row, Subject},
+    zitadel::{Error, Result},
+};
+
+/// Up to this many stale items are read one by one, more by one list.
+const FEW: usize = 2;
+/// A collection is listed at most this often while many of its items change.
+const LIST_PAUSE: Duration = Duration::from_secs(2);
+/// How often it is asked whether more of our own writes follow.
+const STEP: Duration = Duration::from_millis(20);
+
+pub(super) struct Collection {
+    /// The place that its list covers.
+    place: Place,
+    data: Mutex<Data>,
+    /// Held while something is fetched: whoever waits for it finds the result.
+    fetching: tokio::sync::Mutex<()>,
+    /// Held by the one who waits for further own writes before they are read back.
+    coalescing: tokio::sync::Mutex<()>,
+}
+
+/// What is known of a thing.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Known {
+    /// This was read, or that it does not exist.
+    Read(Option<Box<Remote>>),
+    /// What was read is older than our own last write.
+    Older {
+        /// Age of that write.
+        age: Duration,
+        /// Whether there is anything to be read.
+        shows: bool,
+    },
+    /// It exists, and its row is not as its endpoint promises.
+    Unreadable(String),
+}
+
+#[derive(Debug)]
+enum Item {
+    Readable(Box<Remote>),
+    Unreadable(String),
+}
+
+#[derive(Default)]
+struct Data {
+    items: HashMap<Subject, Item>,
+    /// When all of it was listed (or the setting read) last.
+    listed: Option<Instant>,
+    /// When own writes were read back last.
+    read_back: Option<Instant>,
+    /// All of it is stale.
+    is_stale: bool,
+    /// Stale items, with the epoch in which they became so.
+    stale: HashMap<Subject, u64>,
+    epoch: u64,
+    pending: HashMap<Subject, (PendingWrite, Instant)>,
+    /// Who else changed something since it was read.
+    editors: HashMap<Subject, String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    Read,
+    List(Duration),
+}
+
+impl Collection {
+    pub(super) fn new(place: Place) -> Self {
+        Self {
+            place,
+            data: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
+            coalescing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Makes sure that `subject` is known as well as it can be: lists the collection, or reads the
+    /// item, unless both are fresh. May wait for further own writes: not while a permit is held.
+    pub(super) async fn refresh(
+        &self,
+        entry: Entry,
+        access: &Access,
+        subject: Option<&Subject>,
+        resync: Duration,
+        permits: &WritePermits,
+    ) -> Result<()> {
+        if self.need(subject, resync) == Need::Nothing {
+            return Ok(());
+        }
+        let is_own = !entry.is_setting()
+            && subject.is_some_and(|s| lock(&self.data).pending.contains_key(s));
+        let _coalescing = match is_own {
+            true => Some(self.coalesce(subject, resync, permits).await),
+            false => None,
+        };
+        // Before the lock is taken: who holds it makes others wait.
+        if let (Need::List(pause), false) = (self.need(subject, resync), is_own) {
+            tokio::time::sleep(pause).await;
+        }
+        let _fetching = self.fetching.lock().await;
+        match (self.need(subject, resync), entry, subject) {
+            (Need::Nothing, ..) => Ok(()),
+            (_, Entry::Setting(_), _) => self.fetch(entry, access, &Subject::Setting).await,
+            (Need::Read, _, Some(subject)) => {
+                if is_own {
+                    lock(&self.data).read_back = Some(Instant::now());
+                }
+                self.fetch(entry, access, subject).await
+            }
+            _ => self.list(entry, access).await,
+        }
+    }
+
+    /// Waits until no further writes follow, or the last read-back is long enough ago: while a
+    /// thousand things are created, a list now and then shows them all. The others wait for the
+    /// first of them and find the result.
+    async fn coalesce(
+        &self,
+        subject: Option<&Subject>,
+        resync: Duration,
+        permits: &WritePermits,
+    ) -> tokio::sync::MutexGuard<'_, ()> {
+        let coalescing = self.coalescing.lock().await;
+        while self.need(subject, resync) != Need::Nothing && !self.is_due(permits) {
+            tokio::time::sleep(STEP).await;
+        }
+        coalescing
+    }
+
+    fn is_due(&self, permits: &WritePermits) -> bool {
+        let data = lock(&self.data);
+        let Some(last) = data.read_back.max(data.listed) else { return true };
+        // What was read back and does not show yet is asked for one by one, or with the next list.
+        let is_new = data.stale.len() <= FEW || permits.last().is_some_and(|write| write > last);
+        last.elapsed() >= LIST_PAUSE || (permits.are_quiet() && is_new)
+    }
+
+    /// Reads one item now.
+    pub(super) async fn refetch(
+        &self,
+        entry: Entry,
+        access: &Access,
+        subject: &Subject,
+    ) -> Result<()> {
+        let _fetching = self.fetching.lock().await;
+        self.fetch(entry, access, subject).await
+    }
+
+    fn need(&self, subject: Option<&Subject>, resync: Duration) -> Need {
+        let data = lock(&self.data);
+        match data.listed {
+            None => Need::List(Duration::ZERO),
+            Some(at) if data.is_stale || at.elapsed() >= resync => Need::List(Duration::ZERO),
+            Some(_) if subject.is_none_or(|s| !data.stale.contains_key(s)) => Need::Nothing,
+            Some(_) if data.stale.len() <= FEW => Need::Read,
+            Some(at) => Need::List(LIST_PAUSE.saturating_sub(at.elapsed())),
+        }
+    }
+
+    async fn fetch(&self, entry: Entry, access: &Access, subject: &Subject) -> Result<()> {
+        let epoch = lock(&self.data).epoch;
+        let remote = match (entry, subject) {
+            (Entry::Entity(kind), Subject::Entity(id)) => kind.read(access, id).await?,
+            (Entry::Setting(kind), _) => Some(kind.read(access).await?),
+            // A connection has nothing, and an entity is asked for by its id.
+            _ => None,
+        };
+        let mut data = lock(&self.data);
+        if entry.is_setting() {
+            data.listed = Some(Instant::now());
+            data.is_stale = false;
+        }
+        data.accept(subject, remote.map(Box::new).map(Item::Readable), epoch);
+        Ok(())
+    }
+
+    async fn list(&self, entry: Entry, access: &Access) -> Result<()> {
+        let Entry::Entity(kind) = entry else { return Ok(()) };
+        let epoch = {
+            let mut data = lock(&self.data);
+            data.is_stale = false;
+            data.epoch
+        };
+        let rows: Result<Vec<Row<Remote>>> =
+            kind.list(&access.at(self.place.clone())).try_collect().await;
+        let mut data = lock(&self.data);
+        let rows = rows.inspect_err(|_| data.is_stale = true)?;
+        data.listed = Some(Instant::now());
+        let mut found = HashMap::new();
+        for row in rows {
+            match row {
+                Row::Good(remote) => {
+                    found.insert(remote.subject.clone(), Item::Readable(Box::new(remote)));
+                }
+                Row::Bad { id, what } => {
+                    tracing::warn!(kind = entry.kind(), id, what, "a row of a list can't be read");
+                    if let Some(id) = id {
+                        found.insert(Subject::Entity(id), Item::Unreadable(what));
+                    }
+                }
+            }
+        }
+        data.accept_list(found, epoch);
+        Ok(())
+    }
+
+    pub(super) fn is_absent(&self, subject: &Subject) -> bool {
+        !lock(&self.data).items.contains_key(subject)
+    }
+
+    pub(super) fn known(&self, subject: &Subject) -> Known {
+        let data = lock(&self.data);
+        let item = data.items.get(subject);
+        match (data.pending.get(subject), item) {
+            (Some((_, since)), item) => {
+                Known::Older { age: since.elapsed(), shows: item.is_some() }
+            }
+            (None, Some(Item::Unreadable(what))) => Known::Unreadable(what.clone()),
+            (None, Some(Item::Readable(remote))) => Known::Read(Some(remote.clone())),
+            (None, None) => Known::Read(None),
+        }
+    }
+
+    /// All items whose field has this text, regardless of case.
+    pub(super) fn find(&self, field: &str, value: &str) -> Vec<Remote> {
+        let value = value.to_lowercase();
+        let data = lock(&self.data);
+        // What we have just deleted does not exist any more, whatever the last list said.
+        let is_going =
+            |subject: &Subject| matches!(data.pending.get(subject), Some((PendingWrite::Gone, _)));
+        let is_it = |r: &&Remote| {
+            let text = r.state.text(field);
+            text.is_some_and(|t| t.to_lowercase() == value) && !is_going(&r.subject)
+        };
+        let mut found: Vec<Remote> = data.readable().filter(is_it).cloned().collect();
+        found.sort_by(|a, b| a.subject.cmp(&b.subject));
+        found
+    }
+
+    pub(super) fn expect(&self, subject: &Subject, write: PendingWrite) {
+        let mut data = lock(&self.data);
+        data.pending.insert(subject.clone(), (write, Instant::now()));
+        data.invalidate(subject);
+    }
+
+    pub(super) fn invalidate(&self, subject: &Subject) {
+        lock(&self.data).invalidate(subject);
+    }
+
+    pub(super) fn invalidate_all(&self) {
+        lock(&self.data).is_stale = true;
+    }
+
+    /// Somebody else changed an item.
+    pub(super) fn edited(&self, subject: &Subject, by: &str) {
+        let mut data = lock(&self.data);
+        data.invalidate(subject);
+        data.editors.insert(subject.clone(), by.into());
+        // A foreign event after our write: from now on any value may be true.
+        if data.pending.get(subject).is_some_and(|(write, _)| !write.is_versioned()) {
+            data.pending.remove(subject);
+        }
+    }
+
+    /// When something of it was changed last, as far as it shows.
+    pub(super) fn newest_change(&self) -> Option<Timestamp> {
+        let data = lock(&self.data);
+        data.readable().filter_map(|r| r.version.as_ref()).map(|v| v.changed).max()
+    }
+
+    pub(super) fn each(&self, tell: impl FnMut(&Remote)) {
+        lock(&self.data).readable().for_each(tell);
+    }
+
+    /// What somebody else has touched since it was read.
+    pub(super) fn edited_by_others(&self) -> Vec<Subject> {
+        let data = lock(&self.data);
+        data.editors.keys().filter(|s| data.stale.contains_key(*s)).cloned().collect()
+    }
+
+    pub(super) fn subjects(&self) -> Vec<Subject> {
+        lock(&self.data).items.keys().cloned().collect()
+    }
+
+    pub(super) fn take_editor(&self, subject: &Subject) -> Option<String> {
+        lock(&self.data).editors.remove(subject)
+    }
+}
+
+impl Data {
+    fn readable(&self) -> impl Iterator<Item = &Remote> {
+        self.items.values().filter_map(|item| match item {
+            Item::Readable(remote) => Some(&**remote),
+            Item::Unreadable(_) => None,
+        })
+    }
+
+    fn invalidate(&mut self, subject: &Subject) {
+        self.epoch += 1;
+        self.stale.insert(subject.clone(), self.epoch);
+    }
+
+    fn accept_list(&mut self, found: HashMap<Subject, Item>, epoch: u64) {
+        let known: HashSet<Subject> = self
+            .items
+            .keys()
+            .chain(self.pending.keys())
+            .chain(self.stale.keys())
+            .filter(|subject| !found.contains_key(*subject))
+            .cloned()
+            .collect();
+        for (subject, item) in found {
+            self.accept(&subject, Some(item), epoch);
+        }
+        for subject in known {
+            self.accept(&subject, None, epoch);
+        }
+        // Who changed what nobody asked about, and is gone, is of no interest.
+        let (items, stale) = (&self.items, &self.stale);
+        self.editors.retain(|s, _| items.contains_key(s) || stale.contains_key(s));
+    }
+
+    /// Takes what was read, if it may be believed. `epoch`: the newest one when the read began;
+    /// what became stale later stays so.
+    fn accept(&mut self, subject: &Subject, item: Option<Item>, epoch: u64) {
+        if let Some((write, since)) = self.pending.get(subject) {
+            let read = match &item {
+                Some(Item::Readable(remote)) => Some(&**remote),
+                _ => None,
+            };
+            if !write.is_shown_by(since.elapsed(), read) {
+                self.invalidate(subject);
+                return;
+            }
+            self.pending.remove(subject);
+        }
+        if self.stale.get(subject).is_some_and(|since| *since <= epoch) {
+            self.stale.remove(subject);
+        }
+        match item {
+            Some(item) => self.items.insert(subject.clone(), item),
+            None => self.items.remove(subject),
+        };
+    }
+}
+
+/// An item that can't be read, as the error of the endpoint that listed it.
+pub(super) fn unreadable(entry: Entry, what: String) -> Error {
+    Error::Malformed { endpoint: format!("the list of {}", entry.plural), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Fields;
+
+    #[test]
+    fn what_becomes_stale_while_it_is_read_stays_stale() {
+        let mut data = Data::default();
+        let subject = Subject::from("1");
+        data.invalidate(&subject);
+        let epoch = data.epoch;
+        data.invalidate(&subject);
+        let remote = Remote {
+            subject: subject.clone(),
+            place: Place::instance(),
+            state: Fields::default(),
+            own: true,
+            version: None,
+        };
+        data.accept(&subject, Some(Item::Readable(Box::new(remote))), epoch);
+        assert!(data.stale.contains_key(&subject));
+    }
+
+    #[test]
+    fn a_list_forgets_who_changed_what_is_gone() {
+        let mut data = Data::default();
+        data.editors.insert(Subject::from("1"), "minnie".into());
+        data.invalidate(&Subject::from("1"));
+        let epoch = data.epoch;
+        data.accept_list(HashMap::new(), epoch);
+        assert!(data.editors.is_empty());
+    }
+}

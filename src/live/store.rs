@@ -1,0 +1,330 @@
+//! What is known of an instance, and how fresh it is.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    collection::{Collection, Known, unreadable},
+    lock::lock,
+    pending::PendingWrite,
+    permits::{WritePermit, WritePermits},
+};
+use crate::{
+    contract::{Access, Breadth, Entry, Place, Registry, Remote, Subject, Version},
+    zitadel::Result,
+};
+
+/// How long own writes are remembered that the feed has not shown yet.
+const OWN_WRITES: SignedDuration = SignedDuration::from_mins(5);
+
+/// Which collection: of a kind, at a place.
+type CollectionKey = (&'static str, Place);
+
+/// What is known of one instance.
+pub(super) struct Store {
+    pub(super) registry: &'static Registry,
+    collections: Mutex<HashMap<CollectionKey, Arc<Collection>>>,
+    permits: Mutex<HashMap<&'static str, Arc<WritePermits>>>,
+    /// Own writes that the feed has not shown yet, or shows again: dates, by ZITADEL's clock.
+    own: Mutex<BTreeSet<(Timestamp, Touched)>>,
+    resync: Duration,
+}
+
+/// What is known of one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// It is so; `None`: it does not exist.
+    Current(Option<Box<Remote>>),
+    /// What can be read is older than our own last write.
+    Pending {
+        /// Age of that write.
+        age: Duration,
+        /// Whether there is anything to be read.
+        shows: bool,
+    },
+}
+
+/// When a thing that no list shows is taken for absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// At once: a wrong answer only costs a call.
+    AsListed,
+    /// After it was asked for by its id: pages shift while others write.
+    Confirmed,
+}
+
+/// A thing that an event touched.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touched {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Where it is.
+    pub place: Place,
+    /// Which it is; `None`: anything at the place.
+    pub subject: Option<Subject>,
+}
+
+impl Store {
+    /// An empty store. `resync`: the age at which a collection is listed again whatever is believed
+    /// of it.
+    pub(super) fn new(registry: &'static Registry, resync: Duration) -> Self {
+        Self {
+            registry,
+            collections: Mutex::default(),
+            permits: Mutex::default(),
+            own: Mutex::default(),
+            resync,
+        }
+    }
+
+    fn collection(&self, entry: Entry, place: &Place) -> Arc<Collection> {
+        let key = key(entry, place);
+        let listed = key.1.clone();
+        let mut collections = lock(&self.collections);
+        collections.entry(key).or_insert_with(|| Arc::new(Collection::new(listed))).clone()
+    }
+
+    /// What is known of a thing, once it is known as well as it can be.
+    pub(super) async fn observe(
+        &self,
+        entry: Entry,
+        access: &Access,
+        subject: &Subject,
+        absence: Absence,
+    ) -> Result<Observation> {
+        let collection = self.collection(entry, &access.place);
+        self.refresh(&collection, entry, access, Some(subject)).await?;
+        let is_absent = !entry.is_setting() && collection.is_absent(subject);
+        if is_absent && absence == Absence::Confirmed {
+            collection.refetch(entry, access, subject).await?;
+        }
+        self.peek(entry, &access.place, subject)
+    }
+
+    /// What is known of a thing, however stale.
+    pub(super) fn peek(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+    ) -> Result<Observation> {
+        match self.collection(entry, place).known(subject) {
+            Known::Read(remote) => Ok(Observation::Current(remote)),
+            Known::Older { age, shows } => Ok(Observation::Pending { age, shows }),
+            Known::Unreadable(what) => Err(unreadable(entry, what)),
+        }
+    }
+
+    async fn refresh(
+        &self,
+        collection: &Collection,
+        entry: Entry,
+        access: &Access,
+        subject: Option<&Subject>,
+    ) -> Result<()> {
+        let permits = self.permits(entry);
+        collection.refresh(entry, access, subject, self.resync, &permits).await
+    }
+
+    /// Reads one thing now, whatever is believed of it. Never waits for other writes.
+    pub(super) async fn refetch(
+        &self,
+        entry: Entry,
+        access: &Access,
+        subject: &Subject,
+    ) -> Result<()> {
+        self.collection(entry, &access.place).refetch(entry, access, subject).await
+    }
+
+    /// Everything that one list covers and that has this natural key, regardless of case.
+    pub(super) async fn find(
+        &self,
+        entry: Entry,
+        access: &Access,
+        field: &str,
+        value: &str,
+    ) -> Result<Vec<Remote>> {
+        let collection = self.collection(entry, &access.place);
+        self.refresh(&collection, entry, access, None).await?;
+        // What others have touched may have this name, or have lost it.
+        for subject in collection.edited_by_others() {
+            self.refresh(&collection, entry, access, Some(&subject)).await?;
+        }
+        Ok(collection.find(field, value))
+    }
+
+    /// Lists the collection and tells when something of it was changed last, as far as it shows.
+    pub(super) async fn newest_change(
+        &self,
+        entry: Entry,
+        access: &Access,
+    ) -> Result<Option<Timestamp>> {
+        let collection = self.collection(entry, &access.place);
+        collection.invalidate_all();
+        self.refresh(&collection, entry, access, None).await?;
+        Ok(collection.newest_change())
+    }
+
+    /// An own write took place: until a read shows it, nothing older is believed.
+    pub(super) fn expect(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+        write: PendingWrite,
+    ) {
+        if let Some(Version { changed, .. }) = write.version() {
+            let touched = Touched {
+                kind: entry.kind(),
+                place: place.clone(),
+                subject: Some(subject.clone()),
+            };
+            let mut own = lock(&self.own);
+            own.insert((*changed, touched));
+            if let Ok(before) = changed.checked_sub(OWN_WRITES) {
+                forget(&mut own, before);
+            }
+        }
+        self.collection(entry, place).expect(subject, write);
+    }
+
+    /// One thing is stale: it will be read again.
+    pub(super) fn invalidate(&self, entry: Entry, place: &Place, subject: &Subject) {
+        self.collection(entry, place).invalidate(subject);
+    }
+
+    /// All that one list covers is stale.
+    pub(super) fn invalidate_collection(&self, entry: Entry, place: &Place) {
+        self.collection(entry, place).invalidate_all();
+    }
+
+    /// Everything is stale.
+    pub(super) fn invalidate_all(&self) {
+        for collection in lock(&self.collections).values() {
+            collection.invalidate_all();
+        }
+    }
+
+    /// Everything of these kinds is stale.
+    pub(super) fn invalidate_kinds(&self, is_meant: impl Fn(&str) -> bool) {
+        for ((kind, _), collection) in lock(&self.collections).iter() {
+            if is_meant(kind) {
+                collection.invalidate_all();
+            }
+        }
+    }
+
+    /// Somebody else touched a thing. What was never read needs no mark.
+    pub(super) fn edited(&self, touched: &Touched, by: &str) {
+        let Some(entry) = self.registry.find(touched.kind) else { return };
+        let collections = lock(&self.collections);
+        let Some(collection) = collections.get(&key(entry, &touched.place)) else { return };
+        match &touched.subject {
+            Some(subject) => collection.edited(subject, by),
+            None => collection.invalidate_all(),
+        }
+    }
+
+    /// Forgets what was below a thing that was removed: there are no events for that. Returns what
+    /// it was.
+    pub(super) fn forget_below(&self, id: &str) -> Vec<Touched> {
+        let mut collections = lock(&self.collections);
+        let is_below = |(_, place): &CollectionKey| place.is_within(id);
+        let gone: Vec<CollectionKey> =
+            collections.keys().filter(|key| is_below(key)).cloned().collect();
+        let mut touched = Vec::new();
+        for key in gone {
+            let Some(collection) = collections.remove(&key) else { continue };
+            let (kind, place) = key;
+            touched.extend(collection.subjects().into_iter().map(|subject| Touched {
+                kind,
+                place: place.clone(),
+                subject: Some(subject),
+            }));
+        }
+        for ((kind, _), collection) in collections.iter() {
+            // Lists that cover more than a place.
+            collection.each(|remote| {
+                if remote.place.is_within(id) {
+                    touched.push(Touched {
+                        kind,
+                        place: remote.place.clone(),
+                        subject: Some(remote.subject.clone()),
+                    });
+                }
+            });
+        }
+        for t in &touched {
+            let Some(entry) = self.registry.find(t.kind) else { continue };
+            if let (Some(collection), Some(subject)) =
+                (collections.get(&key(entry, &t.place)), &t.subject)
+            {
+                collection.invalidate(subject);
+            }
+        }
+        touched
+    }
+
+    /// Visits everything that is known: the kind, and the thing.
+    pub(super) fn each(&self, mut visit: impl FnMut(&'static str, &Remote)) {
+        for ((kind, _), collection) in lock(&self.collections).iter() {
+            collection.each(|remote| visit(kind, remote));
+        }
+    }
+
+    /// Who changed this thing last, if it was somebody else and nobody asked yet.
+    pub(super) fn take_editor(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+    ) -> Option<String> {
+        self.collection(entry, place).take_editor(subject)
+    }
+
+    /// The permit to write something of a kind, once it is free.
+    pub(super) async fn permit(&self, entry: Entry) -> WritePermit {
+        self.permits(entry).acquire().await
+    }
+
+    fn permits(&self, entry: Entry) -> Arc<WritePermits> {
+        lock(&self.permits).entry(entry.kind()).or_default().clone()
+    }
+
+    /// Kinds of which something was asked for.
+    pub(super) fn kinds_in_use(&self) -> HashSet<&'static str> {
+        lock(&self.collections).keys().map(|(kind, _)| *kind).collect()
+    }
+
+    pub(super) fn is_own(&self, date: Timestamp, touched: &Touched) -> bool {
+        lock(&self.own).contains(&(date, touched.clone()))
+    }
+
+    /// Forgets own writes of before.
+    pub(super) fn forget_own(&self, before: Timestamp) {
+        forget(&mut lock(&self.own), before);
+    }
+}
+
+fn forget(own: &mut BTreeSet<(Timestamp, Touched)>, before: Timestamp) {
+    while own.first().is_some_and(|(date, _)| *date < before) {
+        own.pop_first();
+    }
+}
+
+fn key(entry: Entry, place: &Place) -> CollectionKey {
+    (entry.kind(), listed_at(entry, place))
+}
+
+/// The place that a list call covers.
+fn listed_at(entry: Entry, place: &Place) -> Place {
+    match entry.as_entity().map(|e| e.listed_by) {
+        Some(Breadth::Instance) => Place::instance(),
+        _ => place.clone(),
+    }
+}

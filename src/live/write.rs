@@ -1,0 +1,117 @@
+//! The one protocol of writes to ZITADEL: permit → verify the instance → call → expect, or
+//! invalidate after an error. The caller reads back.
+
+use super::{
+    connection::{Connection, VerifyError},
+    pending::PendingWrite,
+    permits::WritePermit,
+    store::Observation,
+};
+use crate::{
+    contract::{Access, Entry, Fields, Place, Remote, Subject, Written},
+    zitadel::{self, Result},
+};
+
+/// The permit to write things of one kind at one place, of an instance that was verified.
+pub struct WriteSession<'a> {
+    connection: &'a Connection,
+    entry: Entry,
+    access: Access,
+    _permit: WritePermit,
+}
+
+impl Connection {
+    /// Begins to write: waits for the permit of the kind, then makes sure that it is still the same
+    /// instance.
+    pub async fn begin_write(
+        &self,
+        entry: Entry,
+        place: &Place,
+    ) -> std::result::Result<WriteSession<'_>, VerifyError> {
+        let permit = self.informer.store.permit(entry).await;
+        self.verify_instance().await?;
+        let access = self.access(place.clone());
+        Ok(WriteSession { connection: self, entry, access, _permit: permit })
+    }
+}
+
+impl WriteSession<'_> {
+    /// Reads a thing now, by itself: a write replaces the whole, and what is known may be as old as
+    /// the last poll of the feed.
+    pub async fn read(&self, subject: &Subject) -> Result<Observation> {
+        let (store, access) = (&self.connection.informer.store, &self.access);
+        store.refetch(self.entry, access, subject).await?;
+        store.peek(self.entry, &access.place, subject)
+    }
+
+    /// Creates an entity. The id in the answer counts.
+    pub async fn create(&self, id: &str, want: &Fields) -> Result<Written> {
+        let answer = match self.entry {
+            Entry::Entity(kind) => kind.create(&self.access, id, want).await,
+            _ => Err(not_this_shape()),
+        };
+        let subject = Subject::Entity(match &answer {
+            Ok(Written { id: Some(id), .. }) => id.clone(),
+            _ => id.to_owned(),
+        });
+        self.conclude(&subject, answer, |version| PendingWrite::State(want.clone(), version))
+    }
+
+    /// Changes an entity or a setting; `want` is complete.
+    pub async fn update(&self, have: &Remote, want: &Fields) -> Result<Written> {
+        let answer = match self.entry {
+            Entry::Entity(kind) => kind.update(&self.access, have, want).await,
+            Entry::Setting(kind) => kind.write(&self.access, have, want).await,
+            Entry::Connection(_) => Err(not_this_shape()),
+        };
+        let expected = |version| PendingWrite::State(want.clone(), version);
+        self.conclude(&have.subject, answer, expected)
+    }
+
+    /// Deletes an entity.
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        let answer = match self.entry {
+            Entry::Entity(kind) => kind.delete(&self.access, id).await,
+            _ => Err(not_this_shape()),
+        };
+        let answer = answer.map(|()| Written::default());
+        self.conclude(&Subject::from(id), answer, |_| PendingWrite::Gone).map(|_| ())
+    }
+
+    /// Resets an organization's own setting, so that it inherits again.
+    pub async fn reset(&self) -> Result<()> {
+        let answer = match self.entry {
+            Entry::Setting(kind) => kind.reset(&self.access).await,
+            _ => Err(not_this_shape()),
+        };
+        // What it inherits is not known before it is read.
+        self.connection.invalidate(self.entry, &self.access.place, &Subject::Setting);
+        answer
+    }
+
+    /// What was known is not to be trusted any more, whatever the answer was.
+    fn conclude(
+        &self,
+        subject: &Subject,
+        answer: Result<Written>,
+        pending: impl FnOnce(Option<crate::contract::Version>) -> PendingWrite,
+    ) -> Result<Written> {
+        match &answer {
+            Ok(written) => {
+                let pending = pending(written.version.clone());
+                let store = &self.connection.informer.store;
+                store.expect(self.entry, &self.access.place, subject, pending);
+            }
+            Err(_) => self.connection.invalidate_collection(self.entry, &self.access.place),
+        }
+        answer
+    }
+}
+
+/// The engine decides by the shape what is done.
+fn not_this_shape() -> zitadel::Error {
+    zitadel::Error::Malformed {
+        endpoint: "(no call)".into(),
+        what: "things of this kind are not written so".into(),
+    }
+}
