@@ -26,16 +26,21 @@ use crate::{
 
 pub(crate) mod credentials;
 pub(crate) mod events;
+pub(crate) mod grants;
 pub(crate) mod instance;
 pub(crate) mod list;
 pub(crate) mod me;
 pub(crate) mod members;
 pub(crate) mod oidc;
 pub(crate) mod organizations;
+pub(crate) mod people;
 pub(crate) mod policies;
+pub(crate) mod project_roles;
 pub(crate) mod projects;
 pub(crate) mod settings;
+pub(crate) mod user_states;
 pub(crate) mod users;
+pub(crate) mod users_v2;
 
 /// Who may call a route.
 #[derive(Clone, Copy)]
@@ -136,6 +141,15 @@ impl Route {
         Self::new(Method::PUT, path, access, message, handler)
     }
 
+    pub(crate) fn patch(
+        path: &'static str,
+        access: Access,
+        message: &'static Message,
+        handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Method::PATCH, path, access, message, handler)
+    }
+
     pub(crate) fn delete(
         path: &'static str,
         access: Access,
@@ -151,9 +165,14 @@ pub(crate) fn routes() -> Vec<Route> {
         settings::routes(),
         policies::routes(),
         projects::routes(),
+        project_roles::routes(),
+        grants::routes(),
         organizations::routes(),
         instance::routes(),
         users::routes(),
+        users_v2::routes(),
+        user_states::routes(),
+        people::routes(),
         credentials::routes(),
         members::routes(),
         me::routes(),
@@ -261,7 +280,7 @@ fn serve(
     body: &Bytes,
     form: Form,
 ) -> Answer {
-    let takes_body = route.method == Method::POST || route.method == Method::PUT;
+    let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(&route.method);
     let request =
         if takes_body { proto::read(route.message, body, form)? } else { Request::default() };
     check_host(&state.domain, &parts.headers, &parts.uri)?;

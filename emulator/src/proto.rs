@@ -30,6 +30,17 @@ impl Message {
         Self { name, fields, one_of: None }
     }
 
+    /// The value of a field that a request omits.
+    pub(crate) fn zero(&self, name: &str) -> Value {
+        let field = self.fields.iter().find(|field| field.name == name);
+        match field.map(|field| field.kind) {
+            Some(Kind::Flag) => Value::Bool(false),
+            Some(Kind::Number(_) | Kind::Choice(_)) => Value::from(0),
+            Some(Kind::Text) => Value::from(""),
+            _ => Value::Null,
+        }
+    }
+
     /// A filter: exactly one of its fields is set.
     pub(crate) const fn one_of(
         name: &'static str,
@@ -55,7 +66,8 @@ pub(crate) struct Field {
 enum Kind {
     Flag,
     Text,
-    Number,
+    /// A whole number up to this one.
+    Number(u64),
     Date,
     Choice(&'static [&'static str]),
     Message(&'static Message),
@@ -99,7 +111,12 @@ impl Field {
     }
 
     pub(crate) const fn number(name: &'static str) -> Self {
-        Self::of(name, Kind::Number)
+        Self::of(name, Kind::Number(u64::MAX))
+    }
+
+    /// A number of 32 bits.
+    pub(crate) const fn small_number(name: &'static str) -> Self {
+        Self::of(name, Kind::Number(u32::MAX as u64))
     }
 
     pub(crate) const fn date(name: &'static str) -> Self {
@@ -280,9 +297,9 @@ fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiEr
         (Kind::Flag, _) => return wrong("bool"),
         (Kind::Text, Json::Text(value)) => Value::String(value.clone()),
         (Kind::Text, _) => return wrong("string"),
-        (Kind::Number, json) => match whole_number(json) {
-            Some(value) => Value::from(value),
-            None => return wrong("uint64"),
+        (Kind::Number(most), json) => match whole_number(json) {
+            Some(value) if value <= most => Value::from(value),
+            _ => return wrong(if most == u64::MAX { "uint64" } else { "uint32" }),
         },
         (Kind::Date, Json::Text(value)) => match value.parse::<Timestamp>() {
             Ok(_) => Value::String(value.clone()),

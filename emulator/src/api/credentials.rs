@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Access, Answer, Call, Route, change_details, creation_details,
     list::{self, LIST, Page},
-    users::{aggregate, existing, missing},
+    users::{aggregate, existing, login_names, missing},
 };
 use crate::{
     clock,
@@ -78,13 +78,21 @@ pub(crate) fn random_text(length: usize) -> String {
 }
 
 fn set_secret(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).ok_or_else(|| missing("QUERY-Dfbg2"))?.clone();
+    let known = call.state.write.users.get(call.param("id"));
+    if !known.is_some_and(|user| user.state.exists()) {
+        return Err(missing("QUERY-Dfbg2"));
+    }
+    let user = existing(call, call.param("id"))
+        .filter(|user| !user.human)
+        .ok_or_else(|| ApiError::precondition("COMMAND-x8910n", "Errors.User.NotExisting"))?
+        .clone();
+    let (_, client) = login_names(&call.state.write, &call.state.instance_id, &user);
     let secret = random_text(64);
     let draft = Draft::new(&aggregate(&user), "user.machine.secret.set")
         .with("hashedSecret", hash(&secret));
     let event = call.push(vec![draft])?;
     Ok(json!({
-        "clientId": user.user_name(),
+        "clientId": client,
         "clientSecret": secret,
         "details": creation_details(&event),
     })

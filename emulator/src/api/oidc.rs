@@ -15,8 +15,12 @@ use serde_json::{Value, json};
 
 use super::{credentials, host, settings::LANGUAGES, users};
 use crate::{
-    auth, errors::json_response, keys::Pair, message::message, model::user::User, state::State,
-    state::Token,
+    auth,
+    errors::json_response,
+    keys::Pair,
+    message::message,
+    model::{organization::State as Life, user::User},
+    state::{State, Token},
 };
 
 /// The scope that makes a token good for ZITADEL's own interfaces.
@@ -176,13 +180,8 @@ impl Refused {
     }
 
     fn response(self) -> Response {
-        let status = if self.0 == "invalid_client" {
-            StatusCode::UNAUTHORIZED
-        } else {
-            StatusCode::BAD_REQUEST
-        };
         let body = json!({ "error": self.0, "error_description": self.1 });
-        json_response(status, &body)
+        json_response(StatusCode::BAD_REQUEST, &body)
     }
 }
 
@@ -260,7 +259,15 @@ fn verified(state: &State, assertion: &str, issuer: &str) -> Option<String> {
 
 fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
     let (id, secret) = asked.client();
-    let named = |user: &&User| user.user_name() == id && user.state.exists();
+    // Any login name, in any case of letters.
+    let named = |user: &&User| {
+        let name = user.user_name();
+        if !id.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)) {
+            return false;
+        }
+        let (names, _) = users::login_names(&state.write, &state.instance_id, user);
+        user.state.exists() && names.iter().any(|name| name.eq_ignore_ascii_case(&id))
+    };
     let user = state
         .write
         .users
@@ -270,11 +277,13 @@ fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
     let kept = user
         .hashed_secret()
         .ok_or_else(|| Refused::new("invalid_request", "Errors.User.Machine.Secret.NotExisting"))?;
-    if kept == credentials::hash(&secret) {
-        Ok(user.id.clone())
-    } else {
-        Err(Refused::new("invalid_request", "Errors.User.Machine.Secret.Invalid"))
+    if kept != credentials::hash(&secret) {
+        return Err(Refused::new("invalid_request", "Errors.User.Machine.Secret.Invalid"));
     }
+    if user.state != Life::Active {
+        return Err(Refused::new("invalid_request", "Errors.User.NotActive"));
+    }
+    Ok(user.id.clone())
 }
 
 fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, Refused> {

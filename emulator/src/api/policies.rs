@@ -9,12 +9,14 @@ use crate::{
     message::message,
     model::{
         difference, is_zero,
-        policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal},
+        policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal, api_name},
     },
     proto::{Field, Message, Request},
     state::State,
     store::{Aggregate, Draft, Event},
 };
+
+mod passwords;
 
 /// The older form of the domain policy knows one of its fields.
 const ORG_IAM_FIELDS: &[&str] = &["userLoginMustBeDomain"];
@@ -45,8 +47,11 @@ pub(super) fn routes() -> Vec<Route> {
         write: "iam.policy.write",
         remove: "iam.policy.delete",
     };
-    let mut routes = instance("/admin/v1/policies/privacy", &PRIVACY);
-    routes.extend(instance("/admin/v1/policies/domain", &DOMAIN));
+    let privacy_path = "/admin/v1/policies/privacy";
+    let domain_path = "/admin/v1/policies/domain";
+    let mut routes = instance(privacy_path, privacy_path, &PRIVACY);
+    routes.extend(instance(domain_path, domain_path, &DOMAIN));
+    routes.extend(passwords::routes());
     routes.extend(organization(&privacy, &PRIVACY));
     routes.extend(organization(&domain, &DOMAIN));
     routes.extend(org_iam(&Routes { path: "/admin/v1/orgs/{org}/policies/orgiam", ..domain }));
@@ -99,7 +104,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes
 }
 
-fn instance(path: &'static str, kind: &'static Kind) -> Vec<Route> {
+fn instance(path: &'static str, update_path: &'static str, kind: &'static Kind) -> Vec<Route> {
     use Access::Permission;
     let [update, ..] = &kind.requests;
     vec![
@@ -107,7 +112,7 @@ fn instance(path: &'static str, kind: &'static Kind) -> Vec<Route> {
             let instance = call.state.instance_id.clone();
             read(call, kind, &instance, kind.fields)
         }),
-        Route::put(path, Permission("iam.policy.write"), update, |call| {
+        Route::put(update_path, Permission("iam.policy.write"), update, |call| {
             let want = said(kind, &call.request);
             update_instance(call, kind, &want)
         }),
@@ -120,7 +125,7 @@ fn organization(at: &Routes, kind: &'static Kind) -> Vec<Route> {
     vec![
         Route::get(at.path, Permission(at.read), |call| {
             let owner = target(call);
-            read(call, kind, &owner, kind.fields)
+            read_own(call, kind, &owner)
         }),
         Route::post(at.path, Permission(at.write), add_request, |call| {
             let want = said(kind, &call.request);
@@ -172,14 +177,13 @@ fn target(call: &Call<'_>) -> String {
 
 /// What a request wants, fields that it leaves out as their zero values.
 fn said(kind: &Kind, request: &Request) -> Map<String, Value> {
-    let flags = kind.name == DOMAIN.name;
-    kind.fields
-        .iter()
-        .map(|name| {
-            let value = if flags { json!(request.flag(name)) } else { json!(request.text(name)) };
-            ((*name).to_owned(), value)
-        })
-        .collect()
+    let [message, ..] = &kind.requests;
+    let fields = kind.fields.iter().map(|field| {
+        let name = api_name(field);
+        let value = request.0.get(name).cloned().unwrap_or_else(|| message.zero(name));
+        ((*field).to_owned(), value)
+    });
+    fields.chain(kind.cleared.map(|field| (field.to_owned(), json!(false)))).collect()
 }
 
 /// The older form sets the two fields that it lacks.
@@ -200,17 +204,42 @@ fn stands<'a>(call: &'a Call<'_>, kind: &Kind, owner: &str) -> (Option<&'a Polic
     }
 }
 
-fn read(call: &Call<'_>, kind: &Kind, owner: &str, fields: &[&str]) -> Answer {
+fn view(
+    call: &Call<'_>,
+    kind: &Kind,
+    owner: &str,
+    fields: &[&'static str],
+) -> Result<(Value, bool), ApiError> {
     let (policy, is_default) = stands(call, kind, owner);
     let policy = policy.ok_or_else(|| ApiError::internal("QUERY-0", "Errors.Internal"))?;
     let mut view = message! { "details" => policy.stamp.details(), "isDefault" => is_default };
     if let Some(view) = view.as_object_mut() {
         view.extend(fields.iter().filter_map(|name| {
-            let value = policy.fields.0.get(*name)?;
-            (!is_zero(value)).then(|| ((*name).to_owned(), value.clone()))
+            Some((api_name(name).to_owned(), told(policy.fields.0.get(*name)?)?))
         }));
     }
+    Ok((view, is_default))
+}
+
+/// A value as answers tell it: numbers as text, zero values not at all.
+fn told(value: &Value) -> Option<Value> {
+    match value {
+        _ if is_zero(value) => None,
+        Value::Number(number) => Some(json!(number.to_string())),
+        value => Some(value.clone()),
+    }
+}
+
+fn read(call: &Call<'_>, kind: &Kind, owner: &str, fields: &[&'static str]) -> Answer {
+    let (view, _) = view(call, kind, owner, fields)?;
     Ok(json!({ "policy": view }).into())
+}
+
+/// An organization's policy: its own, or the one that it inherits.
+fn read_own(call: &Call<'_>, kind: &Kind, owner: &str) -> Answer {
+    let (view, is_default) = view(call, kind, owner, kind.fields)?;
+    let outside = is_default && passwords::tells_default_outside(kind);
+    Ok(message! { "policy" => view, "isDefault" => outside }.into())
 }
 
 fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
@@ -230,8 +259,7 @@ fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
     };
     if let Some(settings) = settings.as_object_mut() {
         settings.extend(names.iter().filter_map(|(have, name)| {
-            let value = policy.fields.0.get(*have)?;
-            (!is_zero(value)).then(|| ((*name).to_owned(), value.clone()))
+            Some(((*name).to_owned(), told(policy.fields.0.get(*have)?)?))
         }));
     }
     Ok(json!({ "details": policy.stamp.details(), "settings": settings }).into())
@@ -240,6 +268,7 @@ fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
 // Commands.
 
 fn update_instance(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {
+    passwords::check(kind, want)?;
     let instance = call.state.instance();
     let Some(policy) = call.state.write.policy(&instance.id, kind) else {
         return Err(ApiError::internal("INSTANCE-0", "Errors.Internal"));
@@ -270,6 +299,7 @@ fn update_instance(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) 
 }
 
 fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
+    passwords::check(kind, &want)?;
     let owner = target(call);
     if call.state.write.policy(&owner, kind).is_some() {
         return Err(ApiError::exists(kind.exists.0, kind.exists.1));
@@ -288,6 +318,7 @@ fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
 }
 
 fn change(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {
+    passwords::check(kind, want)?;
     let owner = target(call);
     let policy =
         call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_update))?;

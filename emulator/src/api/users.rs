@@ -1,21 +1,22 @@
-//! Machine users (management API).
+//! Users (management API).
 
 use serde_json::{Value, json};
 
 use super::{
-    Access, Answer, Call, Route, change_details,
+    Access, Answer, Call, Route, change_details, grants,
     list::{self, PAGE, Page, TEXT_QUERY},
+    people,
 };
 use crate::{
     errors::ApiError,
     message::message,
     model::{Model, difference, organization::State as Life, user::User},
-    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
+    proto::{Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
     state::State,
     store::{Aggregate, Draft},
 };
 
-const TOKEN_TYPES: &[&str] = &["ACCESS_TOKEN_TYPE_BEARER", "ACCESS_TOKEN_TYPE_JWT"];
+pub(super) const TOKEN_TYPES: &[&str] = &["ACCESS_TOKEN_TYPE_BEARER", "ACCESS_TOKEN_TYPE_JWT"];
 static ADD: Message = Message::new(
     "AddMachineUserRequest",
     &[
@@ -36,18 +37,40 @@ static UPDATE: Message = Message::new(
 );
 static UPDATE_USER_NAME: Message =
     Message::new("UpdateUserNameRequest", &[Field::text("userName").rules(NAME)]);
-static USER_NAME_QUERY: Message = Message::new(
+pub(super) static USER_NAME_QUERY: Message = Message::new(
     "UserNameQuery",
     &[Field::text("userName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
 );
-static TYPE_QUERY: Message = Message::new(
-    "TypeQuery",
-    &[Field::choice("type", &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"])],
+pub(super) static LOGIN_NAME_QUERY: Message = Message::new(
+    "LoginNameQuery",
+    &[Field::text("loginName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
 );
+pub(super) static DISPLAY_NAME_QUERY: Message = Message::new(
+    "DisplayNameQuery",
+    &[Field::text("displayName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
+pub(super) const STATES: &[&str] = &[
+    "USER_STATE_UNSPECIFIED",
+    "USER_STATE_ACTIVE",
+    "USER_STATE_INACTIVE",
+    "USER_STATE_DELETED",
+    "USER_STATE_LOCKED",
+    "USER_STATE_INITIAL",
+];
+pub(super) static STATE_QUERY: Message =
+    Message::new("StateQuery", &[Field::choice("state", STATES)]);
+pub(super) const TYPES: &[&str] = &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"];
+pub(super) static TYPE_QUERY: Message = Message::new("TypeQuery", &[Field::choice("type", TYPES)]);
 static QUERY: Message = Message::one_of(
     "SearchQuery",
     "query",
-    &[Field::message("userNameQuery", &USER_NAME_QUERY), Field::message("typeQuery", &TYPE_QUERY)],
+    &[
+        Field::message("userNameQuery", &USER_NAME_QUERY),
+        Field::message("loginNameQuery", &LOGIN_NAME_QUERY),
+        Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
+        Field::message("stateQuery", &STATE_QUERY),
+        Field::message("typeQuery", &TYPE_QUERY),
+    ],
 );
 static SEARCH: Message = Message::new(
     "ListUsersRequest",
@@ -75,50 +98,20 @@ pub(super) fn routes() -> Vec<Route> {
             &UPDATE_USER_NAME,
             update_user_name,
         ),
-        Route::post("/management/v1/users/{id}/_deactivate", WRITE, &EMPTY, |call| {
-            step(call, "user.deactivated", |state| match state {
-                Life::Removed => Err(missing("COMMAND-3M9ds")),
-                Life::Inactive => {
-                    Err(ApiError::precondition("COMMAND-5M0sf", "User already inactive"))
-                }
-                _ => Ok(()),
-            })
-        }),
-        Route::post("/management/v1/users/{id}/_reactivate", WRITE, &EMPTY, |call| {
-            step(call, "user.reactivated", |state| match state {
-                Life::Removed => Err(missing("COMMAND-4M0sd")),
-                Life::Inactive => Ok(()),
-                _ => Err(ApiError::precondition("COMMAND-6M0sf", "User is not inactive")),
-            })
-        }),
-        Route::post("/management/v1/users/{id}/_lock", WRITE, &EMPTY, |call| {
-            step(call, "user.locked", |state| match state {
-                Life::Removed => Err(missing("COMMAND-5M9fs")),
-                Life::Active => Ok(()),
-                _ => Err(ApiError::precondition("COMMAND-3NN8v", "User is not active or initial")),
-            })
-        }),
-        Route::post("/management/v1/users/{id}/_unlock", WRITE, &EMPTY, |call| {
-            step(call, "user.unlocked", |state| match state {
-                Life::Removed => Err(missing("COMMAND-M0dse")),
-                Life::Locked => Ok(()),
-                _ => Err(ApiError::precondition("COMMAND-4M0ds", "User is not locked")),
-            })
-        }),
     ]
 }
 
 // Names.
 
-const TAKEN: &str = "User already exists";
+pub(super) const TAKEN: &str = "User already exists";
 
-fn is_scoped(model: &Model, instance: &str, organization: &str) -> bool {
+pub(super) fn is_scoped(model: &Model, instance: &str, organization: &str) -> bool {
     State::login_must_be_domain(model, instance, organization)
 }
 
 /// What has to be unique: the name in the instance or, where login names carry the domain, in the
 /// organization.
-fn unique(user_name: &str, organization: &str, scoped: bool) -> String {
+pub(super) fn unique(user_name: &str, organization: &str, scoped: bool) -> String {
     if scoped { format!("{user_name}{organization}") } else { user_name.to_owned() }
 }
 
@@ -195,15 +188,17 @@ fn add(call: &mut Call<'_>) -> Answer {
 
 /// The write side's user, if it exists in the organization that the call acts in.
 pub(super) fn existing<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a User> {
-    call.state
-        .write
-        .users
-        .get(id)
-        .filter(|user| user.state.exists() && user.stamp.owner == call.organization)
+    existing_in(call.state, id, &call.organization)
+}
+
+/// The write side's user, if it exists in an organization: an id that another one uses is free.
+pub(super) fn existing_in<'a>(state: &'a State, id: &str, organization: &str) -> Option<&'a User> {
+    state.write.users.get(id)?.of(organization).filter(|user| user.state.exists())
 }
 
 fn update(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).ok_or_else(|| missing("COMMAND-5M0od"))?.clone();
+    let user = existing(call, call.param("id")).filter(|user| !user.human);
+    let user = user.ok_or_else(|| missing("COMMAND-5M0od"))?.clone();
     let request = &call.request;
     let want = serde_json::Map::from_iter([
         ("name".to_owned(), json!(request.text("name"))),
@@ -225,69 +220,56 @@ fn update_user_name(call: &mut Call<'_>) -> Answer {
     if user.user_name() == name {
         return Err(ApiError::precondition("COMMAND-6m9gs", "Username not changed"));
     }
-    let organization = &user.stamp.owner;
-    let scoped = is_scoped(&call.state.write, &call.state.instance_id, organization);
-    let draft = Draft::new(&aggregate(&user), "user.username.changed")
-        .with("userName", &*name)
-        .release("usernames", unique(user.user_name(), organization, scoped))
-        .take("usernames", unique(&name, organization, scoped), TAKEN);
+    let draft = user_name_change(call.state, &user, &name);
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
-fn step(
-    call: &mut Call<'_>,
-    event_type: &'static str,
-    check: impl Fn(Life) -> Result<(), ApiError>,
-) -> Answer {
-    let Some(user) = existing(call, call.param("id")) else {
-        check(Life::Removed)?;
-        return Err(missing("COMMAND-0"));
-    };
-    check(user.state)?;
-    let draft = Draft::new(&aggregate(user), event_type);
-    let event = call.push(vec![draft])?;
-    Ok(json!({ "details": change_details(&event) }).into())
+/// The event that gives a user another name.
+pub(super) fn user_name_change(state: &State, user: &User, name: &str) -> Draft {
+    let organization = &user.stamp.owner;
+    let scoped = is_scoped(&state.write, &state.instance_id, organization);
+    Draft::new(&aggregate(user), "user.username.changed")
+        .with("userName", name)
+        .release("usernames", unique(user.user_name(), organization, scoped))
+        .take("usernames", unique(name, organization, scoped), TAKEN)
 }
 
 fn remove(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id")).ok_or_else(|| missing("COMMAND-m9od"))?.clone();
-    let organization = &user.stamp.owner;
-    let scoped = is_scoped(&call.state.write, &call.state.instance_id, organization);
-    let mut drafts = vec![
-        Draft::new(&aggregate(&user), "user.removed")
-            .release("usernames", unique(user.user_name(), organization, scoped)),
-    ];
-    let memberships: Vec<_> = call
-        .state
-        .write
-        .members
-        .of_user(&user.id)
-        .into_iter()
-        .map(|member| member.stamp.owner.clone())
-        .collect();
-    for scope in memberships {
-        let draft = if scope == call.state.instance_id {
-            Draft::new(&call.state.instance(), "instance.member.cascade.removed")
-        } else {
-            Draft::new(&Aggregate::organization(&scope), "org.member.cascade.removed")
-        };
-        drafts.push(draft.with("userId", &*user.id));
-    }
     let position = call.state.store.len();
-    call.push(drafts)?;
+    call.push(removal(call.state, &user))?;
     let event = call.state.store.get(position).cloned();
     Ok(json!({ "details": event.as_ref().map(change_details) }).into())
 }
 
+/// The events that remove a user, its grants and its memberships.
+pub(super) fn removal(state: &State, user: &User) -> Vec<Draft> {
+    let organization = &user.stamp.owner;
+    let scoped = is_scoped(&state.write, &state.instance_id, organization);
+    let removed = Draft::new(&aggregate(user), "user.removed")
+        .release("usernames", unique(user.user_name(), organization, scoped));
+    let memberships = state.write.members.of_user(&user.id).into_iter().map(|member| {
+        let scope = &member.stamp.owner;
+        let draft = if *scope == state.instance_id {
+            Draft::new(&state.instance(), "instance.member.cascade.removed")
+        } else {
+            Draft::new(&Aggregate::organization(scope), "org.member.cascade.removed")
+        };
+        draft.with("userId", &*user.id)
+    });
+    let grants = grants::removals_of_user(state, &user.id);
+    std::iter::once(removed).chain(grants).chain(memberships).collect()
+}
+
 // Queries.
 
-/// A user as the older interfaces tell it.
-pub(super) fn view(state: &State, user: &User) -> Value {
-    let organization = state.read.organizations.get(&user.stamp.owner);
-    let scoped = is_scoped(&state.read, &state.instance_id, &user.stamp.owner);
+/// The login names of a user, and the preferred one.
+pub(super) fn login_names(model: &Model, instance: &str, user: &User) -> (Vec<String>, String) {
+    let organization = model.organizations.get(&user.stamp.owner);
+    let scoped = is_scoped(model, instance, &user.stamp.owner);
     let name = user.user_name();
-    let (names, preferred) = match organization {
+    match organization {
         Some(organization) if scoped => (
             organization
                 .domains
@@ -298,27 +280,41 @@ pub(super) fn view(state: &State, user: &User) -> Value {
             format!("{name}@{}", organization.primary_domain),
         ),
         _ => (vec![name.to_owned()], name.to_owned()),
-    };
+    }
+}
+
+pub(super) fn state_name(user: &User) -> &'static str {
+    match user.state {
+        Life::Active => "USER_STATE_ACTIVE",
+        Life::Inactive => "USER_STATE_INACTIVE",
+        Life::Locked => "USER_STATE_LOCKED",
+        Life::Removed => "USER_STATE_DELETED",
+    }
+}
+
+/// What only machines have.
+pub(super) fn machine_view(user: &User) -> Value {
     let token_type = user.fields.number("accessTokenType");
-    let machine = message! {
+    message! {
         "name" => user.display_name(),
         "description" => user.fields.text("description"),
         "hasSecret" => user.hashed_secret().is_some(),
         "accessTokenType" => (token_type > 0).then_some("ACCESS_TOKEN_TYPE_JWT"),
-    };
+    }
+}
+
+/// A user as the older interfaces tell it.
+pub(super) fn view(state: &State, user: &User) -> Value {
+    let (names, preferred) = login_names(&state.read, &state.instance_id, user);
     message! {
         "id" => &*user.id,
         "details" => user.stamp.details(),
-        "state" => match user.state {
-            Life::Inactive => "USER_STATE_INACTIVE",
-            Life::Locked => "USER_STATE_LOCKED",
-            Life::Removed => "USER_STATE_DELETED",
-            Life::Active => "USER_STATE_ACTIVE",
-        },
-        "userName" => name,
+        "state" => state_name(user),
+        "userName" => user.user_name(),
         "loginNames" => names,
         "preferredLoginName" => preferred,
-        "machine" => machine,
+        "machine" => (!user.human).then(|| machine_view(user)),
+        "human" => user.human.then(|| people::view(user)),
     }
 }
 
@@ -336,16 +332,33 @@ fn get(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "user": view(call.state, user) }).into())
 }
 
+/// Whether a user passes a query that both interfaces know.
+pub(super) fn passes(state: &State, user: &User, query: &Request) -> bool {
+    let name = query.message("userNameQuery");
+    let login = query.message("loginNameQuery");
+    let display = query.message("displayNameQuery");
+    let is = |names: &[&str], number: u64, have: &str| {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        names.get(index) == Some(&have)
+    };
+    (!query.has("userNameQuery") || list::matches(user.user_name(), &name, "userName"))
+        && (!query.has("displayNameQuery")
+            || list::matches(user.display_name(), &display, "displayName"))
+        && (!query.has("typeQuery")
+            || is(TYPES, query.message("typeQuery").number("type"), user.user_type()))
+        && (!query.has("stateQuery")
+            || is(STATES, query.message("stateQuery").number("state"), state_name(user)))
+        && (!query.has("loginNameQuery")
+            || login_names(&state.read, &state.instance_id, user)
+                .0
+                .iter()
+                .any(|name| list::matches(name, &login, "loginName")))
+}
+
 fn search(call: &mut Call<'_>) -> Answer {
     let queries = call.request.messages("queries");
-    let wanted = |user: &&User| {
-        queries.iter().all(|query| {
-            let name = query.message("userNameQuery");
-            (!query.has("userNameQuery") || list::matches(user.user_name(), &name, "userName"))
-                && (!query.has("typeQuery") || query.message("typeQuery").number("type") != 1)
-        })
-    };
     let rows = call.state.read.users.owned_by(&call.organization);
+    let wanted = |user: &&User| queries.iter().all(|query| passes(call.state, user, query));
     let (page, total) = Page::of(&call.request).cut(rows.filter(wanted));
     let result: Vec<_> = page.into_iter().map(|user| view(call.state, user)).collect();
     Ok(message! {

@@ -3,14 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Answer, Call, change_details, creation_details, date},
+    super::{Answer, Call, change_details, creation_details, date, grants, project_roles},
     missing,
 };
 use crate::{
     clock,
     errors::ApiError,
-    model::{difference, is_zero, organization::State, project::Project},
+    model::{difference, is_zero, organization::State as Life, project::Project},
     proto::Request,
+    state::State,
     store::{Aggregate, Draft, Event},
 };
 
@@ -163,10 +164,10 @@ pub(super) fn set_active(
     let owner = in_organization.then_some(organization.as_str());
     let place = if active { "COMMAND-3M9sd" } else { "COMMAND-112M9" };
     let project = existing(call, id, owner).ok_or_else(|| missing(place))?;
-    if active && project.state != State::Inactive {
+    if active && project.state != Life::Inactive {
         return Err(ApiError::precondition("COMMAND-5M9bs", "Project is not deactivated"));
     }
-    if !active && project.state != State::Active {
+    if !active && project.state != Life::Active {
         return Err(ApiError::precondition("COMMAND-mki55", "Project is not active"));
     }
     let owner = project.stamp.owner.clone();
@@ -176,19 +177,21 @@ pub(super) fn set_active(
     Ok((change_details(&event), date(&event)))
 }
 
-fn removal(project: &Project) -> Draft {
+/// The events that remove a project and the grants of its roles to users.
+fn removal(state: &State, project: &Project) -> Vec<Draft> {
     let owner = &project.stamp.owner;
-    Draft::new(&Aggregate::new("project", &*project.id, &**owner), "project.removed")
-        .release("project_names", unique(owner, project.name()))
+    let removed = Draft::new(&Aggregate::new("project", &*project.id, &**owner), "project.removed")
+        .release("project_names", unique(owner, project.name()));
+    std::iter::once(removed).chain(grants::removals_of_project(state, &project.id)).collect()
 }
 
 pub(super) fn remove(call: &mut Call<'_>) -> Answer {
     let owner = call.organization.clone();
-    let draft = existing(call, call.param("id"), Some(&owner))
-        .map(removal)
+    let drafts = existing(call, call.param("id"), Some(&owner))
+        .map(|project| removal(call.state, project))
         .ok_or_else(|| missing("COMMAND-3M9sd"))?;
-    let event = call.push(vec![draft])?;
-    Ok(json!({ "details": change_details(&event) }).into())
+    let event = call.push(drafts)?;
+    Ok(json!({ "details": project_roles::details(&event, &owner) }).into())
 }
 
 pub(super) fn delete_v2(call: &mut Call<'_>) -> Answer {
@@ -200,6 +203,6 @@ pub(super) fn delete_v2(call: &mut Call<'_>) -> Answer {
         return Ok(json!({ "deletionDate": clock::text(project.stamp.changed) }).into());
     }
     call.permit("project.delete", &project.stamp.owner)?;
-    let event = call.push(vec![removal(&project)])?;
+    let event = call.push(removal(call.state, &project))?;
     Ok(json!({ "deletionDate": date(&event) }).into())
 }

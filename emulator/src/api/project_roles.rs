@@ -1,0 +1,401 @@
+//! The roles of projects: the management API, and the project service v2.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    Access, Answer, Call, Route, creation_details, date, grants,
+    list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
+};
+use crate::{
+    clock,
+    errors::ApiError,
+    message::message,
+    model::{Stamp, difference, is_zero, project::Project, role::Role},
+    proto::{Field, Message, NAME, OPTIONAL_NAME, Request, SHORT},
+    store::{Aggregate, Draft, Event},
+};
+
+static ADD: Message = Message::new(
+    "AddProjectRoleRequest",
+    &[
+        Field::text("roleKey").rules(NAME),
+        Field::text("displayName").rules(NAME),
+        Field::text("group").rules(SHORT),
+    ],
+);
+static ROLE: Message = Message::new(
+    "BulkAddProjectRolesRequest_Role",
+    &[
+        Field::text("key").rules(NAME),
+        Field::text("displayName").rules(NAME),
+        Field::text("group").rules(SHORT),
+    ],
+);
+static ADD_SEVERAL: Message =
+    Message::new("BulkAddProjectRolesRequest", &[Field::message("roles", &ROLE).repeated()]);
+static UPDATE: Message = Message::new(
+    "UpdateProjectRoleRequest",
+    &[Field::text("displayName").rules(NAME), Field::text("group").rules(SHORT)],
+);
+static KEY_QUERY: Message = Message::new(
+    "RoleKeyQuery",
+    &[Field::text("key").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
+static DISPLAY_NAME_QUERY: Message = Message::new(
+    "RoleDisplayNameQuery",
+    &[Field::text("displayName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
+static QUERY: Message = Message::one_of(
+    "RoleQuery",
+    "query",
+    &[
+        Field::message("keyQuery", &KEY_QUERY),
+        Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
+    ],
+);
+static SEARCH: Message = Message::new(
+    "ListProjectRolesRequest",
+    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
+);
+
+static ADD_V2: Message = Message::new(
+    "AddProjectRoleRequest",
+    &[
+        Field::text("projectId").rules(NAME),
+        Field::text("roleKey").rules(NAME),
+        Field::text("displayName").rules(NAME),
+        Field::text("group").rules(SHORT),
+    ],
+);
+static UPDATE_V2: Message = Message::new(
+    "UpdateProjectRoleRequest",
+    &[
+        Field::text("projectId").rules(NAME),
+        Field::text("roleKey").rules(NAME),
+        Field::text("displayName").rules(OPTIONAL_NAME),
+        Field::text("group").rules(SHORT),
+    ],
+);
+static REMOVE_V2: Message = Message::new(
+    "RemoveProjectRoleRequest",
+    &[Field::text("projectId").rules(NAME), Field::text("roleKey").rules(NAME)],
+);
+static KEY_FILTER: Message = Message::new(
+    "ProjectRoleKeyFilter",
+    &[Field::text("key").rules(SHORT), Field::choice("method", TEXT_FILTER)],
+);
+static DISPLAY_NAME_FILTER: Message = Message::new(
+    "ProjectRoleDisplayNameFilter",
+    &[Field::text("displayName").rules(SHORT), Field::choice("method", TEXT_FILTER)],
+);
+static FILTER: Message = Message::one_of(
+    "ProjectRoleSearchFilter",
+    "filter",
+    &[
+        Field::message("roleKeyFilter", &KEY_FILTER),
+        Field::message("displayNameFilter", &DISPLAY_NAME_FILTER),
+    ],
+);
+static LIST_V2: Message = Message::new(
+    "ListProjectRolesRequest",
+    &[
+        Field::text("projectId").rules(NAME),
+        Field::message("pagination", &PAGE),
+        Field::choice(
+            "sortingColumn",
+            &[
+                "PROJECT_ROLE_FIELD_NAME_UNSPECIFIED",
+                "PROJECT_ROLE_FIELD_NAME_KEY",
+                "PROJECT_ROLE_FIELD_NAME_CREATION_DATE",
+                "PROJECT_ROLE_FIELD_NAME_CHANGE_DATE",
+            ],
+        ),
+        Field::message("filters", &FILTER).repeated(),
+    ],
+);
+
+pub(super) fn routes() -> Vec<Route> {
+    use Access::{Authenticated, Permission};
+    const WRITE: Access = Permission("project.role.write");
+    vec![
+        Route::post("/management/v1/projects/{id}/roles", WRITE, &ADD, add),
+        Route::post("/management/v1/projects/{id}/roles/_bulk", WRITE, &ADD_SEVERAL, add_several),
+        Route::search(
+            "/management/v1/projects/{id}/roles/_search",
+            Permission("project.role.read"),
+            &SEARCH,
+            search,
+        ),
+        // A key may hold slashes.
+        Route::put("/management/v1/projects/{id}/roles/{*key}", WRITE, &UPDATE, |call| {
+            let at = At::path(call);
+            let (owner, event) = change(call, &at)?;
+            Ok(json!({ "details": details(&event, &owner) }).into())
+        }),
+        Route::delete(
+            "/management/v1/projects/{id}/roles/{*key}",
+            Permission("project.role.delete"),
+            |call| {
+                let at = At::path(call);
+                let details = match remove(call, &at)? {
+                    Some((owner, event)) => details(&event, &owner),
+                    None => json!({ "resourceOwner": call.organization }),
+                };
+                Ok(json!({ "details": details }).into())
+            },
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/AddProjectRole",
+            Authenticated,
+            &ADD_V2,
+            |call| {
+                let at = At::request(call);
+                let event = push_added(call, &at)?;
+                Ok(json!({ "creationDate": date(&event) }).into())
+            },
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/UpdateProjectRole",
+            Authenticated,
+            &UPDATE_V2,
+            |call| {
+                let at = At::request(call);
+                let (_, event) = change(call, &at)?;
+                Ok(json!({ "changeDate": date(&event) }).into())
+            },
+        ),
+        Route::post(
+            "/zitadel.project.v2.ProjectService/RemoveProjectRole",
+            Authenticated,
+            &REMOVE_V2,
+            |call| {
+                let at = At::request(call);
+                let removed = remove(call, &at)?;
+                Ok(message! { "removalDate" => removed.map(|(_, event)| date(&event)) }.into())
+            },
+        ),
+        Route::search(
+            "/zitadel.project.v2.ProjectService/ListProjectRoles",
+            Authenticated,
+            &LIST_V2,
+            search_v2,
+        ),
+    ]
+}
+
+/// Which role is meant, in a project of which organization.
+struct At {
+    project: String,
+    key: String,
+    /// The newer interface takes a project of any organization.
+    owner: Option<String>,
+}
+
+impl At {
+    fn path(call: &Call<'_>) -> Self {
+        Self {
+            project: call.param("id").to_owned(),
+            key: call.param("key").to_owned(),
+            owner: Some(call.organization.clone()),
+        }
+    }
+
+    fn request(call: &Call<'_>) -> Self {
+        Self {
+            project: call.request.text("projectId").to_owned(),
+            key: call.request.text("roleKey").to_owned(),
+            owner: None,
+        }
+    }
+}
+
+// Commands.
+
+/// The project as an aggregate, if the caller may write roles in it.
+fn project(call: &Call<'_>, at: &At) -> Result<Aggregate, ApiError> {
+    let owned =
+        |project: &&Project| at.owner.as_ref().is_none_or(|owner| project.stamp.owner == *owner);
+    let project = call
+        .state
+        .write
+        .projects
+        .get(&at.project)
+        .filter(|project| project.state.exists())
+        .filter(owned)
+        .ok_or_else(|| ApiError::precondition("COMMAND-EbFMN", "Project not found"))?;
+    call.permit("project.role.write", &project.stamp.owner)?;
+    Ok(Aggregate::new("project", &*project.id, &*project.stamp.owner))
+}
+
+/// A key is unique in its project without regard to case. Nothing but the removal of the role
+/// gives it back, so it outlives the project.
+fn unique(project: &str, key: &str) -> String {
+    format!("{key}:{project}")
+}
+
+fn addition(project: &Aggregate, key: &str, request: &Request) -> Draft {
+    let said = ["displayName", "group"].map(|name| (name.to_owned(), json!(request.text(name))));
+    let mut payload: Map<_, _> = said.into_iter().filter(|(_, value)| !is_zero(value)).collect();
+    payload.insert("key".to_owned(), json!(key));
+    Draft::new(project, "project.role.added").payload(payload).take(
+        "project_role",
+        unique(&project.id, key),
+        "Role already exists",
+    )
+}
+
+fn push_added(call: &mut Call<'_>, at: &At) -> Result<Event, ApiError> {
+    let project = project(call, at)?;
+    let draft = addition(&project, &at.key, &call.request);
+    call.push(vec![draft])
+}
+
+fn add(call: &mut Call<'_>) -> Answer {
+    let key = call.request.text("roleKey").to_owned();
+    let at = At { key, ..At::path(call) };
+    let event = push_added(call, &at)?;
+    Ok(json!({ "details": creation_details(&event) }).into())
+}
+
+fn add_several(call: &mut Call<'_>) -> Answer {
+    let project = project(call, &At::path(call))?;
+    let drafts: Vec<_> = call
+        .request
+        .messages("roles")
+        .iter()
+        .map(|role| addition(&project, role.text("key"), role))
+        .collect();
+    if !drafts.is_empty() {
+        call.push(drafts)?;
+    }
+    Ok(json!({ "details": { "resourceOwner": project.owner } }).into())
+}
+
+/// Changes a role; returns the owner of its project and the last event of the role. Both
+/// interfaces replace what is omitted by its zero value.
+fn change(call: &mut Call<'_>, at: &At) -> Result<(String, Event), ApiError> {
+    let project = project(call, at)?;
+    let role = call.state.write.roles.get(&at.project, &at.key);
+    let role = role.ok_or_else(|| ApiError::not_found("COMMAND-vv8M9", "Role doesn't exist"))?;
+    let want = ["displayName", "group"]
+        .map(|name| (name.to_owned(), json!(call.request.text(name))))
+        .into_iter()
+        .collect();
+    let mut changes = difference(role.fields(), &want);
+    let event = if changes.is_empty() {
+        last_event(call, at).ok_or_else(|| ApiError::internal("EMU-2", "the role has no event"))?
+    } else {
+        changes.insert("key".to_owned(), json!(at.key));
+        call.push(vec![Draft::new(&project, "project.role.changed").payload(changes)])?
+    };
+    Ok((project.owner, event))
+}
+
+/// Removes a role, also from the grants that hold it, as far as the read side knows them. Returns
+/// the owner of the project and the last event, if there ever was such a project.
+fn remove(call: &mut Call<'_>, at: &At) -> Result<Option<(String, Event)>, ApiError> {
+    let role = call.state.write.roles.get(&at.project, &at.key);
+    let role = role.filter(|role| at.owner.as_ref().is_none_or(|own| role.stamp.owner == *own));
+    let Some(owner) = role.map(|role| role.stamp.owner.clone()) else {
+        let last = last_event(call, at);
+        return Ok(last.map(|event| (event.resource_owner.clone(), event)));
+    };
+    call.permit("project.role.delete", &owner)?;
+    let project = Aggregate::new("project", &*at.project, &*owner);
+    let mut drafts = vec![
+        Draft::new(&project, "project.role.removed")
+            .with("key", &*at.key)
+            .release("project_role", unique(&at.project, &at.key)),
+    ];
+    drafts.extend(grants::without_role(call.state, &project, &at.key));
+    let event = call.push(drafts)?;
+    Ok(Some((owner, event)))
+}
+
+/// The last event of a role, whether it exists or not: its own events, and the beginning and the
+/// end of its project.
+fn last_event(call: &Call<'_>, at: &At) -> Option<Event> {
+    let store = &call.state.store;
+    let positions = store.of_aggregate(&at.project).iter().rev();
+    positions
+        .filter_map(|position| store.get(*position))
+        .filter(|event| at.owner.as_ref().is_none_or(|owner| event.resource_owner == *owner))
+        .find(|event| match event.event_type {
+            "project.added" | "project.removed" => true,
+            "project.role.added" | "project.role.changed" | "project.role.removed" => {
+                let key = event.payload.as_ref().and_then(|payload| payload.get("key"));
+                key.and_then(Value::as_str) == Some(&*at.key)
+            }
+            _ => false,
+        })
+        .cloned()
+}
+
+/// The details of a change whose last event may belong to another organization's grant.
+pub(super) fn details(event: &Event, owner: &str) -> Value {
+    Stamp { owner: owner.to_owned(), ..Stamp::new(event) }.change_details()
+}
+
+// Queries.
+
+fn view(role: &Role) -> Value {
+    message! {
+        "key" => role.key(),
+        "details" => role.stamp.details(),
+        "displayName" => role.display_name(),
+        "group" => role.group(),
+    }
+}
+
+fn passes(role: &Role, query: &Request, [key, display_name]: [&str; 2]) -> bool {
+    let by_name = query.message(display_name);
+    (!query.has(key) || list::matches(role.key(), &query.message(key), "key"))
+        && (!query.has(display_name) || list::matches(role.display_name(), &by_name, "displayName"))
+}
+
+fn search(call: &mut Call<'_>) -> Answer {
+    let queries = call.request.messages("queries");
+    let names = ["keyQuery", "displayNameQuery"];
+    let roles = call.state.read.roles.of_project(call.param("id"));
+    let rows = roles
+        .filter(|role| role.stamp.owner == call.organization)
+        .filter(|role| queries.iter().all(|query| passes(role, query, names)));
+    let (page, total) = Page::of(&call.request).cut(rows);
+    Ok(message! {
+        "details" => list::details(total, &call.state.read.latest("roles")),
+        "result" => page.into_iter().map(view).collect::<Vec<_>>(),
+    }
+    .into())
+}
+
+fn search_v2(call: &mut Call<'_>) -> Answer {
+    let page = Page::of_pagination(&call.request)?;
+    let filters = call.request.messages("filters");
+    let names = ["roleKeyFilter", "displayNameFilter"];
+    let project = call.request.text("projectId");
+    let roles = call.state.read.roles.of_project(project);
+    let mut rows: Vec<_> =
+        roles.filter(|role| filters.iter().all(|filter| passes(role, filter, names))).collect();
+    match call.request.number("sortingColumn") {
+        1 => page.sort(&mut rows, |role| role.key().to_owned()),
+        3 => page.sort(&mut rows, |role| (role.stamp.changed, role.position)),
+        _ => page.sort(&mut rows, |role| role.position),
+    }
+    let (rows, total) = page.cut(rows.into_iter());
+    // The total counts what the caller may not see.
+    let roles: Vec<_> = rows
+        .into_iter()
+        .filter(|role| call.permit("project.role.read", &role.stamp.owner).is_ok())
+        .map(|role| {
+            message! {
+                "projectId" => project,
+                "key" => role.key(),
+                "creationDate" => clock::text(role.stamp.created),
+                "changeDate" => clock::text(role.stamp.changed),
+                "displayName" => role.display_name(),
+                "group" => role.group(),
+            }
+        })
+        .collect();
+    Ok(message! { "pagination" => page.pagination(total), "projectRoles" => roles }.into())
+}
