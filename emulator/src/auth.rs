@@ -80,22 +80,18 @@ pub(crate) fn organization(
             .map(|user| user.stamp.owner.clone())
             .unwrap_or_default());
     }
-    if organization_was_made(state, named) {
+    // Anything that ever happened to an organization counts, even where it was never made.
+    let known = state
+        .store
+        .of_aggregate(named)
+        .iter()
+        .filter_map(|position| state.store.get(*position))
+        .any(|event| event.event_type == "org.added");
+    if known {
         Ok(named.to_owned())
     } else {
         Err(ApiError::denied("AUTH-Bs7Ds", "Organisation doesn't exist"))
     }
-}
-
-/// Whether there is or was an organization of this id. Policies may have been added to one that
-/// never was.
-pub(crate) fn organization_was_made(state: &State, id: &str) -> bool {
-    state
-        .store
-        .of_aggregate(id)
-        .iter()
-        .filter_map(|position| state.store.get(*position))
-        .any(|event| event.event_type == "org.added")
 }
 
 /// The roles a user has in an organization: its own and the instance's.

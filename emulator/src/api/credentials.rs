@@ -153,8 +153,11 @@ pub(crate) fn new_token() -> String {
 }
 
 fn add_token(call: &mut Call<'_>) -> Answer {
-    let user =
-        existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
+    let user = existing(call, call.param("id")).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
+    if user.human {
+        return Err(ApiError::precondition("COMMAND-Df2f1", "Not allowed for this user type"));
+    }
+    let user = aggregate(user);
     let expires = expiry(&call.request)?;
     let token = call.state.clock.id();
     let event = call.push(vec![token_added(&user, &token, &expires)])?;
@@ -191,6 +194,7 @@ pub(crate) fn key_added(user: &Aggregate, key: &str, expires: &str, public: &str
 
 fn add_key(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id"))
+        .filter(|user| !user.human)
         .map(aggregate)
         .ok_or_else(|| no_user("COMMAND-bnipwm1"))?;
     let expires = expiry(&call.request)?;

@@ -148,10 +148,9 @@ fn add_user_grant(call: &mut Call<'_>) -> Answer {
 fn shown(state: &State) -> impl Iterator<Item = &Grant> {
     state.read.grants.of_users.iter().filter(|grant| {
         let project = state.read.projects.get(&grant.project);
-        let behind = state.read.grants.of_projects.get(&grant.project_grant);
+        let behind = state.read.grants.of_projects.get(&grant.through);
         project.is_some_and(|project| project.state == Life::Active)
-            && (grant.project_grant.is_empty()
-                || behind.is_none_or(|grant| grant.state == Life::Active))
+            && (grant.through.is_empty() || behind.is_none_or(|grant| grant.state == Life::Active))
     })
 }
 
@@ -189,9 +188,9 @@ fn removals(state: &State, wanted: impl Fn(&Grant) -> bool) -> Vec<Draft> {
         .filter_map(|grant| state.write.grants.of_users.get(&grant.id))
         .filter(|grant| grant.state.exists())
         .map(|grant| {
-            let Grant { grantee: user, project, project_grant, stamp, .. } = grant;
+            let Grant { grantee: user, project, through, stamp, .. } = grant;
             Draft::new(&user_grant(grant), "user.grant.cascade.removed")
-                .release("user_grant", format!("{}:{user}:{project}:{project_grant}", stamp.owner))
+                .release("user_grant", format!("{}:{user}:{project}:{through}", stamp.owner))
         })
         .collect()
 }
@@ -228,7 +227,7 @@ fn get_project_grant(call: &mut Call<'_>) -> Answer {
             "PROJECT_GRANT_STATE_ACTIVE"
         },
         "projectId" => &*grant.project,
-        "projectName" => read.projects.get(&grant.project).map(|project| project.name()),
+        "projectName" => read.projects.get(&grant.project).map(Project::name),
         "projectOwnerId" => &*grant.stamp.owner,
         "projectOwnerName" => organization(&grant.stamp.owner),
         "details" => grant.stamp.details(),
@@ -272,8 +271,8 @@ fn user_grant_view(state: &State, grant: &Grant) -> Option<Value> {
         "orgName" => &*owner.name,
         "orgDomain" => &*owner.primary_domain,
         "projectId" => &*grant.project,
-        "projectName" => read.projects.get(&grant.project).map(|project| project.name()),
-        "projectGrantId" => &*grant.project_grant,
+        "projectName" => read.projects.get(&grant.project).map(Project::name),
+        "projectGrantId" => &*grant.through,
         "preferredLoginName" => names.get("preferredLoginName").cloned(),
         "userType" => user.user_type(),
         "grantedOrgId" => &*home.id,

@@ -254,7 +254,10 @@ fn view(state: &State, member: &Member) -> Option<Value> {
         "roles" => member.roles.clone(),
         "preferredLoginName" => seen.get("preferredLoginName").cloned(),
         "displayName" => user.display_name(),
-        "userType" => "TYPE_MACHINE",
+        "email" => user.fields.text("email"),
+        "firstName" => user.fields.text("firstName"),
+        "lastName" => user.fields.text("lastName"),
+        "userType" => user.user_type(),
         "userResourceOwner" => &*user.stamp.owner,
     })
 }

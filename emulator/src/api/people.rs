@@ -8,7 +8,7 @@ use super::{
     users::{TAKEN, is_scoped, unique},
 };
 use crate::{
-    auth, clock,
+    clock,
     errors::{ApiError, Code},
     message::message,
     model::{is_zero, policy::COMPLEXITY, user::User},
@@ -63,7 +63,8 @@ pub(super) fn routes() -> Vec<Route> {
 fn add(call: &mut Call<'_>) -> Answer {
     let organization = match call.request.message("organization").text("orgId") {
         "" => call.organization.clone(),
-        id if auth::organization_was_made(call.state, id) => id.to_owned(),
+        // A removed one is accepted.
+        id if call.state.write.organizations.get(id).is_some() => id.to_owned(),
         _ => return Err(ApiError::denied("AUTH-Bs7Ds", "Organisation doesn't exist")),
     };
     let id = match call.request.text("userId") {

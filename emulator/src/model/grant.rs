@@ -17,8 +17,8 @@ pub(crate) struct Grant {
     pub(crate) project: String,
     /// The organization that a project is granted to, or the user that has the roles.
     pub(crate) grantee: String,
-    /// The project grant behind a user grant.
-    pub(crate) project_grant: String,
+    /// The project grant that a user grant goes through.
+    pub(crate) through: String,
     pub(crate) roles: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ fn apply(table: &mut Table<Grant>, id: &str, change: &str, position: Position, e
             state: State::Active,
             project: project.to_owned(),
             grantee: grantee.to_owned(),
-            project_grant: project_grant.to_owned(),
+            through: project_grant.to_owned(),
             roles: fields.texts("roleKeys"),
         };
         table.insert(id, grant);
