@@ -237,6 +237,13 @@ pub(crate) fn creation_details(event: &Event) -> Value {
     crate::model::Stamp::new(event).creation_details()
 }
 
+/// The details of a change whose last event may have happened to something else, such as a grant
+/// of another organization: its sequence and date, but the owner of what was changed.
+pub(crate) fn cascade_details(event: &Event, owner: &str) -> Value {
+    let stamp = crate::model::Stamp::new(event);
+    crate::model::Stamp { owner: owner.to_owned(), ..stamp }.change_details()
+}
+
 /// The date of an event as text.
 pub(crate) fn date(event: &Event) -> String {
     clock::text(event.creation_date)

@@ -225,6 +225,35 @@ async fn a_removed_role_leaves_the_grants_that_the_read_side_knows() {
 }
 
 #[tokio::test]
+async fn lists_of_users_are_sorted_by_id_and_descend_unless_told_otherwise() {
+    let caller = Caller::new().organization("sorting").await;
+    for (id, name) in [("b", "first"), ("c", "Second"), ("a", "third")] {
+        assert_eq!(caller.add_machine(id, name).await.0, 200);
+    }
+    let ids = async |path: &str, sorting: Value| {
+        let mut body = sorting;
+        if path == "/v2/users" {
+            let owner = json!({ "organizationId": caller.organization });
+            body["queries"] = json!([{ "organizationIdQuery": owner }]);
+        }
+        let found = caller.must("POST", path, body).await;
+        let users = found["result"].as_array().cloned().unwrap_or_default();
+        let id = |user: &Value| user["id"].as_str().or(user["userId"].as_str()).map(str::to_owned);
+        users.iter().filter_map(id).collect::<String>()
+    };
+    for path in ["/management/v1/users/_search", "/v2/users"] {
+        let ascending = json!({ "query": { "asc": true } });
+        let by_name = json!({
+            "query": { "asc": true },
+            "sortingColumn": "USER_FIELD_NAME_USER_NAME",
+        });
+        assert_eq!(ids(path, json!({})).await, "cba");
+        assert_eq!(ids(path, ascending).await, "abc");
+        assert_eq!(ids(path, by_name).await, "bca");
+    }
+}
+
+#[tokio::test]
 async fn roles_permit_what_their_endpoints_declare() {
     let admin = Caller::new();
     admin.project_of_default("project").await;

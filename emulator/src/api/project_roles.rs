@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Access, Answer, Call, Route, creation_details, date, grants,
+    Access, Answer, Call, Route, cascade_details, creation_details, date, grants,
     list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
 };
 use crate::{
     clock,
     errors::ApiError,
     message::message,
-    model::{Stamp, difference, is_zero, project::Project, role::Role},
+    model::{difference, is_zero, project::Project, role::Role},
     proto::{Field, Message, NAME, OPTIONAL_NAME, Request, SHORT},
     store::{Aggregate, Draft, Event},
 };
@@ -130,7 +130,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::put("/management/v1/projects/{id}/roles/{*key}", WRITE, &UPDATE, |call| {
             let at = At::path(call);
             let (owner, event) = change(call, &at)?;
-            Ok(json!({ "details": details(&event, &owner) }).into())
+            Ok(json!({ "details": cascade_details(&event, &owner) }).into())
         }),
         Route::delete(
             "/management/v1/projects/{id}/roles/{*key}",
@@ -138,7 +138,7 @@ pub(super) fn routes() -> Vec<Route> {
             |call| {
                 let at = At::path(call);
                 let details = match remove(call, &at)? {
-                    Some((owner, event)) => details(&event, &owner),
+                    Some((owner, event)) => cascade_details(&event, &owner),
                     None => json!({ "resourceOwner": call.organization }),
                 };
                 Ok(json!({ "details": details }).into())
@@ -329,11 +329,6 @@ fn last_event(call: &Call<'_>, at: &At) -> Option<Event> {
             _ => false,
         })
         .cloned()
-}
-
-/// The details of a change whose last event may belong to another organization's grant.
-pub(super) fn details(event: &Event, owner: &str) -> Value {
-    Stamp { owner: owner.to_owned(), ..Stamp::new(event) }.change_details()
 }
 
 // Queries.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Access, Answer, Call, Route, change_details, grants,
+    Access, Answer, Call, Route, cascade_details, change_details, grants,
     list::{self, PAGE, Page, TEXT_QUERY},
     people,
 };
@@ -74,8 +74,24 @@ static QUERY: Message = Message::one_of(
 );
 static SEARCH: Message = Message::new(
     "ListUsersRequest",
-    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
+    &[
+        Field::message("query", &PAGE),
+        Field::choice("sortingColumn", SORTING_COLUMNS),
+        Field::message("queries", &QUERY).repeated(),
+    ],
 );
+pub(super) const SORTING_COLUMNS: &[&str] = &[
+    "USER_FIELD_NAME_UNSPECIFIED",
+    "USER_FIELD_NAME_USER_NAME",
+    "USER_FIELD_NAME_FIRST_NAME",
+    "USER_FIELD_NAME_LAST_NAME",
+    "USER_FIELD_NAME_NICK_NAME",
+    "USER_FIELD_NAME_DISPLAY_NAME",
+    "USER_FIELD_NAME_EMAIL",
+    "USER_FIELD_NAME_STATE",
+    "USER_FIELD_NAME_TYPE",
+    "USER_FIELD_NAME_CREATION_DATE",
+];
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::Permission;
@@ -237,10 +253,8 @@ pub(super) fn user_name_change(state: &State, user: &User, name: &str) -> Draft 
 
 fn remove(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id")).ok_or_else(|| missing("COMMAND-m9od"))?.clone();
-    let position = call.state.store.len();
-    call.push(removal(call.state, &user))?;
-    let event = call.state.store.get(position).cloned();
-    Ok(json!({ "details": event.as_ref().map(change_details) }).into())
+    let event = call.push(removal(call.state, &user))?;
+    Ok(json!({ "details": cascade_details(&event, &user.stamp.owner) }).into())
 }
 
 /// The events that remove a user, its grants and its memberships.
@@ -355,11 +369,31 @@ pub(super) fn passes(state: &State, user: &User, query: &Request) -> bool {
                 .any(|name| list::matches(name, &login, "loginName")))
 }
 
+/// Sorts users by a column; by their ids if none is named.
+pub(super) fn sort(page: &Page, rows: &mut [&User], column: u64) {
+    let text = |user: &&User, field: &str| user.fields.text(field).to_lowercase();
+    match column {
+        1 => page.sort(rows, |user| user.user_name().to_lowercase()),
+        2 => page.sort(rows, |user| text(user, "firstName")),
+        3 => page.sort(rows, |user| text(user, "lastName")),
+        4 => page.sort(rows, |user| text(user, "nickName")),
+        5 => page.sort(rows, |user| user.display_name().to_lowercase()),
+        6 => page.sort(rows, |user| text(user, "email")),
+        7 => page.sort(rows, |user| state_name(user)),
+        8 => page.sort(rows, |user| user.user_type()),
+        9 => page.sort(rows, |user| user.position),
+        _ => page.sort(rows, |user| user.id.clone()),
+    }
+}
+
 fn search(call: &mut Call<'_>) -> Answer {
     let queries = call.request.messages("queries");
-    let rows = call.state.read.users.owned_by(&call.organization);
     let wanted = |user: &&User| queries.iter().all(|query| passes(call.state, user, query));
-    let (page, total) = Page::of(&call.request).cut(rows.filter(wanted));
+    let rows = call.state.read.users.owned_by(&call.organization);
+    let mut rows: Vec<_> = rows.filter(wanted).collect();
+    let page = Page::of(&call.request);
+    sort(&page, &mut rows, call.request.number("sortingColumn"));
+    let (page, total) = page.cut(rows.into_iter());
     let result: Vec<_> = page.into_iter().map(|user| view(call.state, user)).collect();
     Ok(message! {
         "details" => list::details(total, &call.state.read.latest("users")),

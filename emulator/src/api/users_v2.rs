@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Access, Answer, Call, Route, change_details, date,
+    Access, Answer, Call, Route, cascade_details, date,
     list::{self, PAGE, Page},
     people,
     users::{
-        self, DISPLAY_NAME_QUERY, LOGIN_NAME_QUERY, STATE_QUERY, TOKEN_TYPES, TYPE_QUERY,
-        USER_NAME_QUERY, aggregate, missing,
+        self, DISPLAY_NAME_QUERY, LOGIN_NAME_QUERY, SORTING_COLUMNS, STATE_QUERY, TOKEN_TYPES,
+        TYPE_QUERY, USER_NAME_QUERY, aggregate, missing,
     },
 };
 use crate::{
@@ -75,21 +75,7 @@ static LIST: Message = Message::new(
     "ListUsersRequest",
     &[
         Field::message("query", &PAGE),
-        Field::choice(
-            "sortingColumn",
-            &[
-                "USER_FIELD_NAME_UNSPECIFIED",
-                "USER_FIELD_NAME_USER_NAME",
-                "USER_FIELD_NAME_FIRST_NAME",
-                "USER_FIELD_NAME_LAST_NAME",
-                "USER_FIELD_NAME_NICK_NAME",
-                "USER_FIELD_NAME_DISPLAY_NAME",
-                "USER_FIELD_NAME_EMAIL",
-                "USER_FIELD_NAME_STATE",
-                "USER_FIELD_NAME_TYPE",
-                "USER_FIELD_NAME_CREATION_DATE",
-            ],
-        ),
+        Field::choice("sortingColumn", SORTING_COLUMNS),
         Field::message("queries", &QUERY).repeated(),
     ],
 );
@@ -189,10 +175,8 @@ fn remove(call: &mut Call<'_>) -> Answer {
     let owner = user.map(|user| user.stamp.owner.clone()).unwrap_or_default();
     call.permit("user.delete", &owner)?;
     let user = existing(call, "COMMAND-bd4ir1mblj")?.clone();
-    let position = call.state.store.len();
-    call.push(users::removal(call.state, &user))?;
-    let event = call.state.store.get(position).cloned();
-    Ok(json!({ "details": event.as_ref().map(change_details) }).into())
+    let event = call.push(users::removal(call.state, &user))?;
+    Ok(json!({ "details": cascade_details(&event, &user.stamp.owner) }).into())
 }
 
 // Queries.
@@ -250,19 +234,7 @@ fn search(call: &mut Call<'_>) -> Answer {
         .filter(|user| queries.iter().all(|query| passes(call, user, query)))
         .filter(|user| may_read(call, user).is_ok())
         .collect();
-    let text = |user: &&User, field: &str| user.fields.text(field).to_lowercase();
-    match call.request.number("sortingColumn") {
-        1 => page.sort(&mut rows, |user| user.user_name().to_lowercase()),
-        2 => page.sort(&mut rows, |user| text(user, "firstName")),
-        3 => page.sort(&mut rows, |user| text(user, "lastName")),
-        4 => page.sort(&mut rows, |user| text(user, "nickName")),
-        5 => page.sort(&mut rows, |user| user.display_name().to_lowercase()),
-        6 => page.sort(&mut rows, |user| text(user, "email")),
-        7 => page.sort(&mut rows, |user| users::state_name(user)),
-        8 => page.sort(&mut rows, |user| user.user_type()),
-        9 => page.sort(&mut rows, |user| user.position),
-        _ => page.sort(&mut rows, |user| user.id.clone()),
-    }
+    users::sort(&page, &mut rows, call.request.number("sortingColumn"));
     let (page, total) = page.cut(rows.into_iter());
     Ok(message! {
         "details" => message! {

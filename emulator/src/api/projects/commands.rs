@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Answer, Call, change_details, creation_details, date, grants, project_roles},
+    super::{Answer, Call, cascade_details, change_details, creation_details, date, grants},
     missing,
 };
 use crate::{
@@ -191,7 +191,7 @@ pub(super) fn remove(call: &mut Call<'_>) -> Answer {
         .map(|project| removal(call.state, project))
         .ok_or_else(|| missing("COMMAND-3M9sd"))?;
     let event = call.push(drafts)?;
-    Ok(json!({ "details": project_roles::details(&event, &owner) }).into())
+    Ok(json!({ "details": cascade_details(&event, &owner) }).into())
 }
 
 pub(super) fn delete_v2(call: &mut Call<'_>) -> Answer {
