@@ -33,14 +33,11 @@ pub(crate) mod me;
 pub(crate) mod members;
 pub(crate) mod oidc;
 pub(crate) mod organizations;
-pub(crate) mod people;
 pub(crate) mod policies;
 pub(crate) mod project_roles;
 pub(crate) mod projects;
 pub(crate) mod settings;
-pub(crate) mod user_states;
 pub(crate) mod users;
-pub(crate) mod users_v2;
 
 /// Who may call a route.
 #[derive(Clone, Copy)]
@@ -170,9 +167,6 @@ pub(crate) fn routes() -> Vec<Route> {
         organizations::routes(),
         instance::routes(),
         users::routes(),
-        users_v2::routes(),
-        user_states::routes(),
-        people::routes(),
         credentials::routes(),
         members::routes(),
         me::routes(),

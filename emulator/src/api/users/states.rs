@@ -1,11 +1,10 @@
-//! The states of users, and every way from one to the next: the management API, and the user
-//! service v2.
+//! The states of users, and every way from one to the next.
 
 use serde_json::json;
 
 use super::{
-    Access, Answer, Call, Route, change_details,
-    users::{aggregate, existing, missing},
+    super::{Access, Answer, Call, Route, change_details},
+    aggregate, existing, missing,
 };
 use crate::{
     errors::ApiError,

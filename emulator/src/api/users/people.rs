@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Access, Answer, Call, Route, change_details, credentials,
-    users::{TAKEN, is_scoped, unique},
+    super::{Access, Answer, Call, Route, change_details, credentials},
+    TAKEN, is_scoped, unique,
 };
 use crate::{
     clock,

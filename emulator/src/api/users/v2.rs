@@ -3,13 +3,16 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Access, Answer, Call, Route, cascade_details, date,
-    list::{self, PAGE, Page},
-    people,
-    users::{
-        self, DISPLAY_NAME_QUERY, LOGIN_NAME_QUERY, SORTING_COLUMNS, STATE_QUERY, TOKEN_TYPES,
-        TYPE_QUERY, USER_NAME_QUERY, aggregate, missing,
+    super::{
+        Access, Answer, Call, Route, cascade_details, date,
+        list::{self, PAGE, Page},
     },
+    TOKEN_TYPES, aggregate, creation, existing_in, login_names, missing, people,
+    queries::{
+        DISPLAY_NAME_QUERY, LOGIN_NAME_QUERY, SORTING_COLUMNS, STATE_QUERY, TYPE_QUERY,
+        USER_NAME_QUERY, machine_view, passes as passes_both, sort, state_name,
+    },
+    removal, user_name_change,
 };
 use crate::{
     clock,
@@ -124,7 +127,7 @@ fn create(call: &mut Call<'_>) -> Answer {
 }
 
 fn machine_creation(call: &Call<'_>, id: &str, organization: &str) -> Result<Draft, ApiError> {
-    if users::existing_in(call.state, id, organization).is_some() {
+    if existing_in(call.state, id, organization).is_some() {
         return Err(ApiError::precondition("COMMAND-k2una", "Errors.User.AlreadyExisting"));
     }
     let mut machine = call.request.message("machine");
@@ -133,7 +136,7 @@ fn machine_creation(call: &Call<'_>, id: &str, organization: &str) -> Result<Dra
         name => name,
     };
     machine.0.insert("userName".to_owned(), json!(name));
-    Ok(users::creation(call.state, id, organization, &machine))
+    Ok(creation(call.state, id, organization, &machine))
 }
 
 /// The write side's user of this id, in whatever organization.
@@ -157,7 +160,7 @@ fn update(call: &mut Call<'_>) -> Answer {
     call.permit("user.write", &user.stamp.owner)?;
     let mut drafts = Vec::new();
     if call.request.has("username") && call.request.text("username") != user.user_name() {
-        drafts.push(users::user_name_change(call.state, &user, call.request.text("username")));
+        drafts.push(user_name_change(call.state, &user, call.request.text("username")));
     }
     // What is omitted is kept.
     let want: Map<_, _> = call.request.message("machine").0;
@@ -175,7 +178,7 @@ fn remove(call: &mut Call<'_>) -> Answer {
     let owner = user.map(|user| user.stamp.owner.clone()).unwrap_or_default();
     call.permit("user.delete", &owner)?;
     let user = existing(call, "COMMAND-bd4ir1mblj")?.clone();
-    let event = call.push(users::removal(call.state, &user))?;
+    let event = call.push(removal(call.state, &user))?;
     Ok(json!({ "details": cascade_details(&event, &user.stamp.owner) }).into())
 }
 
@@ -183,15 +186,15 @@ fn remove(call: &mut Call<'_>) -> Answer {
 
 fn view(call: &Call<'_>, user: &User) -> Value {
     let state = &call.state;
-    let (names, preferred) = users::login_names(&state.read, &state.instance_id, user);
+    let (names, preferred) = login_names(&state.read, &state.instance_id, user);
     message! {
         "userId" => &*user.id,
         "details" => user.stamp.details(),
-        "state" => users::state_name(user),
+        "state" => state_name(user),
         "username" => user.user_name(),
         "loginNames" => names,
         "preferredLoginName" => preferred,
-        "machine" => (!user.human).then(|| users::machine_view(user)),
+        "machine" => (!user.human).then(|| machine_view(user)),
         "human" => user.human.then(|| people::view_v2(user)),
     }
 }
@@ -214,7 +217,7 @@ fn get(call: &mut Call<'_>) -> Answer {
 fn passes(call: &Call<'_>, user: &User, query: &Request) -> bool {
     let ids = query.message("inUserIdsQuery");
     let owner = query.message("organizationIdQuery");
-    users::passes(call.state, user, query)
+    passes_both(call.state, user, query)
         && (!query.has("inUserIdsQuery")
             || ids.list("userIds").iter().any(|id| id.as_str() == Some(&*user.id)))
         && (!query.has("organizationIdQuery") || user.stamp.owner == owner.text("organizationId"))
@@ -234,7 +237,7 @@ fn search(call: &mut Call<'_>) -> Answer {
         .filter(|user| queries.iter().all(|query| passes(call, user, query)))
         .filter(|user| may_read(call, user).is_ok())
         .collect();
-    users::sort(&page, &mut rows, call.request.number("sortingColumn"));
+    sort(&page, &mut rows, call.request.number("sortingColumn"));
     let (page, total) = page.cut(rows.into_iter());
     Ok(message! {
         "details" => message! {
