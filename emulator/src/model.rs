@@ -190,6 +190,11 @@ impl Model {
             _ => return,
         };
         self.latest.insert(table, event.creation_date);
+        if event.event_type == "project.removed" {
+            for table in ["roles", "grants"] {
+                self.latest.insert(table, event.creation_date);
+            }
+        }
         if event.event_type == "org.removed" {
             // Every table drops what belonged to it, so every table has seen the event.
             for table in ["projects", "roles", "grants", "users", "members", "policies"] {

@@ -254,6 +254,28 @@ async fn lists_of_users_are_sorted_by_id_and_descend_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn a_granted_project_is_listed_once_more_for_each_grant() {
+    let admin = Caller::new();
+    let owner = admin.organization("owner").await;
+    let guest = admin.organization("guest").await;
+    owner.project("project").await;
+    let body = json!({ "grantedOrgId": guest.organization });
+    owner.must("POST", "/management/v1/projects/project/grants", body).await;
+    let count = async |organization: &str, kind: &str| {
+        let filter = json!({ "organizationId": organization, "type": kind });
+        let body = json!({ "filters": [{ "organizationIdFilter": filter }] });
+        let found = admin.must("POST", &project_service("ListProjects"), body).await;
+        found["projects"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(count(&owner.organization, "OWNED").await, 2);
+    assert_eq!(count(&owner.organization, "GRANTED").await, 0);
+    assert_eq!(count(&guest.organization, "GRANTED").await, 1);
+    assert_eq!(count(&guest.organization, "OWNED").await, 0);
+    owner.must("DELETE", "/management/v1/projects/project", Value::Null).await;
+    assert_eq!(count(&guest.organization, "OWNED_OR_GRANTED").await, 0);
+}
+
+#[tokio::test]
 async fn roles_permit_what_their_endpoints_declare() {
     let admin = Caller::new();
     admin.project_of_default("project").await;
