@@ -88,6 +88,7 @@ mod json;
 mod keys;
 mod message;
 mod model;
+mod parsers;
 mod proto;
 mod roles;
 mod running;

@@ -168,7 +168,7 @@ impl Model {
     pub(crate) fn apply(&mut self, position: Position, event: &Event) {
         let table = match event.aggregate_type {
             "org" => self.apply_organization(position, event),
-            "project" => project::apply(&mut self.projects, self.side, position, event),
+            "project" => self.apply_project(position, event),
             "user" => self.apply_user(position, event),
             "restrictions" => {
                 instance::apply_restrictions(&mut self.restrictions, event);
@@ -200,12 +200,25 @@ impl Model {
             for user in self.users.remove_owned(id) {
                 self.members.forget_user(&user);
             }
-            self.projects.remove_owned(id);
+            for project in self.projects.remove_owned(id) {
+                self.members.forget_scope(&project);
+            }
             self.members.forget_scope(id);
             self.policies.retain(|(owner, _), _| owner != id);
         }
         organization::apply(&mut self.organizations, position, event);
         "organizations"
+    }
+
+    fn apply_project(&mut self, position: Position, event: &Event) -> &'static str {
+        if event.event_type.starts_with("project.member.") {
+            self.members.apply(self.side, position, event);
+            return "members";
+        }
+        if event.event_type == "project.removed" {
+            self.members.forget_scope(&event.aggregate_id);
+        }
+        project::apply(&mut self.projects, self.side, position, event)
     }
 
     fn apply_user(&mut self, position: Position, event: &Event) -> &'static str {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Access, Answer, Call, Route, change_details, creation_details,
     list::{self, LIST, Page},
-    users::{aggregate, existing, missing},
+    users::{self, aggregate, existing, missing},
 };
 use crate::{
     clock,
@@ -84,7 +84,7 @@ fn set_secret(call: &mut Call<'_>) -> Answer {
         .with("hashedSecret", hash(&secret));
     let event = call.push(vec![draft])?;
     Ok(json!({
-        "clientId": user.user_name(),
+        "clientId": users::preferred_login_name(&call.state.write, &call.state.instance_id, &user),
         "clientSecret": secret,
         "details": creation_details(&event),
     })
@@ -107,10 +107,10 @@ fn remove_secret(call: &mut Call<'_>) -> Answer {
 // Keys and tokens.
 
 /// The expiry that a request asks for.
-fn expiry(request: &Request) -> Result<String, ApiError> {
+fn expiry(request: &Request, now: Timestamp) -> Result<String, ApiError> {
     match request.date("expirationDate") {
         None => Ok(NEVER.to_owned()),
-        Some(date) if date <= Timestamp::now() => {
+        Some(date) if date <= now => {
             Err(ApiError::invalid("DOMAIN-dv3t5", "Errors.AuthNKey.ExpireBeforeNow"))
         }
         Some(date) => Ok(clock::text(date)),
@@ -133,6 +133,7 @@ pub(crate) fn register_token(state: &mut State, secret: &str, user: &str, token:
             user: user.to_owned(),
             personal: Some(token.to_owned()),
             expires: None,
+            made: 0,
             for_zitadel: true,
             scopes: TOKEN_SCOPES.map(str::to_owned).to_vec(),
         },
@@ -147,7 +148,7 @@ pub(crate) fn new_token() -> String {
 fn add_token(call: &mut Call<'_>) -> Answer {
     let user =
         existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
-    let expires = expiry(&call.request)?;
+    let expires = expiry(&call.request, call.state.clock.now())?;
     let token = call.state.clock.id();
     let event = call.push(vec![token_added(&user, &token, &expires)])?;
     let secret = new_token();
@@ -185,7 +186,7 @@ fn add_key(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id"))
         .map(aggregate)
         .ok_or_else(|| no_user("COMMAND-bnipwm1"))?;
-    let expires = expiry(&call.request)?;
+    let expires = expiry(&call.request, call.state.clock.now())?;
     let key = call.state.clock.id();
     let given = call.request.text("publicKey");
     let (public, file) = if given.is_empty() {

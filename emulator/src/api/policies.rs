@@ -11,6 +11,7 @@ use crate::{
         difference, is_zero,
         policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal},
     },
+    parsers::mail,
     proto::{Field, Message, Request},
     state::State,
     store::{Aggregate, Draft, Event},
@@ -108,7 +109,7 @@ fn instance(path: &'static str, kind: &'static Kind) -> Vec<Route> {
             read(call, kind, &instance, kind.fields)
         }),
         Route::put(path, Permission("iam.policy.write"), update, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             update_instance(call, kind, &want)
         }),
     ]
@@ -123,11 +124,11 @@ fn organization(at: &Routes, kind: &'static Kind) -> Vec<Route> {
             read(call, kind, &owner, kind.fields)
         }),
         Route::post(at.path, Permission(at.write), add_request, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             add(call, kind, want)
         }),
         Route::put(at.path, Permission(at.write), change_request, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             change(call, kind, &want)
         }),
         Route::delete(at.path, Permission(at.remove), |call| remove(call, kind)),
@@ -170,8 +171,26 @@ fn target(call: &Call<'_>) -> String {
     }
 }
 
-/// What a request wants, fields that it leaves out as their zero values.
-fn said(kind: &Kind, request: &Request) -> Map<String, Value> {
+/// What a request wants, fields that it omits as their zero values.
+///
+/// # Errors
+/// 400 for an e-mail address that carries a name.
+fn said(kind: &Kind, request: &Request) -> Result<Map<String, Value>, ApiError> {
+    let mut want = flags_and_texts(kind, request);
+    if let Some(value) = want.get_mut("supportEmail")
+        && let Some(address) = value.as_str().filter(|address| !address.is_empty())
+    {
+        let parsed = mail::parse(address)
+            .map_err(|_| ApiError::invalid("EMAIL-599BI", "Email is invalid"))?;
+        if !parsed.name.is_empty() {
+            return Err(ApiError::invalid("EMAIL-599GV", "Email is invalid"));
+        }
+        *value = json!(address.trim());
+    }
+    Ok(want)
+}
+
+fn flags_and_texts(kind: &Kind, request: &Request) -> Map<String, Value> {
     let flags = kind.name == DOMAIN.name;
     kind.fields
         .iter()
@@ -184,7 +203,7 @@ fn said(kind: &Kind, request: &Request) -> Map<String, Value> {
 
 /// The older form sets the two fields that it lacks.
 fn said_by_org_iam(request: &Request) -> Map<String, Value> {
-    let mut want = said(&DOMAIN, request);
+    let mut want = flags_and_texts(&DOMAIN, request);
     for name in DOMAIN.fields.iter().skip(1) {
         want.insert((*name).to_owned(), json!(true));
     }

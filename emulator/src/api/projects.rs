@@ -7,6 +7,7 @@ use super::{
     list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
 };
 use crate::{
+    auth::Held,
     clock,
     errors::ApiError,
     message::message,
@@ -129,9 +130,11 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/management/v1/projects", Permission("project.create"), &ADD, add),
         Route::search("/management/v1/projects/_search", Permission("project.read"), &LIST, search),
-        Route::get("/management/v1/projects/{id}", Permission("project.read"), get),
-        Route::put("/management/v1/projects/{id}", Permission("project.write"), &UPDATE, update),
-        Route::delete("/management/v1/projects/{id}", Permission("project.delete"), remove),
+        Route::get("/management/v1/projects/{id}", Permission("project.read"), get).of_one("id"),
+        Route::put("/management/v1/projects/{id}", Permission("project.write"), &UPDATE, update)
+            .of_one("id"),
+        Route::delete("/management/v1/projects/{id}", Permission("project.delete"), remove)
+            .of_one("id"),
         Route::post(
             "/management/v1/projects/{id}/_deactivate",
             Permission("project.write"),
@@ -141,7 +144,8 @@ pub(super) fn routes() -> Vec<Route> {
                 let details = set_active(call, &id, false, true)?;
                 Ok(json!({ "details": details.0 }).into())
             },
-        ),
+        )
+        .of_one("id"),
         Route::post(
             "/management/v1/projects/{id}/_reactivate",
             Permission("project.write"),
@@ -151,7 +155,8 @@ pub(super) fn routes() -> Vec<Route> {
                 let details = set_active(call, &id, true, true)?;
                 Ok(json!({ "details": details.0 }).into())
             },
-        ),
+        )
+        .of_one("id"),
         Route::post(
             "/zitadel.project.v2.ProjectService/CreateProject",
             Authenticated,
@@ -160,13 +165,13 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::search(
             "/zitadel.project.v2.ProjectService/GetProject",
-            Authenticated,
+            Permission("project.read"),
             &GET_V2,
             get_v2,
         ),
         Route::search(
             "/zitadel.project.v2.ProjectService/ListProjects",
-            Authenticated,
+            Permission("project.read"),
             &LIST_V2,
             search_v2,
         ),
@@ -264,7 +269,7 @@ fn get(call: &mut Call<'_>) -> Answer {
 
 fn get_v2(call: &mut Call<'_>) -> Answer {
     let project = read(call, call.request.text("projectId"))?;
-    call.permit("project.read", &project.stamp.owner)?;
+    call.permit_one("project.read", &project.stamp.owner, &project.id)?;
     Ok(json!({ "project": view_v2(project) }).into())
 }
 
@@ -280,7 +285,14 @@ fn search(call: &mut Call<'_>) -> Answer {
         })
     };
     let projects = &call.state.read.projects;
-    let rows = projects.owned_by(&call.organization).filter(wanted);
+    let held = call.held("project.read");
+    let rows = projects
+        .owned_by(&call.organization)
+        .filter(|project| match &held {
+            Held::For(ids) => ids.contains(&&*project.id),
+            _ => true,
+        })
+        .filter(wanted);
     let (page, total) = Page::of(&call.request).cut(rows);
     Ok(message! {
         "details" => list::details(total, &call.state.read.latest("projects")),
@@ -327,7 +339,9 @@ fn search_v2(call: &mut Call<'_>) -> Answer {
     // The total counts what the caller may not see.
     let projects: Vec<_> = rows
         .into_iter()
-        .filter(|project| call.permit("project.read", &project.stamp.owner).is_ok())
+        .filter(|project| {
+            call.permit_one("project.read", &project.stamp.owner, &project.id).is_ok()
+        })
         .map(view_v2)
         .collect();
     Ok(message! {

@@ -11,6 +11,7 @@ use crate::{
     message::message,
     model::{Model, difference, organization::State as Life, user::User},
     proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
+    roles::Level,
     state::State,
     store::{Aggregate, Draft},
 };
@@ -44,14 +45,29 @@ static TYPE_QUERY: Message = Message::new(
     "TypeQuery",
     &[Field::choice("type", &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"])],
 );
+static LOGIN_NAME_QUERY: Message = Message::new(
+    "LoginNameQuery",
+    &[Field::text("loginName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
 static QUERY: Message = Message::one_of(
     "SearchQuery",
     "query",
-    &[Field::message("userNameQuery", &USER_NAME_QUERY), Field::message("typeQuery", &TYPE_QUERY)],
+    &[
+        Field::message("userNameQuery", &USER_NAME_QUERY),
+        Field::message("loginNameQuery", &LOGIN_NAME_QUERY),
+        Field::message("typeQuery", &TYPE_QUERY),
+    ],
 );
 static SEARCH: Message = Message::new(
     "ListUsersRequest",
-    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
+    &[
+        Field::message("query", &PAGE),
+        Field::choice(
+            "sortingColumn",
+            &["USER_FIELD_NAME_UNSPECIFIED", "USER_FIELD_NAME_USER_NAME"],
+        ),
+        Field::message("queries", &QUERY).repeated(),
+    ],
 );
 
 pub(super) fn routes() -> Vec<Route> {
@@ -100,7 +116,7 @@ pub(super) fn routes() -> Vec<Route> {
         }),
         Route::post("/management/v1/users/{id}/_unlock", WRITE, &EMPTY, |call| {
             step(call, "user.unlocked", |state| match state {
-                Life::Removed => Err(missing("COMMAND-M0dse")),
+                Life::Removed => Err(missing("COMMAND-M0dos")),
                 Life::Locked => Ok(()),
                 _ => Err(ApiError::precondition("COMMAND-4M0ds", "User is not locked")),
             })
@@ -258,19 +274,19 @@ fn remove(call: &mut Call<'_>) -> Answer {
         Draft::new(&aggregate(&user), "user.removed")
             .release("usernames", unique(user.user_name(), organization, scoped)),
     ];
-    let memberships: Vec<_> = call
-        .state
-        .write
-        .members
-        .of_user(&user.id)
-        .into_iter()
-        .map(|member| member.stamp.owner.clone())
-        .collect();
-    for scope in memberships {
-        let draft = if scope == call.state.instance_id {
-            Draft::new(&call.state.instance(), "instance.member.cascade.removed")
-        } else {
-            Draft::new(&Aggregate::organization(&scope), "org.member.cascade.removed")
+    for member in call.state.write.members.of_user(&user.id) {
+        let scope = &member.scope;
+        let draft = match member.level {
+            Level::Instance => {
+                Draft::new(&Aggregate::instance(scope), "instance.member.cascade.removed")
+            }
+            Level::Organization => {
+                Draft::new(&Aggregate::organization(scope), "org.member.cascade.removed")
+            }
+            Level::Project => Draft::new(
+                &Aggregate::new("project", &**scope, &*member.stamp.owner),
+                "project.member.cascade.removed",
+            ),
         };
         drafts.push(draft.with("userId", &*user.id));
     }
@@ -282,23 +298,37 @@ fn remove(call: &mut Call<'_>) -> Answer {
 
 // Queries.
 
-/// A user as the older interfaces tell it.
-pub(super) fn view(state: &State, user: &User) -> Value {
-    let organization = state.read.organizations.get(&user.stamp.owner);
-    let scoped = is_scoped(&state.read, &state.instance_id, &user.stamp.owner);
+/// The name that a user logs in with: where the domain policy says so, it carries the
+/// organization's domain.
+pub(super) fn preferred_login_name(model: &Model, instance: &str, user: &User) -> String {
     let name = user.user_name();
-    let (names, preferred) = match organization {
-        Some(organization) if scoped => (
+    match model.organizations.get(&user.stamp.owner) {
+        Some(organization) if is_scoped(model, instance, &user.stamp.owner) => {
+            format!("{name}@{}", organization.primary_domain)
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// All names that a user can log in with.
+fn login_names(state: &State, user: &User) -> Vec<String> {
+    let name = user.user_name();
+    match state.read.organizations.get(&user.stamp.owner) {
+        Some(organization) if is_scoped(&state.read, &state.instance_id, &user.stamp.owner) => {
             organization
                 .domains
                 .iter()
                 .filter(|(_, verified)| **verified)
                 .map(|(domain, _)| format!("{name}@{domain}"))
-                .collect(),
-            format!("{name}@{}", organization.primary_domain),
-        ),
-        _ => (vec![name.to_owned()], name.to_owned()),
-    };
+                .collect()
+        }
+        _ => vec![name.to_owned()],
+    }
+}
+
+/// A user as the older interfaces tell it.
+pub(super) fn view(state: &State, user: &User) -> Value {
+    let preferred = preferred_login_name(&state.read, &state.instance_id, user);
     let token_type = user.fields.number("accessTokenType");
     let machine = message! {
         "name" => user.display_name(),
@@ -315,8 +345,8 @@ pub(super) fn view(state: &State, user: &User) -> Value {
             Life::Removed => "USER_STATE_DELETED",
             Life::Active => "USER_STATE_ACTIVE",
         },
-        "userName" => name,
-        "loginNames" => names,
+        "userName" => user.user_name(),
+        "loginNames" => login_names(state, user),
         "preferredLoginName" => preferred,
         "machine" => machine,
     }
@@ -341,12 +371,22 @@ fn search(call: &mut Call<'_>) -> Answer {
     let wanted = |user: &&User| {
         queries.iter().all(|query| {
             let name = query.message("userNameQuery");
+            let login = query.message("loginNameQuery");
             (!query.has("userNameQuery") || list::matches(user.user_name(), &name, "userName"))
+                && (!query.has("loginNameQuery")
+                    || login_names(call.state, user)
+                        .iter()
+                        .any(|name| list::matches(name, &login, "loginName")))
                 && (!query.has("typeQuery") || query.message("typeQuery").number("type") != 1)
         })
     };
-    let rows = call.state.read.users.owned_by(&call.organization);
-    let (page, total) = Page::of(&call.request).cut(rows.filter(wanted));
+    let page = Page::of(&call.request);
+    let mut rows: Vec<_> =
+        call.state.read.users.owned_by(&call.organization).filter(wanted).collect();
+    if call.request.number("sortingColumn") == 1 {
+        page.sort(&mut rows, |user| (user.user_name().to_lowercase(), user.position));
+    }
+    let (page, total) = page.cut(rows.into_iter());
     let result: Vec<_> = page.into_iter().map(|user| view(call.state, user)).collect();
     Ok(message! {
         "details" => list::details(total, &call.state.read.latest("users")),

@@ -22,6 +22,8 @@ pub(crate) struct User {
     pub(crate) fields: Fields,
     pub(crate) keys: BTreeMap<String, Credential>,
     pub(crate) tokens: BTreeMap<String, Credential>,
+    /// When the user was last deactivated or locked: tokens from before stay useless for ever.
+    pub(crate) barred: Position,
 }
 
 impl User {
@@ -53,6 +55,7 @@ impl Row for User {
 #[derive(Clone, Debug)]
 pub(crate) struct Credential {
     pub(crate) id: String,
+    pub(crate) position: Position,
     pub(crate) stamp: Stamp,
     pub(crate) expires: String,
     /// Base64 of a PEM; empty for tokens.
@@ -60,10 +63,11 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    fn new(id: &str, fields: &Fields, event: &Event) -> Self {
+    fn new(id: &str, fields: &Fields, position: Position, event: &Event) -> Self {
         let expires = [fields.text("expirationDate"), fields.text("expiration")].concat();
         Self {
             id: id.to_owned(),
+            position,
             stamp: Stamp::new(event),
             expires,
             public_key: fields.text("publicKey").to_owned(),
@@ -99,6 +103,7 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
                 fields,
                 keys: BTreeMap::new(),
                 tokens: BTreeMap::new(),
+                barred: position,
             },
         );
         return;
@@ -114,12 +119,12 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
     match event.event_type {
         "user.pat.added" => {
             let id = fields.text("tokenId");
-            user.tokens.insert(id.to_owned(), Credential::new(id, &fields, event));
+            user.tokens.insert(id.to_owned(), Credential::new(id, &fields, position, event));
             return;
         }
         "user.machine.key.added" => {
             let id = fields.text("keyId");
-            user.keys.insert(id.to_owned(), Credential::new(id, &fields, event));
+            user.keys.insert(id.to_owned(), Credential::new(id, &fields, position, event));
             return;
         }
         "user.pat.removed" => {
@@ -136,8 +141,11 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
         "user.machine.secret.removed" => {
             user.fields.0.remove("hashedSecret");
         }
-        "user.deactivated" => user.state = State::Inactive,
-        "user.locked" => user.state = State::Locked,
+        "user.deactivated" | "user.locked" => {
+            let inactive = event.event_type == "user.deactivated";
+            user.state = if inactive { State::Inactive } else { State::Locked };
+            user.barred = position;
+        }
         "user.reactivated" | "user.unlocked" => user.state = State::Active,
         "user.removed" => user.state = State::Removed,
         _ => {}
