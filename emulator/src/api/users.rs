@@ -266,6 +266,29 @@ fn step(
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
+/// The events by which a user leaves everything it is a member of.
+pub(crate) fn cascade(state: &State, user: &str) -> Vec<Draft> {
+    let members = state.write.members.of_user(user);
+    members
+        .map(|member| {
+            let scope = &member.scope;
+            let draft = match member.level {
+                Level::Instance => {
+                    Draft::new(&Aggregate::instance(scope), "instance.member.cascade.removed")
+                }
+                Level::Organization => {
+                    Draft::new(&Aggregate::organization(scope), "org.member.cascade.removed")
+                }
+                Level::Project => Draft::new(
+                    &Aggregate::new("project", &**scope, &*member.stamp.owner),
+                    "project.member.cascade.removed",
+                ),
+            };
+            draft.with("userId", user)
+        })
+        .collect()
+}
+
 fn remove(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id")).ok_or_else(|| missing("COMMAND-m9od"))?.clone();
     let organization = &user.stamp.owner;
@@ -274,22 +297,7 @@ fn remove(call: &mut Call<'_>) -> Answer {
         Draft::new(&aggregate(&user), "user.removed")
             .release("usernames", unique(user.user_name(), organization, scoped)),
     ];
-    for member in call.state.write.members.of_user(&user.id) {
-        let scope = &member.scope;
-        let draft = match member.level {
-            Level::Instance => {
-                Draft::new(&Aggregate::instance(scope), "instance.member.cascade.removed")
-            }
-            Level::Organization => {
-                Draft::new(&Aggregate::organization(scope), "org.member.cascade.removed")
-            }
-            Level::Project => Draft::new(
-                &Aggregate::new("project", &**scope, &*member.stamp.owner),
-                "project.member.cascade.removed",
-            ),
-        };
-        drafts.push(draft.with("userId", &*user.id));
-    }
+    drafts.extend(cascade(call.state, &user.id));
     let position = call.state.store.len();
     call.push(drafts)?;
     let event = call.state.store.get(position).cloned();
