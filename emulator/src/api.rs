@@ -24,6 +24,7 @@ use crate::{
     store::{Draft, Editor, Event},
 };
 
+pub(crate) mod administrators;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod grants;
@@ -80,6 +81,8 @@ pub(crate) struct Route {
     /// Whether it is meant to change anything.
     pub(crate) writes: bool,
     access: Access,
+    /// The part of the path that names the one resource a permission may be for.
+    one: Option<&'static str>,
     message: &'static Message,
     handler: Handler,
 }
@@ -97,9 +100,16 @@ impl Route {
             method,
             path,
             access,
+            one: None,
             message,
             handler: Box::new(handler),
         }
+    }
+
+    /// A route of one resource, which a part of its path names: who holds the permission for that
+    /// resource alone may call it.
+    pub(crate) fn of_one(self, param: &'static str) -> Self {
+        Self { one: Some(param), ..self }
     }
 
     pub(crate) fn get(
@@ -169,6 +179,7 @@ pub(crate) fn routes() -> Vec<Route> {
         users::routes(),
         credentials::routes(),
         members::routes(),
+        administrators::routes(),
         me::routes(),
         events::routes(),
     ]
@@ -215,9 +226,24 @@ impl Call<'_> {
             .ok_or_else(|| ApiError::internal("EMU-0", "nothing happened"))
     }
 
-    /// Checks a permission in a resource's organization.
+    /// Checks a permission in an organization, for the organization itself.
     pub(crate) fn permit(&self, permission: &str, organization: &str) -> Result<(), ApiError> {
-        auth::check_inside(self.state, &self.user, organization, permission)
+        self.permit_one(permission, organization, organization)
+    }
+
+    /// Checks a permission for one resource of an organization.
+    pub(crate) fn permit_one(
+        &self,
+        permission: &str,
+        organization: &str,
+        resource: &str,
+    ) -> Result<(), ApiError> {
+        auth::check_inside(self.state, &self.user, organization, permission, resource)
+    }
+
+    /// How far the caller holds a permission in the organization that the call acts in.
+    pub(crate) fn held(&self, permission: &str) -> auth::Held<'_> {
+        auth::held(self.state, &self.user, &self.organization, permission)
     }
 }
 
@@ -294,7 +320,9 @@ fn serve(
         }
     };
     if let Access::Permission(permission) = route.access {
-        auth::check(state, &user, &organization, permission)?;
+        let param = |name| params.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
+        let resource = route.one.map(|name| param(name).unwrap_or_default());
+        auth::check(state, &user, &organization, permission, resource)?;
     }
     proto::check(route.message, &request)?;
     if let Some((name, _)) = params.iter().find(|(_, value)| value.chars().count() > 200) {

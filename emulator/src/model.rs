@@ -219,6 +219,9 @@ impl Model {
                 self.members.forget_user(user);
             }
             let projects = self.projects.remove_owned(id);
+            for project in &projects {
+                self.members.forget_scope(project);
+            }
             self.roles.forget_owner(id);
             self.grants.forget(|grant| {
                 grant.stamp.owner == *id
@@ -234,6 +237,10 @@ impl Model {
     }
 
     fn apply_project(&mut self, position: Position, event: &Event) -> &'static str {
+        if event.event_type.starts_with("project.member.") {
+            self.members.apply(self.side, position, event);
+            return "members";
+        }
         if self.roles.apply(position, event) {
             return "roles";
         }
@@ -241,6 +248,7 @@ impl Model {
             return "grants";
         }
         if event.event_type == "project.removed" {
+            self.members.forget_scope(&event.aggregate_id);
             self.roles.forget_project(&event.aggregate_id);
             if self.side == Side::Read {
                 self.grants.forget(|grant| grant.project == event.aggregate_id);

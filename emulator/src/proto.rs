@@ -60,6 +60,8 @@ pub(crate) struct Field {
     kind: Kind,
     repeated: bool,
     rules: &'static [Rule],
+    /// The name of the `oneof` that it shares with other fields of a message that has more.
+    group: Option<&'static str>,
 }
 
 #[derive(Clone, Copy)]
@@ -88,6 +90,10 @@ pub(crate) enum Rule {
     NotFirst,
     /// Empty or an e-mail address.
     Email,
+    /// A flag that, where it is there, is set.
+    True,
+    /// The number of characters of each entry of a list lies between these two.
+    EachLength(usize, usize),
 }
 
 /// The usual length of a name or an id that has to be there.
@@ -99,7 +105,7 @@ pub(crate) const SHORT: &[Rule] = &[Rule::Length(0, 200)];
 
 impl Field {
     const fn of(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, repeated: false, rules: &[] }
+        Self { name, kind, repeated: false, rules: &[], group: None }
     }
 
     pub(crate) const fn flag(name: &'static str) -> Self {
@@ -130,6 +136,10 @@ impl Field {
 
     pub(crate) const fn message(name: &'static str, message: &'static Message) -> Self {
         Self::of(name, Kind::Message(message))
+    }
+
+    pub(crate) const fn in_group(self, group: &'static str) -> Self {
+        Self { group: Some(group), ..self }
     }
 
     pub(crate) const fn repeated(self) -> Self {
@@ -238,6 +248,7 @@ fn object(message: &Message, node: &Node, text: &str) -> Result<Map<String, Valu
     };
     let mut read = Map::new();
     let mut seen = Vec::new();
+    let mut groups = Vec::new();
     for (name, value) in entries {
         let Some(field) =
             message.fields.iter().find(|field| field.name == name || snake(field.name) == *name)
@@ -250,18 +261,19 @@ fn object(message: &Message, node: &Node, text: &str) -> Result<Map<String, Valu
                 place(text, value.at)
             )));
         }
-        if message.one_of.is_some() && !seen.is_empty() {
+        let group = message.one_of.or(field.group);
+        if let Some(group) = group.filter(|group| groups.contains(group)) {
             return Err(refuse(format!(
-                "proto:\u{a0}{}: error parsing \"{name}\", oneof {}.{} is already set",
+                "proto:\u{a0}{}: error parsing \"{name}\", oneof {}.{group} is already set",
                 place(text, value.at),
                 message.name,
-                message.one_of.unwrap_or_default(),
             )));
         }
         if matches!(value.json, Json::Null) {
             continue;
         }
         seen.push(field.name);
+        groups.extend(group);
         let decoded = if field.repeated {
             let Json::List(entries) = &value.json else {
                 return Err(wrong(field, value, text, "list"));

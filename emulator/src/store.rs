@@ -200,7 +200,7 @@ impl Store {
         &mut self,
         claims: impl Iterator<Item = &'a Claim> + Clone,
     ) -> Result<(), ApiError> {
-        let key = |space: &'static str, name: &str| (space, name.to_lowercase());
+        let key = |space: &'static str, name: &str| (space, lower(name));
         let released: Vec<_> = claims
             .clone()
             .filter_map(|claim| match claim {
@@ -237,7 +237,7 @@ impl Store {
 
     /// Whether a unique name is free.
     pub(crate) fn is_free(&self, space: &'static str, name: &str) -> bool {
-        !self.names.contains_key(&(space, name.to_lowercase()))
+        !self.names.contains_key(&(space, lower(name)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -288,5 +288,31 @@ impl Store {
         if let Some(positions) = self.by_aggregate.remove(former) {
             self.by_aggregate.insert(now.to_owned(), positions);
         }
+    }
+}
+
+/// Go's `strings.ToLower`: each letter by itself, and never as more than one.
+fn lower(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let mut lower = c.to_lowercase();
+            match (lower.next(), lower.next()) {
+                (Some(only), None) => only,
+                (Some(first), Some(_)) => first,
+                _ => c,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_letter_by_letter_without_regard_to_case() {
+        assert_eq!(lower("ÀB"), "àb");
+        assert_eq!(lower("ΟΔΟΣ"), "οδοσ");
+        assert_eq!(lower("İ"), "i");
     }
 }

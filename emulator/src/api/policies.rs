@@ -11,6 +11,7 @@ use crate::{
         difference, is_zero,
         policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal, api_name},
     },
+    parsers::mail,
     proto::{Field, Message, Request},
     state::State,
     store::{Aggregate, Draft, Event},
@@ -113,7 +114,7 @@ fn instance(path: &'static str, update_path: &'static str, kind: &'static Kind) 
             read(call, kind, &instance, kind.fields)
         }),
         Route::put(update_path, Permission("iam.policy.write"), update, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             update_instance(call, kind, &want)
         }),
     ]
@@ -128,11 +129,11 @@ fn organization(at: &Routes, kind: &'static Kind) -> Vec<Route> {
             read_own(call, kind, &owner)
         }),
         Route::post(at.path, Permission(at.write), add_request, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             add(call, kind, want)
         }),
         Route::put(at.path, Permission(at.write), change_request, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             change(call, kind, &want)
         }),
         Route::delete(at.path, Permission(at.remove), |call| remove(call, kind)),
@@ -175,8 +176,26 @@ fn target(call: &Call<'_>) -> String {
     }
 }
 
-/// What a request wants, fields that it leaves out as their zero values.
-fn said(kind: &Kind, request: &Request) -> Map<String, Value> {
+/// What a request wants, fields that it omits as their zero values.
+///
+/// # Errors
+/// 400 for an e-mail address that carries a name.
+fn said(kind: &Kind, request: &Request) -> Result<Map<String, Value>, ApiError> {
+    let mut want = named(kind, request);
+    if let Some(value) = want.get_mut("supportEmail")
+        && let Some(address) = value.as_str().filter(|address| !address.is_empty())
+    {
+        let parsed = mail::parse(address)
+            .map_err(|_| ApiError::invalid("EMAIL-599BI", "Email is invalid"))?;
+        if !parsed.name.is_empty() {
+            return Err(ApiError::invalid("EMAIL-599GV", "Email is invalid"));
+        }
+        *value = json!(address.trim());
+    }
+    Ok(want)
+}
+
+fn named(kind: &Kind, request: &Request) -> Map<String, Value> {
     let [message, ..] = &kind.requests;
     let fields = kind.fields.iter().map(|field| {
         let name = api_name(field);
@@ -188,7 +207,7 @@ fn said(kind: &Kind, request: &Request) -> Map<String, Value> {
 
 /// The older form sets the two fields that it lacks.
 fn said_by_org_iam(request: &Request) -> Map<String, Value> {
-    let mut want = said(&DOMAIN, request);
+    let mut want = named(&DOMAIN, request);
     for name in DOMAIN.fields.iter().skip(1) {
         want.insert((*name).to_owned(), json!(true));
     }

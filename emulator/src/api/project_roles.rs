@@ -119,7 +119,7 @@ static LIST_V2: Message = Message::new(
 pub(super) fn routes() -> Vec<Route> {
     use Access::{Authenticated, Permission};
     const WRITE: Access = Permission("project.role.write");
-    vec![
+    let of_management = [
         Route::post("/management/v1/projects/{id}/roles", WRITE, &ADD, add),
         Route::post("/management/v1/projects/{id}/roles/_bulk", WRITE, &ADD_SEVERAL, add_several),
         Route::search(
@@ -146,6 +146,8 @@ pub(super) fn routes() -> Vec<Route> {
                 Ok(json!({ "details": details }).into())
             },
         ),
+    ];
+    let of_service = [
         Route::post(
             "/zitadel.project.v2.ProjectService/AddProjectRole",
             Authenticated,
@@ -182,7 +184,8 @@ pub(super) fn routes() -> Vec<Route> {
             &LIST_V2,
             search_v2,
         ),
-    ]
+    ];
+    of_management.map(|route| route.of_one("id")).into_iter().chain(of_service).collect()
 }
 
 /// Which role is meant, in a project of which organization.
@@ -258,7 +261,7 @@ fn search_v2(call: &mut Call<'_>) -> Answer {
     // The total counts what the caller may not see.
     let roles: Vec<_> = rows
         .into_iter()
-        .filter(|role| call.permit("project.role.read", &role.stamp.owner).is_ok())
+        .filter(|role| call.permit_one("project.role.read", &role.stamp.owner, project).is_ok())
         .map(|role| {
             message! {
                 "projectId" => project,

@@ -7,6 +7,7 @@ use super::{
     list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
 };
 use crate::{
+    auth::Held,
     clock,
     errors::ApiError,
     message::message,
@@ -131,9 +132,11 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/management/v1/projects", Permission("project.create"), &ADD, add),
         Route::search("/management/v1/projects/_search", Permission("project.read"), &LIST, search),
-        Route::get("/management/v1/projects/{id}", Permission("project.read"), get),
-        Route::put("/management/v1/projects/{id}", Permission("project.write"), &UPDATE, update),
-        Route::delete("/management/v1/projects/{id}", Permission("project.delete"), remove),
+        Route::get("/management/v1/projects/{id}", Permission("project.read"), get).of_one("id"),
+        Route::put("/management/v1/projects/{id}", Permission("project.write"), &UPDATE, update)
+            .of_one("id"),
+        Route::delete("/management/v1/projects/{id}", Permission("project.delete"), remove)
+            .of_one("id"),
         Route::post(
             "/management/v1/projects/{id}/_deactivate",
             Permission("project.write"),
@@ -143,7 +146,8 @@ pub(super) fn routes() -> Vec<Route> {
                 let details = set_active(call, &id, false, true)?;
                 Ok(json!({ "details": details.0 }).into())
             },
-        ),
+        )
+        .of_one("id"),
         Route::post(
             "/management/v1/projects/{id}/_reactivate",
             Permission("project.write"),
@@ -153,7 +157,8 @@ pub(super) fn routes() -> Vec<Route> {
                 let details = set_active(call, &id, true, true)?;
                 Ok(json!({ "details": details.0 }).into())
             },
-        ),
+        )
+        .of_one("id"),
         Route::post(
             "/zitadel.project.v2.ProjectService/CreateProject",
             Authenticated,
@@ -162,13 +167,13 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::search(
             "/zitadel.project.v2.ProjectService/GetProject",
-            Authenticated,
+            Permission("project.read"),
             &GET_V2,
             get_v2,
         ),
         Route::search(
             "/zitadel.project.v2.ProjectService/ListProjects",
-            Authenticated,
+            Permission("project.read"),
             &LIST_V2,
             search_v2,
         ),
@@ -266,7 +271,7 @@ fn get(call: &mut Call<'_>) -> Answer {
 
 fn get_v2(call: &mut Call<'_>) -> Answer {
     let project = read(call, call.request.text("projectId"))?;
-    call.permit("project.read", &project.stamp.owner)?;
+    call.permit_one("project.read", &project.stamp.owner, &project.id)?;
     Ok(json!({ "project": view_v2(project) }).into())
 }
 
@@ -282,7 +287,14 @@ fn search(call: &mut Call<'_>) -> Answer {
         })
     };
     let projects = &call.state.read.projects;
-    let rows = projects.owned_by(&call.organization).filter(wanted);
+    let held = call.held("project.read");
+    let rows = projects
+        .owned_by(&call.organization)
+        .filter(|project| match &held {
+            Held::For(ids) => ids.contains(&&*project.id),
+            _ => true,
+        })
+        .filter(wanted);
     let (page, total) = Page::of(&call.request).cut(rows);
     Ok(message! {
         "details" => list::details(total, &call.state.read.latest("projects")),
@@ -317,10 +329,10 @@ impl Listed<'_> {
     fn may_be_read(&self, call: &Call<'_>) -> bool {
         let owner = &self.project.stamp.owner;
         match self.grant {
-            None => call.permit("project.read", owner).is_ok(),
-            Some(grant) => [owner, &grant.grantee]
-                .into_iter()
-                .any(|organization| call.permit("project.grant.read", organization).is_ok()),
+            None => call.permit_one("project.read", owner, &self.project.id).is_ok(),
+            Some(grant) => [owner, &grant.grantee].into_iter().any(|organization| {
+                call.permit_one("project.grant.read", organization, &self.project.id).is_ok()
+            }),
         }
     }
 

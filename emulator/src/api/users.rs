@@ -8,6 +8,7 @@ use crate::{
     message::message,
     model::{difference, user::User},
     proto::{Field, Message, NAME, OPTIONAL_NAME, Request, Rule},
+    roles::Level,
     state::State,
     store::{Aggregate, Draft},
 };
@@ -18,8 +19,8 @@ mod queries;
 mod states;
 mod v2;
 
-use names::{TAKEN, is_scoped, unique, user_name_change};
-pub(super) use names::{login_names, user_name_changes};
+use names::{TAKEN, is_scoped, login_names, unique, user_name_change};
+pub(super) use names::{preferred_login_name, user_name_changes};
 pub(super) use queries::view;
 use queries::{SEARCH, get, search};
 
@@ -163,15 +164,29 @@ pub(super) fn removal(state: &State, user: &User) -> Vec<Draft> {
     let scoped = is_scoped(&state.write, &state.instance_id, organization);
     let removed = Draft::new(&aggregate(user), "user.removed")
         .release("usernames", unique(user.user_name(), organization, scoped));
-    let memberships = state.write.members.of_user(&user.id).into_iter().map(|member| {
-        let scope = &member.stamp.owner;
-        let draft = if *scope == state.instance_id {
-            Draft::new(&state.instance(), "instance.member.cascade.removed")
-        } else {
-            Draft::new(&Aggregate::organization(scope), "org.member.cascade.removed")
-        };
-        draft.with("userId", &*user.id)
-    });
     let grants = grants::removals_of_user(state, &user.id);
-    std::iter::once(removed).chain(grants).chain(memberships).collect()
+    std::iter::once(removed).chain(grants).chain(cascade(state, &user.id)).collect()
+}
+
+/// The events by which a user leaves everything it is a member of.
+pub(crate) fn cascade(state: &State, user: &str) -> Vec<Draft> {
+    let members = state.write.members.of_user(user);
+    members
+        .map(|member| {
+            let scope = &member.scope;
+            let draft = match member.level {
+                Level::Instance => {
+                    Draft::new(&Aggregate::instance(scope), "instance.member.cascade.removed")
+                }
+                Level::Organization => {
+                    Draft::new(&Aggregate::organization(scope), "org.member.cascade.removed")
+                }
+                Level::Project => Draft::new(
+                    &Aggregate::new("project", &**scope, &*member.stamp.owner),
+                    "project.member.cascade.removed",
+                ),
+            };
+            draft.with("userId", user)
+        })
+        .collect()
 }

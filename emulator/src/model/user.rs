@@ -22,6 +22,8 @@ pub(crate) struct User {
     pub(crate) fields: Fields,
     pub(crate) keys: BTreeMap<String, Credential>,
     pub(crate) tokens: BTreeMap<String, Credential>,
+    /// When the user was last deactivated or locked: tokens from before stay useless for ever.
+    pub(crate) barred: Position,
     pub(crate) human: bool,
     /// The user that another organization made under the same id. Only the write side has it.
     pub(crate) namesake: Option<Box<Self>>,
@@ -39,6 +41,7 @@ impl User {
             fields,
             keys: BTreeMap::new(),
             tokens: BTreeMap::new(),
+            barred: position,
             human: event.event_type == "user.human.added",
             namesake: None,
         }
@@ -111,6 +114,7 @@ impl Row for User {
 #[derive(Clone, Debug)]
 pub(crate) struct Credential {
     pub(crate) id: String,
+    pub(crate) position: Position,
     pub(crate) stamp: Stamp,
     pub(crate) expires: String,
     /// Base64 of a PEM; empty for tokens.
@@ -118,10 +122,11 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    fn new(id: &str, fields: &Fields, event: &Event) -> Self {
+    fn new(id: &str, fields: &Fields, position: Position, event: &Event) -> Self {
         let expires = [fields.text("expirationDate"), fields.text("expiration")].concat();
         Self {
             id: id.to_owned(),
+            position,
             stamp: Stamp::new(event),
             expires,
             public_key: fields.text("publicKey").to_owned(),
@@ -170,12 +175,12 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
     match event.event_type {
         "user.pat.added" => {
             let id = fields.text("tokenId");
-            user.tokens.insert(id.to_owned(), Credential::new(id, &fields, event));
+            user.tokens.insert(id.to_owned(), Credential::new(id, &fields, position, event));
             return;
         }
         "user.machine.key.added" => {
             let id = fields.text("keyId");
-            user.keys.insert(id.to_owned(), Credential::new(id, &fields, event));
+            user.keys.insert(id.to_owned(), Credential::new(id, &fields, position, event));
             return;
         }
         "user.pat.removed" => {
@@ -192,8 +197,11 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
         "user.machine.secret.removed" => {
             user.fields.0.remove("hashedSecret");
         }
-        "user.deactivated" => user.state = State::Inactive,
-        "user.locked" => user.state = State::Locked,
+        "user.deactivated" | "user.locked" => {
+            let inactive = event.event_type == "user.deactivated";
+            user.state = if inactive { State::Inactive } else { State::Locked };
+            user.barred = position;
+        }
         "user.reactivated" | "user.unlocked" => user.state = State::Active,
         "user.human.email.verified" => {
             user.fields.0.insert("emailVerified".to_owned(), true.into());

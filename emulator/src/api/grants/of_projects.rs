@@ -10,6 +10,7 @@ use super::{
     existing_project, missing, reductions, removals, set_active, with_roles,
 };
 use crate::{
+    auth::Held,
     errors::ApiError,
     message::message,
     model::{grant::Grant, organization::State as Life, project::Project},
@@ -46,7 +47,7 @@ pub(super) fn routes() -> Vec<Route> {
     use Access::Permission;
     const READ: Access = Permission("project.grant.read");
     const WRITE: Access = Permission("project.grant.write");
-    vec![
+    let routes = vec![
         Route::post("/management/v1/projects/{id}/grants", WRITE, &ADD, add),
         Route::search("/management/v1/projects/{id}/grants/_search", READ, &SEARCH, |call| {
             let (project, owner) = (call.param("id").to_owned(), call.organization.clone());
@@ -54,7 +55,15 @@ pub(super) fn routes() -> Vec<Route> {
         }),
         Route::search("/management/v1/projectgrants/_search", READ, &SEARCH, |call| {
             let owner = call.organization.clone();
-            search(call, |grant| grant.stamp.owner == owner)
+            // Who may read the grants of some projects finds none: the ids of those projects are
+            // taken for ids of grants.
+            let ids = match call.held("project.grant.read") {
+                Held::For(ids) => Some(ids.into_iter().map(str::to_owned).collect::<Vec<_>>()),
+                _ => None,
+            };
+            search(call, |grant| {
+                grant.stamp.owner == owner && ids.as_ref().is_none_or(|ids| ids.contains(&grant.id))
+            })
         }),
         Route::search(
             "/management/v1/granted_projects/_search",
@@ -91,7 +100,12 @@ pub(super) fn routes() -> Vec<Route> {
             Permission("project.grant.delete"),
             remove,
         ),
-    ]
+    ];
+    let of_project = |route: &Route| route.path.starts_with("/management/v1/projects/");
+    routes
+        .into_iter()
+        .map(|route| if of_project(&route) { route.of_one("id") } else { route })
+        .collect()
 }
 
 // Commands.

@@ -11,6 +11,7 @@ use super::{
     existing_project, missing, set_active, with_roles,
 };
 use crate::{
+    auth::Held,
     errors::ApiError,
     message::message,
     model::{grant::Grant, organization::State as Life, project::Project},
@@ -89,6 +90,16 @@ pub(super) fn aggregate(grant: &Grant) -> Aggregate {
     Aggregate::new("usergrant", &*grant.id, &*grant.stamp.owner)
 }
 
+/// Refuses who may grant the roles of some projects, but not of this one.
+fn permit(call: &Call<'_>, permission: &str, project: &str) -> Result<(), ApiError> {
+    match call.held(permission) {
+        Held::For(ids) if !ids.contains(&project) => {
+            Err(ApiError::denied("EVENT-Shu7e", "No matching permissions found"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A user has one grant per project, organization and project grant.
 fn unique(owner: &str, user: &str, project: &str, through: &str) -> String {
     format!("{owner}:{user}:{project}:{through}")
@@ -138,6 +149,7 @@ fn add(call: &mut Call<'_>) -> Answer {
     let project = call.request.text("projectId").to_owned();
     let roles = call.request.texts("roleKeys");
     let owner = call.organization.clone();
+    permit(call, "user.grant.write", &project)?;
     if !call.state.write.users.get(&user).is_some_and(|user| user.state.exists()) {
         return Err(ApiError::precondition("COMMAND-4f8sg", "User could not be found"));
     }
@@ -168,6 +180,7 @@ fn existing(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
 /// Changes a grant, even one of another organization.
 fn update(call: &mut Call<'_>) -> Answer {
     let grant = existing(call, "COMMAND-3M9sd")?;
+    permit(call, "user.grant.write", &grant.project)?;
     let wanted = call.request.texts("roleKeys");
     if grant.roles == wanted {
         let message = "User grant has not been changed";
@@ -201,6 +214,7 @@ fn step(call: &mut Call<'_>, active: bool) -> Answer {
 
 fn remove(call: &mut Call<'_>) -> Answer {
     let grant = own(call, "COMMAND-1My0t")?;
+    permit(call, "user.grant.delete", &grant.project)?;
     let draft = release(&grant, "user.grant.removed")
         .with("userId", &*grant.grantee)
         .with("projectId", &*grant.project);

@@ -25,7 +25,7 @@ fn project(call: &Call<'_>, at: &At) -> Result<Aggregate, ApiError> {
         .filter(|project| project.state.exists())
         .filter(owned)
         .ok_or_else(|| ApiError::precondition("COMMAND-EbFMN", "Project not found"))?;
-    call.permit("project.role.write", &project.stamp.owner)?;
+    call.permit_one("project.role.write", &project.stamp.owner, &project.id)?;
     Ok(Aggregate::new("project", &*project.id, &*project.stamp.owner))
 }
 
@@ -102,7 +102,7 @@ pub(super) fn remove(call: &mut Call<'_>, at: &At) -> Result<Option<(String, Eve
         let last = last_event(call, at);
         return Ok(last.map(|event| (event.resource_owner.clone(), event)));
     };
-    call.permit("project.role.delete", &owner)?;
+    call.permit_one("project.role.delete", &owner, &at.project)?;
     let project = Aggregate::new("project", &*at.project, &*owner);
     let mut drafts = vec![
         Draft::new(&project, "project.role.removed")

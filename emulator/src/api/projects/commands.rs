@@ -91,7 +91,7 @@ pub(super) fn create_v2(call: &mut Call<'_>) -> Answer {
     if existing(call, &id, Some(&owner)).is_some() {
         return Err(ApiError::exists("COMMAND-opamwu", "Errors.Project.AlreadyExisting"));
     }
-    call.permit("project.create", &owner)?;
+    call.permit_one("project.create", &owner, &id)?;
     let fields = said(&call.request, true);
     let event = push_added(call, &id, &owner, fields)?;
     Ok(json!({ "projectId": id, "creationDate": date(&event) }).into())
@@ -115,7 +115,7 @@ fn change(
     want: &Map<String, Value>,
 ) -> Result<(Value, String), ApiError> {
     let project = existing(call, id, owner).ok_or_else(|| missing("COMMAND-3M9sd"))?.clone();
-    call.permit("project.write", &project.stamp.owner)?;
+    call.permit_one("project.write", &project.stamp.owner, id)?;
     let changes = difference(&project.fields, want);
     if changes.is_empty() {
         return Ok((project.stamp.change_details(), clock::text(project.stamp.changed)));
@@ -171,7 +171,7 @@ pub(super) fn set_active(
         return Err(ApiError::precondition("COMMAND-mki55", "Project is not active"));
     }
     let owner = project.stamp.owner.clone();
-    call.permit("project.write", &owner)?;
+    call.permit_one("project.write", &owner, id)?;
     let event_type = if active { "project.reactivated" } else { "project.deactivated" };
     let event = call.push(vec![Draft::new(&Aggregate::new("project", id, owner), event_type)])?;
     Ok((change_details(&event), date(&event)))
@@ -202,7 +202,7 @@ pub(super) fn delete_v2(call: &mut Call<'_>) -> Answer {
     if !project.state.exists() {
         return Ok(json!({ "deletionDate": clock::text(project.stamp.changed) }).into());
     }
-    call.permit("project.delete", &project.stamp.owner)?;
+    call.permit_one("project.delete", &project.stamp.owner, &id)?;
     let event = call.push(removal(call.state, &project))?;
     Ok(json!({ "deletionDate": date(&event) }).into())
 }

@@ -61,6 +61,12 @@ pub(super) fn user_name_change(state: &State, user: &User, name: &str) -> Draft 
         .take("usernames", unique(name, organization, scoped), TAKEN)
 }
 
+/// The name that a user logs in with: where the domain policy says so, it carries the
+/// organization's domain.
+pub(crate) fn preferred_login_name(model: &Model, instance: &str, user: &User) -> String {
+    login_names(model, instance, user).1
+}
+
 /// The login names of a user, and the preferred one.
 pub(crate) fn login_names(model: &Model, instance: &str, user: &User) -> (Vec<String>, String) {
     let organization = model.organizations.get(&user.stamp.owner);
