@@ -12,19 +12,13 @@ use crate::{
         policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal, api_name},
     },
     parsers::mail,
-    proto::{Field, Message, Request},
+    proto::Request,
     state::State,
     store::{Aggregate, Draft, Event},
 };
 
+mod org_iam;
 mod passwords;
-
-/// The older form of the domain policy knows one of its fields.
-const ORG_IAM_FIELDS: &[&str] = &["userLoginMustBeDomain"];
-const ORG_IAM: &[Field] = &[Field::flag("userLoginMustBeDomain")];
-static UPDATE_ORG_IAM: Message = Message::new("UpdateOrgIAMPolicyRequest", ORG_IAM);
-static ADD_ORG_IAM: Message = Message::new("AddCustomOrgIAMPolicyRequest", ORG_IAM);
-static CHANGE_ORG_IAM: Message = Message::new("UpdateCustomOrgIAMPolicyRequest", ORG_IAM);
 
 /// Where the routes of an organization's policy lie, and who may use them.
 struct Routes {
@@ -55,7 +49,10 @@ pub(super) fn routes() -> Vec<Route> {
     routes.extend(passwords::routes());
     routes.extend(organization(&privacy, &PRIVACY));
     routes.extend(organization(&domain, &DOMAIN));
-    routes.extend(org_iam(&Routes { path: "/admin/v1/orgs/{org}/policies/orgiam", ..domain }));
+    routes.extend(org_iam::routes(&Routes {
+        path: "/admin/v1/orgs/{org}/policies/orgiam",
+        ..domain
+    }));
     routes.push(Route::get(
         "/management/v1/policies/default/privacy",
         Permission("policy.read"),
@@ -66,7 +63,7 @@ pub(super) fn routes() -> Vec<Route> {
     ));
     for (path, fields) in [
         ("/management/v1/policies/domain", DOMAIN.fields),
-        ("/management/v1/policies/orgiam", ORG_IAM_FIELDS),
+        ("/management/v1/policies/orgiam", org_iam::FIELDS),
     ] {
         routes.push(Route::get(path, Permission("policy.read"), move |call| {
             let owner = call.organization.clone();
@@ -140,34 +137,6 @@ fn organization(at: &Routes, kind: &'static Kind) -> Vec<Route> {
     ]
 }
 
-fn org_iam(at: &Routes) -> Vec<Route> {
-    use Access::Permission;
-    let instance_path = "/admin/v1/policies/orgiam";
-    vec![
-        Route::get(instance_path, Permission("iam.policy.read"), |call| {
-            let instance = call.state.instance_id.clone();
-            read(call, &DOMAIN, &instance, ORG_IAM_FIELDS)
-        }),
-        Route::put(instance_path, Permission("iam.policy.write"), &UPDATE_ORG_IAM, |call| {
-            let want = said_by_org_iam(&call.request);
-            update_instance(call, &DOMAIN, &want)
-        }),
-        Route::get(at.path, Permission(at.read), |call| {
-            let owner = target(call);
-            read(call, &DOMAIN, &owner, ORG_IAM_FIELDS)
-        }),
-        Route::post(at.path, Permission(at.write), &ADD_ORG_IAM, |call| {
-            let want = said_by_org_iam(&call.request);
-            add(call, &DOMAIN, want)
-        }),
-        Route::put(at.path, Permission(at.write), &CHANGE_ORG_IAM, |call| {
-            let want = said_by_org_iam(&call.request);
-            change(call, &DOMAIN, &want)
-        }),
-        Route::delete(at.path, Permission(at.remove), |call| remove(call, &DOMAIN)),
-    ]
-}
-
 /// The organization that is meant: the one in the path, or the one that the call acts in.
 fn target(call: &Call<'_>) -> String {
     match call.param("org") {
@@ -203,15 +172,6 @@ fn named(kind: &Kind, request: &Request) -> Map<String, Value> {
         ((*field).to_owned(), value)
     });
     fields.chain(kind.cleared.map(|field| (field.to_owned(), json!(false)))).collect()
-}
-
-/// The older form sets the two fields that it lacks.
-fn said_by_org_iam(request: &Request) -> Map<String, Value> {
-    let mut want = named(&DOMAIN, request);
-    for name in DOMAIN.fields.iter().skip(1) {
-        want.insert((*name).to_owned(), json!(true));
-    }
-    want
 }
 
 // Queries.

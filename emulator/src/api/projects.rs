@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Access, Answer, Call, Route, grants,
+    Access, Answer, Call, Route,
     list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
 };
 use crate::{
@@ -11,15 +11,15 @@ use crate::{
     clock,
     errors::ApiError,
     message::message,
-    model::{Stamp, grant::Grant, organization::State, project::Project},
-    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request, SHORT},
-    state::State as Instance,
-    store::Position,
+    model::{organization::State, project::Project},
+    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, SHORT},
 };
 
 mod commands;
+mod listing;
 
 use commands::{add, create_v2, delete_v2, remove, set_active, update, update_v2};
+use listing::search_v2;
 
 const LABELING: &[&str] = &[
     "PRIVATE_LABELING_SETTING_UNSPECIFIED",
@@ -299,106 +299,6 @@ fn search(call: &mut Call<'_>) -> Answer {
     Ok(message! {
         "details" => list::details(total, &call.state.read.latest("projects")),
         "result" => page.into_iter().map(view).collect::<Vec<_>>(),
-    }
-    .into())
-}
-
-/// A project as the service v2 lists it: for itself, and once for each of its grants.
-struct Listed<'a> {
-    project: &'a Project,
-    grant: Option<&'a Grant>,
-}
-
-impl Listed<'_> {
-    fn stamp(&self) -> &Stamp {
-        self.grant.map_or(&self.project.stamp, |grant| &grant.stamp)
-    }
-
-    fn position(&self) -> Position {
-        self.grant.map_or(self.project.position, |grant| grant.position)
-    }
-
-    fn view(&self, state: &Instance) -> Value {
-        let mut view = view_v2(self.project);
-        if let (Some(grant), Some(view)) = (self.grant, view.as_object_mut()) {
-            view.extend(grants::granted_view(state, grant));
-        }
-        view
-    }
-
-    fn may_be_read(&self, call: &Call<'_>) -> bool {
-        let owner = &self.project.stamp.owner;
-        match self.grant {
-            None => call.permit_one("project.read", owner, &self.project.id).is_ok(),
-            Some(grant) => [owner, &grant.grantee].into_iter().any(|organization| {
-                call.permit_one("project.grant.read", organization, &self.project.id).is_ok()
-            }),
-        }
-    }
-
-    /// Whether it belongs to an organization in the way that the filter asks for.
-    fn is_of(&self, filter: &Request) -> bool {
-        let organization = filter.text("organizationId");
-        let owned = self.project.stamp.owner == organization;
-        let granted = self.grant.is_some_and(|grant| grant.grantee == organization);
-        match filter.number("type") {
-            1 => owned,
-            2 => granted,
-            _ => owned || granted,
-        }
-    }
-}
-
-fn passes(listed: &Listed<'_>, filter: &Request) -> bool {
-    let project = listed.project;
-    let name = filter.message("projectNameFilter");
-    let ids = filter.message("inProjectIdsFilter");
-    (!filter.has("projectNameFilter") || list::matches(project.name(), &name, "projectName"))
-        && (!filter.has("organizationIdFilter")
-            || listed.is_of(&filter.message("organizationIdFilter")))
-        && (!filter.has("inProjectIdsFilter")
-            || ids.list("ids").iter().any(|id| id.as_str() == Some(&*project.id)))
-        && (!filter.has("stateFilter")
-            || STATES.get(usize::try_from(filter.number("stateFilter")).unwrap_or_default())
-                == Some(&state(project)))
-}
-
-fn search_v2(call: &mut Call<'_>) -> Answer {
-    let page = Page::of_pagination(&call.request)?;
-    let filters = call.request.messages("filters");
-    let read = &call.state.read;
-    let organization = filters
-        .iter()
-        .find(|filter| filter.has("organizationIdFilter"))
-        .map(|filter| filter.message("organizationIdFilter").text("organizationId").to_owned());
-    let projects: Vec<_> = match &organization {
-        Some(organization) => read.projects.owned_by(organization).collect(),
-        None => read.projects.iter().collect(),
-    };
-    let projects = projects.into_iter().map(|project| Listed { project, grant: None });
-    let granted = read.grants.of_projects.iter().filter_map(|grant| {
-        Some(Listed { project: read.projects.get(&grant.project)?, grant: Some(grant) })
-    });
-    let mut rows: Vec<_> = projects
-        .chain(granted)
-        .filter(|listed| filters.iter().all(|filter| passes(listed, filter)))
-        .collect();
-    match call.request.number("sortingColumn") {
-        1 => page.sort(&mut rows, |listed| (listed.project.id.clone(), listed.position())),
-        3 => page.sort(&mut rows, |listed| (listed.stamp().changed, listed.position())),
-        4 => page.sort(&mut rows, |listed| (listed.project.name().to_owned(), listed.position())),
-        _ => page.sort(&mut rows, Listed::position),
-    }
-    let (rows, total) = page.cut(rows.into_iter());
-    // The total counts what the caller may not see.
-    let projects: Vec<_> = rows
-        .into_iter()
-        .filter(|listed| listed.may_be_read(call))
-        .map(|listed| listed.view(call.state))
-        .collect();
-    Ok(message! {
-        "pagination" => page.pagination(total),
-        "projects" => projects,
     }
     .into())
 }
