@@ -206,9 +206,29 @@ impl Call<'_> {
         self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
     }
 
-    /// A parameter of the query.
+    /// A parameter of the query, by its JSON name or by the one in the proto file.
     pub(crate) fn query(&self, name: &str) -> String {
-        query_value(self.query.unwrap_or_default(), name).unwrap_or_default()
+        let query = self.query.unwrap_or_default();
+        query_value(query, name)
+            .or_else(|| query_value(query, &proto::snake(name)))
+            .unwrap_or_default()
+    }
+
+    /// A flag of the query, as Go reads it.
+    ///
+    /// # Errors
+    /// 400 for any other text.
+    pub(crate) fn query_flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.query(name).as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            other => Err(ApiError::bare(
+                Code::InvalidArgument,
+                format!(
+                    "parsing field \"{name}\": strconv.ParseBool: parsing \"{other}\": invalid syntax"
+                ),
+            )),
+        }
     }
 
     pub(crate) fn editor(&self) -> Editor {

@@ -169,7 +169,7 @@ pub(crate) struct Padded {
 }
 
 impl Padded {
-    const BLOCK: &[u8] = &[b' '; 64 * 1024];
+    const BLOCK: &[u8] = &[b' '; 16 * 1024];
 
     pub(crate) fn behind(first: Bytes, left: Option<u64>) -> Self {
         Self { first: Some(first), left, rested: false }

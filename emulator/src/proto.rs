@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     errors::{ApiError, Code, Form},
     json::{self, Broken, Json, Node},
+    parsers::timestamp,
 };
 
 mod rules;
@@ -174,7 +175,7 @@ impl Request {
     }
 
     pub(crate) fn date(&self, name: &str) -> Option<Timestamp> {
-        self.text(name).parse().ok()
+        timestamp::parse(self.text(name))
     }
 
     pub(crate) fn list(&self, name: &str) -> &[Value] {
@@ -313,9 +314,9 @@ fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiEr
             Some(value) if value <= most => Value::from(value),
             _ => return wrong(if most == u64::MAX { "uint64" } else { "uint32" }),
         },
-        (Kind::Date, Json::Text(value)) => match value.parse::<Timestamp>() {
-            Ok(_) => Value::String(value.clone()),
-            Err(_) => return wrong("google.protobuf.Timestamp"),
+        (Kind::Date, Json::Text(value)) => match timestamp::parse(value) {
+            Some(_) => Value::String(value.clone()),
+            None => return wrong("google.protobuf.Timestamp"),
         },
         (Kind::Date, _) => return wrong("google.protobuf.Timestamp"),
         // A name that is not declared counts as absent.
@@ -349,7 +350,7 @@ fn whole_number(json: &Json) -> Option<u64> {
 }
 
 /// A JSON name as the proto file writes it.
-fn snake(name: &str) -> String {
+pub(crate) fn snake(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 4);
     for c in name.chars() {
         if c.is_ascii_uppercase() {

@@ -209,9 +209,9 @@ mod tests {
 
     use super::*;
 
-    fn altered(pointer: &str, value: Option<Value>) -> Value {
+    fn altered(pointer: &str, value: Option<&Value>) -> Value {
         let mut answer = json!({ "rows": [{ "id": "1" }, { "id": "2" }], "a/b": 1 });
-        put(&mut answer, pointer, value.as_ref());
+        put(&mut answer, pointer, value);
         answer
     }
 
@@ -228,8 +228,8 @@ mod tests {
             ("/rows/9", Some(json!(0)), json!([{ "id": "1" }, two])),
             ("/none/at/all", Some(json!(0)), json!([{ "id": "1" }, two])),
         ] {
-            assert_eq!(altered(pointer, value)["rows"], rows, "{pointer}");
+            assert_eq!(altered(pointer, value.as_ref())["rows"], rows, "{pointer}");
         }
-        assert_eq!(altered("/a~1b", Some(json!(2)))["a/b"], 2);
+        assert_eq!(altered("/a~1b", Some(&json!(2)))["a/b"], 2);
     }
 }

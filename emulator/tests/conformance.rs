@@ -291,7 +291,7 @@ impl Replay {
             filled.push_str(before);
             match self.value(name) {
                 Some(value) => filled.push_str(&value),
-                None => filled.push_str(&format!("${{{name}}}")),
+                None => filled.extend(["${", name, "}"]),
             }
             rest = after;
         }
@@ -415,10 +415,10 @@ impl Replay {
                     match (wanted.get(key), had.get(key)) {
                         (Some(want), None) => wrong.push(format!("{at}.{key}: missing ({want})")),
                         (None, Some(have)) => {
-                            wrong.push(format!("{at}.{key}: not expected ({have})"))
+                            wrong.push(format!("{at}.{key}: not expected ({have})"));
                         }
                         (Some(want), Some(have)) => {
-                            self.same(want, have, &format!("{at}.{key}"), key, shape, wrong)
+                            self.same(want, have, &format!("{at}.{key}"), key, shape, wrong);
                         }
                         (None, None) => {}
                     }
@@ -442,11 +442,11 @@ impl Replay {
                 }
             }
             _ if kind(want) != kind(have) => {
-                wrong.push(format!("{at}: {want} expected, {have} found"))
+                wrong.push(format!("{at}: {want} expected, {have} found"));
             }
             _ if shape || want == have => {}
             (Value::String(want), Value::String(have)) => {
-                wrong.extend(self.same_text(want, have, at))
+                wrong.extend(self.same_text(want, have, at));
             }
             _ => wrong.push(format!("{at}: {want} expected, {have} found")),
         }

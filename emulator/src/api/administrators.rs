@@ -80,7 +80,7 @@ pub(super) fn routes() -> Vec<Route> {
                 let place = place(call, "ADMIN-IbPp47HDP5")?;
                 let user = call.request.text("userId").to_owned();
                 let roles = call.request.texts("roles");
-                let stamp = members::add(call, &place, &user, roles)?;
+                let stamp = members::add(call, &place, &user, &roles)?;
                 dated("creationDate", Some(&stamp))
             },
         ),

@@ -143,7 +143,7 @@ fn at(routes: &Routes) -> Vec<Route> {
             let place = of(call);
             let user = call.request.text("userId").to_owned();
             let roles = call.request.texts("roles");
-            let stamp = add(call, &place, &user, roles)?;
+            let stamp = add(call, &place, &user, &roles)?;
             Ok(json!({ "details": stamp.creation_details() }).into())
         }),
         Route::put(routes.one, Permission(write), &UPDATE, move |call| {

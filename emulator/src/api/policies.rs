@@ -222,8 +222,8 @@ fn read_own(call: &Call<'_>, kind: &Kind, owner: &str) -> Answer {
 }
 
 fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
-    let owner = match (call.query("ctx.instance").as_str(), call.query("ctx.orgId")) {
-        ("true", _) => call.state.instance_id.clone(),
+    let owner = match (call.query_flag("ctx.instance")?, call.query("ctx.orgId")) {
+        (true, _) => call.state.instance_id.clone(),
         (_, id) if !id.is_empty() => id,
         _ => call.organization.clone(),
     };

@@ -165,23 +165,23 @@ pub(in crate::api) fn add(
     call: &mut Call<'_>,
     place: &Place,
     user: &str,
-    roles: Vec<String>,
+    roles: &[String],
 ) -> Result<Stamp, ApiError> {
     let words = Words::of(place.level);
     let [write, _] = words.permissions;
     let owner = if place.level == Level::Project {
-        words.check_new(call.state, place, user, &roles)?;
+        words.check_new(call.state, place, user, roles)?;
         let owner = owner(call, place)?;
         call.permit_one(write, &owner, &place.id)?;
         owner
     } else {
         let owner = owner(call, place)?;
         call.permit_one(write, &owner, &place.id)?;
-        words.check_new(call.state, place, user, &roles)?;
+        words.check_new(call.state, place, user, roles)?;
         owner
     };
     words.check_absent(call.state, place, user)?;
-    let event = call.push(vec![added(words, &place.aggregate(&owner), user, &roles)])?;
+    let event = call.push(vec![added(words, &place.aggregate(&owner), user, roles)])?;
     Ok(Stamp::new(&event))
 }
 
