@@ -24,8 +24,10 @@ use crate::{
     store::{Draft, Editor, Event},
 };
 
+pub(crate) mod administrators;
 pub(crate) mod credentials;
 pub(crate) mod events;
+pub(crate) mod grants;
 pub(crate) mod instance;
 pub(crate) mod list;
 pub(crate) mod me;
@@ -33,6 +35,7 @@ pub(crate) mod members;
 pub(crate) mod oidc;
 pub(crate) mod organizations;
 pub(crate) mod policies;
+pub(crate) mod project_roles;
 pub(crate) mod projects;
 pub(crate) mod settings;
 pub(crate) mod users;
@@ -78,6 +81,8 @@ pub(crate) struct Route {
     /// Whether it is meant to change anything.
     pub(crate) writes: bool,
     access: Access,
+    /// The part of the path that names the one resource a permission may be for.
+    one: Option<&'static str>,
     message: &'static Message,
     handler: Handler,
 }
@@ -95,9 +100,16 @@ impl Route {
             method,
             path,
             access,
+            one: None,
             message,
             handler: Box::new(handler),
         }
+    }
+
+    /// A route of one resource, which a part of its path names: who holds the permission for that
+    /// resource alone may call it.
+    pub(crate) fn of_one(self, param: &'static str) -> Self {
+        Self { one: Some(param), ..self }
     }
 
     pub(crate) fn get(
@@ -136,6 +148,15 @@ impl Route {
         Self::new(Method::PUT, path, access, message, handler)
     }
 
+    pub(crate) fn patch(
+        path: &'static str,
+        access: Access,
+        message: &'static Message,
+        handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Method::PATCH, path, access, message, handler)
+    }
+
     pub(crate) fn delete(
         path: &'static str,
         access: Access,
@@ -151,11 +172,14 @@ pub(crate) fn routes() -> Vec<Route> {
         settings::routes(),
         policies::routes(),
         projects::routes(),
+        project_roles::routes(),
+        grants::routes(),
         organizations::routes(),
         instance::routes(),
         users::routes(),
         credentials::routes(),
         members::routes(),
+        administrators::routes(),
         me::routes(),
         events::routes(),
     ]
@@ -182,9 +206,29 @@ impl Call<'_> {
         self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
     }
 
-    /// A parameter of the query.
+    /// A parameter of the query, by its JSON name or by the one in the proto file.
     pub(crate) fn query(&self, name: &str) -> String {
-        query_value(self.query.unwrap_or_default(), name).unwrap_or_default()
+        let query = self.query.unwrap_or_default();
+        query_value(query, name)
+            .or_else(|| query_value(query, &proto::snake(name)))
+            .unwrap_or_default()
+    }
+
+    /// A flag of the query, as Go reads it.
+    ///
+    /// # Errors
+    /// 400 for any other text.
+    pub(crate) fn query_flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.query(name).as_str() {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "" | "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            other => Err(ApiError::bare(
+                Code::InvalidArgument,
+                format!(
+                    "parsing field \"{name}\": strconv.ParseBool: parsing \"{other}\": invalid syntax"
+                ),
+            )),
+        }
     }
 
     pub(crate) fn editor(&self) -> Editor {
@@ -202,9 +246,24 @@ impl Call<'_> {
             .ok_or_else(|| ApiError::internal("EMU-0", "nothing happened"))
     }
 
-    /// Checks a permission in a resource's organization.
+    /// Checks a permission in an organization, for the organization itself.
     pub(crate) fn permit(&self, permission: &str, organization: &str) -> Result<(), ApiError> {
-        auth::check_inside(self.state, &self.user, organization, permission)
+        self.permit_one(permission, organization, organization)
+    }
+
+    /// Checks a permission for one resource of an organization.
+    pub(crate) fn permit_one(
+        &self,
+        permission: &str,
+        organization: &str,
+        resource: &str,
+    ) -> Result<(), ApiError> {
+        auth::check_inside(self.state, &self.user, organization, permission, resource)
+    }
+
+    /// How far the caller holds a permission in the organization that the call acts in.
+    pub(crate) fn held(&self, permission: &str) -> auth::Held<'_> {
+        auth::held(self.state, &self.user, &self.organization, permission)
     }
 }
 
@@ -216,6 +275,13 @@ pub(crate) fn change_details(event: &Event) -> Value {
 /// The details of a creation through the older interfaces.
 pub(crate) fn creation_details(event: &Event) -> Value {
     crate::model::Stamp::new(event).creation_details()
+}
+
+/// The details of a change whose last event may have happened to something else, such as a grant
+/// of another organization: its sequence and date, but the owner of what was changed.
+pub(crate) fn cascade_details(event: &Event, owner: &str) -> Value {
+    let stamp = crate::model::Stamp::new(event);
+    crate::model::Stamp { owner: owner.to_owned(), ..stamp }.change_details()
 }
 
 /// The date of an event as text.
@@ -261,7 +327,7 @@ fn serve(
     body: &Bytes,
     form: Form,
 ) -> Answer {
-    let takes_body = route.method == Method::POST || route.method == Method::PUT;
+    let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(&route.method);
     let request =
         if takes_body { proto::read(route.message, body, form)? } else { Request::default() };
     check_host(&state.domain, &parts.headers, &parts.uri)?;
@@ -274,7 +340,9 @@ fn serve(
         }
     };
     if let Access::Permission(permission) = route.access {
-        auth::check(state, &user, &organization, permission)?;
+        let param = |name| params.iter().find(|(key, _)| key == name).map(|(_, value)| &**value);
+        let resource = route.one.map(|name| param(name).unwrap_or_default());
+        auth::check(state, &user, &organization, permission, resource)?;
     }
     proto::check(route.message, &request)?;
     if let Some((name, _)) = params.iter().find(|(_, value)| value.chars().count() > 200) {

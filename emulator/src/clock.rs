@@ -1,6 +1,8 @@
 //! Dates and ids, both strictly increasing: no two transactions share a date, unless they are told
 //! to, so that a test which compares dates never passes by chance.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 /// The date that ZITADEL answers where there is none (Go's zero time).
@@ -16,11 +18,29 @@ pub(crate) struct Clock {
     machine: u64,
     /// So many dates more are the last one again.
     pub(crate) repeats: u64,
+    /// How far this clock is ahead of the machine's.
+    ahead: Duration,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { last_date: 0, last_id: 0, machine: u64::from(rand::random::<u16>()), repeats: 0 }
+        Self {
+            last_date: 0,
+            last_id: 0,
+            machine: u64::from(rand::random::<u16>()),
+            repeats: 0,
+            ahead: Duration::ZERO,
+        }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now().checked_add(self.ahead).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Jumps ahead.
+    pub(crate) fn advance(&mut self, by: Duration) {
+        self.ahead = self.ahead.saturating_add(by);
     }
 
     /// The current date, in microseconds, always later than the one before, unless that is to be
@@ -29,15 +49,14 @@ impl Clock {
         if self.repeats > 0 {
             self.repeats -= 1;
         } else {
-            self.last_date =
-                Timestamp::now().as_microsecond().max(self.last_date.saturating_add(1));
+            self.last_date = self.now().as_microsecond().max(self.last_date.saturating_add(1));
         }
         Timestamp::from_microsecond(self.last_date).unwrap_or_default()
     }
 
     /// A new id: 18 digits that increase with time.
     pub(crate) fn id(&mut self) -> String {
-        let elapsed = Timestamp::now().as_millisecond().saturating_sub(IDS_BEGIN).max(0);
+        let elapsed = self.now().as_millisecond().saturating_sub(IDS_BEGIN).max(0);
         let fresh = (u64::try_from(elapsed).unwrap_or_default() / 10) << 24 | self.machine;
         self.last_id = fresh.max(self.last_id.saturating_add(1 << 16));
         self.last_id.to_string()

@@ -160,3 +160,46 @@ impl HttpBody for Broken {
         }))
     }
 }
+
+/// A body with white space behind it: so many bytes, or without end.
+pub(crate) struct Padded {
+    first: Option<Bytes>,
+    left: Option<u64>,
+    rested: bool,
+}
+
+impl Padded {
+    const BLOCK: &[u8] = &[b' '; 16 * 1024];
+
+    pub(crate) fn behind(first: Bytes, left: Option<u64>) -> Self {
+        Self { first: Some(first), left, rested: false }
+    }
+}
+
+impl HttpBody for Padded {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        // Who reads it in process has to be interruptible.
+        self.rested = !self.rested;
+        if self.rested {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let block = match self.left {
+            Some(0) => return Poll::Ready(None),
+            Some(left) => usize::try_from(left).unwrap_or(usize::MAX).min(Self::BLOCK.len()),
+            None => Self::BLOCK.len(),
+        };
+        self.left = self.left.map(|left| left.saturating_sub(block as u64));
+        let block = Self::BLOCK.get(..block).unwrap_or_default();
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(block)))))
+    }
+}

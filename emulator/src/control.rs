@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use axum::{
     Json, Router,
-    extract::{Query, State as Shared},
+    extract::{Path, Query, State as Shared},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{get, post, put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,9 +25,14 @@ pub(crate) fn router() -> Router<Emulator> {
         .route("/_emulator/events", get(events))
         .route("/_emulator/calls", get(calls).delete(forget_calls))
         .route("/_emulator/users", post(add_user))
+        .route("/_emulator/users/{id}/roles", put(set_roles))
         .route("/_emulator/faults", get(rules).post(add_rule).delete(clear))
         .route("/_emulator/conditions", post(conditions))
         .route("/_emulator/expire-tokens", post(expire_tokens))
+        .route("/_emulator/refuse-tokens", post(refuse_tokens))
+        .route("/_emulator/refuse-organization", post(refuse_organization))
+        .route("/_emulator/report-instance", post(report_instance))
+        .route("/_emulator/advance", post(advance))
         .route("/_emulator/new-instance", post(new_instance))
         .route("/_emulator/lose-next", post(lose_next))
         .route("/_emulator/missing", post(missing))
@@ -102,6 +107,21 @@ async fn add_user(Shared(emulator): Shared<Emulator>, Json(user): Json<Somebody>
     Json(emulator.add_user(&user.user_name, name, &roles)).into_response()
 }
 
+#[derive(Deserialize)]
+struct Roles {
+    roles: Vec<String>,
+}
+
+async fn set_roles(
+    Shared(emulator): Shared<Emulator>,
+    Path(id): Path<String>,
+    Json(roles): Json<Roles>,
+) -> StatusCode {
+    let roles: Vec<_> = roles.roles.iter().map(String::as_str).collect();
+    emulator.set_roles(&id, &roles);
+    DONE
+}
+
 async fn rules(Shared(emulator): Shared<Emulator>) -> Json<Vec<Rule>> {
     Json(emulator.faults().rules())
 }
@@ -126,6 +146,7 @@ struct Conditions {
     late_commits: Option<u64>,
     one_date: Option<u64>,
     token_lifetime: Option<u64>,
+    expires_in: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -160,11 +181,60 @@ async fn conditions(
     if let Some(lifetime) = wanted.token_lifetime {
         faults.token_lifetime(time(lifetime));
     }
+    if let Some(seconds) = wanted.expires_in {
+        faults.expires_in(seconds);
+    }
     DONE
 }
 
 async fn expire_tokens(Shared(emulator): Shared<Emulator>) -> StatusCode {
     emulator.faults().expire_tokens();
+    DONE
+}
+
+#[derive(Deserialize)]
+struct TokenRefusal {
+    status: u16,
+    error: String,
+    times: Option<u32>,
+}
+
+async fn refuse_tokens(
+    Shared(emulator): Shared<Emulator>,
+    Json(refusal): Json<TokenRefusal>,
+) -> StatusCode {
+    emulator.faults().refuse_tokens(refusal.status, &refusal.error, refusal.times);
+    DONE
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: String,
+}
+
+async fn refuse_organization(
+    Shared(emulator): Shared<Emulator>,
+    Json(organization): Json<Named>,
+) -> StatusCode {
+    emulator.faults().refuse_organization(&organization.id);
+    DONE
+}
+
+async fn report_instance(
+    Shared(emulator): Shared<Emulator>,
+    Json(instance): Json<Named>,
+) -> StatusCode {
+    emulator.faults().report_instance_id(&instance.id);
+    DONE
+}
+
+#[derive(Deserialize)]
+struct Time {
+    milliseconds: u64,
+}
+
+async fn advance(Shared(emulator): Shared<Emulator>, Json(time): Json<Time>) -> StatusCode {
+    emulator.faults().advance(Duration::from_millis(time.milliseconds));
     DONE
 }
 

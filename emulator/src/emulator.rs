@@ -258,6 +258,16 @@ impl Emulator {
         NewUser { id, pat }
     }
 
+    /// Gives a user these roles in the instance and in the first organization, and takes all others
+    /// from it; none, and its lists are empty.
+    pub fn set_roles(&self, user_id: &str, roles: &[&str]) {
+        let mut state = self.state();
+        let organization = state.write.instance.default_organization().to_owned();
+        let mut drafts = users::cascade(&state, user_id);
+        drafts.extend(memberships(&state, user_id, &organization, roles));
+        let _ = state.push(&Editor::server(), drafts);
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,7 @@
 //! Two kinds. A [`Rule`] strikes calls: it says which, how often, and what happens to them. The
 //! rest are conditions of the whole server: latency, a read side that lags or loses events, late
 //! commits, an outage, an older server without some interfaces, expired tokens, another instance
-//! behind the same address.
+//! behind the same address, a server that lies.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,137 +11,17 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     state::{State, TOKEN_LIFETIME},
     store::Store,
 };
 
-/// What happens to a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Action {
-    /// Answered 429, with `Retry-After` in seconds where it is given.
-    TooManyRequests {
-        /// What `Retry-After` says.
-        #[serde(default)]
-        retry_after: Option<u64>,
-    },
-    /// Answered with a status and a plain body, as a proxy in front would.
-    Status {
-        /// The status.
-        status: u16,
-    },
-    /// Answered 503 in ZITADEL's own form (code 14).
-    Unavailable,
-    /// Answered 401 as for an expired token.
-    ExpiredToken,
-    /// Not answered: the connection is reset before anything happens.
-    Reset,
-    /// Takes effect, but the connection is reset instead of an answer.
-    LoseAnswer,
-    /// Takes effect, but is answered with this status.
-    LoseAnswerWith {
-        /// The status, for example 504.
-        status: u16,
-    },
-    /// Takes effect, but half of the answer's body comes, then the connection is closed.
-    Truncate,
-    /// Waits before it is handled.
-    Delay {
-        /// How long, in milliseconds.
-        milliseconds: u64,
-    },
-    /// Is handled, then waits before it is answered.
-    DelayAnswer {
-        /// How long, in milliseconds.
-        milliseconds: u64,
-    },
-}
+mod rule;
 
-/// Which calls a fault strikes, and how often. Earlier rules come first; a rule that is used up is
-/// gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rule {
-    /// What happens.
-    pub action: Action,
-    /// Calls of this method alone.
-    #[serde(default)]
-    pub method: Option<String>,
-    /// Calls of paths that begin with this; with a `*` in it, the whole path has to match, and a
-    /// `*` stands for any text.
-    #[serde(default)]
-    pub path: Option<String>,
-    /// How many matching calls pass first.
-    #[serde(default)]
-    pub skip: u32,
-    /// How many it strikes then; all, if nothing is said.
-    #[serde(default)]
-    pub times: Option<u32>,
-}
-
-impl Rule {
-    /// A rule that strikes every call.
-    pub fn new(action: Action) -> Self {
-        Self { action, method: None, path: None, skip: 0, times: None }
-    }
-
-    /// Calls of this method alone.
-    #[must_use]
-    pub fn method(mut self, method: &str) -> Self {
-        self.method = Some(method.to_owned());
-        self
-    }
-
-    /// Calls of these paths alone: a prefix, or a pattern with `*`.
-    #[must_use]
-    pub fn path(mut self, path: &str) -> Self {
-        self.path = Some(path.to_owned());
-        self
-    }
-
-    /// Only so many of them.
-    #[must_use]
-    pub fn times(mut self, times: u32) -> Self {
-        self.times = Some(times);
-        self
-    }
-
-    /// Only those after the first so many.
-    #[must_use]
-    pub fn skip(mut self, skip: u32) -> Self {
-        self.skip = skip;
-        self
-    }
-
-    fn strikes(&self, method: &str, path: &str) -> bool {
-        let right_method =
-            self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method));
-        let right_path = self.path.as_ref().is_none_or(|wanted| covers(wanted, path));
-        right_method && right_path && !path.starts_with("/_emulator")
-    }
-}
-
-/// Whether a prefix, or a pattern with `*`, covers a path.
-fn covers(pattern: &str, path: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = path.strip_prefix(first) else {
-        return false;
-    };
-    let mut parts: Vec<_> = parts.collect();
-    let Some(last) = parts.pop() else {
-        return true;
-    };
-    for part in parts {
-        let Some((_, behind)) = rest.split_once(part) else {
-            return false;
-        };
-        rest = behind;
-    }
-    rest.ends_with(last)
-}
+use rule::covers;
+pub use rule::{Action, Rule};
 
 /// How a server that is down shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,6 +91,7 @@ impl Faults {
         state.projection = crate::state::Projection::default();
         state.clock.repeats = 0;
         state.token_lifetime = TOKEN_LIFETIME;
+        state.refused_organizations.clear();
     }
 
     /// How long reads and writes take. None by default.
@@ -256,6 +137,43 @@ impl Faults {
     /// All tokens of the token endpoint expire now. Personal access tokens stay good.
     pub fn expire_tokens(&self) {
         self.state().tokens.retain(|_, token| token.personal.is_some());
+    }
+
+    /// The token endpoint says that its tokens are good for so many seconds, whatever their real
+    /// lifetime is. Several calls add up: the last one holds.
+    pub fn expires_in(&self, seconds: u64) {
+        self.alter("/oauth/v2/token", "/expires_in", json!(seconds));
+    }
+
+    /// The token endpoint refuses the next so many requests (all, if `None`) with a status and an
+    /// OAuth error: 400 `invalid_grant`, 401 `invalid_client`.
+    pub fn refuse_tokens(&self, status: u16, error: &str, times: Option<u32>) {
+        let body = json!({ "error": error, "error_description": "refused on demand" });
+        let rule = Rule::new(Action::Answer { status, body }).path("/oauth/v2/token");
+        self.add(Rule { times, ..rule });
+    }
+
+    /// The server's clock jumps ahead: what expires, expires without a wait.
+    pub fn advance(&self, by: Duration) {
+        self.state().clock.advance(by);
+    }
+
+    /// The server says that its instance has this id, in `GetInstance` and in the admin API.
+    pub fn report_instance_id(&self, id: &str) {
+        for path in ["/zitadel.instance.v2.InstanceService/GetInstance", "/admin/v1/instances/me"] {
+            self.alter(path, "/instance/id", json!(id));
+        }
+    }
+
+    fn alter(&self, path: &str, pointer: &str, value: Value) {
+        let action = Action::Alter { pointer: pointer.to_owned(), value: Some(value) };
+        self.add(Rule::new(action).path(path));
+    }
+
+    /// Calls that act in this organization are answered 403 `AUTH-Bs7Ds`, as if it did not exist.
+    /// ZITADEL answers so to any error of its look-up.
+    pub fn refuse_organization(&self, id: &str) {
+        self.state().refused_organizations.insert(id.to_owned());
     }
 
     /// Another instance answers at this address: the same things, but the instance has a new id.
@@ -305,21 +223,20 @@ impl Faults {
             .find(|missing| covers(&missing.path, path))
             .map(|missing| missing.status);
         let outage = conditions.outage;
-        let struck =
-            conditions.rules.iter_mut().filter(|rule| rule.strikes(method, path)).find_map(
-                |rule| {
-                    if rule.skip > 0 {
-                        rule.skip -= 1;
-                        return None;
-                    }
-                    if let Some(times) = &mut rule.times {
-                        *times = times.checked_sub(1)?;
-                    }
-                    Some(rule.action.clone())
-                },
-            );
+        let (mut alterations, mut action) = (Vec::new(), None);
+        for rule in conditions.rules.iter_mut().filter(|rule| rule.strikes(method, path)) {
+            if !rule.is_due() {
+                continue;
+            }
+            if let Action::Alter { pointer, value } = &rule.action {
+                alterations.push((pointer.clone(), value.clone()));
+            } else {
+                action = Some(rule.action.clone());
+                break;
+            }
+        }
         conditions.rules.retain(|rule| rule.times != Some(0));
-        Met { latency, outage, missing, action: struck }
+        Met { latency, outage, missing, alterations, action }
     }
 }
 
@@ -329,21 +246,14 @@ pub(crate) struct Met {
     pub(crate) latency: Duration,
     pub(crate) outage: Option<Outage>,
     pub(crate) missing: Option<u16>,
+    /// JSON pointers into a good answer, and what stands there instead.
+    pub(crate) alterations: Vec<(String, Option<Value>)>,
     pub(crate) action: Option<Action>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_cover_paths() {
-        assert!(covers("/a", "/a/b"));
-        assert!(!covers("/b", "/a/b"));
-        assert!(covers("/a/*/c", "/a/b/c"));
-        assert!(!covers("/a/*/c", "/a/b/c/d"));
-        assert!(covers("*/_search", "/a/_search"));
-    }
 
     #[test]
     fn a_rule_strikes_as_often_as_it_says() {

@@ -8,6 +8,7 @@ use aws_lc_rs::{
     signature::{KeyPair as _, RsaKeyPair},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::{Deserialize, Serialize};
 
 /// A key pair, both halves in the forms in which ZITADEL hands them out.
@@ -67,11 +68,28 @@ impl Pair {
     }
 }
 
-/// Whether a text is an RSA public key in PKIX and PEM.
+/// Whether a text is a public key in PKIX and PEM: RSA, ECDSA or Ed25519.
 pub(crate) fn is_public_key(text: &str) -> bool {
-    text.contains("-----BEGIN PUBLIC KEY-----")
-        && jsonwebtoken::DecodingKey::from_rsa_pem(text.as_bytes()).is_ok()
+    let text = text.as_bytes();
+    text.windows(PUBLIC_KEY.len()).any(|part| part == PUBLIC_KEY)
+        && (DecodingKey::from_rsa_pem(text).is_ok()
+            || DecodingKey::from_ec_pem(text).is_ok()
+            || DecodingKey::from_ed_pem(text).is_ok())
 }
+
+/// The key of an assertion and how it is signed. An Ed25519 key is taken when it is added, but no
+/// assertion of it is accepted.
+pub(crate) fn verification(pem: &[u8], signed: Algorithm) -> Option<DecodingKey> {
+    match signed {
+        Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 => {
+            DecodingKey::from_rsa_pem(pem).ok()
+        }
+        Algorithm::ES256 | Algorithm::ES384 => DecodingKey::from_ec_pem(pem).ok(),
+        _ => None,
+    }
+}
+
+const PUBLIC_KEY: &[u8] = b"-----BEGIN PUBLIC KEY-----";
 
 fn pem(label: &str, der: &[u8]) -> String {
     let body = STANDARD.encode(der);

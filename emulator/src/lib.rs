@@ -53,18 +53,34 @@
 //! | `GET /_emulator/events` | | all events; `?aggregateType=`, `?aggregateId=` |
 //! | `GET`, `DELETE /_emulator/calls` | | the calls, and how often each route was called; forgets them |
 //! | `POST /_emulator/users` | `{"userName", "displayName", "roles": ["ORG_OWNER"]}` | [`Emulator::add_user`] |
+//! | `PUT /_emulator/users/{id}/roles` | `{"roles": []}` | [`Emulator::set_roles`]: lists hide what an account without a role may not see |
 //! | `POST /_emulator/faults` | a [`Rule`]: `{"action": {"type": "tooManyRequests", "retryAfter": 1}, "method": "POST", "path": "/management/v1/*", "skip": 0, "times": 1}` | [`Faults::add`] |
 //! | `GET`, `DELETE /_emulator/faults` | | the rules that are left; ends all faults |
-//! | `POST /_emulator/conditions` | any of `{"latency": {"read": 20, "write": 40}, "lag": 500, "loseEvery": 100, "lateCommits": 50, "oneDate": 100, "tokenLifetime": 60000}` | [`Faults::latency`], [`Faults::lag`], [`Faults::lose_every`], [`Faults::late_commits`], [`Faults::one_date`], [`Faults::token_lifetime`] |
+//! | `POST /_emulator/conditions` | any of `{"latency": {"read": 20, "write": 40}, "lag": 500, "loseEvery": 100, "lateCommits": 50, "oneDate": 100, "tokenLifetime": 60000, "expiresIn": 18446744073709551615}` | [`Faults::latency`], [`Faults::lag`], [`Faults::lose_every`], [`Faults::late_commits`], [`Faults::one_date`], [`Faults::token_lifetime`], [`Faults::expires_in`] |
 //! | `POST /_emulator/lose-next` | `{"eventType": "project.added"}` | [`Faults::lose_next`] |
 //! | `POST /_emulator/missing` | `{"path": "/zitadel.project.v2", "status": 404}` | [`Faults::missing`] |
 //! | `POST /_emulator/expire-tokens` | | [`Faults::expire_tokens`] |
+//! | `POST /_emulator/refuse-tokens` | `{"status": 400, "error": "invalid_grant", "times": 1}` | [`Faults::refuse_tokens`] |
+//! | `POST /_emulator/refuse-organization` | `{"id": "..."}` | [`Faults::refuse_organization`] |
+//! | `POST /_emulator/report-instance` | `{"id": "..."}` | [`Faults::report_instance_id`] |
+//! | `POST /_emulator/advance` | `{"milliseconds": 60000}` | [`Faults::advance`] |
 //! | `POST /_emulator/new-instance` | | [`Faults::new_instance`] |
 //! | `POST /_emulator/down` | `{"outage": "reset"}` or `{"outage": "unavailable"}` | [`Faults::down`] |
 //! | `POST /_emulator/up` | | [`Faults::up`] |
 //!
-//! The types of actions: `tooManyRequests`, `status`, `unavailable`, `expiredToken`, `reset`,
-//! `loseAnswer`, `loseAnswerWith`, `truncate`, `delay`, `delayAnswer`.
+//! The actions of a rule:
+//!
+//! | action | does |
+//! | --- | --- |
+//! | `{"type": "tooManyRequests", "retryAfter": 1}`, `{"type": "unavailable"}`, `{"type": "expiredToken"}` | 429, 503, 401 in ZITADEL's own form |
+//! | `{"type": "status", "status": 502}` | a status with a plain body, as a proxy answers |
+//! | `{"type": "answer", "status": 500, "body": "{\"events\": ["}` | any status and body: JSON, or a text that is none; with `"path": "/admin/v1/events/_search"` only the feed fails |
+//! | `{"type": "alter", "pointer": "/projects/0/state", "value": "PROJECT_STATE_FROZEN"}` | one value of the answer is another; without `value` it is missing: one odd row in a list |
+//! | `{"type": "firstPage"}` | a list whose pages never end |
+//! | `{"type": "inflate", "bytes": 100000000}`, `{"type": "endless"}` | a huge body, and one that never ends |
+//! | `{"type": "reset"}`, `{"type": "truncate"}` | the connection is reset at once, or after half of the answer |
+//! | `{"type": "loseAnswer"}`, `{"type": "loseAnswerWith", "status": 504}` | the call takes effect, its answer is lost |
+//! | `{"type": "delay", "milliseconds": 50}`, `{"type": "delayAnswer", "milliseconds": 50}` | waits before it is handled, or before it is answered |
 //!
 //! # Another kind of thing
 //! A file in `api/` with its table of routes, and, where the thing has a life of its own, one in
@@ -73,7 +89,8 @@
 //!
 //! # Not there
 //! People (only machine users), applications, roles, grants, identity providers, login: the
-//! interfaces of these answer 404 as unknown paths do.
+//! interfaces of these answer 404 as unknown paths do. Administrators of project grants are refused
+//! as a resource that is not named.
 
 mod api;
 mod auth;
@@ -88,6 +105,7 @@ mod json;
 mod keys;
 mod message;
 mod model;
+mod parsers;
 mod proto;
 mod roles;
 mod running;
@@ -95,6 +113,7 @@ mod server;
 mod setup;
 mod state;
 mod store;
+mod strike;
 
 pub use calls::Call;
 pub use emulator::{Emulator, Error, NewUser, Options};

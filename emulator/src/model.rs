@@ -15,19 +15,23 @@ use crate::{
     store::{Event, Position},
 };
 
+pub(crate) mod grant;
 pub(crate) mod instance;
 pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod policy;
 pub(crate) mod project;
+pub(crate) mod role;
 pub(crate) mod table;
 pub(crate) mod user;
 
+use grant::Grants;
 use instance::{Instance, Restrictions, Security};
 use member::Members;
 use organization::Organization;
 use policy::Policy;
 use project::Project;
+use role::Roles;
 use table::Table;
 use user::User;
 
@@ -132,6 +136,8 @@ pub(crate) struct Model {
     pub(crate) security: Option<Security>,
     pub(crate) organizations: Table<Organization>,
     pub(crate) projects: Table<Project>,
+    pub(crate) roles: Roles,
+    pub(crate) grants: Grants,
     pub(crate) users: Table<User>,
     pub(crate) members: Members,
     policies: HashMap<(String, &'static str), Policy>,
@@ -147,6 +153,8 @@ impl Model {
             security: None,
             organizations: Table::default(),
             projects: Table::default(),
+            roles: Roles::default(),
+            grants: Grants::default(),
             users: Table::default(),
             members: Members::default(),
             policies: HashMap::new(),
@@ -168,7 +176,11 @@ impl Model {
     pub(crate) fn apply(&mut self, position: Position, event: &Event) {
         let table = match event.aggregate_type {
             "org" => self.apply_organization(position, event),
-            "project" => project::apply(&mut self.projects, self.side, position, event),
+            "project" => self.apply_project(position, event),
+            "usergrant" => {
+                self.grants.apply_user(self.side, position, event);
+                "grants"
+            }
             "user" => self.apply_user(position, event),
             "restrictions" => {
                 instance::apply_restrictions(&mut self.restrictions, event);
@@ -178,9 +190,14 @@ impl Model {
             _ => return,
         };
         self.latest.insert(table, event.creation_date);
+        if event.event_type == "project.removed" {
+            for table in ["roles", "grants"] {
+                self.latest.insert(table, event.creation_date);
+            }
+        }
         if event.event_type == "org.removed" {
             // Every table drops what belonged to it, so every table has seen the event.
-            for table in ["projects", "users", "members", "policies"] {
+            for table in ["projects", "roles", "grants", "users", "members", "policies"] {
                 self.latest.insert(table, event.creation_date);
             }
         }
@@ -197,10 +214,21 @@ impl Model {
         }
         if event.event_type == "org.removed" && self.side == Side::Read {
             let id = &event.aggregate_id;
-            for user in self.users.remove_owned(id) {
-                self.members.forget_user(&user);
+            let users = self.users.remove_owned(id);
+            for user in &users {
+                self.members.forget_user(user);
             }
-            self.projects.remove_owned(id);
+            let projects = self.projects.remove_owned(id);
+            for project in &projects {
+                self.members.forget_scope(project);
+            }
+            self.roles.forget_owner(id);
+            self.grants.forget(|grant| {
+                grant.stamp.owner == *id
+                    || grant.grantee == *id
+                    || projects.contains(&grant.project)
+                    || users.contains(&grant.grantee)
+            });
             self.members.forget_scope(id);
             self.policies.retain(|(owner, _), _| owner != id);
         }
@@ -208,10 +236,32 @@ impl Model {
         "organizations"
     }
 
+    fn apply_project(&mut self, position: Position, event: &Event) -> &'static str {
+        if event.event_type.starts_with("project.member.") {
+            self.members.apply(self.side, position, event);
+            return "members";
+        }
+        if self.roles.apply(position, event) {
+            return "roles";
+        }
+        if self.grants.apply_project(self.side, position, event) {
+            return "grants";
+        }
+        if event.event_type == "project.removed" {
+            self.members.forget_scope(&event.aggregate_id);
+            self.roles.forget_project(&event.aggregate_id);
+            if self.side == Side::Read {
+                self.grants.forget(|grant| grant.project == event.aggregate_id);
+            }
+        }
+        project::apply(&mut self.projects, self.side, position, event)
+    }
+
     fn apply_user(&mut self, position: Position, event: &Event) -> &'static str {
         user::apply(&mut self.users, self.side, position, event);
         if event.event_type == "user.removed" && self.side == Side::Read {
             self.members.forget_user(&event.aggregate_id);
+            self.grants.forget(|grant| grant.grantee == event.aggregate_id);
         }
         user::table_of(event.event_type)
     }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     errors::{ApiError, Code, Form},
     json::{self, Broken, Json, Node},
+    parsers::timestamp,
 };
 
 mod rules;
@@ -28,6 +29,17 @@ pub(crate) struct Message {
 impl Message {
     pub(crate) const fn new(name: &'static str, fields: &'static [Field]) -> Self {
         Self { name, fields, one_of: None }
+    }
+
+    /// The value of a field that a request omits.
+    pub(crate) fn zero(&self, name: &str) -> Value {
+        let field = self.fields.iter().find(|field| field.name == name);
+        match field.map(|field| field.kind) {
+            Some(Kind::Flag) => Value::Bool(false),
+            Some(Kind::Number(_) | Kind::Choice(_)) => Value::from(0),
+            Some(Kind::Text) => Value::from(""),
+            _ => Value::Null,
+        }
     }
 
     /// A filter: exactly one of its fields is set.
@@ -49,13 +61,16 @@ pub(crate) struct Field {
     kind: Kind,
     repeated: bool,
     rules: &'static [Rule],
+    /// The name of the `oneof` that it shares with other fields of a message that has more.
+    group: Option<&'static str>,
 }
 
 #[derive(Clone, Copy)]
 enum Kind {
     Flag,
     Text,
-    Number,
+    /// A whole number up to this one.
+    Number(u64),
     Date,
     Choice(&'static [&'static str]),
     Message(&'static Message),
@@ -76,6 +91,10 @@ pub(crate) enum Rule {
     NotFirst,
     /// Empty or an e-mail address.
     Email,
+    /// A flag that, where it is there, is set.
+    True,
+    /// The number of characters of each entry of a list lies between these two.
+    EachLength(usize, usize),
 }
 
 /// The usual length of a name or an id that has to be there.
@@ -87,7 +106,7 @@ pub(crate) const SHORT: &[Rule] = &[Rule::Length(0, 200)];
 
 impl Field {
     const fn of(name: &'static str, kind: Kind) -> Self {
-        Self { name, kind, repeated: false, rules: &[] }
+        Self { name, kind, repeated: false, rules: &[], group: None }
     }
 
     pub(crate) const fn flag(name: &'static str) -> Self {
@@ -99,7 +118,12 @@ impl Field {
     }
 
     pub(crate) const fn number(name: &'static str) -> Self {
-        Self::of(name, Kind::Number)
+        Self::of(name, Kind::Number(u64::MAX))
+    }
+
+    /// A number of 32 bits.
+    pub(crate) const fn small_number(name: &'static str) -> Self {
+        Self::of(name, Kind::Number(u32::MAX as u64))
     }
 
     pub(crate) const fn date(name: &'static str) -> Self {
@@ -113,6 +137,10 @@ impl Field {
 
     pub(crate) const fn message(name: &'static str, message: &'static Message) -> Self {
         Self::of(name, Kind::Message(message))
+    }
+
+    pub(crate) const fn in_group(self, group: &'static str) -> Self {
+        Self { group: Some(group), ..self }
     }
 
     pub(crate) const fn repeated(self) -> Self {
@@ -147,7 +175,7 @@ impl Request {
     }
 
     pub(crate) fn date(&self, name: &str) -> Option<Timestamp> {
-        self.text(name).parse().ok()
+        timestamp::parse(self.text(name))
     }
 
     pub(crate) fn list(&self, name: &str) -> &[Value] {
@@ -221,6 +249,7 @@ fn object(message: &Message, node: &Node, text: &str) -> Result<Map<String, Valu
     };
     let mut read = Map::new();
     let mut seen = Vec::new();
+    let mut groups = Vec::new();
     for (name, value) in entries {
         let Some(field) =
             message.fields.iter().find(|field| field.name == name || snake(field.name) == *name)
@@ -233,18 +262,19 @@ fn object(message: &Message, node: &Node, text: &str) -> Result<Map<String, Valu
                 place(text, value.at)
             )));
         }
-        if message.one_of.is_some() && !seen.is_empty() {
+        let group = message.one_of.or(field.group);
+        if let Some(group) = group.filter(|group| groups.contains(group)) {
             return Err(refuse(format!(
-                "proto:\u{a0}{}: error parsing \"{name}\", oneof {}.{} is already set",
+                "proto:\u{a0}{}: error parsing \"{name}\", oneof {}.{group} is already set",
                 place(text, value.at),
                 message.name,
-                message.one_of.unwrap_or_default(),
             )));
         }
         if matches!(value.json, Json::Null) {
             continue;
         }
         seen.push(field.name);
+        groups.extend(group);
         let decoded = if field.repeated {
             let Json::List(entries) = &value.json else {
                 return Err(wrong(field, value, text, "list"));
@@ -280,13 +310,13 @@ fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiEr
         (Kind::Flag, _) => return wrong("bool"),
         (Kind::Text, Json::Text(value)) => Value::String(value.clone()),
         (Kind::Text, _) => return wrong("string"),
-        (Kind::Number, json) => match whole_number(json) {
-            Some(value) => Value::from(value),
-            None => return wrong("uint64"),
+        (Kind::Number(most), json) => match whole_number(json) {
+            Some(value) if value <= most => Value::from(value),
+            _ => return wrong(if most == u64::MAX { "uint64" } else { "uint32" }),
         },
-        (Kind::Date, Json::Text(value)) => match value.parse::<Timestamp>() {
-            Ok(_) => Value::String(value.clone()),
-            Err(_) => return wrong("google.protobuf.Timestamp"),
+        (Kind::Date, Json::Text(value)) => match timestamp::parse(value) {
+            Some(_) => Value::String(value.clone()),
+            None => return wrong("google.protobuf.Timestamp"),
         },
         (Kind::Date, _) => return wrong("google.protobuf.Timestamp"),
         // A name that is not declared counts as absent.
@@ -320,7 +350,7 @@ fn whole_number(json: &Json) -> Option<u64> {
 }
 
 /// A JSON name as the proto file writes it.
-fn snake(name: &str) -> String {
+pub(crate) fn snake(name: &str) -> String {
     let mut text = String::with_capacity(name.len() + 4);
     for c in name.chars() {
         if c.is_ascii_uppercase() {

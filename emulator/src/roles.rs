@@ -1,5 +1,5 @@
-//! Which permissions a role carries: ZITADEL's default mapping, for the roles of instances and
-//! organizations.
+//! Which permissions a role carries: ZITADEL's default mapping, for the roles of instances,
+//! organizations and projects.
 
 const ORGANIZATION_WIDE: &[&str] = &[
     "org.read",
@@ -232,6 +232,8 @@ const ORGANIZATION_USER_MANAGER: &[&str] = &[
     "project.role.read",
     "session.read",
     "session.delete",
+    "group.read",
+    "group.user.read",
 ];
 
 const ORGANIZATION_VIEWER: &[&str] = &[
@@ -254,6 +256,8 @@ const ORGANIZATION_VIEWER: &[&str] = &[
     "project.grant.read",
     "project.grant.member.read",
     "project.grant.user.grant.read",
+    "group.read",
+    "group.user.read",
 ];
 
 const SETTINGS_MANAGER: &[&str] = &[
@@ -286,6 +290,8 @@ const USER_PERMISSION_EDITOR: &[&str] = &[
     "project.app.read",
     "project.grant.read",
     "project.grant.member.read",
+    "group.read",
+    "group.user.read",
 ];
 
 const PROJECT_PERMISSION_EDITOR: &[&str] = &[
@@ -307,10 +313,118 @@ const PROJECT_PERMISSION_EDITOR: &[&str] = &[
     "project.grant.member.read",
 ];
 
-const PROJECT_CREATOR: &[&str] = &["user.global.read", "policy.read", "project.create"];
+/// `:self` is a permission for one resource, and there is none of that id.
+const PROJECT_CREATOR: &[&str] =
+    &["user.global.read", "policy.read", "project.read:self", "project.create"];
 const SELF_MANAGER: &[&str] = &["policy.read", "user.self.delete"];
+const SELF_MANAGER_GLOBAL: &[&str] = &["org.create", "policy.read", "user.self.delete"];
 const ADMIN_IMPERSONATOR: &[&str] = &["admin.impersonation", "impersonation"];
 const IMPERSONATOR: &[&str] = &["impersonation"];
+
+const PROJECT_OWNER: &[&str] = &[
+    "org.global.read",
+    "policy.read",
+    "project.read",
+    "project.write",
+    "project.delete",
+    "project.member.read",
+    "project.member.write",
+    "project.member.delete",
+    "project.role.read",
+    "project.role.write",
+    "project.role.delete",
+    "project.app.read",
+    "project.app.write",
+    "project.app.delete",
+    "project.grant.read",
+    "project.grant.write",
+    "project.grant.delete",
+    "project.grant.member.read",
+    "project.grant.member.write",
+    "project.grant.member.delete",
+    "user.read",
+    "user.global.read",
+    "user.grant.read",
+    "user.grant.write",
+    "user.grant.delete",
+    "user.membership.read",
+];
+
+const PROJECT_VIEWER: &[&str] = &[
+    "policy.read",
+    "project.read",
+    "project.member.read",
+    "project.role.read",
+    "project.app.read",
+    "project.grant.read",
+    "project.grant.member.read",
+    "user.read",
+    "user.global.read",
+    "user.grant.read",
+    "user.membership.read",
+];
+
+const PROJECT_OWNER_GLOBAL: &[&str] = &[
+    "org.global.read",
+    "policy.read",
+    "project.read",
+    "project.write",
+    "project.delete",
+    "project.member.read",
+    "project.member.write",
+    "project.member.delete",
+    "project.role.read",
+    "project.role.write",
+    "project.role.delete",
+    "project.app.read",
+    "project.app.write",
+    "project.app.delete",
+    "user.global.read",
+    "user.grant.read",
+    "user.grant.write",
+    "user.grant.delete",
+    "user.membership.read",
+];
+
+const PROJECT_VIEWER_GLOBAL: &[&str] = &[
+    "policy.read",
+    "project.read",
+    "project.member.read",
+    "project.role.read",
+    "project.app.read",
+    "project.grant.read",
+    "project.grant.member.read",
+    "user.global.read",
+    "user.grant.read",
+    "user.membership.read",
+];
+
+const PROJECT_GRANT_OWNER: &[&str] = &[
+    "policy.read",
+    "org.global.read",
+    "project.read",
+    "project.grant.read",
+    "project.grant.member.read",
+    "project.grant.member.write",
+    "project.grant.member.delete",
+    "user.read",
+    "user.global.read",
+    "user.grant.read",
+    "user.grant.write",
+    "user.grant.delete",
+    "user.membership.read",
+];
+
+const PROJECT_GRANT_VIEWER: &[&str] = &[
+    "policy.read",
+    "project.read",
+    "project.grant.read",
+    "project.grant.member.read",
+    "user.read",
+    "user.global.read",
+    "user.grant.read",
+    "user.membership.read",
+];
 
 /// A role and the lists of permissions it carries.
 type Role = (&'static str, &'static [&'static [&'static str]]);
@@ -340,14 +454,52 @@ const OF_ORGANIZATION: &[Role] = &[
     ("ORG_USER_SELF_MANAGER", &[SELF_MANAGER]),
 ];
 
-/// The names of the instance's roles.
-pub(crate) fn of_instance() -> impl Iterator<Item = &'static str> {
-    OF_INSTANCE.iter().map(|(name, _)| *name)
+/// The roles of a project, in ZITADEL's order.
+const OF_PROJECT: &[Role] = &[
+    ("PROJECT_OWNER", &[PROJECT_OWNER]),
+    ("PROJECT_OWNER_VIEWER", &[PROJECT_VIEWER]),
+    ("PROJECT_OWNER_GLOBAL", &[PROJECT_OWNER_GLOBAL]),
+    ("PROJECT_OWNER_VIEWER_GLOBAL", &[PROJECT_VIEWER_GLOBAL]),
+];
+
+/// Roles that no list of roles shows, and that can be given all the same: those of project grants
+/// in a project, and one in an organization.
+const OF_PROJECT_GRANT: &[Role] = &[
+    ("PROJECT_GRANT_OWNER", &[PROJECT_GRANT_OWNER]),
+    ("PROJECT_GRANT_OWNER_VIEWER", &[PROJECT_GRANT_VIEWER]),
+];
+const EVERYWHERE: Role = ("SELF_MANAGEMENT_GLOBAL", &[SELF_MANAGER_GLOBAL]);
+
+/// What a member can be a member of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Instance,
+    Organization,
+    Project,
 }
 
-/// The names of an organization's roles.
-pub(crate) fn of_organization() -> impl Iterator<Item = &'static str> {
-    OF_ORGANIZATION.iter().map(|(name, _)| *name)
+impl Level {
+    fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Instance => OF_INSTANCE,
+            Self::Organization => OF_ORGANIZATION,
+            Self::Project => OF_PROJECT,
+        }
+    }
+
+    /// The names of the roles that a list of roles shows.
+    pub(crate) fn names(self) -> impl Iterator<Item = &'static str> {
+        self.roles().iter().map(|(name, _)| *name)
+    }
+
+    /// Whether all of these can be given at this level.
+    pub(crate) fn accepts(self, roles: &[String]) -> bool {
+        let own = roles.iter().all(|role| {
+            self.names().any(|name| name == role)
+                || (self == Self::Project && OF_PROJECT_GRANT.iter().any(|(name, _)| *name == role))
+        });
+        own || (self == Self::Organization && roles.iter().all(|role| role == EVERYWHERE.0))
+    }
 }
 
 /// What a role permits.
@@ -355,6 +507,9 @@ pub(crate) fn permissions(role: &str) -> impl Iterator<Item = &'static str> {
     OF_INSTANCE
         .iter()
         .chain(OF_ORGANIZATION)
+        .chain(OF_PROJECT)
+        .chain(OF_PROJECT_GRANT)
+        .chain(std::iter::once(&EVERYWHERE))
         .filter(move |(name, _)| *name == role)
         .flat_map(|(_, lists)| lists.iter().flat_map(|list| list.iter().copied()))
 }

@@ -1,6 +1,6 @@
 //! From a connection to a handler and back: routing, faults, counting.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -14,13 +14,12 @@ use axum::{
 
 use crate::{
     api::{self, Route, oidc},
-    auth,
     calls::Call,
-    connection::{Broken, Connection, ResettingListener},
+    connection::{Connection, ResettingListener},
     control,
     emulator::Emulator,
     errors::{ApiError, Code, Form},
-    faults::{Action, Met, Outage},
+    strike,
 };
 
 /// Marks an answer that is none: in process, where there is no connection to reset, the answer
@@ -79,7 +78,7 @@ fn filter(method: &Method) -> MethodFilter {
     MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET)
 }
 
-async fn read(body: Body) -> Bytes {
+pub(crate) async fn read(body: Body) -> Bytes {
     axum::body::to_bytes(body, LONGEST).await.unwrap_or_default()
 }
 
@@ -96,7 +95,7 @@ async fn call(
     api::answer(&mut emulator.state(), &route, &parts, &params, &body)
 }
 
-async fn unknown_path(uri: Uri) -> Response {
+pub(crate) async fn unknown_path(uri: Uri) -> Response {
     match Form::of(uri.path()) {
         Form::Gateway => ApiError::bare(Code::NotFound, "Not Found").response(Form::Gateway),
         Form::Connect => (StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
@@ -134,7 +133,7 @@ async fn meet(
         .get::<axum::extract::ConnectInfo<Connection>>()
         .map(|info| info.0.clone());
     let met = emulator.faults().meet(method.as_str(), &path, writes);
-    let response = suffer(met, request, next, connection).await;
+    let response = strike::suffer(met, request, next, connection).await;
     let reset = response.extensions().get::<Reset>().is_some();
     emulator.shared.calls.add(Call {
         method: method.to_string(),
@@ -161,85 +160,4 @@ fn writes(method: &Method, route: &str) -> bool {
         Method::POST => !READS.contains(route) && route != "/oauth/v2/token",
         _ => true,
     }
-}
-
-async fn suffer(
-    met: Met,
-    request: Request,
-    next: Next,
-    connection: Option<Connection>,
-) -> Response {
-    let form = Form::of(request.uri().path());
-    if !met.latency.is_zero() {
-        tokio::time::sleep(met.latency).await;
-    }
-    match met.outage {
-        Some(Outage::Reset) => return reset(connection.as_ref()),
-        Some(Outage::Unavailable) => return plain(503),
-        None => {}
-    }
-    match met.missing {
-        Some(501) => return ApiError::bare(Code::Unimplemented, "Not Implemented").response(form),
-        Some(_) => return unknown_path(request.uri().clone()).await,
-        None => {}
-    }
-    let Some(action) = met.action else {
-        return next.run(request).await;
-    };
-    match action {
-        Action::TooManyRequests { retry_after } => {
-            let mut response =
-                ApiError::bare(Code::ResourceExhausted, "too many requests").response(form);
-            if let Some(seconds) = retry_after {
-                response.headers_mut().insert("retry-after", seconds.into());
-            }
-            response
-        }
-        Action::Status { status } => plain(status),
-        Action::Unavailable => ApiError::bare(Code::Unavailable, "unavailable").response(form),
-        Action::ExpiredToken => auth::bad_token().response(form),
-        Action::Reset => reset(connection.as_ref()),
-        Action::LoseAnswer => {
-            next.run(request).await;
-            reset(connection.as_ref())
-        }
-        Action::LoseAnswerWith { status } => {
-            next.run(request).await;
-            plain(status)
-        }
-        Action::Truncate => truncate(next.run(request).await).await,
-        Action::Delay { milliseconds } => {
-            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-            next.run(request).await
-        }
-        Action::DelayAnswer { milliseconds } => {
-            let response = next.run(request).await;
-            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-            response
-        }
-    }
-}
-
-fn plain(status: u16) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, status.canonical_reason().unwrap_or_default()).into_response()
-}
-
-/// Resets the connection, or, in process, answers what stands for that.
-fn reset(connection: Option<&Connection>) -> Response {
-    if let Some(connection) = connection {
-        connection.reset();
-    }
-    let mut response = (StatusCode::BAD_GATEWAY, Body::new(Broken::default())).into_response();
-    response.extensions_mut().insert(Reset);
-    response
-}
-
-/// Half of an answer: the length of the whole is announced, then the connection ends.
-async fn truncate(response: Response) -> Response {
-    let (mut parts, body) = response.into_parts();
-    let body = read(body).await;
-    parts.headers.insert("content-length", body.len().into());
-    let half = body.slice(..body.len() / 2);
-    Response::from_parts(parts, Body::new(Broken::after(half)))
 }

@@ -71,11 +71,8 @@ pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<Strin
     ];
     for kind in policy::KINDS {
         let [added, _] = kind.instance_events;
-        let mut draft = Draft::new(&instance, added).payload(serde_json::Map::new());
-        if kind.name == policy::PRIVACY.name {
-            draft = draft.with("docsLink", "https://zitadel.com/docs");
-        }
-        drafts.push(draft);
+        let initial = (kind.initial)().as_object().cloned().unwrap_or_default();
+        drafts.push(Draft::new(&instance, added).payload(initial));
     }
     if let Ok(events) = organizations::creation(&organization, "ZITADEL", &state.domain) {
         drafts.extend(events);

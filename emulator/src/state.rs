@@ -1,7 +1,7 @@
 //! The state of one emulated instance: the log, the two models of it, and the tokens.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     ops::Range,
     time::Duration,
 };
@@ -52,6 +52,8 @@ pub(crate) struct Token {
     /// The personal access token it is; `None` for one from the token endpoint.
     pub(crate) personal: Option<String>,
     pub(crate) expires: Option<Timestamp>,
+    /// Behind how many events it was made, for one from the token endpoint.
+    pub(crate) made: Position,
     /// Whether it may be used on ZITADEL's own interfaces.
     pub(crate) for_zitadel: bool,
     pub(crate) scopes: Vec<String>,
@@ -73,6 +75,8 @@ pub(crate) struct State {
     pub(crate) domain: String,
     /// The account that the first personal access token belongs to.
     pub(crate) admin: String,
+    /// Organizations that calls are told not to exist.
+    pub(crate) refused_organizations: HashSet<String>,
 }
 
 impl State {
@@ -90,6 +94,7 @@ impl State {
             token_lifetime: TOKEN_LIFETIME,
             domain: domain.to_owned(),
             admin: String::new(),
+            refused_organizations: HashSet::new(),
         }
     }
 

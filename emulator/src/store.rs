@@ -1,6 +1,6 @@
 //! The write side's memory: an append-only list of events, and the unique names that they claim.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -137,6 +137,9 @@ impl Draft {
     }
 }
 
+/// Names that stay taken when their organization is removed.
+const KEPT: [&str; 3] = ["project_role", "project_grant", "user_grant"];
+
 /// The position of an event in the log: also the order in which things were made.
 pub(crate) type Position = usize;
 
@@ -168,8 +171,11 @@ impl Store {
         let first = self.events.len();
         for draft in drafts {
             let Aggregate { kind, id, owner } = draft.aggregate;
-            let (sequence, owner) = self.aggregates.entry((kind, id.clone())).or_insert((0, owner));
+            let (sequence, settled) =
+                self.aggregates.entry((kind, id.clone())).or_insert((0, owner.clone()));
             *sequence += 1;
+            // The first event settles who owns an aggregate, except for users.
+            let owner = if kind == "user" { owner } else { settled.clone() };
             let position = self.events.len();
             self.by_aggregate.entry(id.clone()).or_default().push(position);
             if let Some(visible) = visible {
@@ -178,7 +184,7 @@ impl Store {
             self.events.push(Event {
                 aggregate_type: kind,
                 aggregate_id: id,
-                resource_owner: owner.clone(),
+                resource_owner: owner,
                 sequence: *sequence,
                 creation_date: date,
                 editor: editor.clone(),
@@ -194,7 +200,7 @@ impl Store {
         &mut self,
         claims: impl Iterator<Item = &'a Claim> + Clone,
     ) -> Result<(), ApiError> {
-        let key = |space: &'static str, name: &str| (space, name.to_lowercase());
+        let key = |space: &'static str, name: &str| (space, lower(name));
         let released: Vec<_> = claims
             .clone()
             .filter_map(|claim| match claim {
@@ -202,12 +208,14 @@ impl Store {
                 _ => None,
             })
             .collect();
+        let mut wanted = HashSet::new();
         for claim in claims.clone() {
-            if let Claim::Take { space, name, taken, .. } = claim
-                && self.names.contains_key(&key(space, name))
-                && !released.contains(&key(space, name))
-            {
-                return Err(ApiError::exists("V3-DKcYh", *taken));
+            if let Claim::Take { space, name, taken, .. } = claim {
+                let key = key(space, name);
+                let free = !self.names.contains_key(&key) || released.contains(&key);
+                if !free || !wanted.insert(key) {
+                    return Err(ApiError::exists("V3-DKcYh", *taken));
+                }
             }
         }
         for name in released {
@@ -215,7 +223,9 @@ impl Store {
         }
         for claim in claims {
             match claim {
-                Claim::ReleaseAll { owner } => self.names.retain(|_, of| of != owner),
+                Claim::ReleaseAll { owner } => {
+                    self.names.retain(|(space, _), of| of != owner || KEPT.contains(space));
+                }
                 Claim::Take { space, name, owner, .. } => {
                     self.names.insert(key(space, name), owner.clone());
                 }
@@ -227,7 +237,7 @@ impl Store {
 
     /// Whether a unique name is free.
     pub(crate) fn is_free(&self, space: &'static str, name: &str) -> bool {
-        !self.names.contains_key(&(space, name.to_lowercase()))
+        !self.names.contains_key(&(space, lower(name)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -278,5 +288,31 @@ impl Store {
         if let Some(positions) = self.by_aggregate.remove(former) {
             self.by_aggregate.insert(now.to_owned(), positions);
         }
+    }
+}
+
+/// Go's `strings.ToLower`: each letter by itself, and never as more than one.
+fn lower(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            let mut lower = c.to_lowercase();
+            match (lower.next(), lower.next()) {
+                (Some(only), None) => only,
+                (Some(first), Some(_)) => first,
+                _ => c,
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_compare_letter_by_letter_without_regard_to_case() {
+        assert_eq!(lower("ÀB"), "àb");
+        assert_eq!(lower("ΟΔΟΣ"), "οδοσ");
+        assert_eq!(lower("İ"), "i");
     }
 }

@@ -323,6 +323,182 @@ async fn a_foreign_organization_is_no_place_to_act_in() {
     assert_eq!((status, &body["details"][0]["id"]), (404, &json!("AUTHZ-cdgFk")));
 }
 
+#[tokio::test]
+async fn a_lying_server_reports_another_instance() {
+    let caller = Caller::new();
+    let instance =
+        || caller.call("POST", "/zitadel.instance.v2.InstanceService/GetInstance", json!({}));
+    let id = caller.emulator.instance_id();
+    caller.emulator.faults().report_instance_id("123456789012345678");
+    assert_eq!(instance().await.1["instance"]["id"], "123456789012345678");
+    let (_, v1) = caller.call("GET", "/admin/v1/instances/me", Value::Null).await;
+    assert_eq!(v1["instance"]["id"], "123456789012345678");
+    assert_eq!(caller.emulator.instance_id(), id);
+    caller.emulator.faults().clear();
+    assert_eq!(instance().await.1["instance"]["id"], id);
+}
+
+#[tokio::test]
+async fn the_token_endpoint_lies_about_lifetimes_and_refuses() {
+    let caller = Caller::new();
+    let faults = caller.emulator.faults();
+    let bot = caller.emulator.add_user("bot", "Bot", &["IAM_OWNER_VIEWER"]);
+    let path = format!("/management/v1/users/{}/secret", bot.id);
+    let (_, body) = caller.call("PUT", &path, json!({})).await;
+    let secret = body["clientSecret"].as_str().unwrap().to_owned();
+    let ask = async || {
+        let form = format!("grant_type=client_credentials&client_id=BOT&client_secret={secret}");
+        let request = Request::post("/oauth/v2/token").body(Body::from(form)).unwrap();
+        let response = caller.emulator.router().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, serde_json::from_slice::<Value>(&bytes).unwrap())
+    };
+    faults.expires_in(u64::MAX);
+    assert_eq!(ask().await.1["expires_in"], u64::MAX);
+    faults.refuse_tokens(400, "invalid_grant", Some(1));
+    faults.refuse_tokens(401, "invalid_client", Some(1));
+    for (status, error) in [(400, "invalid_grant"), (401, "invalid_client")] {
+        let (found, body) = ask().await;
+        assert_eq!((found, &body["error"]), (status, &json!(error)));
+        assert_eq!(body.get("expires_in"), None);
+    }
+    assert_eq!(ask().await.1["expires_in"], u64::MAX);
+    faults.clear();
+    assert_eq!(ask().await.1["expires_in"], 43_199);
+}
+
+#[tokio::test]
+async fn only_the_feed_fails() {
+    let caller = Caller::new();
+    let feed = || caller.call("POST", "/admin/v1/events/_search", json!({}));
+    let rule = |status, body| {
+        Rule::new(Action::Answer { status, body }).path("/admin/v1/events/_search").times(1)
+    };
+    caller.emulator.faults().add(rule(500, json!({ "code": 13, "message": "internal" })));
+    caller.emulator.faults().add(rule(200, json!("{\"events\": [")));
+    let (status, body) = feed().await;
+    assert_eq!((status, &body["code"]), (500, &json!(13)));
+    assert_eq!(caller.call("GET", "/admin/v1/restrictions", Value::Null).await.0, 200);
+    assert_eq!(feed().await, (200, Value::Null), "no JSON");
+    assert!(feed().await.1["events"].is_array());
+}
+
+#[tokio::test]
+async fn rows_of_lists_can_be_odd() {
+    let caller = Caller::new();
+    caller.add_project("one").await;
+    let alter = |pointer: &str, value| {
+        let action = Action::Alter { pointer: pointer.to_owned(), value };
+        let path = "/zitadel.project.v2.ProjectService/ListProjects";
+        caller.emulator.faults().add(Rule::new(action).path(path));
+    };
+    alter("/projects/0/state", Some(json!("PROJECT_STATE_FROZEN")));
+    alter("/projects/0/projectId", None);
+    let (_, body) =
+        caller.call("POST", "/zitadel.project.v2.ProjectService/ListProjects", json!({})).await;
+    assert_eq!(body["projects"][0]["state"], "PROJECT_STATE_FROZEN");
+    assert_eq!(body["projects"][0].get("projectId"), None);
+    assert_eq!(body["projects"][1]["state"], "PROJECT_STATE_ACTIVE");
+}
+
+#[tokio::test]
+async fn pages_of_lists_never_end() {
+    let caller = Caller::new();
+    for number in 0..3 {
+        caller.add_project(&format!("p{number}")).await;
+    }
+    caller.emulator.faults().add(Rule::new(Action::FirstPage));
+    let page = |offset: u32| {
+        let body = json!({ "pagination": { "offset": offset.to_string(), "limit": 2 } });
+        caller.call("POST", "/zitadel.project.v2.ProjectService/ListProjects", body)
+    };
+    let (first, later) = (page(0).await.1, page(1_000).await.1);
+    assert_eq!(first["projects"], later["projects"]);
+    assert_eq!(later["pagination"]["totalResult"], u64::MAX.to_string());
+    let newest = json!({ "limit": 2, "asc": true, "from": "2099-01-01T00:00:00Z" });
+    assert_eq!(caller.feed(newest).await.len(), 2);
+}
+
+#[tokio::test]
+async fn bodies_are_huge_or_never_end() {
+    let (running, client) = over_socket().await;
+    let url = format!("{}/debug/ready", running.url());
+    running.emulator().faults().add(Rule::new(Action::Inflate { bytes: 300_000 }).times(1));
+    let body = client.get(&url).send().await.unwrap().text().await.unwrap();
+    assert_eq!((body.len(), body.trim_end()), (300_004, "\"ok\""));
+    running.emulator().faults().add(Rule::new(Action::Endless).times(1));
+    let mut response = client.get(&url).send().await.unwrap();
+    let mut seen = 0;
+    while seen < 1_000_000 {
+        seen += response.chunk().await.unwrap().unwrap().len();
+    }
+}
+
+#[tokio::test]
+async fn an_organization_that_exists_is_refused() {
+    let mut caller = Caller::new();
+    let (_, body) = caller.call("POST", "/v2/organizations", json!({ "name": "theirs" })).await;
+    body["organizationId"].as_str().unwrap().clone_into(&mut caller.organization);
+    caller.emulator.faults().refuse_organization(&caller.organization);
+    let (status, body) = caller.call("GET", "/management/v1/orgs/me", Value::Null).await;
+    assert_eq!((status, &body["details"][0]["id"]), (403, &json!("AUTH-Bs7Ds")));
+    caller.emulator.faults().clear();
+    assert_eq!(caller.call("GET", "/management/v1/orgs/me", Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn lists_hide_what_an_account_without_its_role_may_not_see() {
+    let caller = Caller::new();
+    caller.call("POST", "/v2/organizations", json!({ "name": "other" })).await;
+    let bot = caller.emulator.add_user("bot", "Bot", &["IAM_OWNER"]);
+    let bot_calls = caller.with_token(&bot.pat);
+    let seen = async || {
+        let (status, body) = bot_calls.call("POST", "/v2/organizations/_search", json!({})).await;
+        assert_eq!(status, 200);
+        assert_eq!(body["details"]["totalResult"], "2", "the total tells nothing");
+        body["result"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(seen().await, 2);
+    caller.emulator.set_roles(&bot.id, &["ORG_OWNER"]);
+    assert_eq!(seen().await, 1);
+    caller.emulator.set_roles(&bot.id, &[]);
+    assert_eq!(seen().await, 0);
+    caller.emulator.set_roles(&bot.id, &["IAM_OWNER"]);
+    assert_eq!(seen().await, 2);
+}
+
+#[tokio::test]
+async fn an_older_server_has_no_services_v2() {
+    let caller = Caller::new();
+    for path in ["/zitadel.", "/v2/"] {
+        caller.emulator.faults().missing(path, 404);
+    }
+    for (method, path) in [
+        ("POST", "/zitadel.project.v2.ProjectService/ListProjects"),
+        ("POST", "/zitadel.instance.v2.InstanceService/GetInstance"),
+        ("POST", "/v2/organizations/_search"),
+        ("GET", "/v2/settings/security"),
+    ] {
+        assert_eq!(caller.call(method, path, json!({})).await.0, 404, "{path}");
+    }
+    assert_eq!(caller.call("GET", "/admin/v1/instances/me", Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_expires_does_so_when_the_clock_jumps() {
+    let caller = Caller::new();
+    let bot = caller.emulator.add_user("bot", "Bot", &["IAM_OWNER"]);
+    let path = format!("/management/v1/users/{}/pats", bot.id);
+    let expiry = json!({ "expirationDate": "2099-01-01T00:00:00Z" });
+    let (_, body) = caller.call("POST", &path, expiry).await;
+    let bot_calls = caller.with_token(body["token"].as_str().unwrap());
+    let status = async || bot_calls.call("GET", "/admin/v1/restrictions", Value::Null).await.0;
+    assert_eq!(status().await, 200);
+    caller.emulator.faults().advance(Duration::from_hours(24 * 366 * 100));
+    assert_eq!(status().await, 401);
+}
+
 async fn over_socket() -> (Running, Client) {
     let running = Emulator::start(Options::default()).await.unwrap();
     (running, Client::builder().pool_max_idle_per_host(0).build().unwrap())
@@ -378,7 +554,7 @@ async fn switches_work_over_http() {
         204
     );
     assert_eq!(client.get(at("/debug/ready")).send().await.unwrap().status(), 429);
-    let conditions = json!({ "latency": { "read": 1 }, "lag": 5, "loseEvery": 0, "lateCommits": 0, "tokenLifetime": 1000 });
+    let conditions = json!({ "latency": { "read": 1 }, "lag": 5, "loseEvery": 0, "lateCommits": 0, "tokenLifetime": 1000, "expiresIn": u64::MAX });
     assert_eq!(
         client.post(at("/_emulator/conditions")).json(&conditions).send().await.unwrap().status(),
         204
@@ -389,6 +565,32 @@ async fn switches_work_over_http() {
     let pat = user["pat"].as_str().unwrap();
     let me = client.get(at("/auth/v1/users/me")).bearer_auth(pat).send().await.unwrap();
     assert!(me.status() == 200 || me.status() == 404, "the read side may lag");
+    for (path, body) in [
+        (
+            "/_emulator/faults",
+            json!({ "action": { "type": "alter", "pointer": "/a" }, "times": 1 }),
+        ),
+        (
+            "/_emulator/faults",
+            json!({ "action": { "type": "answer", "status": 200, "body": "[" }, "path": "/x" }),
+        ),
+        ("/_emulator/faults", json!({ "action": { "type": "firstPage" }, "path": "/x" })),
+        ("/_emulator/faults", json!({ "action": { "type": "inflate", "bytes": 1 }, "path": "/x" })),
+        ("/_emulator/faults", json!({ "action": { "type": "endless" }, "path": "/x" })),
+        (
+            "/_emulator/refuse-tokens",
+            json!({ "status": 400, "error": "invalid_grant", "times": 1 }),
+        ),
+        ("/_emulator/refuse-organization", json!({ "id": "1" })),
+        ("/_emulator/report-instance", json!({ "id": "1" })),
+        ("/_emulator/advance", json!({ "milliseconds": 1 })),
+    ] {
+        let answer = client.post(at(path)).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 204, "{path} {body}");
+    }
+    let roles = format!("/_emulator/users/{}/roles", user["id"].as_str().unwrap());
+    let answer = client.put(at(&roles)).json(&json!({ "roles": [] })).send().await.unwrap();
+    assert_eq!(answer.status(), 204);
     let events: Value = client
         .get(at("/_emulator/events?aggregateType=user"))
         .send()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{
     Access, Answer, Call, Route, change_details, creation_details,
     list::{self, LIST, Page},
-    users::{aggregate, existing, missing},
+    users::{aggregate, existing, missing, preferred_login_name},
 };
 use crate::{
     clock,
@@ -78,13 +78,21 @@ pub(crate) fn random_text(length: usize) -> String {
 }
 
 fn set_secret(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).ok_or_else(|| missing("QUERY-Dfbg2"))?.clone();
+    let known = call.state.write.users.get(call.param("id"));
+    if !known.is_some_and(|user| user.state.exists()) {
+        return Err(missing("QUERY-Dfbg2"));
+    }
+    let user = existing(call, call.param("id"))
+        .filter(|user| !user.human)
+        .ok_or_else(|| ApiError::precondition("COMMAND-x8910n", "Errors.User.NotExisting"))?
+        .clone();
+    let client = preferred_login_name(&call.state.write, &call.state.instance_id, &user);
     let secret = random_text(64);
     let draft = Draft::new(&aggregate(&user), "user.machine.secret.set")
         .with("hashedSecret", hash(&secret));
     let event = call.push(vec![draft])?;
     Ok(json!({
-        "clientId": user.user_name(),
+        "clientId": client,
         "clientSecret": secret,
         "details": creation_details(&event),
     })
@@ -107,10 +115,10 @@ fn remove_secret(call: &mut Call<'_>) -> Answer {
 // Keys and tokens.
 
 /// The expiry that a request asks for.
-fn expiry(request: &Request) -> Result<String, ApiError> {
+fn expiry(request: &Request, now: Timestamp) -> Result<String, ApiError> {
     match request.date("expirationDate") {
         None => Ok(NEVER.to_owned()),
-        Some(date) if date <= Timestamp::now() => {
+        Some(date) if date <= now => {
             Err(ApiError::invalid("DOMAIN-dv3t5", "Errors.AuthNKey.ExpireBeforeNow"))
         }
         Some(date) => Ok(clock::text(date)),
@@ -133,6 +141,7 @@ pub(crate) fn register_token(state: &mut State, secret: &str, user: &str, token:
             user: user.to_owned(),
             personal: Some(token.to_owned()),
             expires: None,
+            made: 0,
             for_zitadel: true,
             scopes: TOKEN_SCOPES.map(str::to_owned).to_vec(),
         },
@@ -145,9 +154,12 @@ pub(crate) fn new_token() -> String {
 }
 
 fn add_token(call: &mut Call<'_>) -> Answer {
-    let user =
-        existing(call, call.param("id")).map(aggregate).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
-    let expires = expiry(&call.request)?;
+    let user = existing(call, call.param("id")).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
+    if user.human {
+        return Err(ApiError::precondition("COMMAND-Df2f1", "Not allowed for this user type"));
+    }
+    let user = aggregate(user);
+    let expires = expiry(&call.request, call.state.clock.now())?;
     let token = call.state.clock.id();
     let event = call.push(vec![token_added(&user, &token, &expires)])?;
     let secret = new_token();
@@ -183,9 +195,10 @@ pub(crate) fn key_added(user: &Aggregate, key: &str, expires: &str, public: &str
 
 fn add_key(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id"))
+        .filter(|user| !user.human)
         .map(aggregate)
         .ok_or_else(|| no_user("COMMAND-bnipwm1"))?;
-    let expires = expiry(&call.request)?;
+    let expires = expiry(&call.request, call.state.clock.now())?;
     let key = call.state.clock.id();
     let given = call.request.text("publicKey");
     let (public, file) = if given.is_empty() {

@@ -36,8 +36,8 @@ static SEARCH: Message = Message::new(
         Field::text("aggregateTypes").repeated().rules(&[Rule::MaxItems(10)]),
         Field::text("resourceOwner").rules(SHORT),
         Field::date("creationDate"),
-        Field::message("range", &RANGE),
-        Field::date("from"),
+        Field::message("range", &RANGE).in_group("creation_date_filter"),
+        Field::date("from").in_group("creation_date_filter"),
     ],
 );
 

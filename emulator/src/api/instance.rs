@@ -51,7 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The instance's permissions are checked in the caller's organization.
 fn permit(call: &Call<'_>, permission: &'static str) -> Result<(), ApiError> {
-    crate::auth::check(call.state, &call.user, &call.organization, permission)
+    crate::auth::check(call.state, &call.user, &call.organization, permission, None)
 }
 
 fn domains(call: &Call<'_>, view: impl Fn(&str, &Domain) -> Value) -> Vec<Value> {

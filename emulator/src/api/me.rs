@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Access, Route, list::LIST, members, users};
-use crate::{auth, errors::ApiError, message::message, proto::EMPTY, roles};
+use crate::{auth, errors::ApiError, message::message, proto::EMPTY};
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::{Authenticated, Public};
@@ -15,14 +15,7 @@ pub(super) fn routes() -> Vec<Route> {
             Ok(json!({ "user": users::view(call.state, user) }).into())
         }),
         Route::search("/auth/v1/permissions/zitadel/me/_search", Authenticated, &EMPTY, |call| {
-            let held = auth::roles_in(call.state, &call.user, &call.organization)
-                .ok_or_else(|| ApiError::not_found("AUTHZ-cdgFk", "membership not found"))?;
-            let mut permissions = Vec::new();
-            for permission in held.iter().flat_map(|role| roles::permissions(role)) {
-                if !permissions.contains(&permission) {
-                    permissions.push(permission);
-                }
-            }
+            let permissions = auth::all_permissions(call.state, &call.user, &call.organization)?;
             Ok(message! { "result" => permissions }.into())
         }),
         Route::search("/auth/v1/memberships/me/_search", Authenticated, &LIST, |call| {

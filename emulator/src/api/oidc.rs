@@ -15,12 +15,19 @@ use serde_json::{Value, json};
 
 use super::{credentials, host, settings::LANGUAGES, users};
 use crate::{
-    auth, errors::json_response, keys::Pair, message::message, model::user::User, state::State,
-    state::Token,
+    auth,
+    errors::json_response,
+    keys::{self, Pair},
+    message::message,
+    model::{organization::State as Life, user::User},
+    state::{State, Token},
 };
 
 /// The scope that makes a token good for ZITADEL's own interfaces.
 const FOR_ZITADEL: &str = "urn:zitadel:iam:org:project:id:zitadel:aud";
+
+/// The scope that asks whose a user is.
+const OWNER: &str = "urn:zitadel:iam:user:resourceowner";
 
 /// A route outside gRPC.
 pub(crate) struct Page {
@@ -176,14 +183,18 @@ impl Refused {
     }
 
     fn response(self) -> Response {
-        let status = if self.0 == "invalid_client" {
-            StatusCode::UNAUTHORIZED
-        } else {
-            StatusCode::BAD_REQUEST
-        };
         let body = json!({ "error": self.0, "error_description": self.1 });
-        json_response(status, &body)
+        json_response(StatusCode::BAD_REQUEST, &body)
     }
+}
+
+/// Name and password of HTTP Basic, whose own name may be in any case of letters.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = text.split_at_checked("Basic ".len())?;
+    let text = scheme.eq_ignore_ascii_case("Basic ").then(|| STANDARD.decode(encoded))?.ok()?;
+    let text = String::from_utf8(text).ok()?;
+    text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
 /// The request to the token endpoint.
@@ -199,18 +210,16 @@ impl Asked<'_> {
     }
 
     /// Client id and secret, from the header or from the form.
-    fn client(&self) -> (String, String) {
-        let basic = self
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Basic "))
-            .and_then(|value| STANDARD.decode(value).ok())
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        match basic.as_deref().and_then(|text| text.split_once(':')) {
+    fn client(&self) -> Result<(String, String), Refused> {
+        let (id, secret) = match basic(self.headers) {
             Some((id, secret)) => (decode(id.as_bytes()), decode(secret.as_bytes())),
             None => (self.get("client_id").to_owned(), self.get("client_secret").to_owned()),
+        };
+        if id.is_empty() {
+            let description = "client_id or client_assertion must be provided";
+            return Err(Refused::new("invalid_request", description));
         }
+        Ok((id, secret))
     }
 }
 
@@ -230,13 +239,23 @@ fn by_assertion(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
     if assertion.is_empty() {
         return Err(Refused::new("invalid_request", "assertion missing"));
     }
-    verified(state, assertion, &asked.issuer)
-        .ok_or_else(|| Refused::new("invalid_grant", "invalid assertion"))
+    let user = verified(state, assertion, &asked.issuer)
+        .ok_or_else(|| Refused::new("invalid_grant", "invalid assertion"))?;
+    active(user)
+}
+
+/// The id of a user that may log in.
+fn active(user: &User) -> Result<String, Refused> {
+    if user.state == Life::Active {
+        Ok(user.id.clone())
+    } else {
+        Err(Refused::new("invalid_request", "Errors.User.NotActive"))
+    }
 }
 
 /// The user that an assertion speaks for: signed by a key of theirs, made for this instance, not
 /// expired, not older than an hour.
-fn verified(state: &State, assertion: &str, issuer: &str) -> Option<String> {
+fn verified<'a>(state: &'a State, assertion: &str, issuer: &str) -> Option<&'a User> {
     let header = jsonwebtoken::decode_header(assertion).ok()?;
     let claimed: Value = assertion
         .split('.')
@@ -244,23 +263,31 @@ fn verified(state: &State, assertion: &str, issuer: &str) -> Option<String> {
         .and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())?;
     let user = state.write.users.get(claimed.get("sub")?.as_str()?)?;
-    let now = Timestamp::now();
+    let user = Some(user).filter(|user| user.state.exists())?;
+    let now = state.clock.now();
     let key = user.keys.get(header.kid.as_deref()?).filter(|key| !key.is_expired(now))?;
     let public = STANDARD.decode(&key.public_key).ok()?;
-    let mut rules = Validation::new(Algorithm::RS256);
-    rules.leeway = 1;
+    let mut rules = Validation::new(header.alg);
+    // Expiry is checked against the clock of this server.
+    rules.validate_exp = false;
     rules.set_audience(&[issuer]);
     rules.set_issuer(&[&user.id]);
     rules.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-    let key = DecodingKey::from_rsa_pem(&public).ok()?;
+    let key = keys::verification(&public, header.alg)?;
     let claims = jsonwebtoken::decode::<Value>(assertion, &key, &rules).ok()?.claims;
-    let age = now.as_second() - claims.get("iat")?.as_i64()?;
-    (-1..=3_600).contains(&age).then(|| user.id.clone())
+    let now = now.as_second();
+    let age = now - claims.get("iat")?.as_i64()?;
+    let expires = claims.get("exp")?.as_i64()?;
+    ((-1..=3_600).contains(&age) && expires + 1 > now).then_some(user)
 }
 
 fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
-    let (id, secret) = asked.client();
-    let named = |user: &&User| user.user_name() == id && user.state.exists();
+    let (id, secret) = asked.client()?;
+    let id = id.to_lowercase();
+    let named = |user: &&User| {
+        let name = users::preferred_login_name(&state.write, &state.instance_id, user);
+        user.state.exists() && name.to_lowercase() == id
+    };
     let user = state
         .write
         .users
@@ -270,17 +297,16 @@ fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
     let kept = user
         .hashed_secret()
         .ok_or_else(|| Refused::new("invalid_request", "Errors.User.Machine.Secret.NotExisting"))?;
-    if kept == credentials::hash(&secret) {
-        Ok(user.id.clone())
-    } else {
-        Err(Refused::new("invalid_request", "Errors.User.Machine.Secret.Invalid"))
+    if kept != credentials::hash(&secret) {
+        return Err(Refused::new("invalid_request", "Errors.User.Machine.Secret.Invalid"));
     }
+    active(user)
 }
 
 fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, Refused> {
     let scopes: Vec<String> = asked.get("scope").split_whitespace().map(str::to_owned).collect();
     let lifetime = i64::try_from(state.token_lifetime.as_secs()).unwrap_or(i64::MAX);
-    let now = Timestamp::now();
+    let now = state.clock.now();
     let expires = now.as_second().saturating_add(lifetime);
     let claims = json!({
         "iss": asked.issuer,
@@ -302,6 +328,7 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
             user: user.to_owned(),
             personal: None,
             expires: Some(expires),
+            made: state.store.len(),
             for_zitadel: scopes.iter().any(|scope| scope == FOR_ZITADEL),
             scopes,
         },
@@ -327,9 +354,19 @@ fn signed(claims: &Value) -> Result<String, Refused> {
     jsonwebtoken::encode(&header, claims, &key).map_err(|error| failed(&error))
 }
 
-fn user_info(state: &mut State, parts: &Parts, _: &Bytes) -> Response {
-    let bearer = auth::bearer(&parts.headers).unwrap_or_default();
-    let token = auth::token_of(state, bearer);
+fn user_info(state: &mut State, parts: &Parts, body: &Bytes) -> Response {
+    let given =
+        form(body).into_iter().chain(form(parts.uri.query().unwrap_or_default().as_bytes()));
+    let given = given.into_iter().find(|(name, _)| name == "access_token");
+    let bearer = auth::bearer(&parts.headers).ok().or(given.map(|(_, token)| token));
+    let Some(bearer) = bearer.filter(|token| !token.is_empty()) else {
+        let body = json!({
+            "error": "invalid_request",
+            "error_description": "access token missing",
+        });
+        return json_response(StatusCode::UNAUTHORIZED, &body);
+    };
+    let token = auth::token_of(state, &bearer);
     let user = token.and_then(|token| state.read.users.get(&token.user));
     let (Some(token), Some(user)) = (token, user) else {
         let body = json!({
@@ -339,6 +376,8 @@ fn user_info(state: &mut State, parts: &Parts, _: &Bytes) -> Response {
         return json_response(StatusCode::UNAUTHORIZED, &body);
     };
     let profile = token.scopes.iter().any(|scope| scope == "profile");
+    let organization = state.read.organizations.get(&user.stamp.owner);
+    let organization = organization.filter(|_| token.scopes.iter().any(|scope| scope == OWNER));
     let seen = users::view(state, user);
     let body = message! {
         "sub" => &*user.id,
@@ -347,6 +386,10 @@ fn user_info(state: &mut State, parts: &Parts, _: &Bytes) -> Response {
             .then(|| seen.get("preferredLoginName").cloned())
             .flatten(),
         "updated_at" => profile.then(|| user.stamp.changed.as_second()),
+        "urn:zitadel:iam:user:resourceowner:id" => organization.map(|of| &*of.id),
+        "urn:zitadel:iam:user:resourceowner:name" => organization.map(|of| &*of.name),
+        "urn:zitadel:iam:user:resourceowner:primary_domain" =>
+            organization.map(|of| &*of.primary_domain),
     };
     json_response(StatusCode::OK, &body)
 }

@@ -9,19 +9,16 @@ use crate::{
     message::message,
     model::{
         difference, is_zero,
-        policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal},
+        policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal, api_name},
     },
-    proto::{Field, Message, Request},
+    parsers::mail,
+    proto::Request,
     state::State,
     store::{Aggregate, Draft, Event},
 };
 
-/// The older form of the domain policy knows one of its fields.
-const ORG_IAM_FIELDS: &[&str] = &["userLoginMustBeDomain"];
-const ORG_IAM: &[Field] = &[Field::flag("userLoginMustBeDomain")];
-static UPDATE_ORG_IAM: Message = Message::new("UpdateOrgIAMPolicyRequest", ORG_IAM);
-static ADD_ORG_IAM: Message = Message::new("AddCustomOrgIAMPolicyRequest", ORG_IAM);
-static CHANGE_ORG_IAM: Message = Message::new("UpdateCustomOrgIAMPolicyRequest", ORG_IAM);
+mod org_iam;
+mod passwords;
 
 /// Where the routes of an organization's policy lie, and who may use them.
 struct Routes {
@@ -45,11 +42,17 @@ pub(super) fn routes() -> Vec<Route> {
         write: "iam.policy.write",
         remove: "iam.policy.delete",
     };
-    let mut routes = instance("/admin/v1/policies/privacy", &PRIVACY);
-    routes.extend(instance("/admin/v1/policies/domain", &DOMAIN));
+    let privacy_path = "/admin/v1/policies/privacy";
+    let domain_path = "/admin/v1/policies/domain";
+    let mut routes = instance(privacy_path, privacy_path, &PRIVACY);
+    routes.extend(instance(domain_path, domain_path, &DOMAIN));
+    routes.extend(passwords::routes());
     routes.extend(organization(&privacy, &PRIVACY));
     routes.extend(organization(&domain, &DOMAIN));
-    routes.extend(org_iam(&Routes { path: "/admin/v1/orgs/{org}/policies/orgiam", ..domain }));
+    routes.extend(org_iam::routes(&Routes {
+        path: "/admin/v1/orgs/{org}/policies/orgiam",
+        ..domain
+    }));
     routes.push(Route::get(
         "/management/v1/policies/default/privacy",
         Permission("policy.read"),
@@ -60,7 +63,7 @@ pub(super) fn routes() -> Vec<Route> {
     ));
     for (path, fields) in [
         ("/management/v1/policies/domain", DOMAIN.fields),
-        ("/management/v1/policies/orgiam", ORG_IAM_FIELDS),
+        ("/management/v1/policies/orgiam", org_iam::FIELDS),
     ] {
         routes.push(Route::get(path, Permission("policy.read"), move |call| {
             let owner = call.organization.clone();
@@ -99,7 +102,7 @@ pub(super) fn routes() -> Vec<Route> {
     routes
 }
 
-fn instance(path: &'static str, kind: &'static Kind) -> Vec<Route> {
+fn instance(path: &'static str, update_path: &'static str, kind: &'static Kind) -> Vec<Route> {
     use Access::Permission;
     let [update, ..] = &kind.requests;
     vec![
@@ -107,8 +110,8 @@ fn instance(path: &'static str, kind: &'static Kind) -> Vec<Route> {
             let instance = call.state.instance_id.clone();
             read(call, kind, &instance, kind.fields)
         }),
-        Route::put(path, Permission("iam.policy.write"), update, |call| {
-            let want = said(kind, &call.request);
+        Route::put(update_path, Permission("iam.policy.write"), update, |call| {
+            let want = said(kind, &call.request)?;
             update_instance(call, kind, &want)
         }),
     ]
@@ -120,45 +123,17 @@ fn organization(at: &Routes, kind: &'static Kind) -> Vec<Route> {
     vec![
         Route::get(at.path, Permission(at.read), |call| {
             let owner = target(call);
-            read(call, kind, &owner, kind.fields)
+            read_own(call, kind, &owner)
         }),
         Route::post(at.path, Permission(at.write), add_request, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             add(call, kind, want)
         }),
         Route::put(at.path, Permission(at.write), change_request, |call| {
-            let want = said(kind, &call.request);
+            let want = said(kind, &call.request)?;
             change(call, kind, &want)
         }),
         Route::delete(at.path, Permission(at.remove), |call| remove(call, kind)),
-    ]
-}
-
-fn org_iam(at: &Routes) -> Vec<Route> {
-    use Access::Permission;
-    let instance_path = "/admin/v1/policies/orgiam";
-    vec![
-        Route::get(instance_path, Permission("iam.policy.read"), |call| {
-            let instance = call.state.instance_id.clone();
-            read(call, &DOMAIN, &instance, ORG_IAM_FIELDS)
-        }),
-        Route::put(instance_path, Permission("iam.policy.write"), &UPDATE_ORG_IAM, |call| {
-            let want = said_by_org_iam(&call.request);
-            update_instance(call, &DOMAIN, &want)
-        }),
-        Route::get(at.path, Permission(at.read), |call| {
-            let owner = target(call);
-            read(call, &DOMAIN, &owner, ORG_IAM_FIELDS)
-        }),
-        Route::post(at.path, Permission(at.write), &ADD_ORG_IAM, |call| {
-            let want = said_by_org_iam(&call.request);
-            add(call, &DOMAIN, want)
-        }),
-        Route::put(at.path, Permission(at.write), &CHANGE_ORG_IAM, |call| {
-            let want = said_by_org_iam(&call.request);
-            change(call, &DOMAIN, &want)
-        }),
-        Route::delete(at.path, Permission(at.remove), |call| remove(call, &DOMAIN)),
     ]
 }
 
@@ -170,25 +145,33 @@ fn target(call: &Call<'_>) -> String {
     }
 }
 
-/// What a request wants, fields that it leaves out as their zero values.
-fn said(kind: &Kind, request: &Request) -> Map<String, Value> {
-    let flags = kind.name == DOMAIN.name;
-    kind.fields
-        .iter()
-        .map(|name| {
-            let value = if flags { json!(request.flag(name)) } else { json!(request.text(name)) };
-            ((*name).to_owned(), value)
-        })
-        .collect()
+/// What a request wants, fields that it omits as their zero values.
+///
+/// # Errors
+/// 400 for an e-mail address that carries a name.
+fn said(kind: &Kind, request: &Request) -> Result<Map<String, Value>, ApiError> {
+    let mut want = named(kind, request);
+    if let Some(value) = want.get_mut("supportEmail")
+        && let Some(address) = value.as_str().filter(|address| !address.is_empty())
+    {
+        let parsed = mail::parse(address)
+            .map_err(|_| ApiError::invalid("EMAIL-599BI", "Email is invalid"))?;
+        if !parsed.name.is_empty() {
+            return Err(ApiError::invalid("EMAIL-599GV", "Email is invalid"));
+        }
+        *value = json!(address.trim());
+    }
+    Ok(want)
 }
 
-/// The older form sets the two fields that it lacks.
-fn said_by_org_iam(request: &Request) -> Map<String, Value> {
-    let mut want = said(&DOMAIN, request);
-    for name in DOMAIN.fields.iter().skip(1) {
-        want.insert((*name).to_owned(), json!(true));
-    }
-    want
+fn named(kind: &Kind, request: &Request) -> Map<String, Value> {
+    let [message, ..] = &kind.requests;
+    let fields = kind.fields.iter().map(|field| {
+        let name = api_name(field);
+        let value = request.0.get(name).cloned().unwrap_or_else(|| message.zero(name));
+        ((*field).to_owned(), value)
+    });
+    fields.chain(kind.cleared.map(|field| (field.to_owned(), json!(false)))).collect()
 }
 
 // Queries.
@@ -200,22 +183,47 @@ fn stands<'a>(call: &'a Call<'_>, kind: &Kind, owner: &str) -> (Option<&'a Polic
     }
 }
 
-fn read(call: &Call<'_>, kind: &Kind, owner: &str, fields: &[&str]) -> Answer {
+fn view(
+    call: &Call<'_>,
+    kind: &Kind,
+    owner: &str,
+    fields: &[&'static str],
+) -> Result<(Value, bool), ApiError> {
     let (policy, is_default) = stands(call, kind, owner);
     let policy = policy.ok_or_else(|| ApiError::internal("QUERY-0", "Errors.Internal"))?;
     let mut view = message! { "details" => policy.stamp.details(), "isDefault" => is_default };
     if let Some(view) = view.as_object_mut() {
         view.extend(fields.iter().filter_map(|name| {
-            let value = policy.fields.0.get(*name)?;
-            (!is_zero(value)).then(|| ((*name).to_owned(), value.clone()))
+            Some((api_name(name).to_owned(), told(policy.fields.0.get(*name)?)?))
         }));
     }
+    Ok((view, is_default))
+}
+
+/// A value as answers tell it: numbers as text, zero values not at all.
+fn told(value: &Value) -> Option<Value> {
+    match value {
+        _ if is_zero(value) => None,
+        Value::Number(number) => Some(json!(number.to_string())),
+        value => Some(value.clone()),
+    }
+}
+
+fn read(call: &Call<'_>, kind: &Kind, owner: &str, fields: &[&'static str]) -> Answer {
+    let (view, _) = view(call, kind, owner, fields)?;
     Ok(json!({ "policy": view }).into())
 }
 
+/// An organization's policy: its own, or the one that it inherits.
+fn read_own(call: &Call<'_>, kind: &Kind, owner: &str) -> Answer {
+    let (view, is_default) = view(call, kind, owner, kind.fields)?;
+    let outside = is_default && passwords::tells_default_outside(kind);
+    Ok(message! { "policy" => view, "isDefault" => outside }.into())
+}
+
 fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
-    let owner = match (call.query("ctx.instance").as_str(), call.query("ctx.orgId")) {
-        ("true", _) => call.state.instance_id.clone(),
+    let owner = match (call.query_flag("ctx.instance")?, call.query("ctx.orgId")) {
+        (true, _) => call.state.instance_id.clone(),
         (_, id) if !id.is_empty() => id,
         _ => call.organization.clone(),
     };
@@ -230,8 +238,7 @@ fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
     };
     if let Some(settings) = settings.as_object_mut() {
         settings.extend(names.iter().filter_map(|(have, name)| {
-            let value = policy.fields.0.get(*have)?;
-            (!is_zero(value)).then(|| ((*name).to_owned(), value.clone()))
+            Some(((*name).to_owned(), told(policy.fields.0.get(*have)?)?))
         }));
     }
     Ok(json!({ "details": policy.stamp.details(), "settings": settings }).into())
@@ -240,6 +247,7 @@ fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
 // Commands.
 
 fn update_instance(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {
+    passwords::check(kind, want)?;
     let instance = call.state.instance();
     let Some(policy) = call.state.write.policy(&instance.id, kind) else {
         return Err(ApiError::internal("INSTANCE-0", "Errors.Internal"));
@@ -270,6 +278,7 @@ fn update_instance(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) 
 }
 
 fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
+    passwords::check(kind, &want)?;
     let owner = target(call);
     if call.state.write.policy(&owner, kind).is_some() {
         return Err(ApiError::exists(kind.exists.0, kind.exists.1));
@@ -288,6 +297,7 @@ fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
 }
 
 fn change(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {
+    passwords::check(kind, want)?;
     let owner = target(call);
     let policy =
         call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_update))?;

@@ -7,16 +7,19 @@ use super::{
     list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
 };
 use crate::{
+    auth::Held,
     clock,
     errors::ApiError,
     message::message,
     model::{organization::State, project::Project},
-    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request, SHORT},
+    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, SHORT},
 };
 
 mod commands;
+mod listing;
 
 use commands::{add, create_v2, delete_v2, remove, set_active, update, update_v2};
+use listing::search_v2;
 
 const LABELING: &[&str] = &[
     "PRIVATE_LABELING_SETTING_UNSPECIFIED",
@@ -129,9 +132,11 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/management/v1/projects", Permission("project.create"), &ADD, add),
         Route::search("/management/v1/projects/_search", Permission("project.read"), &LIST, search),
-        Route::get("/management/v1/projects/{id}", Permission("project.read"), get),
-        Route::put("/management/v1/projects/{id}", Permission("project.write"), &UPDATE, update),
-        Route::delete("/management/v1/projects/{id}", Permission("project.delete"), remove),
+        Route::get("/management/v1/projects/{id}", Permission("project.read"), get).of_one("id"),
+        Route::put("/management/v1/projects/{id}", Permission("project.write"), &UPDATE, update)
+            .of_one("id"),
+        Route::delete("/management/v1/projects/{id}", Permission("project.delete"), remove)
+            .of_one("id"),
         Route::post(
             "/management/v1/projects/{id}/_deactivate",
             Permission("project.write"),
@@ -141,7 +146,8 @@ pub(super) fn routes() -> Vec<Route> {
                 let details = set_active(call, &id, false, true)?;
                 Ok(json!({ "details": details.0 }).into())
             },
-        ),
+        )
+        .of_one("id"),
         Route::post(
             "/management/v1/projects/{id}/_reactivate",
             Permission("project.write"),
@@ -151,7 +157,8 @@ pub(super) fn routes() -> Vec<Route> {
                 let details = set_active(call, &id, true, true)?;
                 Ok(json!({ "details": details.0 }).into())
             },
-        ),
+        )
+        .of_one("id"),
         Route::post(
             "/zitadel.project.v2.ProjectService/CreateProject",
             Authenticated,
@@ -160,13 +167,13 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::search(
             "/zitadel.project.v2.ProjectService/GetProject",
-            Authenticated,
+            Permission("project.read"),
             &GET_V2,
             get_v2,
         ),
         Route::search(
             "/zitadel.project.v2.ProjectService/ListProjects",
-            Authenticated,
+            Permission("project.read"),
             &LIST_V2,
             search_v2,
         ),
@@ -264,7 +271,7 @@ fn get(call: &mut Call<'_>) -> Answer {
 
 fn get_v2(call: &mut Call<'_>) -> Answer {
     let project = read(call, call.request.text("projectId"))?;
-    call.permit("project.read", &project.stamp.owner)?;
+    call.permit_one("project.read", &project.stamp.owner, &project.id)?;
     Ok(json!({ "project": view_v2(project) }).into())
 }
 
@@ -280,59 +287,18 @@ fn search(call: &mut Call<'_>) -> Answer {
         })
     };
     let projects = &call.state.read.projects;
-    let rows = projects.owned_by(&call.organization).filter(wanted);
+    let held = call.held("project.read");
+    let rows = projects
+        .owned_by(&call.organization)
+        .filter(|project| match &held {
+            Held::For(ids) => ids.contains(&&*project.id),
+            _ => true,
+        })
+        .filter(wanted);
     let (page, total) = Page::of(&call.request).cut(rows);
     Ok(message! {
         "details" => list::details(total, &call.state.read.latest("projects")),
         "result" => page.into_iter().map(view).collect::<Vec<_>>(),
-    }
-    .into())
-}
-
-fn passes(project: &Project, filter: &Request) -> bool {
-    let name = filter.message("projectNameFilter");
-    let owner = filter.message("organizationIdFilter");
-    let ids = filter.message("inProjectIdsFilter");
-    (!filter.has("projectNameFilter") || list::matches(project.name(), &name, "projectName"))
-        && (!filter.has("organizationIdFilter")
-            // No project of the emulator is granted to anybody.
-            || owner.number("type") != 2 && project.stamp.owner == owner.text("organizationId"))
-        && (!filter.has("inProjectIdsFilter")
-            || ids.list("ids").iter().any(|id| id.as_str() == Some(&*project.id)))
-        && (!filter.has("stateFilter")
-            || STATES.get(usize::try_from(filter.number("stateFilter")).unwrap_or_default())
-                == Some(&state(project)))
-}
-
-fn search_v2(call: &mut Call<'_>) -> Answer {
-    let page = Page::of_pagination(&call.request)?;
-    let filters = call.request.messages("filters");
-    let projects = &call.state.read.projects;
-    let passes = |project: &&Project| filters.iter().all(|filter| passes(project, filter));
-    let owner = filters
-        .iter()
-        .find(|filter| filter.has("organizationIdFilter"))
-        .map(|filter| filter.message("organizationIdFilter"));
-    let mut rows: Vec<_> = match &owner {
-        Some(owner) => projects.owned_by(owner.text("organizationId")).filter(passes).collect(),
-        None => projects.iter().filter(passes).collect(),
-    };
-    match call.request.number("sortingColumn") {
-        1 => page.sort(&mut rows, |project| project.id.clone()),
-        3 => page.sort(&mut rows, |project| (project.stamp.changed, project.position)),
-        4 => page.sort(&mut rows, |project| (project.name().to_owned(), project.position)),
-        _ => page.sort(&mut rows, |project| project.position),
-    }
-    let (rows, total) = page.cut(rows.into_iter());
-    // The total counts what the caller may not see.
-    let projects: Vec<_> = rows
-        .into_iter()
-        .filter(|project| call.permit("project.read", &project.stamp.owner).is_ok())
-        .map(view_v2)
-        .collect();
-    Ok(message! {
-        "pagination" => page.pagination(total),
-        "projects" => projects,
     }
     .into())
 }

@@ -8,6 +8,7 @@ use crate::{
     errors::ApiError,
     message::message,
     model::{Fields, difference},
+    parsers::language,
     proto::{EMPTY, Field, Message, Request},
     store::{Aggregate, Draft},
 };
@@ -153,48 +154,42 @@ fn security_v1(call: &mut Call<'_>) -> Answer {
 const DISALLOW: &str = "disallowPublicOrgRegistration";
 const ALLOWED: &str = "allowedLanguages";
 
-/// Whether a text has the form of a language tag.
-fn is_language_tag(text: &str) -> bool {
-    let mut parts = text.split(['-', '_']);
-    let primary = parts.next().unwrap_or_default();
-    (2..=8).contains(&primary.len())
-        && primary.chars().all(|c| c.is_ascii_alphabetic())
-        && parts.all(|part| {
-            (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
-        })
+fn parse_tag(text: &str) -> Result<String, ApiError> {
+    language::parse(text).ok_or_else(|| ApiError::invalid("LANG-jc8Sq", "Could not parse language"))
 }
 
-fn check_tag(language: &str) -> Result<(), ApiError> {
-    if is_language_tag(language) {
-        Ok(())
-    } else {
-        Err(ApiError::invalid("LANG-jc8Sq", "Could not parse language"))
-    }
-}
-
-fn check_supported(language: &str) -> Result<(), ApiError> {
-    if LANGUAGES.contains(&language) {
-        Ok(())
-    } else {
-        Err(ApiError::invalid("LANG-lg4DP", "Language is not supported"))
+/// The tag of no language in particular passes.
+fn check_supported<'a>(languages: impl Iterator<Item = &'a String>) -> Result<(), ApiError> {
+    let unsupported: Vec<&str> = languages
+        .map(String::as_str)
+        .filter(|language| *language != language::ROOT && !LANGUAGES.contains(language))
+        .collect();
+    match unsupported.len() {
+        0 => Ok(()),
+        1 => Err(ApiError::invalid("LANG-lg4DP", "Language is not supported")),
+        _ => Err(ApiError::invalid(
+            "LANG-XHiK5",
+            format!("Errors.Languages.NotSupported: [{}]", unsupported.join(", ")),
+        )),
     }
 }
 
 fn check_languages(languages: &[String], default: &str) -> Result<(), ApiError> {
-    languages.iter().try_for_each(|language| check_tag(language))?;
     let duplicates: Vec<_> = languages
         .iter()
         .enumerate()
         .filter(|(index, language)| languages.iter().take(*index).any(|other| other == *language))
         .map(|(_, language)| language.as_str())
         .collect();
-    if !duplicates.is_empty() {
-        return Err(ApiError::invalid(
-            "LANG-XHiK5",
-            format!("Errors.Languages.Duplicate: [{}]", duplicates.join(", ")),
-        ));
+    match duplicates.len() {
+        0 => {}
+        1 => {
+            let message = format!("Errors.Languages.Duplicate: [{}]", duplicates.join(", "));
+            return Err(ApiError::invalid("LANG-XHiK5", message));
+        }
+        _ => return Err(ApiError::invalid("LANG-3M9f2", "Errors.Language.Duplicate")),
     }
-    languages.iter().try_for_each(|language| check_supported(language))?;
+    check_supported(languages.iter())?;
     if !languages.is_empty() && !languages.iter().any(|language| language == default) {
         return Err(ApiError::precondition(
             "COMMAND-L0m2u",
@@ -211,6 +206,13 @@ fn sorted(mut languages: Vec<String>) -> Vec<String> {
 
 fn set_restrictions(call: &mut Call<'_>) -> Answer {
     let request = &call.request;
+    // Languages are read before anything is checked.
+    let languages: Vec<_> = request
+        .message(ALLOWED)
+        .texts("list")
+        .iter()
+        .map(|language| parse_tag(language))
+        .collect::<Result<_, _>>()?;
     if !request.has(DISALLOW) && !request.has(ALLOWED) {
         return Err(ApiError::invalid("COMMAND-oASwj", "No restrictions specified"));
     }
@@ -219,17 +221,18 @@ fn set_restrictions(call: &mut Call<'_>) -> Answer {
         want.insert(DISALLOW.to_owned(), json!(request.flag(DISALLOW)));
     }
     let none = Fields::default();
+    let mut allowed = None;
     let have = call.state.write.restrictions.as_ref();
     let fields = have.map_or(&none, |restrictions| &restrictions.fields);
     if request.has(ALLOWED) {
-        let languages = request.message(ALLOWED).texts("list");
         check_languages(&languages, call.state.write.instance.default_language())?;
-        // Another order is no change.
-        if sorted(fields.texts(ALLOWED)) != sorted(languages.clone()) {
-            want.insert(ALLOWED.to_owned(), json!(languages));
+        // Another order is no change; an empty list is one where there never was any.
+        if !fields.has(ALLOWED) || sorted(fields.texts(ALLOWED)) != sorted(languages.clone()) {
+            allowed = Some(languages);
         }
     }
-    let changes = difference(fields, &want);
+    let mut changes = difference(fields, &want);
+    changes.extend(allowed.map(|languages| (ALLOWED.to_owned(), json!(languages))));
     if changes.is_empty() {
         let details = have.map_or_else(
             || json!({ "resourceOwner": call.state.instance_id }),
@@ -272,17 +275,19 @@ fn allowed_languages(call: &mut Call<'_>) -> Answer {
 }
 
 fn set_default_language(call: &mut Call<'_>) -> Answer {
-    let language = call.param("language").to_owned();
-    check_tag(&language)?;
-    check_supported(&language)?;
+    let language = parse_tag(call.param("language"))?;
+    if language == language::ROOT {
+        return Err(ApiError::invalid("LANG-3M9f2", "Errors.Language.Undefined"));
+    }
+    check_supported(std::iter::once(&language))?;
+    if call.state.write.instance.default_language() == language {
+        return Err(ApiError::precondition("INST-DS3rq", "Instance not changed"));
+    }
     let restrictions = call.state.write.restrictions.as_ref();
     let allowed =
         restrictions.map(|restrictions| restrictions.fields.texts(ALLOWED)).unwrap_or_default();
     if !allowed.is_empty() && !allowed.contains(&language) {
-        return Err(ApiError::precondition("LANG-1ChZJ", "Language is not allowed"));
-    }
-    if call.state.write.instance.default_language() == language {
-        return Err(ApiError::precondition("INST-DS3rq", "Instance not changed"));
+        return Err(ApiError::precondition("LANG-2M9fs", "Language is not allowed"));
     }
     let instance = call.state.instance();
     let draft = Draft::new(&instance, "instance.default.language.set").with("language", language);

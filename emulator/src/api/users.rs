@@ -1,19 +1,28 @@
-//! Machine users (management API).
+//! Users: the management API, and the user service v2.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{
-    Access, Answer, Call, Route, change_details,
-    list::{self, PAGE, Page, TEXT_QUERY},
-};
+use super::{Access, Answer, Call, Route, cascade_details, change_details, grants};
 use crate::{
     errors::ApiError,
     message::message,
-    model::{Model, difference, organization::State as Life, user::User},
-    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
+    model::{difference, user::User},
+    proto::{Field, Message, NAME, OPTIONAL_NAME, Request, Rule},
+    roles::Level,
     state::State,
     store::{Aggregate, Draft},
 };
+
+mod names;
+mod people;
+mod queries;
+mod states;
+mod v2;
+
+use names::{TAKEN, is_scoped, login_names, unique, user_name_change};
+pub(super) use names::{preferred_login_name, user_name_changes};
+pub(super) use queries::view;
+use queries::{SEARCH, get, search};
 
 const TOKEN_TYPES: &[&str] = &["ACCESS_TOKEN_TYPE_BEARER", "ACCESS_TOKEN_TYPE_JWT"];
 static ADD: Message = Message::new(
@@ -36,29 +45,11 @@ static UPDATE: Message = Message::new(
 );
 static UPDATE_USER_NAME: Message =
     Message::new("UpdateUserNameRequest", &[Field::text("userName").rules(NAME)]);
-static USER_NAME_QUERY: Message = Message::new(
-    "UserNameQuery",
-    &[Field::text("userName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
-);
-static TYPE_QUERY: Message = Message::new(
-    "TypeQuery",
-    &[Field::choice("type", &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"])],
-);
-static QUERY: Message = Message::one_of(
-    "SearchQuery",
-    "query",
-    &[Field::message("userNameQuery", &USER_NAME_QUERY), Field::message("typeQuery", &TYPE_QUERY)],
-);
-static SEARCH: Message = Message::new(
-    "ListUsersRequest",
-    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
-);
-
 pub(super) fn routes() -> Vec<Route> {
     use Access::Permission;
     const READ: Access = Permission("user.read");
     const WRITE: Access = Permission("user.write");
-    vec![
+    let mut routes = vec![
         Route::post("/management/v1/users/machine", WRITE, &ADD, add),
         Route::search("/management/v1/users/_search", READ, &SEARCH, search),
         Route::get("/management/v1/users/_is_unique", READ, |call| {
@@ -75,82 +66,11 @@ pub(super) fn routes() -> Vec<Route> {
             &UPDATE_USER_NAME,
             update_user_name,
         ),
-        Route::post("/management/v1/users/{id}/_deactivate", WRITE, &EMPTY, |call| {
-            step(call, "user.deactivated", |state| match state {
-                Life::Removed => Err(missing("COMMAND-3M9ds")),
-                Life::Inactive => {
-                    Err(ApiError::precondition("COMMAND-5M0sf", "User already inactive"))
-                }
-                _ => Ok(()),
-            })
-        }),
-        Route::post("/management/v1/users/{id}/_reactivate", WRITE, &EMPTY, |call| {
-            step(call, "user.reactivated", |state| match state {
-                Life::Removed => Err(missing("COMMAND-4M0sd")),
-                Life::Inactive => Ok(()),
-                _ => Err(ApiError::precondition("COMMAND-6M0sf", "User is not inactive")),
-            })
-        }),
-        Route::post("/management/v1/users/{id}/_lock", WRITE, &EMPTY, |call| {
-            step(call, "user.locked", |state| match state {
-                Life::Removed => Err(missing("COMMAND-5M9fs")),
-                Life::Active => Ok(()),
-                _ => Err(ApiError::precondition("COMMAND-3NN8v", "User is not active or initial")),
-            })
-        }),
-        Route::post("/management/v1/users/{id}/_unlock", WRITE, &EMPTY, |call| {
-            step(call, "user.unlocked", |state| match state {
-                Life::Removed => Err(missing("COMMAND-M0dse")),
-                Life::Locked => Ok(()),
-                _ => Err(ApiError::precondition("COMMAND-4M0ds", "User is not locked")),
-            })
-        }),
-    ]
-}
-
-// Names.
-
-const TAKEN: &str = "User already exists";
-
-fn is_scoped(model: &Model, instance: &str, organization: &str) -> bool {
-    State::login_must_be_domain(model, instance, organization)
-}
-
-/// What has to be unique: the name in the instance or, where login names carry the domain, in the
-/// organization.
-fn unique(user_name: &str, organization: &str, scoped: bool) -> String {
-    if scoped { format!("{user_name}{organization}") } else { user_name.to_owned() }
-}
-
-/// The events by which the user names of an organization follow a change of its domain policy:
-/// they lose the domain when login names begin to carry it, and gain it when these cease to.
-pub(super) fn user_name_changes(state: &State, organization: &str, scoped: bool) -> Vec<Draft> {
-    let Some(owner) = state.write.organizations.get(organization) else {
-        return Vec::new();
-    };
-    state
-        .write
-        .users
-        .owned_by(organization)
-        .filter(|user| user.state.exists())
-        .map(|user| {
-            let former = user.user_name();
-            let now = if scoped {
-                owner
-                    .domains
-                    .keys()
-                    .find_map(|domain| former.strip_suffix(&format!("@{domain}")))
-                    .unwrap_or(former)
-                    .to_owned()
-            } else {
-                format!("{former}@{}", owner.primary_domain)
-            };
-            Draft::new(&aggregate(user), "user.username.changed")
-                .with("userName", &*now)
-                .release("usernames", unique(former, organization, !scoped))
-                .take("usernames", unique(&now, organization, scoped), TAKEN)
-        })
-        .collect()
+    ];
+    routes.extend(states::routes());
+    routes.extend(v2::routes());
+    routes.extend(people::routes());
+    routes
 }
 
 // Commands.
@@ -195,15 +115,17 @@ fn add(call: &mut Call<'_>) -> Answer {
 
 /// The write side's user, if it exists in the organization that the call acts in.
 pub(super) fn existing<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a User> {
-    call.state
-        .write
-        .users
-        .get(id)
-        .filter(|user| user.state.exists() && user.stamp.owner == call.organization)
+    existing_in(call.state, id, &call.organization)
+}
+
+/// The write side's user, if it exists in an organization: an id that another one uses is free.
+pub(super) fn existing_in<'a>(state: &'a State, id: &str, organization: &str) -> Option<&'a User> {
+    state.write.users.get(id)?.of(organization).filter(|user| user.state.exists())
 }
 
 fn update(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).ok_or_else(|| missing("COMMAND-5M0od"))?.clone();
+    let user = existing(call, call.param("id")).filter(|user| !user.human);
+    let user = user.ok_or_else(|| missing("COMMAND-5M0od"))?.clone();
     let request = &call.request;
     let want = serde_json::Map::from_iter([
         ("name".to_owned(), json!(request.text("name"))),
@@ -225,132 +147,46 @@ fn update_user_name(call: &mut Call<'_>) -> Answer {
     if user.user_name() == name {
         return Err(ApiError::precondition("COMMAND-6m9gs", "Username not changed"));
     }
-    let organization = &user.stamp.owner;
-    let scoped = is_scoped(&call.state.write, &call.state.instance_id, organization);
-    let draft = Draft::new(&aggregate(&user), "user.username.changed")
-        .with("userName", &*name)
-        .release("usernames", unique(user.user_name(), organization, scoped))
-        .take("usernames", unique(&name, organization, scoped), TAKEN);
-    let event = call.push(vec![draft])?;
-    Ok(json!({ "details": change_details(&event) }).into())
-}
-
-fn step(
-    call: &mut Call<'_>,
-    event_type: &'static str,
-    check: impl Fn(Life) -> Result<(), ApiError>,
-) -> Answer {
-    let Some(user) = existing(call, call.param("id")) else {
-        check(Life::Removed)?;
-        return Err(missing("COMMAND-0"));
-    };
-    check(user.state)?;
-    let draft = Draft::new(&aggregate(user), event_type);
+    let draft = user_name_change(call.state, &user, &name);
     let event = call.push(vec![draft])?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
 fn remove(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id")).ok_or_else(|| missing("COMMAND-m9od"))?.clone();
+    let event = call.push(removal(call.state, &user))?;
+    Ok(json!({ "details": cascade_details(&event, &user.stamp.owner) }).into())
+}
+
+/// The events that remove a user, its grants and its memberships.
+pub(super) fn removal(state: &State, user: &User) -> Vec<Draft> {
     let organization = &user.stamp.owner;
-    let scoped = is_scoped(&call.state.write, &call.state.instance_id, organization);
-    let mut drafts = vec![
-        Draft::new(&aggregate(&user), "user.removed")
-            .release("usernames", unique(user.user_name(), organization, scoped)),
-    ];
-    let memberships: Vec<_> = call
-        .state
-        .write
-        .members
-        .of_user(&user.id)
-        .into_iter()
-        .map(|member| member.stamp.owner.clone())
-        .collect();
-    for scope in memberships {
-        let draft = if scope == call.state.instance_id {
-            Draft::new(&call.state.instance(), "instance.member.cascade.removed")
-        } else {
-            Draft::new(&Aggregate::organization(&scope), "org.member.cascade.removed")
-        };
-        drafts.push(draft.with("userId", &*user.id));
-    }
-    let position = call.state.store.len();
-    call.push(drafts)?;
-    let event = call.state.store.get(position).cloned();
-    Ok(json!({ "details": event.as_ref().map(change_details) }).into())
+    let scoped = is_scoped(&state.write, &state.instance_id, organization);
+    let removed = Draft::new(&aggregate(user), "user.removed")
+        .release("usernames", unique(user.user_name(), organization, scoped));
+    let grants = grants::removals_of_user(state, &user.id);
+    std::iter::once(removed).chain(grants).chain(cascade(state, &user.id)).collect()
 }
 
-// Queries.
-
-/// A user as the older interfaces tell it.
-pub(super) fn view(state: &State, user: &User) -> Value {
-    let organization = state.read.organizations.get(&user.stamp.owner);
-    let scoped = is_scoped(&state.read, &state.instance_id, &user.stamp.owner);
-    let name = user.user_name();
-    let (names, preferred) = match organization {
-        Some(organization) if scoped => (
-            organization
-                .domains
-                .iter()
-                .filter(|(_, verified)| **verified)
-                .map(|(domain, _)| format!("{name}@{domain}"))
-                .collect(),
-            format!("{name}@{}", organization.primary_domain),
-        ),
-        _ => (vec![name.to_owned()], name.to_owned()),
-    };
-    let token_type = user.fields.number("accessTokenType");
-    let machine = message! {
-        "name" => user.display_name(),
-        "description" => user.fields.text("description"),
-        "hasSecret" => user.hashed_secret().is_some(),
-        "accessTokenType" => (token_type > 0).then_some("ACCESS_TOKEN_TYPE_JWT"),
-    };
-    message! {
-        "id" => &*user.id,
-        "details" => user.stamp.details(),
-        "state" => match user.state {
-            Life::Inactive => "USER_STATE_INACTIVE",
-            Life::Locked => "USER_STATE_LOCKED",
-            Life::Removed => "USER_STATE_DELETED",
-            Life::Active => "USER_STATE_ACTIVE",
-        },
-        "userName" => name,
-        "loginNames" => names,
-        "preferredLoginName" => preferred,
-        "machine" => machine,
-    }
-}
-
-/// The read side's user, in the organization that the call acts in.
-fn read<'a>(call: &'a Call<'_>) -> Result<&'a User, ApiError> {
-    let user = call.state.read.users.get(call.param("id")).ok_or_else(|| missing("QUERY-Dfbg2"))?;
-    if user.stamp.owner != call.organization {
-        return Err(missing("MANAG-fpo4B"));
-    }
-    Ok(user)
-}
-
-fn get(call: &mut Call<'_>) -> Answer {
-    let user = read(call)?;
-    Ok(json!({ "user": view(call.state, user) }).into())
-}
-
-fn search(call: &mut Call<'_>) -> Answer {
-    let queries = call.request.messages("queries");
-    let wanted = |user: &&User| {
-        queries.iter().all(|query| {
-            let name = query.message("userNameQuery");
-            (!query.has("userNameQuery") || list::matches(user.user_name(), &name, "userName"))
-                && (!query.has("typeQuery") || query.message("typeQuery").number("type") != 1)
+/// The events by which a user leaves everything it is a member of.
+pub(crate) fn cascade(state: &State, user: &str) -> Vec<Draft> {
+    let members = state.write.members.of_user(user);
+    members
+        .map(|member| {
+            let scope = &member.scope;
+            let draft = match member.level {
+                Level::Instance => {
+                    Draft::new(&Aggregate::instance(scope), "instance.member.cascade.removed")
+                }
+                Level::Organization => {
+                    Draft::new(&Aggregate::organization(scope), "org.member.cascade.removed")
+                }
+                Level::Project => Draft::new(
+                    &Aggregate::new("project", &**scope, &*member.stamp.owner),
+                    "project.member.cascade.removed",
+                ),
+            };
+            draft.with("userId", user)
         })
-    };
-    let rows = call.state.read.users.owned_by(&call.organization);
-    let (page, total) = Page::of(&call.request).cut(rows.filter(wanted));
-    let result: Vec<_> = page.into_iter().map(|user| view(call.state, user)).collect();
-    Ok(message! {
-        "details" => list::details(total, &call.state.read.latest("users")),
-        "result" => result,
-    }
-    .into())
+        .collect()
 }

@@ -1,13 +1,19 @@
-//! Members: who has which roles in an organization or in the instance.
+//! Members: who has which roles in the instance, in an organization, or in a project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fields, Side, Stamp};
-use crate::store::{Event, Position};
+use crate::{
+    roles::Level,
+    store::{Event, Position},
+};
 
-/// A user's roles in one organization or in the instance.
+/// A user's roles in one place.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
+    pub(crate) level: Level,
+    /// The id of instance, organization or project.
+    pub(crate) scope: String,
     pub(crate) position: Position,
     pub(crate) stamp: Stamp,
     pub(crate) user: String,
@@ -16,7 +22,7 @@ pub(crate) struct Member {
     pub(crate) removed: bool,
 }
 
-/// All members, by the id of organization or instance, and user.
+/// All members, by the id of their scope, and user.
 #[derive(Default)]
 pub(crate) struct Members {
     by_scope: BTreeMap<(String, String), Member>,
@@ -34,12 +40,18 @@ enum Change {
 impl Change {
     fn of(event_type: &str) -> Option<Self> {
         match event_type {
-            "org.member.added" | "instance.member.added" => Some(Self::Added),
-            "org.member.changed" | "instance.member.changed" => Some(Self::Changed),
+            "org.member.added" | "instance.member.added" | "project.member.added" => {
+                Some(Self::Added)
+            }
+            "org.member.changed" | "instance.member.changed" | "project.member.changed" => {
+                Some(Self::Changed)
+            }
             "org.member.removed"
             | "instance.member.removed"
+            | "project.member.removed"
             | "org.member.cascade.removed"
-            | "instance.member.cascade.removed" => Some(Self::Removed),
+            | "instance.member.cascade.removed"
+            | "project.member.cascade.removed" => Some(Self::Removed),
             _ => None,
         }
     }
@@ -51,7 +63,7 @@ impl Members {
         self.by_scope.get(&(scope.to_owned(), user.to_owned()))
     }
 
-    /// The members of an organization or of the instance, oldest first.
+    /// The members of the instance, an organization or a project, oldest first.
     pub(crate) fn of_scope(&self, scope: &str) -> Vec<&Member> {
         let mut members: Vec<_> = self
             .by_scope
@@ -65,9 +77,16 @@ impl Members {
     }
 
     /// Where a user is a member, in the order of the ids.
-    pub(crate) fn of_user(&self, user: &str) -> Vec<&Member> {
+    pub(crate) fn of_user(&self, user: &str) -> impl Iterator<Item = &Member> {
         let scopes = self.by_user.get(user).into_iter().flatten();
-        scopes.filter_map(|scope| self.get(scope, user)).filter(|member| !member.removed).collect()
+        scopes.filter_map(move |scope| self.get(scope, user)).filter(|member| !member.removed)
+    }
+
+    /// All members, oldest first.
+    pub(crate) fn all(&self) -> Vec<&Member> {
+        let mut members: Vec<_> = self.by_scope.values().filter(|member| !member.removed).collect();
+        members.sort_by_key(|member| member.position);
+        members
     }
 
     pub(super) fn forget_scope(&mut self, scope: &str) {
@@ -100,7 +119,14 @@ impl Members {
             None => {}
             Some(Change::Added) => {
                 self.by_user.entry(user.clone()).or_default().insert(scope.clone());
+                let level = match event.aggregate_type {
+                    "project" => Level::Project,
+                    "org" => Level::Organization,
+                    _ => Level::Instance,
+                };
                 let member = Member {
+                    level,
+                    scope: scope.clone(),
                     position,
                     stamp: Stamp::new(event),
                     user: user.clone(),

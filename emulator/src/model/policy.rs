@@ -3,11 +3,18 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use super::{Fields, Stamp, overlay};
 use crate::{
+    message::message,
     proto::{Field, Message, Rule},
     store::Event,
 };
+
+mod passwords;
+
+pub(crate) use passwords::{AGE, COMPLEXITY, LOCKOUT, NOTIFICATION};
 
 /// A policy as it stands.
 #[derive(Clone, Debug)]
@@ -22,8 +29,12 @@ pub(crate) type Refusal = (&'static str, &'static str);
 /// What tells one kind of policy from another.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// The names of its fields, the same in requests, answers and events.
+    /// The names of its fields in events.
     pub(crate) fields: &'static [&'static str],
+    /// A flag that no request names and every write sets to `false`.
+    pub(crate) cleared: Option<&'static str>,
+    /// What the instance's policy begins with.
+    pub(crate) initial: fn() -> Value,
     /// The requests: instance's update, organization's creation and update.
     pub(crate) requests: [Message; 3],
     pub(crate) instance_events: [&'static str; 2],
@@ -33,6 +44,11 @@ pub(crate) struct Kind {
     pub(crate) nothing_to_update: Refusal,
     pub(crate) unchanged: Refusal,
     pub(crate) nothing_to_remove: Refusal,
+}
+
+/// A field's name in requests and answers.
+pub(crate) fn api_name(field: &'static str) -> &'static str {
+    if field == "maxOTPAttempts" { "maxOtpAttempts" } else { field }
 }
 
 const PRIVACY_FIELDS: &[Field] = &[
@@ -57,6 +73,8 @@ pub(crate) static PRIVACY: Kind = Kind {
         "customLink",
         "customLinkText",
     ],
+    cleared: None,
+    initial: || message! { "docsLink" => "https://zitadel.com/docs" },
     requests: [
         Message::new("UpdatePrivacyPolicyRequest", PRIVACY_FIELDS),
         Message::new("AddCustomPrivacyPolicyRequest", PRIVACY_FIELDS),
@@ -89,6 +107,8 @@ pub(crate) static DOMAIN: Kind = Kind {
         "validateOrgDomains",
         "smtpSenderAddressMatchesInstanceDomain",
     ],
+    cleared: None,
+    initial: || message! {},
     requests: [
         Message::new("UpdateDomainPolicyRequest", DOMAIN_FIELDS),
         Message::new("AddCustomDomainPolicyRequest", DOMAIN_FIELDS),
@@ -108,7 +128,8 @@ pub(crate) static DOMAIN: Kind = Kind {
 };
 
 /// All kinds.
-pub(crate) static KINDS: [&Kind; 2] = [&PRIVACY, &DOMAIN];
+pub(crate) static KINDS: [&Kind; 6] =
+    [&PRIVACY, &DOMAIN, &COMPLEXITY, &AGE, &LOCKOUT, &NOTIFICATION];
 
 /// The kind that an event belongs to.
 pub(super) fn of_event(event_type: &str) -> Option<&'static Kind> {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Field, Kind, Message, Request, Rule, refuse};
-use crate::errors::ApiError;
+use crate::{errors::ApiError, parsers::mail};
 
 /// Checks the rules of a request.
 ///
@@ -85,50 +85,27 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
             (value.and_then(Value::as_i64).unwrap_or_default() == 0)
                 .then(|| format!("value must not be in list [{first}]"))
         }
-        Rule::Email => text.filter(|text| !text.is_empty() && !is_email(text)).map(|_| {
-            "value must be a valid email address | caused by: mail: missing '@' or angle-addr"
-                .to_owned()
-        }),
+        Rule::Email => text
+            .filter(|text| !text.is_empty())
+            .and_then(|text| mail::check_rule(text).err())
+            .map(|reason| format!("value must be a valid email address | caused by: {reason}")),
+        Rule::True => {
+            (value == Some(&Value::Bool(false))).then(|| "value must equal true".to_owned())
+        }
+        Rule::EachLength(min, max) => value
+            .and_then(Value::as_array)
+            .is_some_and(|list| {
+                list.iter().filter_map(Value::as_str).any(|text| {
+                    let length = text.chars().count();
+                    length < min || length > max
+                })
+            })
+            .then(|| format!("value length must be between {min} and {max} runes, inclusive")),
     }
-}
-
-fn is_email(text: &str) -> bool {
-    let Some((local, host)) = text.rsplit_once('@') else {
-        return false;
-    };
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    let atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
-    !local.is_empty()
-        && local.len() <= 64
-        && text.len() <= 254
-        && local.chars().all(atom)
-        && !local.starts_with('.')
-        && !local.ends_with('.')
-        && !local.contains("..")
-        && host.split('.').all(label)
 }
 
 /// A JSON name as Go writes it.
 fn go_name(name: &str) -> String {
     let mut chars = name.chars();
     chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_told_from_other_texts() {
-        assert!(is_email("help@example.com"));
-        for text in ["nobody", "@x", "a@", "a b@x", "a@-x", "a@x..y"] {
-            assert!(!is_email(text), "{text}");
-        }
-    }
 }

@@ -3,14 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Answer, Call, change_details, creation_details, date},
+    super::{Answer, Call, cascade_details, change_details, creation_details, date, grants},
     missing,
 };
 use crate::{
     clock,
     errors::ApiError,
-    model::{difference, is_zero, organization::State, project::Project},
+    model::{difference, is_zero, organization::State as Life, project::Project},
     proto::Request,
+    state::State,
     store::{Aggregate, Draft, Event},
 };
 
@@ -90,7 +91,7 @@ pub(super) fn create_v2(call: &mut Call<'_>) -> Answer {
     if existing(call, &id, Some(&owner)).is_some() {
         return Err(ApiError::exists("COMMAND-opamwu", "Errors.Project.AlreadyExisting"));
     }
-    call.permit("project.create", &owner)?;
+    call.permit_one("project.create", &owner, &id)?;
     let fields = said(&call.request, true);
     let event = push_added(call, &id, &owner, fields)?;
     Ok(json!({ "projectId": id, "creationDate": date(&event) }).into())
@@ -114,7 +115,7 @@ fn change(
     want: &Map<String, Value>,
 ) -> Result<(Value, String), ApiError> {
     let project = existing(call, id, owner).ok_or_else(|| missing("COMMAND-3M9sd"))?.clone();
-    call.permit("project.write", &project.stamp.owner)?;
+    call.permit_one("project.write", &project.stamp.owner, id)?;
     let changes = difference(&project.fields, want);
     if changes.is_empty() {
         return Ok((project.stamp.change_details(), clock::text(project.stamp.changed)));
@@ -163,32 +164,34 @@ pub(super) fn set_active(
     let owner = in_organization.then_some(organization.as_str());
     let place = if active { "COMMAND-3M9sd" } else { "COMMAND-112M9" };
     let project = existing(call, id, owner).ok_or_else(|| missing(place))?;
-    if active && project.state != State::Inactive {
+    if active && project.state != Life::Inactive {
         return Err(ApiError::precondition("COMMAND-5M9bs", "Project is not deactivated"));
     }
-    if !active && project.state != State::Active {
+    if !active && project.state != Life::Active {
         return Err(ApiError::precondition("COMMAND-mki55", "Project is not active"));
     }
     let owner = project.stamp.owner.clone();
-    call.permit("project.write", &owner)?;
+    call.permit_one("project.write", &owner, id)?;
     let event_type = if active { "project.reactivated" } else { "project.deactivated" };
     let event = call.push(vec![Draft::new(&Aggregate::new("project", id, owner), event_type)])?;
     Ok((change_details(&event), date(&event)))
 }
 
-fn removal(project: &Project) -> Draft {
+/// The events that remove a project and the grants of its roles to users.
+fn removal(state: &State, project: &Project) -> Vec<Draft> {
     let owner = &project.stamp.owner;
-    Draft::new(&Aggregate::new("project", &*project.id, &**owner), "project.removed")
-        .release("project_names", unique(owner, project.name()))
+    let removed = Draft::new(&Aggregate::new("project", &*project.id, &**owner), "project.removed")
+        .release("project_names", unique(owner, project.name()));
+    std::iter::once(removed).chain(grants::removals_of_project(state, &project.id)).collect()
 }
 
 pub(super) fn remove(call: &mut Call<'_>) -> Answer {
     let owner = call.organization.clone();
-    let draft = existing(call, call.param("id"), Some(&owner))
-        .map(removal)
+    let drafts = existing(call, call.param("id"), Some(&owner))
+        .map(|project| removal(call.state, project))
         .ok_or_else(|| missing("COMMAND-3M9sd"))?;
-    let event = call.push(vec![draft])?;
-    Ok(json!({ "details": change_details(&event) }).into())
+    let event = call.push(drafts)?;
+    Ok(json!({ "details": cascade_details(&event, &owner) }).into())
 }
 
 pub(super) fn delete_v2(call: &mut Call<'_>) -> Answer {
@@ -199,7 +202,7 @@ pub(super) fn delete_v2(call: &mut Call<'_>) -> Answer {
     if !project.state.exists() {
         return Ok(json!({ "deletionDate": clock::text(project.stamp.changed) }).into());
     }
-    call.permit("project.delete", &project.stamp.owner)?;
-    let event = call.push(vec![removal(&project)])?;
+    call.permit_one("project.delete", &project.stamp.owner, &id)?;
+    let event = call.push(removal(call.state, &project))?;
     Ok(json!({ "deletionDate": date(&event) }).into())
 }

@@ -1,0 +1,304 @@
+//! Roles that are granted to users.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        Access, Answer, Call, Route, change_details, creation_details,
+        list::{self, PAGE, Page, TEXT_QUERY},
+        users,
+    },
+    existing_project, missing, set_active, with_roles,
+};
+use crate::{
+    auth::Held,
+    errors::ApiError,
+    message::message,
+    model::{grant::Grant, organization::State as Life, project::Project},
+    proto::{EMPTY, Field, Message, NAME, Request, SHORT},
+    state::State,
+    store::{Aggregate, Draft},
+};
+
+static ADD: Message = Message::new(
+    "AddUserGrantRequest",
+    &[
+        Field::text("projectId").rules(NAME),
+        Field::text("projectGrantId"),
+        Field::text("roleKeys").repeated(),
+    ],
+);
+static UPDATE: Message =
+    Message::new("UpdateUserGrantRequest", &[Field::text("roleKeys").repeated()]);
+static USER_QUERY: Message =
+    Message::new("UserGrantUserIDQuery", &[Field::text("userId").rules(SHORT)]);
+static PROJECT_QUERY: Message =
+    Message::new("UserGrantProjectIDQuery", &[Field::text("projectId").rules(SHORT)]);
+static ROLE_QUERY: Message = Message::new(
+    "UserGrantRoleKeyQuery",
+    &[Field::text("roleKey").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
+static GRANTED_QUERY: Message =
+    Message::new("UserGrantWithGrantedQuery", &[Field::flag("withGranted")]);
+static QUERY: Message = Message::one_of(
+    "UserGrantQuery",
+    "query",
+    &[
+        Field::message("userIdQuery", &USER_QUERY),
+        Field::message("projectIdQuery", &PROJECT_QUERY),
+        Field::message("roleKeyQuery", &ROLE_QUERY),
+        Field::message("withGrantedQuery", &GRANTED_QUERY),
+    ],
+);
+static SEARCH: Message = Message::new(
+    "ListUserGrantsRequest",
+    &[Field::message("query", &PAGE), Field::message("queries", &QUERY).repeated()],
+);
+
+pub(super) fn routes() -> Vec<Route> {
+    use Access::Permission;
+    const READ: Access = Permission("user.grant.read");
+    const WRITE: Access = Permission("user.grant.write");
+    vec![
+        Route::post("/management/v1/users/{id}/grants", WRITE, &ADD, add),
+        Route::search("/management/v1/users/grants/_search", READ, &SEARCH, search),
+        Route::get("/management/v1/users/{id}/grants/{grant}", READ, get),
+        Route::put("/management/v1/users/{id}/grants/{grant}", WRITE, &UPDATE, update),
+        Route::post(
+            "/management/v1/users/{id}/grants/{grant}/_deactivate",
+            WRITE,
+            &EMPTY,
+            |call| step(call, false),
+        ),
+        Route::post(
+            "/management/v1/users/{id}/grants/{grant}/_reactivate",
+            WRITE,
+            &EMPTY,
+            |call| step(call, true),
+        ),
+        Route::delete(
+            "/management/v1/users/{id}/grants/{grant}",
+            Permission("user.grant.delete"),
+            remove,
+        ),
+    ]
+}
+
+// Commands.
+
+pub(super) fn aggregate(grant: &Grant) -> Aggregate {
+    Aggregate::new("usergrant", &*grant.id, &*grant.stamp.owner)
+}
+
+/// Refuses who may grant the roles of some projects, but not of this one.
+fn permit(call: &Call<'_>, permission: &str, project: &str) -> Result<(), ApiError> {
+    match call.held(permission) {
+        Held::For(ids) if !ids.contains(&project) => {
+            Err(ApiError::denied("EVENT-Shu7e", "No matching permissions found"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A user has one grant per project, organization and project grant.
+fn unique(owner: &str, user: &str, project: &str, through: &str) -> String {
+    format!("{owner}:{user}:{project}:{through}")
+}
+
+/// An event that ends a grant.
+pub(super) fn release(grant: &Grant, event_type: &'static str) -> Draft {
+    let Grant { grantee: user, project, through, stamp, .. } = grant;
+    let name = unique(&stamp.owner, user, project, through);
+    Draft::new(&aggregate(grant), event_type).release("user_grant", name)
+}
+
+/// The roles that an organization may give to users, and the project grant that it has them by.
+fn available(
+    call: &Call<'_>,
+    owner: &str,
+    project: &str,
+    named: &str,
+) -> Result<(Vec<String>, String), ApiError> {
+    let write = &call.state.write;
+    let project = existing_project(call, project);
+    if let Some(project) = project.filter(|project| project.stamp.owner == owner) {
+        // The project grant that is named is not checked here.
+        let roles = write.roles.of_project(&project.id).map(|role| role.key().to_owned());
+        return Ok((roles.collect(), named.to_owned()));
+    }
+    let grant = write.grants.of_projects.iter().find(|grant| {
+        grant.state.exists()
+            && project.is_some_and(|project| grant.project == project.id)
+            && grant.grantee == owner
+            && (named.is_empty() || grant.id == named)
+    });
+    let missing = || ApiError::precondition("COMMAND-4m9ff", "Project Grant not found");
+    grant.map(|grant| (grant.roles.clone(), grant.id.clone())).ok_or_else(missing)
+}
+
+fn check_roles(available: &[String], wanted: &[String]) -> Result<(), ApiError> {
+    if wanted.iter().all(|key| available.contains(key)) {
+        Ok(())
+    } else {
+        Err(ApiError::precondition("COMMAND-mm9F4", "Errors.Project.Role.NotFound"))
+    }
+}
+
+fn add(call: &mut Call<'_>) -> Answer {
+    let user = call.param("id").to_owned();
+    let project = call.request.text("projectId").to_owned();
+    let roles = call.request.texts("roleKeys");
+    let owner = call.organization.clone();
+    permit(call, "user.grant.write", &project)?;
+    if !call.state.write.users.get(&user).is_some_and(|user| user.state.exists()) {
+        return Err(ApiError::precondition("COMMAND-4f8sg", "User could not be found"));
+    }
+    let named = call.request.text("projectGrantId");
+    let (available, through) = available(call, &owner, &project, named)?;
+    check_roles(&available, &roles)?;
+    let id = call.state.clock.id();
+    let mut draft = Draft::new(&Aggregate::new("usergrant", &*id, &*owner), "user.grant.added")
+        .with("userId", &*user)
+        .with("projectId", &*project)
+        .take("user_grant", unique(&owner, &user, &project, &through), "User grant already exists");
+    if !through.is_empty() {
+        draft = draft.with("grantId", through);
+    }
+    let event = call.push(vec![with_roles(draft, &roles)])?;
+    Ok(json!({ "userGrantId": id, "details": creation_details(&event) }).into())
+}
+
+/// The write side's grant, in whatever organization.
+fn existing(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
+    let grant = call.state.write.grants.of_users.get(call.param("grant"));
+    grant
+        .filter(|grant| grant.state.exists())
+        .cloned()
+        .ok_or_else(|| missing(place, "User grant not found"))
+}
+
+/// Changes a grant, even one of another organization.
+fn update(call: &mut Call<'_>) -> Answer {
+    let grant = existing(call, "COMMAND-3M9sd")?;
+    permit(call, "user.grant.write", &grant.project)?;
+    let wanted = call.request.texts("roleKeys");
+    if grant.roles == wanted {
+        let message = "User grant has not been changed";
+        return Err(ApiError::precondition("COMMAND-Rs8fy", message));
+    }
+    let (available, _) = available(call, &grant.stamp.owner, &grant.project, &grant.through)?;
+    check_roles(&available, &wanted)?;
+    let roles = if wanted.is_empty() { Value::Null } else { json!(wanted) };
+    let draft = Draft::new(&aggregate(&grant), "user.grant.changed")
+        .with("userId", &*grant.grantee)
+        .with("roleKeys", roles);
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
+    let grant = existing(call, place)?;
+    if grant.stamp.owner == call.organization {
+        Ok(grant)
+    } else {
+        Err(missing(place, "User grant not found"))
+    }
+}
+
+fn step(call: &mut Call<'_>, active: bool) -> Answer {
+    let grant = own(call, "COMMAND-3M9sd")?;
+    let event = if active { "user.grant.reactivated" } else { "user.grant.deactivated" };
+    let draft = Draft::new(&aggregate(&grant), event);
+    set_active(call, &grant, active, draft)
+}
+
+fn remove(call: &mut Call<'_>) -> Answer {
+    let grant = own(call, "COMMAND-1My0t")?;
+    permit(call, "user.grant.delete", &grant.project)?;
+    let draft = release(&grant, "user.grant.removed")
+        .with("userId", &*grant.grantee)
+        .with("projectId", &*grant.project);
+    let event = call.push(vec![draft])?;
+    Ok(json!({ "details": change_details(&event) }).into())
+}
+
+// Queries.
+
+fn get(call: &mut Call<'_>) -> Answer {
+    let gone = || missing("QUERY-wIPkA", "User grant not found");
+    let grant = call.state.read.grants.of_users.get(call.param("grant"));
+    let grant = grant
+        .filter(|grant| grant.grantee == call.param("id"))
+        .filter(|grant| grant.stamp.owner == call.organization)
+        .ok_or_else(gone)?;
+    let view = view(call.state, grant).ok_or_else(gone)?;
+    Ok(json!({ "userGrant": view }).into())
+}
+
+/// A grant, of whose project's and project grant's state nothing shows.
+fn view(state: &State, grant: &Grant) -> Option<Value> {
+    let read = &state.read;
+    let user = read.users.get(&grant.grantee)?;
+    let owner = read.organizations.get(&grant.stamp.owner)?;
+    let home = read.organizations.get(&user.stamp.owner)?;
+    let seen = users::view(state, user);
+    Some(message! {
+        "id" => &*grant.id,
+        "details" => grant.stamp.details(),
+        "roleKeys" => grant.roles.clone(),
+        "state" => if grant.state == Life::Inactive {
+            "USER_GRANT_STATE_INACTIVE"
+        } else {
+            "USER_GRANT_STATE_ACTIVE"
+        },
+        "userId" => &*user.id,
+        "userName" => user.user_name(),
+        "orgId" => &*owner.id,
+        "orgName" => &*owner.name,
+        "orgDomain" => &*owner.primary_domain,
+        "projectId" => &*grant.project,
+        "projectName" => read.projects.get(&grant.project).map(Project::name),
+        "projectGrantId" => &*grant.through,
+        "preferredLoginName" => seen.get("preferredLoginName").cloned(),
+        "userType" => user.user_type(),
+        "grantedOrgId" => &*home.id,
+        "grantedOrgName" => &*home.name,
+        "grantedOrgDomain" => &*home.primary_domain,
+    })
+}
+
+fn passes(grant: &Grant, query: &Request) -> bool {
+    let role = query.message("roleKeyQuery");
+    (!query.has("userIdQuery") || grant.grantee == query.message("userIdQuery").text("userId"))
+        && (!query.has("projectIdQuery")
+            || grant.project == query.message("projectIdQuery").text("projectId"))
+        && (!query.has("roleKeyQuery")
+            || grant.roles.iter().any(|key| list::matches(key, &role, "roleKey")))
+}
+
+/// Lists the grants of an organization and, if asked for, those that others gave in its projects.
+fn search(call: &mut Call<'_>) -> Answer {
+    let queries = call.request.messages("queries");
+    let state = &*call.state;
+    let others = queries.iter().any(|query| query.message("withGrantedQuery").flag("withGranted"));
+    let own_project = |grant: &Grant| {
+        let project = state.read.projects.get(&grant.project);
+        project.is_some_and(|project| project.stamp.owner == call.organization)
+    };
+    let mut rows: Vec<_> = state
+        .read
+        .grants
+        .of_users
+        .iter()
+        .filter(|grant| grant.stamp.owner == call.organization || others && own_project(grant))
+        .filter(|grant| queries.iter().all(|query| passes(grant, query)))
+        .collect();
+    rows.sort_by(|a, b| a.id.cmp(&b.id));
+    let views = rows.into_iter().filter_map(|grant| view(state, grant));
+    let (page, total) = Page::of(&call.request).cut(views);
+    Ok(message! {
+        "details" => list::details(total, &state.read.latest("grants")),
+        "result" => page,
+    }
+    .into())
+}
