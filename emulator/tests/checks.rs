@@ -209,6 +209,34 @@ async fn a_call_is_checked_from_the_outside_in() {
 }
 
 #[tokio::test]
+async fn organizations_need_a_name_and_the_default_one_is_active() {
+    let caller = Caller::new();
+    let blank = json!({ "name": "  " });
+    for (path, id) in [("/management/v1/orgs", "EVENT-Mf9sd"), ("/v2/organizations", "ORG-mruNY")] {
+        assert_eq!(caller.refusal("POST", path, blank.clone()).await, refused(400, id));
+    }
+    let found = caller.refusal("PUT", "/management/v1/orgs/me", blank).await;
+    assert_eq!(found, refused(400, "EVENT-Mf9sd"));
+
+    let (_, body) = caller.call("POST", "/v2/organizations", json!({ "name": "other" })).await;
+    let id = body["organizationId"].as_str().unwrap().to_owned();
+    let make_default = format!("/admin/v1/orgs/default/{id}");
+    let switch = async |step: &str| {
+        caller.call("POST", &format!("/v2/organizations/{id}/{step}"), json!({})).await.0
+    };
+    assert_eq!(switch("deactivate").await, 200);
+    let found = caller.refusal("PUT", &make_default, json!({})).await;
+    assert_eq!(found, refused(400, "INSTA-Wfe21"));
+    assert_eq!(switch("activate").await, 200);
+    for wanted in [refused(200, ""), refused(400, "INST-SDfw2")] {
+        assert_eq!(caller.refusal("PUT", &make_default, json!({})).await, wanted);
+    }
+    assert_eq!(switch("deactivate").await, 200);
+    let found = caller.refusal("PUT", &make_default, json!({})).await;
+    assert_eq!(found, refused(400, "INST-SDfw2"), "what is so already, first");
+}
+
+#[tokio::test]
 async fn the_project_service_looks_for_the_id_then_the_permission_then_the_name() {
     let caller = Caller::new();
     let (_, viewer) = caller.user("viewer", &["IAM_OWNER_VIEWER"]);

@@ -91,7 +91,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn add_v1(call: &mut Call<'_>) -> Answer {
     let id = call.state.clock.id();
-    let name = trimmed_name(call, "ORG-mruNY")?;
+    let name = trimmed_name(call, "EVENT-Mf9sd")?;
     let mut drafts = creation(&id, &name, &call.state.domain)?;
     drafts.push(
         Draft::new(&Aggregate::organization(&id), "org.member.added")
@@ -196,11 +196,12 @@ pub(super) fn remove_v1(call: &mut Call<'_>, id: &str) -> Answer {
 
 pub(super) fn set_default(call: &mut Call<'_>) -> Answer {
     let id = call.param("id").to_owned();
-    if existing(call, &id).is_none() {
-        return Err(ApiError::precondition("INSTA-Wfe21", "Organisation not found"));
-    }
     if call.state.write.instance.default_organization() == id {
         return Err(ApiError::precondition("INST-SDfw2", "Instance not changed"));
+    }
+    // An inactive organization counts as none here.
+    if existing(call, &id).is_none_or(|organization| organization.state != State::Active) {
+        return Err(ApiError::precondition("INSTA-Wfe21", "Organisation not found"));
     }
     let draft = Draft::new(&call.state.instance(), "instance.default.org.set").with("orgId", id);
     let event = call.push(vec![draft])?;
