@@ -13,6 +13,7 @@ pub mod capabilities;
 pub mod client;
 pub mod config;
 pub mod error;
+mod exchange;
 #[cfg(test)]
 mod fake;
 pub mod id;

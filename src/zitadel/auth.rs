@@ -96,9 +96,9 @@ impl Credentials {
     }
 
     /// What to do for a token.
-    pub(crate) fn exchange(&self, issuer: &str) -> Result<Exchange> {
+    pub(crate) fn login(&self, issuer: &str) -> Result<Login> {
         let form = match self {
-            Self::PersonalAccessToken(token) => return Ok(Exchange::Token(token.clone())),
+            Self::PersonalAccessToken(token) => return Ok(Login::Token(token.clone())),
             Self::PrivateKey(key) => vec![
                 ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer".into()),
                 ("scope", SCOPE.into()),
@@ -111,12 +111,12 @@ impl Credentials {
                 ("client_secret", secret.expose_secret().to_owned()),
             ],
         };
-        Ok(Exchange::Form(form))
+        Ok(Login::Form(form))
     }
 }
 
 /// How credentials become a token.
-pub(crate) enum Exchange {
+pub(crate) enum Login {
     /// They are one.
     Token(SecretString),
     /// The form for the token endpoint.

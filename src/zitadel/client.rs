@@ -1,32 +1,29 @@
 //! The client of one ZITADEL instance.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use reqwest::{
-    Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue},
+    Method,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use secrecy::ExposeSecret;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep},
-};
+use tokio::{sync::Semaphore, time::sleep};
 
 use super::{
-    Capabilities, Config, Credentials, Error, Requests, Result, Transport, TransportError,
-    auth::{self, Exchange},
-    error::{ConfigurationProblem, CredentialsProblem, Status},
-    path::{self, Endpoint},
-    retry::{self, Safety},
+    Capabilities, Config, Credentials, Error, Requests, Result, Transport,
+    auth::{self, Login},
+    error::{CredentialsProblem, Status},
+    exchange::{Call, Exchange},
+    path::Endpoint,
+    retry::{Safety, Tries},
     token::{Token, Tokens},
-    transport::{Http, MAX_BODY, Request, Response},
+    transport::{Http, Response},
 };
 
-const INSTANCE_HOST: HeaderName = HeaderName::from_static("x-zitadel-instance-host");
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-zitadel-orgid");
+const TOKEN_ENDPOINT: &str = "/oauth/v2/token";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
@@ -37,35 +34,14 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     issuer: String,
-    base: Url,
-    instance_host: HeaderValue,
-    host: Option<HeaderValue>,
+    exchange: Exchange,
     credentials: Credentials,
     tokens: Tokens,
     capabilities: Capabilities,
     limit: Semaphore,
+    /// How long a call is tried again.
+    patience: Duration,
     requests: Arc<Requests>,
-    transport: Box<dyn Transport>,
-}
-
-/// A request to one endpoint, but for its token.
-struct Call<'a> {
-    method: Method,
-    path: &'a str,
-    template: Cow<'a, str>,
-    url: Url,
-    headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-impl Call<'_> {
-    fn endpoint(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
-
-    fn malformed(&self, what: impl Into<String>) -> Error {
-        Error::Malformed { endpoint: self.endpoint(), what: what.into() }
-    }
 }
 
 impl Client {
@@ -77,31 +53,15 @@ impl Client {
 
     /// A client whose requests go where `transport` takes them.
     pub fn with_transport(config: Config, transport: Box<dyn Transport>) -> Result<Self> {
-        for url in [Some(&config.issuer), config.address.as_ref()].into_iter().flatten() {
-            if !is_plain(url) {
-                return Err(ConfigurationProblem::Url.into());
-            }
-            if !config.addresses.allows(url) {
-                return Err(Error::AddressNotAllowed { host: host_and_port(url) });
-            }
-        }
-        let instance_host = HeaderValue::from_str(&host_and_port(&config.issuer))
-            .map_err(|_| ConfigurationProblem::Url)?;
-        let base = config.address.unwrap_or_else(|| config.issuer.clone());
-        // Over TLS the connection may be HTTP/2, whose authority is the URL's own: there the second
-        // header has to do.
-        let host = (base.scheme() == "http").then(|| instance_host.clone());
         Ok(Self(Arc::new(Inner {
             issuer: config.issuer.as_str().trim_end_matches('/').to_owned(),
-            base,
-            instance_host,
-            host,
+            exchange: Exchange::new(&config, transport)?,
             credentials: config.credentials,
             tokens: Tokens::default(),
             capabilities: Capabilities::default(),
             limit: Semaphore::new(config.max_concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            patience: config.timeout,
             requests: config.requests,
-            transport,
         })))
     }
 
@@ -148,14 +108,7 @@ impl Client {
         endpoint: &(impl Endpoint + ?Sized),
         body: &impl Serialize,
     ) -> Result<T> {
-        let mut call = Call {
-            method,
-            path: endpoint.path(),
-            template: endpoint.template(),
-            url: path::url(&self.0.base, endpoint.path())?,
-            headers: HeaderMap::new(),
-            body: Vec::new(),
-        };
+        let mut call = self.0.exchange.call(method, endpoint)?;
         call.headers.insert(ACCEPT, JSON);
         if let Some(id) = organization {
             let header = HeaderValue::from_str(id).map_err(|_| Error::InvalidPath {
@@ -183,14 +136,14 @@ impl Client {
 
     /// A call with a token, repeated as far as that is safe.
     async fn repeat(&self, safety: Safety, call: &Call<'_>) -> Result<Response> {
-        let mut pauses = retry::pauses();
+        let mut tries = Tries::new(safety, self.0.patience);
         let mut attempt = 1;
         loop {
             let error = match self.attempt(safety, call, &mut attempt).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            sleep(retry::pause(safety, &error, &mut pauses).ok_or(error)?).await;
+            sleep(tries.pause(&error).ok_or(error)?).await;
         }
     }
 
@@ -232,101 +185,36 @@ impl Client {
         bearer.set_sensitive(true);
         let mut headers = call.headers.clone();
         headers.insert(AUTHORIZATION, bearer);
-        self.send(call, headers, attempt, |answer, retry_after| {
-            Error::Status(Status::parse(answer.status, retry_after, &answer.body, text))
-        })
-        .await
-    }
-
-    /// One exchange. `failure`: what an answer other than 2xx means.
-    async fn send(
-        &self,
-        call: &Call<'_>,
-        mut headers: HeaderMap,
-        attempt: u32,
-        failure: impl FnOnce(&Response, Option<std::time::Duration>) -> Error,
-    ) -> Result<Response> {
-        headers.insert(INSTANCE_HOST, self.0.instance_host.clone());
-        if let Some(host) = &self.0.host {
-            headers.insert(HOST, host.clone());
-        }
-        let request = Request {
-            method: call.method.clone(),
-            url: call.url.clone(),
-            headers,
-            body: call.body.clone(),
-        };
-        let began = Instant::now();
-        let answer = self.0.transport.send(request).await;
-        let took = began.elapsed();
-        let status = answer.as_ref().map_or(0, |answer| answer.status);
-        let result = match answer {
-            Ok(answer) if answer.body.len() > MAX_BODY => {
-                Err(Error::TooLarge { endpoint: call.endpoint(), limit: MAX_BODY })
-            }
-            Ok(answer) if (200..300).contains(&answer.status) => Ok(answer),
-            Ok(answer) => {
-                let retry_after = retry::retry_after(&answer.headers, Timestamp::now());
-                Err(failure(&answer, retry_after))
-            }
-            Err(e) => Err(self.without_answer(call, e)),
-        };
-        let error = result.as_ref().err();
-        let code = error.map_or("ok", Error::label);
-        self.0.requests.record(&call.method, &call.template, code, took);
-        tracing::debug!(
-            method = %call.method,
-            endpoint = %call.template,
-            status,
-            code,
-            error_id = error.and_then(Error::id),
-            milliseconds = took.as_secs_f64() * 1e3,
-            attempt,
-            "called ZITADEL"
-        );
-        result
-    }
-
-    fn without_answer(&self, call: &Call<'_>, error: TransportError) -> Error {
-        let host = host_and_port(&self.0.base);
-        match error {
-            TransportError::Connect(cause) => Error::Unreachable { host, cause },
-            TransportError::Broken(cause) => Error::NoAnswer { host, cause },
-            TransportError::NotAllowed => Error::AddressNotAllowed { host },
-            TransportError::TooLarge => {
-                Error::TooLarge { endpoint: call.endpoint(), limit: MAX_BODY }
-            }
-        }
+        self.0
+            .exchange
+            .send(call, headers, attempt, |answer, retry_after| {
+                Error::Status(Status::parse(answer.status, retry_after, &answer.body, text))
+            })
+            .await
     }
 
     async fn token(&self) -> Result<Token> {
         let fetch = async {
-            match self.0.credentials.exchange(&self.0.issuer)? {
-                Exchange::Token(token) => Ok(Token::fixed(token)),
-                Exchange::Form(form) => self.fetch_token(&form).await,
+            match self.0.credentials.login(&self.0.issuer)? {
+                Login::Token(token) => Ok(Token::fixed(token)),
+                Login::Form(form) => self.fetch_token(&form).await,
             }
         };
         self.0.tokens.get(fetch).await
     }
 
     async fn fetch_token(&self, form: &[(&'static str, String)]) -> Result<Token> {
-        const PATH: &str = "/oauth/v2/token";
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let call = Call {
-            method: Method::POST,
-            path: PATH,
-            template: PATH.into(),
-            url: path::url(&self.0.base, PATH)?,
-            headers: HeaderMap::from_iter([(CONTENT_TYPE, FORM)]),
-            body: body.into_bytes(),
-        };
-        let mut pauses = retry::pauses();
+        let mut call = self.0.exchange.call(Method::POST, TOKEN_ENDPOINT)?;
+        call.headers.insert(CONTENT_TYPE, FORM);
+        call.body = body.into_bytes();
+        let mut tries = Tries::new(Safety::Read, self.0.patience);
         let mut attempt = 1;
         let answer = loop {
-            match self.send(&call, call.headers.clone(), attempt, auth::refusal).await {
+            match self.0.exchange.send(&call, call.headers.clone(), attempt, auth::refusal).await {
                 Ok(answer) => break answer,
                 Err(e) => {
-                    sleep(retry::pause(Safety::Read, &e, &mut pauses).ok_or(e)?).await;
+                    sleep(tries.pause(&e).ok_or(e)?).await;
                 }
             }
             attempt += 1;
@@ -335,33 +223,22 @@ impl Client {
     }
 }
 
-/// Scheme, host, port and path are all that issuer and address have.
-fn is_plain(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
-        && url.has_host()
-        && url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-}
-
-fn host_and_port(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |p| format!("{host}:{p}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
     use reqwest::header::RETRY_AFTER;
     use serde_json::json;
 
+    use tokio::time::Instant;
+
     use super::*;
     use crate::zitadel::{
+        TransportError,
+        error::ConfigurationProblem,
         fake::{Answer, Fake, answer},
+        retry,
         token::REMEMBERED,
+        transport::{MAX_BODY, Request},
     };
 
     const ENDPOINT: &str = "/admin/v1/restrictions";
@@ -515,6 +392,67 @@ mod tests {
                 assert_eq!(fake.paths().len(), 1);
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_costs_one_deadline() {
+        struct Hanging;
+        #[async_trait::async_trait]
+        impl Transport for Hanging {
+            async fn send(&self, _: Request) -> Result<Response, TransportError> {
+                sleep(Duration::from_secs(30)).await;
+                Err(TransportError::Broken("the deadline passed".into()))
+            }
+        }
+        let config = Config::new("https://a.example".parse().unwrap(), client_credentials());
+        let client = Client::with_transport(config, Box::new(Hanging)).unwrap();
+        let began = Instant::now();
+        assert!(matches!(get(&client).await, Err(Error::NoAnswer { .. })));
+        assert_eq!(began.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_tells_each_call_without_secrets() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+        impl std::io::Write for Log {
+            fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(text)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let (client, _) =
+            Fake::client_of(client_credentials(), |_, request| match request.url.path() {
+                "/oauth/v2/token" => answer(200, json!({"access_token": "s3cret-access"})),
+                _ => answer(
+                    400,
+                    json!({"code": 9, "message": "s3cret-body", "details": [{"id": "X-1"}]}),
+                ),
+            });
+        let body = json!({"password": "s3cret-body"});
+        let path = "/management/v1/users/371-a/machine";
+        client.write::<Value>(Method::PUT, None, path, &body).await.unwrap_err();
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for part in [
+            "endpoint=/oauth/v2/token status=200 code=\"ok\"",
+            "method=PUT endpoint=/management/v1/users/{}/machine status=400",
+            "code=\"failed_precondition\" error_id=\"X-1\"",
+            "attempt=1",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("s3cret") && !text.contains("371-a"), "{text}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -19,7 +19,8 @@ pub struct Config {
     pub ca: Option<Vec<u8>>,
     /// Calls at once; at least 1.
     pub max_concurrency: usize,
-    /// Deadline of one exchange, from the connection to the last byte of the answer.
+    /// Deadline of one exchange, from the connection to the last byte of the answer. After as long
+    /// a call is not tried again.
     pub timeout: Duration,
     /// What may be connected to; holds for issuer and address alike.
     pub addresses: AddressPolicy,

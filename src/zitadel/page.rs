@@ -22,8 +22,11 @@ use super::{
 /// ZITADEL's maximum (`QUERY-4M0fs` above it, in v2).
 const PAGE: u64 = 1000;
 
-/// The most pages of a list: ten million entries.
-pub const MAX_PAGES: u64 = 10_000;
+/// The most pages of a list: a million entries.
+pub const MAX_PAGES: u64 = 1_000;
+
+/// The most entries of a page, if the server does not heed what was asked for.
+const MAX_ENTRIES: usize = 10_000;
 
 /// One entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +155,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Entries<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Entries<T>, A::Error> {
                 let (mut rows, mut hasher) = (Vec::new(), DefaultHasher::new());
                 while let Some(entry) = list.next_element::<Value>()? {
+                    if rows.len() >= MAX_ENTRIES {
+                        return Err(serde::de::Error::custom("too many entries"));
+                    }
                     entry.hash(&mut hasher);
                     let id = entry.get("id").and_then(Value::as_str).map(ToOwned::to_owned);
                     rows.push(T::deserialize(entry).map_or(Row::Odd { id }, Row::Read));
@@ -247,6 +253,12 @@ mod tests {
             error,
             Error::TooManyPages { endpoint: format!("POST {PATH}"), limit: MAX_PAGES }
         );
+    }
+
+    #[tokio::test]
+    async fn a_page_of_many_entries_is_an_error() {
+        let (client, _) = server(|_| json!({"result": vec![json!({}); MAX_ENTRIES + 1]}));
+        assert!(matches!(list(&client).await, Err(Error::Malformed { .. })));
     }
 
     #[tokio::test]

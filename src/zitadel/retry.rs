@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
 
 use super::Error;
 
@@ -13,6 +14,9 @@ pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// A longer pause is left to the caller: a worker must not sleep so long.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// Beyond any deadline that makes sense; keeps the arithmetic of time in range.
+const MAX_PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// What a repeated call may do twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,30 +27,41 @@ pub(crate) enum Safety {
     Write,
 }
 
-/// The pauses between tries: three, with jitter. Longer outages are the caller's to wait out.
-pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(2))
-        .with_max_times(3)
-        .with_jitter()
-        .build()
+/// The tries of one call.
+pub(crate) struct Tries {
+    safety: Safety,
+    pauses: ExponentialBackoff,
+    until: Instant,
 }
 
-/// How long to wait before the next try: what the server asked for, but never less than our own
-/// pause. `None`: do not try again at once.
-pub(crate) fn pause(
-    safety: Safety,
-    error: &Error,
-    pauses: &mut impl Iterator<Item = Duration>,
-) -> Option<Duration> {
-    let asked = error.retry_after().unwrap_or_default();
-    // What is too large once is too large again.
-    let is_worthwhile = error.is_transient()
-        && !matches!(error, Error::TooLarge { .. } | Error::TooManyPages { .. })
-        && (safety == Safety::Read || error.had_no_effect())
-        && asked <= MAX_PAUSE;
-    if is_worthwhile { Some(pauses.next()?.max(asked)) } else { None }
+impl Tries {
+    /// At most four, with pauses that grow and have jitter. The last one begins within `patience`:
+    /// longer outages are the caller's to wait out.
+    pub(crate) fn new(safety: Safety, patience: Duration) -> Self {
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(2))
+            .with_max_times(3)
+            .with_jitter()
+            .build();
+        Self { safety, pauses, until: Instant::now() + patience.min(MAX_PATIENCE) }
+    }
+
+    /// How long to wait before the next try: what the server asked for, but never less than our own
+    /// pause. `None`: do not try again at once.
+    pub(crate) fn pause(&mut self, error: &Error) -> Option<Duration> {
+        let asked = error.retry_after().unwrap_or_default();
+        // What is too large once is too large again.
+        let is_worthwhile = error.is_transient()
+            && !matches!(error, Error::TooLarge { .. } | Error::TooManyPages { .. })
+            && (self.safety == Safety::Read || error.had_no_effect())
+            && asked <= MAX_PAUSE;
+        if !is_worthwhile {
+            return None;
+        }
+        let pause = self.pauses.next()?.max(asked);
+        (Instant::now() + pause < self.until).then_some(pause)
+    }
 }
 
 /// What a `Retry-After` header asks for, in seconds or as an HTTP date, at most
@@ -101,18 +116,33 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_pause_is_never_shorter_than_our_own() {
-        let busy = |after| Error::Status(Status::parse(429, after, b"", ""));
-        let mut own = [Duration::from_millis(100)].into_iter().cycle();
-        for (asked, paused) in [
-            (None, Some(Duration::from_millis(100))),
-            (Some(Duration::ZERO), Some(Duration::from_millis(100))),
-            (Some(Duration::from_nanos(1)), Some(Duration::from_millis(100))),
+    fn busy(after: Option<Duration>) -> Error {
+        Error::Status(Status::parse(429, after, b"", ""))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_is_never_shorter_than_our_own() {
+        let own = Duration::from_millis(100);
+        for (asked, least) in [
+            (None, Some(own)),
+            (Some(Duration::ZERO), Some(own)),
+            (Some(Duration::from_nanos(1)), Some(own)),
             (Some(Duration::from_secs(3)), Some(Duration::from_secs(3))),
             (Some(Duration::from_secs(11)), None),
         ] {
-            assert_eq!(pause(Safety::Write, &busy(asked), &mut own), paused, "{asked:?}");
+            let mut tries = Tries::new(Safety::Write, Duration::from_secs(30));
+            let pause = tries.pause(&busy(asked));
+            assert_eq!(pause.is_some(), least.is_some(), "{asked:?}");
+            assert!(pause >= least, "{asked:?}: {pause:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_end_by_their_number_and_by_the_time_that_passed() {
+        let mut tries = Tries::new(Safety::Read, Duration::MAX);
+        assert_eq!((0..9).filter(|_| tries.pause(&busy(None)).is_some()).count(), 3);
+        let mut tries = Tries::new(Safety::Read, Duration::from_secs(30));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert_eq!(tries.pause(&busy(None)), None);
     }
 }

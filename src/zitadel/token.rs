@@ -5,7 +5,8 @@
 //! [`REMEMBERED`]: until then every call fails at once with the same error and without a request.
 //! The first call afterwards asks again, so that credentials that are accepted again (a user who
 //! was reactivated) work without a restart. Other credentials mean another client, which remembers
-//! nothing. Failures that may pass (an outage of the token endpoint) are not remembered; only those
+//! nothing. A server that accepts a personal access token for some endpoints only is taken for one
+//! that refuses it. Failures that may pass (an outage of the token endpoint) are not remembered; only those
 //! who waited for the attempt share its result.
 
 use std::time::Duration;
