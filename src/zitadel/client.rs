@@ -439,6 +439,9 @@ mod tests {
                     json!({"code": 9, "message": "s3cret-body", "details": [{"id": "X-1"}]}),
                 ),
             });
+        // Whoever makes the first call decides for all threads whether its event is of interest.
+        get(&Fake::client(|_, _| answer(200, json!({}))).0).await.unwrap();
+        tracing::callsite::rebuild_interest_cache();
         let body = json!({"password": "s3cret-body"});
         let path = "/management/v1/users/371-a/machine";
         client.write::<Value>(Method::PUT, None, path, &body).await.unwrap_err();
