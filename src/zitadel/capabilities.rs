@@ -7,7 +7,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -37,10 +37,17 @@ impl Capability {
 /// What is known of one server.
 #[derive(Debug, Default)]
 pub struct Capabilities {
-    known: Mutex<HashMap<Capability, Known>>,
-    /// Held by whoever tries what is not known; when the last one ended without a result.
-    trial: tokio::sync::Mutex<Option<Instant>>,
+    all: Mutex<HashMap<Capability, Record>>,
 }
+
+#[derive(Debug, Clone, Default)]
+struct Record {
+    known: Option<Known>,
+    trial: Trial,
+}
+
+/// Held by whoever tries what is not known; when the last one ended without a result.
+type Trial = Arc<tokio::sync::Mutex<Option<Instant>>>;
 
 #[derive(Debug, Clone, Copy)]
 enum Known {
@@ -51,22 +58,25 @@ enum Known {
 impl Capabilities {
     /// Whether the server has it; `None` where this is not known, or no longer.
     pub fn has(&self, capability: Capability) -> Option<bool> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.get(&capability)? {
+        match self.record(capability, |record| record.known)? {
             Known::Present => Some(true),
             Known::Missing { since } => (since.elapsed() < RECHECKED).then_some(false),
         }
     }
 
-    /// Takes note of what an answer told.
+    /// Records what an answer showed.
     pub fn learn(&self, capability: Capability, is_present: bool) {
         let now =
             if is_present { Known::Present } else { Known::Missing { since: Instant::now() } };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.insert(capability, now);
+        let before = self.record(capability, |record| record.known.replace(now));
         if !is_present && !matches!(before, Some(Known::Missing { .. })) {
             tracing::debug!(capability = capability.name(), "missing on this server");
         }
+    }
+
+    fn record<T>(&self, capability: Capability, f: impl FnOnce(&mut Record) -> T) -> T {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        f(all.entry(capability).or_default())
     }
 }
 
@@ -92,7 +102,8 @@ impl Client {
             None => {}
         }
         let asked = Instant::now();
-        let mut trial = capabilities.trial.lock().await;
+        let trial = capabilities.record(capability, |record| record.trial.clone());
+        let mut trial = trial.lock().await;
         match capabilities.has(capability) {
             Some(false) => {
                 drop(trial);
@@ -189,6 +200,21 @@ mod tests {
         assert_eq!(client.capabilities().has(CREATE), None);
         create(&client).await.unwrap();
         assert_eq!(count(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fallback_may_have_a_fallback() {
+        let (client, fake) = older(|_| 404);
+        let nested = || create(&client);
+        client
+            .with_fallback(
+                Capability::new("CreateThingLater"),
+                || async { client.query(None, "/v2/things", &json!({})).await },
+                nested,
+            )
+            .await
+            .unwrap();
+        assert_eq!(fake.paths(), ["/v2/things", "/v2/things", "/v1/things"]);
     }
 
     #[tokio::test(start_paused = true)]

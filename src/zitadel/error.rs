@@ -166,7 +166,10 @@ impl Error {
     }
 
     /// The server has no such endpoint (an older release): HTTP 501 or 405, or a 404 that no
-    /// resource caused. An unknown host answers 404 like this on every path.
+    /// resource caused.
+    ///
+    /// Two answers look the same: an unknown host, on every path; and `PATCH /v2/users/{id}` with
+    /// a service account's user name alone (501, "user type is not implemented").
     pub fn is_missing_endpoint(&self) -> bool {
         match self {
             Self::Status(s) => s.id.is_none() && (s.code == Code::Unimplemented || s.http == 404),

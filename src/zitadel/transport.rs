@@ -216,6 +216,19 @@ mod tests {
         Http::in_environment(None, timeout, &AddressPolicy::any(), |_| None).unwrap()
     }
 
+    #[test]
+    fn requests_and_answers_do_not_print_what_may_be_secret() {
+        let headers = HeaderMap::from_iter([(
+            reqwest::header::AUTHORIZATION,
+            reqwest::header::HeaderValue::from_static("Bearer s3cret"),
+        )]);
+        let body = b"s3cret".to_vec();
+        let request =
+            Request { headers: headers.clone(), body: body.clone(), ..request("http://a/b") };
+        let text = format!("{request:?} {:?}", Response { status: 200, headers, body });
+        assert!(!text.contains("s3cret") && !text.contains("115, 51"), "{text}");
+    }
+
     #[tokio::test]
     async fn a_body_that_grows_too_large_is_cut_off() {
         let (address, served) = listen(async |mut socket| {
