@@ -22,6 +22,7 @@ use crate::{
     files::{environment::Environment, session::Session},
     zitadel::{
         AddressPolicy, Client, Config, Credentials, Transport, TransportError,
+        error::ConfigurationProblem,
         transport::{Request, Response},
     },
 };
@@ -138,8 +139,7 @@ fn writes(emulator: &Emulator) -> usize {
 }
 
 fn client(emulator: &Emulator, token: &str) -> crate::zitadel::Result<Client> {
-    let issuer =
-        Url::parse(ISSUER).map_err(|e| crate::zitadel::Error::Credentials(e.to_string()))?;
+    let issuer = Url::parse(ISSUER).map_err(|_| ConfigurationProblem::Url)?;
     let config = Config {
         addresses: AddressPolicy::any(),
         ..Config::new(issuer, Credentials::token(&token.into())?)

@@ -228,7 +228,10 @@ impl<K: Setting> ErasedKind for SettingKind<K> {
 
 /// A state that can't be taken apart, or put together, is not as this version knows it.
 fn malformed(e: &serde_json::Error) -> Error {
-    Error::Malformed { endpoint: "(the fields of a state)".into(), what: e.to_string() }
+    Error::Malformed {
+        endpoint: "(the fields of a state)".into(),
+        what: format!("{:?} error", e.classify()),
+    }
 }
 
 /// What was read of an entity has its id.
@@ -252,11 +255,11 @@ fn erased<S: Serialize>(r: RemoteEntity<S>) -> Result<Remote> {
 
 fn erased_row<S: Serialize>(row: Row<RemoteEntity<S>>) -> Row<Remote> {
     match row {
-        Row::Good(r) => {
+        Row::Read(r) => {
             let id = r.id.clone();
-            erased(r).map_or_else(|e| Row::Bad { id: Some(id), what: e.to_string() }, Row::Good)
+            erased(r).map_or_else(|_| Row::Odd { id: Some(id) }, Row::Read)
         }
-        Row::Bad { id, what } => Row::Bad { id, what },
+        Row::Odd { id } => Row::Odd { id },
     }
 }
 

@@ -397,7 +397,12 @@ fn reason_of(source: &zitadel::Error) -> Reason {
         zitadel::Error::Unreachable { .. }
         | zitadel::Error::NoAnswer { .. }
         | zitadel::Error::AddressNotAllowed { .. }
-        | zitadel::Error::Malformed { .. } => Reason::Unreachable,
+        | zitadel::Error::Malformed { .. }
+        | zitadel::Error::TooLarge { .. }
+        | zitadel::Error::TooManyPages { .. } => Reason::Unreachable,
+        zitadel::Error::InvalidPath { .. } | zitadel::Error::Configuration(_) => {
+            Reason::InvalidSpec
+        }
         zitadel::Error::Credentials(_) | zitadel::Error::TokenRefused { .. } => {
             Reason::Unauthenticated
         }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::spec::{Common, OrganizationScope},
     contract::{Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written},
-    zitadel::{Path, Result},
+    zitadel::{Capability, Path, Result},
 };
 
 /// The spec.
@@ -83,10 +83,9 @@ impl Setting for DomainPolicy {
             validate_org_domains: Some(false),
             smtp_sender_address_matches_instance_domain: Some(false),
         };
-        match current(access)?.read(&zero).await {
-            Err(e) if e.is_missing_endpoint() => older(access)?.read(&zero).await,
-            other => other,
-        }
+        let (current, older) = (current(access)?, older(access)?);
+        let read = || current.read(&zero);
+        access.client.with_fallback(CURRENT, read, || older.read(&zero)).await
     }
 
     async fn write(
@@ -94,23 +93,21 @@ impl Setting for DomainPolicy {
         have: &RemoteSetting<DomainPolicyState>,
         want: &DomainPolicyState,
     ) -> Result<Written> {
-        match current(access)?.write(have.own, want).await {
-            Err(e) if e.is_missing_endpoint() => {
-                // The older form has this one field; it sets the two others to true.
-                let want = json!({"userLoginMustBeDomain": want.user_login_must_be_domain});
-                older(access)?.write(have.own, &want).await
-            }
-            other => other,
-        }
+        let (current, older) = (current(access)?, older(access)?);
+        // The older form has this one field; it sets the two others to true.
+        let one = json!({"userLoginMustBeDomain": want.user_login_must_be_domain});
+        let write = || current.write(have.own, want);
+        access.client.with_fallback(CURRENT, write, || older.write(have.own, &one)).await
     }
 
     async fn reset(access: &Access) -> Result<()> {
-        match current(access)?.reset().await {
-            Err(e) if e.is_missing_endpoint() => older(access)?.reset().await,
-            other => other,
-        }
+        let (current, older) = (current(access)?, older(access)?);
+        access.client.with_fallback(CURRENT, || current.reset(), || older.reset()).await
     }
 }
+
+/// The current form of the policy's paths.
+const CURRENT: Capability = Capability::new("DomainPolicy");
 
 fn current(access: &Access) -> Result<Endpoint<'_>> {
     endpoint(access, "/admin/v1/policies/domain", "/admin/v1/orgs/{}/policies/domain")

@@ -1,7 +1,7 @@
 //! `Organization`, by the organization service v2 (`/v2/organizations`), which lets the client
 //! choose the id.
 
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, TryStreamExt};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
         Access, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
         EventSubject, Inputs, Kind, Place, Reference, RemoteEntity, Role, Row, SpecError, Written,
     },
-    zitadel::{Path, Result, page},
+    zitadel::{Capability, Path, Result, page},
 };
 
 /// The reference of what is in an organization, or in the instance itself where it is omitted.
@@ -123,18 +123,14 @@ impl Entity for Organization {
     fn list(
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<OrganizationState>>>> + Send + 'static {
-        page::search::<Wire>(&access.client, None, SEARCH, json!({}))
+        page::rows::<Wire>(&access.client, None, SEARCH, json!({}))
             .map_ok(|row| row.map(RemoteEntity::from))
     }
 
     async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<OrganizationState>>> {
         let query = json!({"queries": [{"idQuery": {"id": id}}]});
         let found = page::search::<Wire>(&access.client, None, SEARCH, query);
-        match std::pin::pin!(found).next().await.transpose()? {
-            None => Ok(None),
-            Some(Row::Good(wire)) => Ok(Some(wire.into())),
-            Some(Row::Bad { what, .. }) => Err(page::malformed(SEARCH, what)),
-        }
+        std::pin::pin!(found.map_ok(RemoteEntity::from)).try_next().await
     }
 
     async fn create(access: &Access, id: &str, want: &OrganizationState) -> Result<Written> {
@@ -186,18 +182,22 @@ impl Entity for Organization {
     }
 }
 
-/// By the organization service v2 (since 4.7.0), else by the management API.
+/// `POST /v2/organizations/{id}`, since 4.7.0.
+const RENAME: Capability = Capability::new("UpdateOrganization");
+
 async fn rename(access: &Access, id: &str, want: &OrganizationState) -> Result<Written> {
     let body = json!({"name": want.name});
     let path = Path::new("/v2/organizations/{}", &[id])?;
-    match access.client.write::<Dated>(Method::POST, None, &path, &body).await {
-        Err(e) if e.is_missing_endpoint() => {
-            let path = "/management/v1/orgs/me";
-            let answer: Answer = access.client.write(Method::PUT, Some(id), path, &body).await?;
-            Ok(answer.written())
-        }
-        answer => Ok(answer?.written(None, id)),
-    }
+    let by_v2 = async || {
+        let answer: Dated = access.client.write(Method::POST, None, &path, &body).await?;
+        Ok(answer.written(None, id))
+    };
+    let by_v1 = async || {
+        let path = "/management/v1/orgs/me";
+        let answer: Answer = access.client.write(Method::PUT, Some(id), path, &body).await?;
+        Ok(answer.written())
+    };
+    access.client.with_fallback(RENAME, by_v2, by_v1).await
 }
 
 async fn set_state(access: &Access, id: &str, state: Activity) -> Result<Written> {

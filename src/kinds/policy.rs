@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::wire::{Answer, Details, is_gone};
 use crate::{
     contract::{Access, EventFilter, EventPlace, EventSubject, Fields, RemoteSetting, Written},
-    zitadel::{Error, Path, Result},
+    zitadel::{Error, Path, Result, path::Endpoint as _},
 };
 
 /// Events of the instance's policy.
@@ -78,8 +78,8 @@ impl<'a> Endpoint<'a> {
             fields: Map<String, Value>,
         }
         let malformed = |e: serde_json::Error| Error::Malformed {
-            endpoint: format!("GET {}", &*self.path),
-            what: e.to_string(),
+            endpoint: format!("GET {}", self.path.path()),
+            what: format!("{:?} error in the policy", e.classify()),
         };
         let Read { policy } = self.access.client.get(self.organization, &self.path).await?;
         let zero = Fields::of(zero).map_err(malformed)?;

@@ -19,7 +19,7 @@ use crate::{
         EventSubject, Inputs, Kind, Place, Reference, RemoteEntity, Role, Row, SpecError, Version,
         Written,
     },
-    zitadel::{Path, Result, page},
+    zitadel::{Capability, Path, Result, page},
 };
 
 /// The reference of what is in a project.
@@ -205,6 +205,8 @@ impl From<Wire> for RemoteEntity<ProjectState> {
     }
 }
 
+/// The project service v2, since 4.6.0.
+const CREATE: Capability = Capability::new("CreateProject");
 const PATH: &str = "/management/v1/projects/{}";
 
 impl Entity for Project {
@@ -217,7 +219,7 @@ impl Entity for Project {
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<ProjectState>>>> + Send + 'static {
         let path = "/management/v1/projects/_search";
-        page::search::<Wire>(&access.client, access.organization(), path, json!({}))
+        page::rows::<Wire>(&access.client, access.organization(), path, json!({}))
             .map_ok(|row| row.map(RemoteEntity::from))
     }
 
@@ -232,10 +234,9 @@ impl Entity for Project {
     }
 
     async fn create(access: &Access, id: &str, want: &ProjectState) -> Result<Written> {
-        let written = match create_v2(access, id, want).await {
-            Err(e) if e.is_missing_endpoint() => create_v1(access, want).await?,
-            answer => answer?,
-        };
+        let by_v2 = || create_v2(access, id, want);
+        let by_v1 = || create_v1(access, want);
+        let written = access.client.with_fallback(CREATE, by_v2, by_v1).await?;
         match (want.state, &written.id) {
             (Some(Activity::Inactive), Some(id)) => {
                 let version = set_state(access, id, Activity::Inactive).await?.version;

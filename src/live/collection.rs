@@ -47,13 +47,13 @@ pub(super) enum Known {
         shows: bool,
     },
     /// It exists, and its row is not as its endpoint promises.
-    Unreadable(String),
+    Unreadable,
 }
 
 #[derive(Debug)]
 enum Item {
     Readable(Box<Remote>),
-    Unreadable(String),
+    Unreadable,
 }
 
 #[derive(Default)]
@@ -205,13 +205,13 @@ impl Collection {
         let mut found = HashMap::new();
         for row in rows {
             match row {
-                Row::Good(remote) => {
+                Row::Read(remote) => {
                     found.insert(remote.subject.clone(), Item::Readable(Box::new(remote)));
                 }
-                Row::Bad { id, what } => {
-                    tracing::warn!(kind = entry.kind(), id, what, "a row of a list can't be read");
+                Row::Odd { id } => {
+                    tracing::warn!(kind = entry.kind(), id, "a row of a list can't be read");
                     if let Some(id) = id {
-                        found.insert(Subject::Entity(id), Item::Unreadable(what));
+                        found.insert(Subject::Entity(id), Item::Unreadable);
                     }
                 }
             }
@@ -231,7 +231,7 @@ impl Collection {
             (Some((_, since)), item) => {
                 Known::Older { age: since.elapsed(), shows: item.is_some() }
             }
-            (None, Some(Item::Unreadable(what))) => Known::Unreadable(what.clone()),
+            (None, Some(Item::Unreadable)) => Known::Unreadable,
             (None, Some(Item::Readable(remote))) => Known::Read(Some(remote.clone())),
             (None, None) => Known::Read(None),
         }
@@ -307,7 +307,7 @@ impl Data {
     fn readable(&self) -> impl Iterator<Item = &Remote> {
         self.items.values().filter_map(|item| match item {
             Item::Readable(remote) => Some(&**remote),
-            Item::Unreadable(_) => None,
+            Item::Unreadable => None,
         })
     }
 
@@ -361,8 +361,11 @@ impl Data {
 }
 
 /// An item that can't be read, as the error of the endpoint that listed it.
-pub(super) fn unreadable(entry: Entry, what: String) -> Error {
-    Error::Malformed { endpoint: format!("the list of {}", entry.plural), what }
+pub(super) fn unreadable(entry: Entry) -> Error {
+    Error::Malformed {
+        endpoint: format!("the list of {}", entry.plural),
+        what: "a row of another form".into(),
+    }
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl Store {
         match self.collection(entry, place).known(subject) {
             Known::Read(remote) => Ok(Observation::Current(remote)),
             Known::Older { age, shows } => Ok(Observation::Pending { age, shows }),
-            Known::Unreadable(what) => Err(unreadable(entry, what)),
+            Known::Unreadable => Err(unreadable(entry)),
         }
     }
 

@@ -1,114 +1,47 @@
 //! The client of one ZITADEL instance.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{
-    Method, Url,
-    header::{
-        ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    },
+    Method,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
 use secrecy::ExposeSecret;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::{sync::Semaphore, time::sleep};
 
 use super::{
-    AddressPolicy, Credentials, Error, Result, Transport, TransportError,
-    auth::Token,
-    error::{Code, Status},
-    retry::{self, Safety},
-    transport::{Http, Request, Response},
+    Capabilities, Config, Credentials, Error, Requests, Result, Transport,
+    auth::{self, Login},
+    error::{CredentialsProblem, Status},
+    exchange::{Call, Exchange},
+    path::Endpoint,
+    retry::{Safety, Tries},
+    token::{Token, Tokens},
+    transport::{Http, Response},
 };
 
-const INSTANCE_HOST: HeaderName = HeaderName::from_static("x-zitadel-instance-host");
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-zitadel-orgid");
+const TOKEN_ENDPOINT: &str = "/oauth/v2/token";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
-/// Where an instance is and how to log in.
-#[derive(Clone)]
-pub struct Config {
-    /// The external URL: audience of tokens, and the host that selects the instance.
-    pub issuer: Url,
-    /// Where to connect, if not at the issuer.
-    pub address: Option<Url>,
-    /// How to log in.
-    pub credentials: Credentials,
-    /// PEM certificates to trust besides the system's.
-    pub ca: Option<Vec<u8>>,
-    /// Calls at once; at least 1.
-    pub max_concurrency: usize,
-    /// Deadline of one exchange.
-    pub timeout: Duration,
-    /// What may be connected to; holds for issuer and address alike.
-    pub addresses: AddressPolicy,
-    /// Counts what is sent.
-    pub requests: Arc<Requests>,
-}
-
-/// How many requests were sent, repeated ones included, those for tokens left out.
-#[derive(Debug, Default)]
-pub struct Requests {
-    reads: AtomicU64,
-    writes: AtomicU64,
-}
-
-impl Requests {
-    /// Requests that change nothing.
-    pub fn reads(&self) -> u64 {
-        self.reads.load(Ordering::Relaxed)
-    }
-
-    /// Requests that may change something.
-    pub fn writes(&self) -> u64 {
-        self.writes.load(Ordering::Relaxed)
-    }
-
-    fn count(&self, safety: Safety) {
-        let counter = match safety {
-            Safety::Read => &self.reads,
-            Safety::Write => &self.writes,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Config {
-    /// A configuration with the defaults: no other address, no CA, four calls at once, 30 s, any
-    /// address that is not local.
-    pub fn new(issuer: Url, credentials: Credentials) -> Self {
-        Self {
-            issuer,
-            address: None,
-            credentials,
-            ca: None,
-            max_concurrency: 4,
-            timeout: Duration::from_secs(30),
-            addresses: AddressPolicy::default(),
-            requests: Arc::default(),
-        }
-    }
-}
-
-/// A client of one instance; clones share connections, tokens and limits.
+/// A client of one instance; clones share connections, tokens, limits and what is known of the
+/// server.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
 struct Inner {
     issuer: String,
-    base: Url,
-    instance_host: HeaderValue,
-    host: Option<HeaderValue>,
+    exchange: Exchange,
     credentials: Credentials,
-    token: Mutex<Option<Token>>,
+    tokens: Tokens,
+    capabilities: Capabilities,
     limit: Semaphore,
+    /// How long a call is tried again.
+    patience: Duration,
     requests: Arc<Requests>,
-    transport: Box<dyn Transport>,
 }
 
 impl Client {
@@ -120,58 +53,51 @@ impl Client {
 
     /// A client whose requests go where `transport` takes them.
     pub fn with_transport(config: Config, transport: Box<dyn Transport>) -> Result<Self> {
-        for url in [Some(&config.issuer), config.address.as_ref()].into_iter().flatten() {
-            if !config.addresses.allows(url) {
-                return Err(Error::AddressNotAllowed { host: host_and_port(url) });
-            }
-        }
-        let instance_host = HeaderValue::from_str(&host_and_port(&config.issuer))
-            .map_err(|_| Error::Credentials("the issuer has no host".into()))?;
-        let base = config.address.unwrap_or_else(|| config.issuer.clone());
-        // Over TLS the connection may be HTTP/2, whose authority is the URL's own: there the second
-        // header has to do.
-        let host = (base.scheme() == "http").then(|| instance_host.clone());
         Ok(Self(Arc::new(Inner {
             issuer: config.issuer.as_str().trim_end_matches('/').to_owned(),
-            base,
-            instance_host,
-            host,
+            exchange: Exchange::new(&config, transport)?,
             credentials: config.credentials,
-            token: Mutex::new(None),
-            limit: Semaphore::new(config.max_concurrency.max(1)),
+            tokens: Tokens::default(),
+            capabilities: Capabilities::default(),
+            limit: Semaphore::new(config.max_concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            patience: config.timeout,
             requests: config.requests,
-            transport,
         })))
+    }
+
+    /// What is known of the server.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.0.capabilities
     }
 
     /// A read: repeated after transient failures.
     pub async fn get<T: DeserializeOwned>(
         &self,
         organization: Option<&str>,
-        path: &str,
+        endpoint: &(impl Endpoint + ?Sized),
     ) -> Result<T> {
-        self.call(Safety::Read, Method::GET, organization, path, &()).await
+        self.call(Safety::Read, Method::GET, organization, endpoint, &()).await
     }
 
     /// A read by POST (searches, Connect's Get and List): repeated after transient failures.
     pub async fn query<T: DeserializeOwned>(
         &self,
         organization: Option<&str>,
-        path: &str,
+        endpoint: &(impl Endpoint + ?Sized),
         body: &impl Serialize,
     ) -> Result<T> {
-        self.call(Safety::Read, Method::POST, organization, path, body).await
+        self.call(Safety::Read, Method::POST, organization, endpoint, body).await
     }
 
-    /// A write: repeated only where it is certain that it took no effect.
+    /// A write: repeated only where it is certain that it had no effect.
     pub async fn write<T: DeserializeOwned>(
         &self,
         method: Method,
         organization: Option<&str>,
-        path: &str,
+        endpoint: &(impl Endpoint + ?Sized),
         body: &impl Serialize,
     ) -> Result<T> {
-        self.call(Safety::Write, method, organization, path, body).await
+        self.call(Safety::Write, method, organization, endpoint, body).await
     }
 
     async fn call<T: DeserializeOwned>(
@@ -179,31 +105,27 @@ impl Client {
         safety: Safety,
         method: Method,
         organization: Option<&str>,
-        path: &str,
+        endpoint: &(impl Endpoint + ?Sized),
         body: &impl Serialize,
     ) -> Result<T> {
-        let malformed = |what: String| Error::Malformed {
-            endpoint: format!("{method} {}", without_query(path)),
-            what,
-        };
-        let body = match serde_json::to_value(body).map_err(|e| malformed(e.to_string()))? {
-            Value::Null => Vec::new(),
-            body => body.to_string().into_bytes(),
-        };
-        let mut pauses = retry::pauses();
-        let answer = loop {
-            self.0.requests.count(safety);
-            match self.authorized(&method, organization, path, &body).await {
-                Err(e) if retry::worthwhile(safety, &e) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(e.retry_after().unwrap_or(pause)).await,
-                    None => return Err(e),
-                },
-                other => break other?,
-            }
-        };
+        let mut call = self.0.exchange.call(method, endpoint)?;
+        call.headers.insert(ACCEPT, JSON);
+        if let Some(id) = organization {
+            let header = HeaderValue::from_str(id).map_err(|_| Error::InvalidPath {
+                path: id.into(),
+                problem: "an organization id that no header may have",
+            })?;
+            call.headers.insert(ORGANIZATION, header);
+        }
+        let body = serde_json::to_value(body).map_err(|_| call.malformed("a body without JSON"))?;
+        if body != Value::Null {
+            call.body = body.to_string().into_bytes();
+            call.headers.insert(CONTENT_TYPE, JSON);
+        }
+        let answer = self.repeat(safety, &call).await?;
         // serde_json's own text may quote the body; its position is enough to find the place.
         serde_json::from_slice(&answer.body).map_err(|e| {
-            malformed(format!(
+            call.malformed(format!(
                 "{:?} error at line {} column {}",
                 e.classify(),
                 e.line(),
@@ -212,151 +134,468 @@ impl Client {
         })
     }
 
-    /// One exchange with a token; an expired one is renewed once.
-    async fn authorized(
-        &self,
-        method: &Method,
-        organization: Option<&str>,
-        path: &str,
-        body: &[u8],
-    ) -> Result<Response> {
-        let token = self.token(None).await?;
-        match self.exchange(method, organization, path, body, &token).await {
-            Err(e)
-                if e.code() == Some(Code::Unauthenticated)
-                    && !matches!(self.0.credentials, Credentials::PersonalAccessToken(_)) =>
-            {
-                let token = self.token(Some(&token)).await?;
-                self.exchange(method, organization, path, body, &token).await
-            }
-            other => other,
+    /// A call with a token, repeated as far as that is safe.
+    async fn repeat(&self, safety: Safety, call: &Call<'_>) -> Result<Response> {
+        let mut tries = Tries::new(safety, self.0.patience);
+        let mut attempt = 1;
+        loop {
+            let error = match self.attempt(safety, call, &mut attempt).await? {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            sleep(tries.pause(&error).ok_or(error)?).await;
         }
     }
 
-    async fn exchange(
+    /// A call with a token. If the token is refused, the call is made again with another one, once.
+    /// The outer error is that there is no token, which was tried often enough.
+    async fn attempt(
         &self,
-        method: &Method,
-        organization: Option<&str>,
-        path: &str,
-        body: &[u8],
-        token: &Token,
-    ) -> Result<Response> {
-        let mut headers = HeaderMap::new();
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.value.expose_secret()))
-            .map_err(|_| {
-                Error::Credentials("the token holds characters that no header may have".into())
-            })?;
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if !body.is_empty() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        if let Some(id) = organization {
-            let id = HeaderValue::from_str(id).map_err(|_| Error::Malformed {
-                endpoint: path.into(),
-                what: "an organization id that no header may have".into(),
-            })?;
-            headers.insert(ORGANIZATION, id);
-        }
-        self.send(method.clone(), path, headers, body.to_vec()).await
-    }
-
-    /// Where a path is on this server.
-    fn url(&self, path: &str) -> Result<Url> {
-        let base = self.0.base.as_str().trim_end_matches('/');
-        Url::parse(&format!("{base}{path}"))
-            .map_err(|e| Error::Malformed { endpoint: path.into(), what: e.to_string() })
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        mut headers: HeaderMap,
-        body: Vec<u8>,
-    ) -> Result<Response> {
-        headers.insert(INSTANCE_HOST, self.0.instance_host.clone());
-        if let Some(host) = &self.0.host {
-            headers.insert(HOST, host.clone());
-        }
-        let request = Request { method, url: self.url(path)?, headers, body };
-        // The semaphore is never closed.
+        safety: Safety,
+        call: &Call<'_>,
+        attempt: &mut u32,
+    ) -> Result<Result<Response>> {
+        // Held while the token is awaited and replaced: of hundreds of callers, few find out that it
+        // is refused. The semaphore is never closed.
         let _permit = self.0.limit.acquire().await.ok();
-        let host = || host_and_port(&self.0.base);
-        let answer = self.0.transport.send(request).await.map_err(|e| match e {
-            TransportError::Connect(cause) => Error::Unreachable { host: host(), cause },
-            TransportError::Broken(cause) => Error::NoAnswer { host: host(), cause },
-            TransportError::NotAllowed => Error::AddressNotAllowed { host: host() },
-        })?;
-        if (200..300).contains(&answer.status) {
-            return Ok(answer);
-        }
-        let retry_after = answer
-            .headers
-            .get(RETRY_AFTER)
-            .and_then(|v| v.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
-        Err(Error::Status(Status::parse(answer.status, retry_after, &answer.body)))
-    }
-
-    /// The current token; another one than `refused`. One exchange at a time, whoever else waits
-    /// takes its result.
-    async fn token(&self, refused: Option<&Token>) -> Result<Token> {
-        let mut kept = self.0.token.lock().await;
-        if let Some(token) = kept.as_ref()
-            && token.is_fresh()
-            && refused.is_none_or(|r| r.value.expose_secret() != token.value.expose_secret())
-        {
-            return Ok(token.clone());
-        }
-        let token = match (self.0.credentials.exchange(&self.0.issuer)?, &self.0.credentials) {
-            (None, Credentials::PersonalAccessToken(pat)) => Token::fixed(pat.clone()),
-            (None, _) => return Err(Error::Credentials("nothing to log in with".into())),
-            (Some(exchange), _) => self.fetch_token(exchange).await?,
-        };
-        *kept = Some(token.clone());
-        Ok(token)
-    }
-
-    async fn fetch_token(&self, exchange: Vec<(&'static str, String)>) -> Result<Token> {
-        const PATH: &str = "/oauth/v2/token";
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(&exchange)
-            .finish()
-            .into_bytes();
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let mut pauses = retry::pauses();
-        let answer = loop {
-            match self.send(Method::POST, PATH, headers.clone(), body.clone()).await {
-                Err(e) if retry::worthwhile(Safety::Read, &e) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(e.retry_after().unwrap_or(pause)).await,
-                    None => return Err(e),
-                },
-                // RFC 6749: 400 and 401 refuse the credentials. 404 is a host that selects no
-                // instance.
-                Err(Error::Status(s)) if matches!(s.http, 400 | 401) => {
-                    return Err(Error::TokenRefused {
-                        error: if s.http == 401 { "invalid_client" } else { "invalid_grant" }
-                            .into(),
-                    });
+        let mut may_replace = !self.0.credentials.are_a_token();
+        loop {
+            let token = self.token().await?;
+            self.0.requests.count(safety);
+            let answer = self.authorized(call, &token, *attempt).await;
+            *attempt += 1;
+            match answer {
+                Err(error) if error.is_unauthenticated() && may_replace => {
+                    may_replace = false;
+                    self.0.tokens.drop_token(&token).await;
                 }
-                other => break other?,
+                Err(error) if error.is_unauthenticated() => {
+                    self.0.tokens.refuse(&token, &error).await;
+                    return Ok(Err(error));
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+
+    async fn authorized(&self, call: &Call<'_>, token: &Token, attempt: u32) -> Result<Response> {
+        let text = token.value.expose_secret();
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {text}"))
+            .map_err(|_| CredentialsProblem::NoToken)?;
+        bearer.set_sensitive(true);
+        let mut headers = call.headers.clone();
+        headers.insert(AUTHORIZATION, bearer);
+        self.0
+            .exchange
+            .send(call, headers, attempt, |answer, retry_after| {
+                Error::Status(Status::parse(answer.status, retry_after, &answer.body, text))
+            })
+            .await
+    }
+
+    async fn token(&self) -> Result<Token> {
+        let fetch = async {
+            match self.0.credentials.login(&self.0.issuer)? {
+                Login::Token(token) => Ok(Token::fixed(token)),
+                Login::Form(form) => self.fetch_token(&form).await,
             }
         };
-        Token::parse(&answer.body).ok_or_else(|| Error::Malformed {
-            endpoint: format!("POST {PATH}"),
-            what: "no access_token".into(),
-        })
+        self.0.tokens.get(fetch).await
+    }
+
+    async fn fetch_token(&self, form: &[(&'static str, String)]) -> Result<Token> {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut call = self.0.exchange.call(Method::POST, TOKEN_ENDPOINT)?;
+        call.headers.insert(CONTENT_TYPE, FORM);
+        call.body = body.into_bytes();
+        let mut tries = Tries::new(Safety::Read, self.0.patience);
+        let mut attempt = 1;
+        let answer = loop {
+            match self.0.exchange.send(&call, call.headers.clone(), attempt, auth::refusal).await {
+                Ok(answer) => break answer,
+                Err(e) => {
+                    sleep(tries.pause(&e).ok_or(e)?).await;
+                }
+            }
+            attempt += 1;
+        };
+        Token::parse(&answer.body).ok_or_else(|| call.malformed("no usable access_token"))
     }
 }
 
-fn host_and_port(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |p| format!("{host}:{p}"))
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use reqwest::header::RETRY_AFTER;
+    use serde_json::json;
 
-fn without_query(path: &str) -> &str {
-    path.split('?').next().unwrap_or_default()
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::zitadel::{
+        TransportError,
+        error::ConfigurationProblem,
+        fake::{Answer, Fake, answer},
+        retry,
+        token::REMEMBERED,
+        transport::{MAX_BODY, Request},
+    };
+
+    const ENDPOINT: &str = "/admin/v1/restrictions";
+
+    fn client_credentials() -> Credentials {
+        Credentials::ClientCredentials {
+            client_id: "bot".into(),
+            secret: "s3cret-client".to_owned().into(),
+        }
+    }
+
+    fn unauthenticated() -> Answer {
+        answer(401, json!({"code": 16, "message": "no", "details": [{"id": "AUTH-7fs1e"}]}))
+    }
+
+    async fn get(client: &Client) -> Result<Value> {
+        client.get(None, ENDPOINT).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lifetime_without_limit_is_only_long() {
+        let (client, fake) = Fake::client_of(client_credentials(), |_, request| {
+            answer(
+                200,
+                match request.url.path() {
+                    "/oauth/v2/token" => json!({"access_token": "t", "expires_in": u64::MAX}),
+                    _ => json!({}),
+                },
+            )
+        });
+        get(&client).await.unwrap();
+        tokio::time::advance(Duration::from_secs(86_000)).await;
+        get(&client).await.unwrap();
+        assert_eq!(fake.paths(), ["/oauth/v2/token", ENDPOINT, ENDPOINT]);
+        tokio::time::advance(Duration::from_secs(400)).await;
+        get(&client).await.unwrap();
+        assert_eq!(fake.paths().len(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_credentials_are_asked_for_once_in_a_while() {
+        let (client, fake) = Fake::client_of(client_credentials(), |_, _| {
+            answer(400, json!({"error": "invalid_client", "error_description": "s3cret-client"}))
+        });
+        let refused = Error::TokenRefused { error: "invalid_client" };
+        let calls = futures::future::join_all((0..300).map(|_| get(&client))).await;
+        assert!(calls.iter().all(|c| *c == Err(refused.clone())));
+        assert_eq!(fake.paths(), ["/oauth/v2/token"]);
+        tokio::time::advance(REMEMBERED.saturating_sub(Duration::from_millis(1))).await;
+        assert_eq!(get(&client).await, Err(refused.clone()));
+        assert_eq!(fake.paths().len(), 1);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(get(&client).await, Err(refused));
+        assert_eq!(fake.paths().len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_personal_access_token_is_asked_for_once_in_a_while() {
+        let (client, fake) = Fake::client(|_, _| unauthenticated());
+        let calls = futures::future::join_all((0..300).map(|_| get(&client))).await;
+        assert!(calls.iter().all(|c| c.as_ref().is_err_and(Error::is_unauthenticated)));
+        // Those that were on their way.
+        assert_eq!(fake.paths().len(), 4);
+        let error = get(&client).await.unwrap_err();
+        assert_eq!((error.id(), fake.paths().len()), (Some("AUTH-7fs1e"), 4));
+        tokio::time::advance(REMEMBERED).await;
+        get(&client).await.unwrap_err();
+        assert_eq!(fake.paths().len(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn credentials_that_are_accepted_again_work_again() {
+        let (client, fake) = Fake::client(|fake, _| match fake.paths().len() {
+            1 => unauthenticated(),
+            _ => answer(200, json!({})),
+        });
+        get(&client).await.unwrap_err();
+        tokio::time::advance(REMEMBERED).await;
+        for _ in 0..3 {
+            get(&client).await.unwrap();
+        }
+        assert_eq!(fake.paths().len(), 4);
+        // Another client remembers nothing.
+        let (client, _) = Fake::client(|_, _| answer(200, json!({})));
+        get(&client).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_expired_is_replaced_once_for_all() {
+        let (client, fake) = Fake::client_of(client_credentials(), |fake, request| {
+            let tokens = fake.paths().iter().filter(|p| *p == "/oauth/v2/token").count();
+            match request.url.path() {
+                "/oauth/v2/token" => answer(200, json!({"access_token": format!("t{tokens}")})),
+                _ if request.headers[AUTHORIZATION] == "Bearer t1" => unauthenticated(),
+                _ => answer(200, json!({})),
+            }
+        });
+        let calls = futures::future::join_all((0..100).map(|_| get(&client))).await;
+        assert!(calls.iter().all(Result::is_ok));
+        // Those with the former token were on their way.
+        assert_eq!(fake.paths().iter().filter(|p| *p == "/oauth/v2/token").count(), 2);
+        assert_eq!(fake.paths().len(), 2 + 100 + 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fresh_tokens_that_are_refused_are_not_fetched_for_ever() {
+        let (client, fake) =
+            Fake::client_of(client_credentials(), |fake, request| match request.url.path() {
+                "/oauth/v2/token" => {
+                    answer(200, json!({"access_token": format!("t{}", fake.paths().len())}))
+                }
+                _ => unauthenticated(),
+            });
+        let calls = futures::future::join_all((0..300).map(|_| get(&client))).await;
+        assert!(calls.iter().all(Result::is_err));
+        let tokens = fake.paths().iter().filter(|p| *p == "/oauth/v2/token").count();
+        assert_eq!((tokens, fake.paths().len()), (2, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_of_the_token_endpoint_is_shared_and_passes() {
+        let (client, fake) = Fake::client_of(client_credentials(), |fake, request| {
+            match (request.url.path(), fake.paths().len()) {
+                ("/oauth/v2/token", 1..=4) => answer(400, json!({"error": "server_error"})),
+                ("/oauth/v2/token", _) => answer(200, json!({"access_token": "t"})),
+                _ => answer(200, json!({})),
+            }
+        });
+        let calls = futures::future::join_all((0..4).map(|_| get(&client))).await;
+        assert!(calls.iter().all(|c| c.as_ref().is_err_and(Error::is_transient)), "{calls:?}");
+        assert_eq!(fake.paths().len(), 4);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        get(&client).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_asks_for_no_pause_gets_one() {
+        for header in ["0", "Thu, 01 Jan 1970 00:00:00 GMT", "18446744073709551615"] {
+            let (client, fake) = Fake::client(move |_, _| {
+                let mut busy = answer(429, json!({}))?;
+                busy.headers.insert(RETRY_AFTER, HeaderValue::from_static(header));
+                Ok(busy)
+            });
+            let began = Instant::now();
+            let error = get(&client).await.unwrap_err();
+            if header.len() < 15 || header.contains("GMT") {
+                assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+                assert_eq!((error.retry_after(), fake.paths().len()), (None, 4));
+            } else {
+                assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+                assert_eq!(fake.paths().len(), 1);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_costs_one_deadline() {
+        struct Hanging;
+        #[async_trait::async_trait]
+        impl Transport for Hanging {
+            async fn send(&self, _: Request) -> Result<Response, TransportError> {
+                sleep(Duration::from_secs(30)).await;
+                Err(TransportError::Broken("the deadline passed".into()))
+            }
+        }
+        let config = Config::new("https://a.example".parse().unwrap(), client_credentials());
+        let client = Client::with_transport(config, Box::new(Hanging)).unwrap();
+        let began = Instant::now();
+        assert!(matches!(get(&client).await, Err(Error::NoAnswer { .. })));
+        assert_eq!(began.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_log_tells_each_call_without_secrets() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+        impl std::io::Write for Log {
+            fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(text)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let (client, _) =
+            Fake::client_of(client_credentials(), |_, request| match request.url.path() {
+                "/oauth/v2/token" => answer(200, json!({"access_token": "s3cret-access"})),
+                _ => answer(
+                    400,
+                    json!({"code": 9, "message": "s3cret-body", "details": [{"id": "X-1"}]}),
+                ),
+            });
+        // Whoever makes the first call decides for all threads whether its event is of interest.
+        get(&Fake::client(|_, _| answer(200, json!({}))).0).await.unwrap();
+        tracing::callsite::rebuild_interest_cache();
+        let body = json!({"password": "s3cret-body"});
+        let path = "/management/v1/users/371-a/machine";
+        client.write::<Value>(Method::PUT, None, path, &body).await.unwrap_err();
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for part in [
+            "endpoint=/oauth/v2/token status=200 code=\"ok\"",
+            "method=PUT endpoint=/management/v1/users/{}/machine status=400",
+            "code=\"failed_precondition\" error_id=\"X-1\"",
+            "attempt=1",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("s3cret") && !text.contains("371-a"), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_are_repeated_only_without_effect() {
+        for (http, sent) in [(429, 4), (500, 1), (502, 1), (503, 1), (504, 1), (400, 1)] {
+            let (client, fake) = Fake::client(move |_, _| answer(http, json!({})));
+            let written = client.write::<Value>(Method::POST, None, ENDPOINT, &json!({})).await;
+            written.unwrap_err();
+            assert_eq!(fake.paths().len(), sent, "{http}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_beyond_the_limit_is_an_error_and_not_asked_for_again() {
+        let (client, fake) = Fake::client(|_, _| {
+            let mut large = answer(200, json!({}))?;
+            large.body = vec![b' '; MAX_BODY + 1];
+            Ok(large)
+        });
+        let endpoint = format!("GET {ENDPOINT}");
+        assert_eq!(get(&client).await, Err(Error::TooLarge { endpoint, limit: MAX_BODY }));
+        assert_eq!(fake.paths().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_invalid_path_or_header_is_not_sent() {
+        let (client, fake) =
+            Fake::client_of(client_credentials(), |_, _| answer(200, json!({"access_token": "t"})));
+        for path in ["/management/v1/projects/x/../../admin", "/admin/v1/x?y", "/admin/v1//x"] {
+            let deleted = client.write::<Value>(Method::DELETE, None, path, &()).await;
+            assert!(matches!(deleted, Err(Error::InvalidPath { .. })), "{deleted:?}");
+        }
+        let refused = client.get::<Value>(Some("1\r\nhost: evil"), ENDPOINT).await;
+        assert!(matches!(refused, Err(Error::InvalidPath { .. })), "{refused:?}");
+        assert!(fake.paths().is_empty());
+    }
+
+    #[test]
+    fn issuer_and_address_are_plain_urls() {
+        let pat = || Credentials::token(&"t".into()).unwrap();
+        for url in [
+            "https://u:p@a.example",
+            "https://a.example/?x",
+            "https://a.example/#x",
+            "ftp://a.example",
+        ] {
+            let Err(e) = Client::new(Config::new(url.parse().unwrap(), pat())) else {
+                panic!("accepted: {url}")
+            };
+            assert_eq!(e, Error::Configuration(ConfigurationProblem::Url), "{url}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_counted_by_endpoint_and_code() {
+        let (client, fake) = Fake::client(|_, request| match request.method {
+            Method::GET => answer(200, json!({})),
+            _ => answer(404, json!({"code": 5, "message": "", "details": [{"id": "X-1"}]})),
+        });
+        for id in ["1", "2-b"] {
+            client.get::<Value>(None, &format!("/management/v1/projects/{id}")).await.unwrap();
+        }
+        let path = crate::zitadel::Path::new("/management/v1/users/{}", &["kim"]).unwrap();
+        client.write::<Value>(Method::DELETE, None, &path, &()).await.unwrap_err();
+        assert_eq!(fake.paths()[2], "/management/v1/users/kim");
+        let requests = &client.0.requests;
+        assert_eq!((requests.reads(), requests.writes()), (2, 1));
+        let mut series: Vec<_> = requests
+            .snapshot()
+            .map(|s| (s.method.to_string(), s.endpoint.into_owned(), s.code, s.count))
+            .collect();
+        series.sort();
+        assert_eq!(
+            series,
+            [
+                ("DELETE".into(), "/management/v1/users/{}".into(), "not_found", 1),
+                ("GET".into(), "/management/v1/projects/{}".into(), "ok", 2),
+            ]
+        );
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Expected {
+        #[expect(dead_code, reason = "no answer has it")]
+        field: u8,
+    }
+
+    proptest! {
+        /// Whatever the server answers, nothing that is printed holds a secret or an odd body.
+        #[test]
+        fn no_error_holds_a_secret_or_a_body(
+            http in 200u16..600,
+            before in "\\PC{0,300}",
+            after in "\\PC{0,9}",
+            form in 0..8,
+            retry_after in "[0-9]{0,30}|\\PC{0,9}",
+            by_token in any::<bool>(),
+        ) {
+            const MARK: &str = "body-of-a-proxy";
+            let credentials = if by_token {
+                Credentials::token(&"s3cret-token".into()).unwrap()
+            } else {
+                client_credentials()
+            };
+            let (client, _) = Fake::client_of(credentials, move |fake, request| {
+                let token = request.headers.get(AUTHORIZATION).map_or("", |v| v.to_str().unwrap());
+                let sent = String::from_utf8_lossy(&request.body);
+                let echo = format!("{before}{token}{sent}{after}");
+                if request.url.path() == "/oauth/v2/token" && fake.paths().len() % 2 == 1 {
+                    return answer(200, json!({"access_token": "s3cret-access"}));
+                }
+                let body = match form {
+                    0 => json!({"code": 3, "message": echo}),
+                    1 => json!({"code": "internal", "message": echo, "details": [{"id": echo}]}),
+                    2 => json!({"code": 5, "message": "x", "details": [{"debug": {"id": echo}}]}),
+                    3 => json!({"error": echo, "error_description": echo}),
+                    4 => json!([MARK, echo]),
+                    5 => json!({MARK: echo}),
+                    6 => json!(echo),
+                    _ => json!({"code": {MARK: echo}, "details": {MARK: echo}}),
+                };
+                let mut answer = answer(http, body)?;
+                if let Ok(value) = HeaderValue::from_str(&retry_after) {
+                    answer.headers.insert(RETRY_AFTER, value);
+                }
+                Ok(answer)
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time().start_paused(true).build().unwrap();
+            let errors = runtime.block_on(async {
+                [
+                    client.get::<Expected>(None, ENDPOINT).await.unwrap_err(),
+                    client.write::<Expected>(Method::POST, None, ENDPOINT, &json!({})).await.unwrap_err(),
+                ]
+            });
+            for error in errors {
+                let text = format!("{error} {error:?} {}", error.label());
+                prop_assert!(!text.contains("s3cret") && !text.contains(MARK), "{}", text);
+                prop_assert!(error.retry_after().is_none_or(|d| !d.is_zero() && d <= retry::MAX_RETRY_AFTER));
+            }
+        }
+    }
 }

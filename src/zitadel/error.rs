@@ -1,14 +1,16 @@
 //! What can go wrong between us and ZITADEL. Pure.
+//!
+//! A variant is a situation that callers treat differently. No variant holds a secret or a body.
 
-use serde::Deserialize;
+pub use super::status::{Code, Status};
 
 /// The result of a call to ZITADEL.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A call that did not bring what was asked for.
-#[derive(Debug, Clone, thiserror::Error)]
+/// A call that did not return what was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// No connection: refused, reset, no such host, TLS. Nothing was answered.
+    /// No connection: refused, reset, no such host, TLS. Nothing was sent.
     #[error("{host} can't be reached: {cause}")]
     Unreachable {
         /// Host and port that were tried.
@@ -17,7 +19,7 @@ pub enum Error {
         cause: String,
     },
     /// The deadline passed or the connection broke after the request was sent: a write may have
-    /// taken effect.
+    /// had its effect.
     #[error("no answer from {host}: {cause}")]
     NoAnswer {
         /// Host and port that were asked.
@@ -42,147 +44,91 @@ pub enum Error {
         /// What does not fit, without the body.
         what: String,
     },
-    /// The credentials can't be used at all: not a key file, an empty token.
+    /// The body of an answer is larger than any answer of ZITADEL.
+    #[error("the answer to {endpoint} is larger than {limit} bytes")]
+    TooLarge {
+        /// Method and path.
+        endpoint: String,
+        /// Bytes that are accepted.
+        limit: usize,
+    },
+    /// A list that does not end.
+    #[error("the list of {endpoint} has more than {limit} pages")]
+    TooManyPages {
+        /// Method and path.
+        endpoint: String,
+        /// Pages that are read.
+        limit: u64,
+    },
+    /// A path that would not reach the endpoint that it names, or an id that could not stand in a
+    /// request. Nothing was sent.
+    #[error("{path:?} can't be part of a request: {problem}")]
+    InvalidPath {
+        /// The path, the segment or the id.
+        path: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The credentials can't be used at all. Nothing was sent.
     #[error("unusable credentials: {0}")]
-    Credentials(String),
+    Credentials(#[from] CredentialsProblem),
+    /// The connection can't be made as configured. Nothing was sent.
+    #[error("unusable configuration: {0}")]
+    Configuration(#[from] ConfigurationProblem),
     /// The token endpoint refused the credentials.
     #[error("the token endpoint refused the credentials: {error}")]
     TokenRefused {
         /// OAuth's error code, e.g. `invalid_grant`.
-        error: String,
+        error: &'static str,
     },
 }
 
-/// An error answer of ZITADEL, from any of its faces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Status {
-    /// HTTP status.
-    pub http: u16,
-    /// What it means.
-    pub code: Code,
-    /// ZITADEL's id of the place that refused, such as `V3-DKcYh`; not every error has one.
-    pub id: Option<String>,
-    /// Text in the instance's default language, at most 256 characters: for people, never for
-    /// decisions.
-    pub message: String,
-    /// What a `Retry-After` header asked for.
-    pub retry_after: Option<std::time::Duration>,
+/// Why credentials can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialsProblem {
+    /// Not the JSON of a key file.
+    #[error(
+        "no key file of a service account: a JSON object with keyId, key and userId is expected"
+    )]
+    NoKeyFile,
+    /// A key file of an application.
+    #[error("a key file without userId is an application's; a service account's is needed")]
+    ApplicationKey,
+    /// Not an RSA key in PEM form.
+    #[error("the key in the key file is no RSA private key in PEM form")]
+    NoRsaKey,
+    /// The key does not sign.
+    #[error("the key can't sign")]
+    CannotSign,
+    /// Not a token.
+    #[error("the token is empty or holds characters that no token has")]
+    NoToken,
 }
 
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.message.is_empty() {
-            write!(f, "HTTP {} ({:?})", self.http, self.code)
-        } else {
-            f.write_str(&self.message)
-        }
-    }
-}
-
-/// The gRPC codes that ZITADEL uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Code {
-    /// 3: the request is wrong whatever the state is.
-    InvalidArgument,
-    /// 5
-    NotFound,
-    /// 6
-    AlreadyExists,
-    /// 7
-    PermissionDenied,
-    /// 8, or HTTP 429.
-    ResourceExhausted,
-    /// 9: not in this state; "no changes" is one of them.
-    FailedPrecondition,
-    /// 12, or HTTP 405 and 501.
-    Unimplemented,
-    /// 14, or HTTP 502 to 504.
-    Unavailable,
-    /// 16
-    Unauthenticated,
-    /// Any other.
-    Other,
-}
-
-impl Code {
-    /// From the gateway's number, Connect's word, or where the body is neither, the HTTP status.
-    fn of(number: Option<u64>, word: Option<&str>, http: u16) -> Self {
-        let from_word = || match word? {
-            "invalid_argument" => Some(3),
-            "not_found" => Some(5),
-            "already_exists" => Some(6),
-            "permission_denied" => Some(7),
-            "resource_exhausted" => Some(8),
-            "failed_precondition" => Some(9),
-            "unimplemented" => Some(12),
-            "unavailable" => Some(14),
-            "unauthenticated" => Some(16),
-            _ => Some(2),
-        };
-        let from_http = || match http {
-            401 => 16,
-            403 => 7,
-            404 => 5,
-            405 | 501 => 12,
-            429 => 8,
-            502..=504 => 14,
-            _ => 2,
-        };
-        match number.or_else(from_word).unwrap_or_else(from_http) {
-            3 => Self::InvalidArgument,
-            5 => Self::NotFound,
-            6 => Self::AlreadyExists,
-            7 => Self::PermissionDenied,
-            8 => Self::ResourceExhausted,
-            9 => Self::FailedPrecondition,
-            12 => Self::Unimplemented,
-            14 => Self::Unavailable,
-            16 => Self::Unauthenticated,
-            _ => Self::Other,
-        }
-    }
-}
-
-impl Status {
-    /// Reads an error answer of either form: the gateway's `{code: 5, message, details[0].id}` or
-    /// Connect's `{code: "not_found", message, details[0].debug.id}`. Of a body that is neither,
-    /// nothing is repeated.
-    pub(crate) fn parse(http: u16, retry_after: Option<std::time::Duration>, body: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Body {
-            code: serde_json::Value,
-            #[serde(default)]
-            message: String,
-            #[serde(default)]
-            details: Vec<Detail>,
-        }
-        #[derive(Deserialize)]
-        struct Detail {
-            id: Option<String>,
-            debug: Option<Debug>,
-        }
-        #[derive(Deserialize)]
-        struct Debug {
-            id: Option<String>,
-        }
-        let Ok(body) = serde_json::from_slice::<Body>(body) else {
-            return Self {
-                http,
-                code: Code::of(None, None, http),
-                id: None,
-                message: String::new(),
-                retry_after,
-            };
-        };
-        let id = body.details.into_iter().find_map(|d| d.id.or_else(|| d.debug.and_then(|d| d.id)));
-        Self {
-            http,
-            code: Code::of(body.code.as_u64(), body.code.as_str(), http),
-            id,
-            message: body.message.chars().take(256).collect(),
-            retry_after,
-        }
-    }
+/// Why a connection can't be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigurationProblem {
+    /// Issuer or address are more than scheme, host, port and path.
+    #[error("issuer and address are URLs with a host and without user, query and fragment")]
+    Url,
+    /// Not PEM.
+    #[error("the CA is no PEM certificate")]
+    CaNotPem,
+    /// PEM without a certificate.
+    #[error("the CA holds no certificate")]
+    CaEmpty,
+    /// A proxy that can't be used. Its URL may hold a password and is not repeated.
+    #[error("{variable} in the environment is no http or https URL of a proxy")]
+    Proxy {
+        /// The variable of the environment.
+        variable: &'static str,
+    },
+    /// The HTTP client can't be built.
+    #[error("{cause}")]
+    Http {
+        /// The innermost cause.
+        cause: String,
+    },
 }
 
 impl Error {
@@ -202,41 +148,84 @@ impl Error {
         }
     }
 
+    /// One word for the situation, out of few: for logs and metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::AddressNotAllowed { .. } => "address_not_allowed",
+            Self::Status(s) => s.code.as_str(),
+            Self::Malformed { .. } => "malformed",
+            Self::TooLarge { .. } => "too_large",
+            Self::TooManyPages { .. } => "too_many_pages",
+            Self::InvalidPath { .. } => "invalid_path",
+            Self::Credentials(_) => "credentials",
+            Self::Configuration(_) => "configuration",
+            Self::TokenRefused { .. } => "token_refused",
+        }
+    }
+
     /// The server has no such endpoint (an older release): HTTP 501 or 405, or a 404 that no
     /// resource caused.
+    ///
+    /// Two answers look the same: an unknown host, on every path; and `PATCH /v2/users/{id}` with
+    /// a service account's user name alone (501, "user type is not implemented").
     pub fn is_missing_endpoint(&self) -> bool {
         match self {
-            Self::Status(s) => s.code == Code::Unimplemented || (s.http == 404 && s.id.is_none()),
+            Self::Status(s) => s.id.is_none() && (s.code == Code::Unimplemented || s.http == 404),
+            _ => false,
+        }
+    }
+
+    /// The API looked at the request itself: it was reached, knows us, and is in order.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::Status(s) if !s.is_transient() && s.http != 401)
+    }
+
+    /// ZITADEL, or the token endpoint, does not accept who we are.
+    pub fn is_unauthenticated(&self) -> bool {
+        match self {
+            Self::Status(s) => s.code == Code::Unauthenticated,
+            Self::TokenRefused { .. } | Self::Credentials(_) => true,
             _ => false,
         }
     }
 
     /// It is certain that nothing was changed by the call that failed so.
-    pub(crate) fn had_no_effect(&self) -> bool {
+    pub fn had_no_effect(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::AddressNotAllowed { .. }
+            | Self::InvalidPath { .. }
             | Self::Credentials(_)
+            | Self::Configuration(_)
             | Self::TokenRefused { .. } => true,
-            Self::Status(s) => s.http < 500 || (s.http == 503 && s.code == Code::Unavailable),
-            Self::NoAnswer { .. } | Self::Malformed { .. } => false,
+            Self::Status(s) => s.had_no_effect(),
+            Self::NoAnswer { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyPages { .. } => false,
         }
     }
 
     /// Trying the same again may help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::NoAnswer { .. } | Self::Malformed { .. } => true,
-            Self::Status(s) => {
-                s.http >= 500 && s.code != Code::Unimplemented || s.code == Code::ResourceExhausted
-            }
-            Self::AddressNotAllowed { .. } | Self::Credentials(_) | Self::TokenRefused { .. } => {
-                false
-            }
+            Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyPages { .. } => true,
+            Self::Status(s) => s.is_transient(),
+            Self::AddressNotAllowed { .. }
+            | Self::InvalidPath { .. }
+            | Self::Credentials(_)
+            | Self::Configuration(_)
+            | Self::TokenRefused { .. } => false,
         }
     }
 
-    /// How long the server asked us to wait.
+    /// How long the server asked us to wait: more than nothing, at most a minute.
     pub fn retry_after(&self) -> Option<std::time::Duration> {
         match self {
             Self::Status(s) => s.retry_after,
@@ -249,19 +238,72 @@ impl Error {
 mod tests {
     use super::*;
 
-    #[test]
-    fn both_forms_of_an_error_say_the_same() {
-        let gateway = br#"{"code":6,"message":"exists (V3-DKcYh)","details":[{"@type":"t","id":"V3-DKcYh","message":"exists"}]}"#;
-        let connect =
-            br#"{"code":"already_exists","message":"exists (V3-DKcYh)","details":[{"type":"t","value":"x","debug":{"id":"V3-DKcYh"}}]}"#;
-        let (a, b) = (Status::parse(409, None, gateway), Status::parse(409, None, connect));
-        assert_eq!(a, b);
-        assert_eq!((a.code, a.id.as_deref()), (Code::AlreadyExists, Some("V3-DKcYh")));
+    fn status(http: u16, code: u64) -> Error {
+        let body = format!(r#"{{"code":{code},"message":"m","details":[{{"id":"X-1"}}]}}"#);
+        Error::Status(Status::parse(http, None, body.as_bytes(), ""))
+    }
+
+    fn bare(http: u16) -> Error {
+        Error::Status(Status::parse(http, None, b"<html>", ""))
     }
 
     #[test]
-    fn a_body_that_is_no_error_of_zitadel_is_not_repeated() {
-        let s = Status::parse(502, None, b"<html>secret proxy page</html>");
-        assert_eq!((s.code, s.message.as_str()), (Code::Unavailable, ""));
+    fn each_error_says_whether_to_try_again_and_whether_something_happened() {
+        let text = || "x".to_owned();
+        let (transient, no_effect, missing, unauthenticated) = (true, true, true, true);
+        for (error, expected) in [
+            (
+                Error::Unreachable { host: text(), cause: text() },
+                [transient, no_effect, false, false],
+            ),
+            (Error::NoAnswer { host: text(), cause: text() }, [transient, false, false, false]),
+            (Error::AddressNotAllowed { host: text() }, [false, no_effect, false, false]),
+            (Error::Malformed { endpoint: text(), what: text() }, [transient, false, false, false]),
+            (Error::TooLarge { endpoint: text(), limit: 1 }, [transient, false, false, false]),
+            (Error::TooManyPages { endpoint: text(), limit: 1 }, [transient, false, false, false]),
+            (Error::InvalidPath { path: text(), problem: "x" }, [false, no_effect, false, false]),
+            (
+                Error::Credentials(CredentialsProblem::NoToken),
+                [false, no_effect, false, unauthenticated],
+            ),
+            (Error::Configuration(ConfigurationProblem::CaEmpty), [false, no_effect, false, false]),
+            (
+                Error::TokenRefused { error: "invalid_grant" },
+                [false, no_effect, false, unauthenticated],
+            ),
+            (status(400, 3), [false, no_effect, false, false]),
+            (status(504, 4), [transient, false, false, false]),
+            (status(404, 5), [false, no_effect, false, false]),
+            (status(409, 6), [false, no_effect, false, false]),
+            (status(403, 7), [false, no_effect, false, false]),
+            (status(429, 8), [transient, no_effect, false, false]),
+            (status(400, 9), [false, no_effect, false, false]),
+            (status(409, 10), [transient, no_effect, false, false]),
+            (status(501, 12), [false, no_effect, false, false]),
+            (status(500, 13), [transient, false, false, false]),
+            (status(503, 14), [transient, false, false, false]),
+            (status(401, 16), [false, no_effect, false, unauthenticated]),
+            (bare(302), [false, false, false, false]),
+            (bare(400), [false, no_effect, false, false]),
+            (bare(401), [false, no_effect, false, unauthenticated]),
+            (bare(404), [false, no_effect, missing, false]),
+            (bare(405), [false, no_effect, missing, false]),
+            (bare(408), [transient, no_effect, false, false]),
+            (bare(429), [transient, no_effect, false, false]),
+            (bare(499), [transient, false, false, false]),
+            (bare(500), [transient, false, false, false]),
+            (bare(501), [false, no_effect, missing, false]),
+            (bare(502), [transient, false, false, false]),
+            (bare(503), [transient, false, false, false]),
+            (bare(504), [transient, false, false, false]),
+        ] {
+            let found = [
+                error.is_transient(),
+                error.had_no_effect(),
+                error.is_missing_endpoint(),
+                error.is_unauthenticated(),
+            ];
+            assert_eq!(found, expected, "{error:?}");
+        }
     }
 }

@@ -1,0 +1,163 @@
+//! One request and its answer: addressed, timed, counted and logged. Neither tokens nor bodies are
+//! logged.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use reqwest::{
+    Method, Url,
+    header::{HOST, HeaderMap, HeaderName, HeaderValue},
+};
+use tokio::time::Instant;
+
+use super::{
+    Config, Error, Requests, Result, Transport, TransportError,
+    error::ConfigurationProblem,
+    path::{self, Endpoint},
+    retry,
+    transport::{MAX_BODY, Request, Response},
+};
+
+const INSTANCE_HOST: HeaderName = HeaderName::from_static("x-zitadel-instance-host");
+
+/// Where requests go, and how.
+pub(super) struct Exchange {
+    base: Url,
+    instance_host: HeaderValue,
+    host: Option<HeaderValue>,
+    requests: Arc<Requests>,
+    transport: Box<dyn Transport>,
+}
+
+/// A request to one endpoint, but for its token.
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    path: &'a str,
+    template: Cow<'a, str>,
+    url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Call<'_> {
+    fn endpoint(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    pub(super) fn malformed(&self, what: impl Into<String>) -> Error {
+        Error::Malformed { endpoint: self.endpoint(), what: what.into() }
+    }
+}
+
+impl Exchange {
+    /// Refuses issuers and addresses that are not allowed or not plain.
+    pub(super) fn new(config: &Config, transport: Box<dyn Transport>) -> Result<Self> {
+        for url in [Some(&config.issuer), config.address.as_ref()].into_iter().flatten() {
+            if !is_plain(url) {
+                return Err(ConfigurationProblem::Url.into());
+            }
+            if !config.addresses.allows(url) {
+                return Err(Error::AddressNotAllowed { host: host_and_port(url) });
+            }
+        }
+        let instance_host = HeaderValue::from_str(&host_and_port(&config.issuer))
+            .map_err(|_| ConfigurationProblem::Url)?;
+        let base = config.address.as_ref().unwrap_or(&config.issuer).clone();
+        // Over TLS the connection may be HTTP/2, whose authority is the URL's own: there the second
+        // header has to do.
+        let host = (base.scheme() == "http").then(|| instance_host.clone());
+        Ok(Self { base, instance_host, host, requests: config.requests.clone(), transport })
+    }
+
+    /// A call without headers and body. Fails if the path would not reach the endpoint.
+    pub(super) fn call<'a>(
+        &self,
+        method: Method,
+        endpoint: &'a (impl Endpoint + ?Sized),
+    ) -> Result<Call<'a>> {
+        Ok(Call {
+            method,
+            path: endpoint.path(),
+            template: endpoint.template(),
+            url: path::url(&self.base, endpoint.path())?,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+        })
+    }
+
+    /// `failure`: what an answer other than 2xx means.
+    pub(super) async fn send(
+        &self,
+        call: &Call<'_>,
+        mut headers: HeaderMap,
+        attempt: u32,
+        failure: impl FnOnce(&Response, Option<Duration>) -> Error,
+    ) -> Result<Response> {
+        headers.insert(INSTANCE_HOST, self.instance_host.clone());
+        if let Some(host) = &self.host {
+            headers.insert(HOST, host.clone());
+        }
+        let request = Request {
+            method: call.method.clone(),
+            url: call.url.clone(),
+            headers,
+            body: call.body.clone(),
+        };
+        let began = Instant::now();
+        let answer = self.transport.send(request).await;
+        let took = began.elapsed();
+        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        let result = match answer {
+            Ok(answer) if answer.body.len() > MAX_BODY => {
+                Err(Error::TooLarge { endpoint: call.endpoint(), limit: MAX_BODY })
+            }
+            Ok(answer) if (200..300).contains(&answer.status) => Ok(answer),
+            Ok(answer) => {
+                let retry_after = retry::retry_after(&answer.headers, Timestamp::now());
+                Err(failure(&answer, retry_after))
+            }
+            Err(e) => Err(self.without_answer(call, e)),
+        };
+        let error = result.as_ref().err();
+        let code = error.map_or("ok", Error::label);
+        self.requests.record(&call.method, &call.template, code, took);
+        tracing::debug!(
+            method = %call.method,
+            endpoint = %call.template,
+            status,
+            code,
+            error_id = error.and_then(Error::id),
+            milliseconds = took.as_secs_f64() * 1e3,
+            attempt,
+            "called ZITADEL"
+        );
+        result
+    }
+
+    fn without_answer(&self, call: &Call<'_>, error: TransportError) -> Error {
+        let host = host_and_port(&self.base);
+        match error {
+            TransportError::Connect(cause) => Error::Unreachable { host, cause },
+            TransportError::Broken(cause) => Error::NoAnswer { host, cause },
+            TransportError::NotAllowed => Error::AddressNotAllowed { host },
+            TransportError::TooLarge => {
+                Error::TooLarge { endpoint: call.endpoint(), limit: MAX_BODY }
+            }
+        }
+    }
+}
+
+/// Scheme, host, port and path are all that issuer and address have.
+fn is_plain(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |p| format!("{host}:{p}"))
+}
