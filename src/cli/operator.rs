@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use jiff::SignedDuration;
 use kube::Client;
-use tokio::{signal::unix::SignalKind, sync::watch};
+use tokio::sync::watch;
 
-use super::output::{self, Exit};
+use super::{
+    output::{self, Exit, Result},
+    stop::{self, duration},
+};
 use crate::{
     live::feed::ReportEditors,
     operator::{self, Options},
@@ -48,17 +50,13 @@ pub(super) struct Args {
     deletion_pause: Duration,
 }
 
-/// Such as `10s` or `1m30s`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    parsed.ok_or_else(|| "a duration is written like 10s or 1m30s".into())
-}
-
-pub(super) async fn run(args: Args) -> Exit {
+pub(super) async fn run(args: Args) -> Result {
     let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
     let client = match Client::try_default().await {
         Ok(client) => client,
-        Err(e) => return output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)),
+        Err(e) => {
+            return Err(output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)));
+        }
     };
     let options = Options {
         namespaces: args.watch_namespace,
@@ -68,24 +66,14 @@ pub(super) async fn run(args: Args) -> Exit {
         count_unmanaged: args.count_unmanaged,
         grace: args.deletion_pause,
     };
-    let (stop, stopped) = watch::channel(false);
+    let (stop_sender, stopped) = watch::channel(false);
     tokio::spawn(async move {
-        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate()).ok();
-        let terminated = async {
-            match terminate.as_mut() {
-                Some(t) => t.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated => {}
-        }
+        stop::asked_to_end().await;
         tracing::info!("stopping: what is being written comes to its end");
-        stop.send(true).ok();
+        stop_sender.send(true).ok();
     });
     match operator::run(client, options, stopped).await {
-        Ok(()) => Exit::Fine,
-        Err(e) => output::fail(e, None),
+        Ok(()) => Ok(Exit::Fine),
+        Err(e) => Err(output::fail(e, None)),
     }
 }

@@ -31,6 +31,14 @@ pub struct Place {
     pub length: usize,
 }
 
+impl Place {
+    /// The same place without the text of the file: a line of a Secret is not to be shown.
+    pub(super) fn without_text(&self) -> Self {
+        let source = Source { path: self.source.path.clone(), text: String::new() };
+        Self { source: Arc::new(source), ..self.clone() }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.source.path.display(), self.line, self.column)
@@ -47,6 +55,19 @@ pub struct Document {
     spots: Arc<HashMap<String, Spot>>,
 }
 
+/// A document that is not YAML.
+#[derive(Debug, Clone)]
+pub struct Malformed {
+    /// What is wrong.
+    pub message: &'static str,
+    /// What to do.
+    pub hint: &'static str,
+    /// Where.
+    pub place: Place,
+    /// The text of the document.
+    pub text: String,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Spot {
     key: Option<(usize, usize)>,
@@ -54,34 +75,61 @@ struct Spot {
 }
 
 impl Document {
-    /// All documents of a file. Fails with a place and a message where it is no YAML.
-    pub fn all(source: &Arc<Source>) -> Result<Vec<Self>, (Place, String)> {
+    /// All documents of a file that can be read, and those that can't.
+    pub fn all(source: &Arc<Source>) -> (Vec<Self>, Vec<Malformed>) {
+        let whole = match Self::parse(source, &source.text, 0) {
+            Ok(documents) => return (documents, Vec::new()),
+            Err(e) => e,
+        };
+        // The parser stops at the first mistake; the documents after it are read one by one.
+        let (mut documents, mut malformed) = (Vec::new(), Vec::new());
+        for (lines_before, text) in separate(&source.text) {
+            match Self::parse(source, text, lines_before) {
+                Ok(some) => documents.extend(some),
+                Err(e) => malformed.push(e),
+            }
+        }
+        if malformed.is_empty() {
+            malformed.push(whole);
+        }
+        (documents, malformed)
+    }
+
+    /// Reads the part of a file that begins after so many lines.
+    fn parse(
+        source: &Arc<Source>,
+        text: &str,
+        lines_before: usize,
+    ) -> Result<Vec<Self>, Malformed> {
         // Somebody's own files: they may be large. What grows out of small ones (aliases, nesting)
         // stays limited.
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! { max_documents: usize::MAX, max_nodes: usize::MAX, max_events: usize::MAX },
         };
-        let trees: Vec<Spanned<Tree>> =
-            serde_saphyr::from_multiple_with_options(&source.text, options).map_err(|e| {
+        let trees: Vec<Spanned<Tree>> = serde_saphyr::from_multiple_with_options(text, options)
+            .map_err(|e| {
                 let (line, column) =
                     e.location().map_or((1, 1), |l| (number(l.line()), number(l.column())));
-                let plain = e.without_snippet().to_string();
-                let message = plain.lines().next().unwrap_or_default();
-                (
-                    place(source, (line, column)),
-                    format!("this is no YAML: {}", message.trim_start_matches("error: ")),
-                )
+                let (message, hint) = explain(e.without_snippet());
+                let place = place(source, (line + lines_before, column));
+                Malformed { message, hint, place, text: text.to_owned() }
             })?;
         Ok(trees
             .into_iter()
-            .map(|tree| Self::of(source, tree))
+            .map(|tree| Self::of(source, tree, lines_before))
             .filter(|d| !d.value.is_null())
             .collect())
     }
 
-    fn of(source: &Arc<Source>, tree: Spanned<Tree>) -> Self {
+    fn of(source: &Arc<Source>, tree: Spanned<Tree>, lines_before: usize) -> Self {
         let mut spots = HashMap::new();
         let value = flatten(tree, String::new(), None, &mut spots);
+        for spot in spots.values_mut() {
+            spot.value.0 += lines_before;
+            if let Some((line, _)) = &mut spot.key {
+                *line += lines_before;
+            }
+        }
         Self { value, source: source.clone(), spots: Arc::new(spots) }
     }
 
@@ -117,12 +165,64 @@ impl Document {
     }
 }
 
+/// The documents of a file as text, each with the number of lines before it. At the beginning of a
+/// line `---` always separates, even in a block scalar.
+fn separate(text: &str) -> Vec<(usize, &str)> {
+    let mut parts = Vec::new();
+    let (mut start, mut lines_before, mut offset) = (0, 0, 0);
+    for (n, line) in text.split_inclusive('\n').enumerate() {
+        let separates =
+            line.strip_prefix("---").is_some_and(|rest| rest.starts_with(char::is_whitespace));
+        if separates && offset > start {
+            parts.push((lines_before, text.get(start..offset)));
+            (start, lines_before) = (offset, n);
+        }
+        offset += line.len();
+    }
+    parts.push((lines_before, text.get(start..)));
+    parts.into_iter().filter_map(|(before, part)| Some((before, part?))).collect()
+}
+
+/// What is wrong, and what to do. The library's own words are advice for those who program with it.
+fn explain(e: &serde_saphyr::Error) -> (&'static str, &'static str) {
+    use serde_saphyr::Error as E;
+    match e {
+        E::DuplicateMappingKey { .. } => {
+            ("this key is there twice", "remove one of the two, or rename it")
+        }
+        E::UnknownAnchor { .. } => (
+            "this alias names no anchor of the same document",
+            "define the anchor (&name) before the alias (*name), or quote a text that begins with *",
+        ),
+        E::Eof { .. } | E::ContainerEndMismatch { .. } => {
+            ("this is not YAML: something is not closed", "close every bracket, brace and quote")
+        }
+        E::AliasReplayCounterOverflow { .. }
+        | E::AliasReplayLimitExceeded { .. }
+        | E::AliasExpansionLimitExceeded { .. }
+        | E::AliasReplayStackDepthExceeded { .. }
+        | E::Budget { .. } => {
+            ("this document grows too large or too deep", "use fewer aliases and less nesting")
+        }
+        E::AliasError { error, .. } => explain(error),
+        E::ExternalMessage { .. } | E::IndentationError { .. } => (
+            "this is not YAML from here on",
+            "check the indentation, and that brackets, braces and quotes are closed; a text with `: ` or ` #` in it needs quotes",
+        ),
+        _ => (
+            "this can't be read as a Kubernetes object",
+            "keys are text, and values are text, numbers, true, false, null, lists and maps, without tags",
+        ),
+    }
+}
+
 fn number(n: u64) -> usize {
     usize::try_from(n).unwrap_or(1).max(1)
 }
 
 fn place(source: &Arc<Source>, (line, column): (usize, usize)) -> Place {
-    let text = source.text.lines().nth(line - 1).unwrap_or_default();
+    // At the end of a file there may be no line any more.
+    let text = source.text.lines().nth(line - 1).unwrap_or("");
     Place {
         source: source.clone(),
         line,
@@ -246,13 +346,19 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<Document>, (Place, String)> {
+    fn read(text: &str) -> (Vec<Document>, Vec<Malformed>) {
         Document::all(&Arc::new(Source { path: "a.yaml".into(), text: text.into() }))
+    }
+
+    fn good(text: &str) -> Vec<Document> {
+        let (documents, malformed) = read(text);
+        assert!(malformed.is_empty(), "{malformed:?}");
+        documents
     }
 
     #[test]
     fn values_know_their_place() {
-        let documents = read("a: 1\n---\nb:\n  c: [x, \"y\"]\n  d/e: true\n").unwrap();
+        let documents = good("a: 1\n---\nb:\n  c: [x, \"y\"]\n  d/e: true\n");
         let [_, second] = &documents[..] else { panic!("{documents:?}") };
         assert_eq!(second.value, json!({"b": {"c": ["x", "y"], "d/e": true}}));
         let spot = |p: Place| (p.line, p.column, p.length);
@@ -269,25 +375,52 @@ mod tests {
     #[test]
     fn a_file_may_hold_as_much_as_an_instance() {
         let text = "---\na: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n".repeat(30_000);
-        assert_eq!(read(&text).unwrap().len(), 30_000);
+        assert_eq!(good(&text).len(), 30_000);
+        let (documents, malformed) = read(&format!("a: [\n{text}"));
+        assert_eq!((documents.len(), malformed.len()), (30_000, 1), "nor does a mistake take long");
     }
 
     #[test]
     fn empty_documents_are_none() {
-        assert_eq!(read("---\n---\n# nothing\n").unwrap().len(), 0);
+        assert_eq!(good("---\n---\n# nothing\n").len(), 0);
     }
 
     #[test]
-    fn what_is_no_yaml_says_where() {
-        let (place, message) = read("a: 1\nb: [1\n").unwrap_err();
-        assert!(place.line >= 2, "{place} {message}");
-        let (place, _) = read("a: 1\na: 2\n").unwrap_err();
-        assert_eq!(place.line, 2, "a key that is given twice");
+    fn a_mistake_hides_no_other_document() {
+        let text =
+            "a: [1\n---\nb: 1\nb: 2\n---\nc:\n  d: 3\n---\ntext: |\n  ---\n  x\n--- # e\ne: }\n";
+        let (documents, malformed) = read(text);
+        let lines: Vec<usize> = malformed.iter().map(|m| m.place.line).collect();
+        assert_eq!(lines, [2, 4, 13]);
+        let values: Vec<&Value> = documents.iter().map(|d| &d.value).collect();
+        assert_eq!(values, [&json!({"c": {"d": 3}}), &json!({"text": "---\nx\n"})]);
+        assert_eq!(documents[0].value_at("/c/d").line, 7, "lines count from the file's first");
+    }
+
+    #[test]
+    fn mistakes_are_told_in_our_own_words() {
+        for (text, said) in [
+            ("a: 1\na: 2\n", "this key is there twice"),
+            ("a: *b\n", "this alias names no anchor of the same document"),
+            ("a: [1\n", "not YAML"),
+            ("a: \"b\n", "not YAML"),
+            ("a: b: c\n", "not YAML"),
+            ("\ta: b\n", "not YAML"),
+            ("a: {{ .Values.a }}\n", ""),
+            ("? [a]\n: b\n", "can't be read as a Kubernetes object"),
+            ("a: !!binary x\n", ""),
+        ] {
+            let (_, malformed) = read(text);
+            for m in &malformed {
+                assert!(m.message.contains(said), "{text:?}: {} ({})", m.message, m.hint);
+            }
+            assert!(said.is_empty() || malformed.len() == 1, "{text:?}");
+        }
     }
 
     #[test]
     fn a_part_is_a_document_of_its_own() {
-        let list = read("items:\n- spec:\n    a: 1\n").unwrap().remove(0);
+        let list = good("items:\n- spec:\n    a: 1\n").remove(0);
         let item = list.part("/items/0").unwrap();
         assert_eq!(item.value_at("/spec/a").line, 3);
     }

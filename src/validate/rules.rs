@@ -43,8 +43,9 @@ impl Judge {
         for rule in
             schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
         {
-            let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
-            let (rule, message) = (text("rule"), text("message"));
+            let text = |key: &str| rule.get(key).and_then(Value::as_str);
+            // A test makes sure that every rule of every kind has both.
+            let (Some(rule), Some(message)) = (text("rule"), text("message")) else { continue };
             if !rule.contains("oldSelf") && !self.holds(rule, value) {
                 findings.push(Finding::error(
                     "rule",
@@ -131,7 +132,10 @@ mod tests {
                         .and_then(Value::as_array)
                         .into_iter()
                         .flatten();
-                    into.extend(own.filter_map(|r| r.get("rule")?.as_str().map(ToOwned::to_owned)));
+                    into.extend(own.map(|r| {
+                        assert!(r["message"].is_string(), "{r}");
+                        r["rule"].as_str().unwrap().to_owned()
+                    }));
                     map.values().for_each(|v| rules(v, into));
                 }
                 Value::Array(list) => list.iter().for_each(|v| rules(v, into)),
