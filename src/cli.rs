@@ -111,7 +111,7 @@ impl Cli {
         let (Ok(exit) | Err(exit)) = match self.command {
             Command::Operator(args) => operator::run(args).await,
             Command::Plan(args) => plan::run(args).await,
-            Command::Apply(args) => apply::run(args).await,
+            Command::Apply(args) => Box::pin(apply::run(args)).await,
             Command::Export(args) => export::run(args).await,
             Command::Validate(args) => validate::run(&args),
             Command::Crds(args) => crds::run(&args),

@@ -8,6 +8,7 @@ pub mod document;
 pub mod environment;
 pub mod folder;
 pub mod host;
+pub mod malformed;
 pub mod manifest;
 pub mod order;
 mod plan;

@@ -42,7 +42,7 @@ Exit codes: 0 everything is as declared (with --watch: it was asked to end), 1 s
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// Keep applying: as files change, and as somebody changes ZITADEL.
+    /// Keep applying: as files change, and as somebody changes ZITADEL. Not together with --timeout.
     #[arg(short, long, conflicts_with = "timeout")]
     watch: bool,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result {
     if args.watch {
-        output::tell_the_time();
+        output::add_time();
     }
     let mut stop = stop::on_request(args.connection.timeout);
     let begun = unless_stopped(&mut stop, source::begin(&args.files, &args.connection)).await;
@@ -80,9 +80,9 @@ async fn once(session: &Session, stop: &watch::Receiver<bool>, summary: bool) ->
     let shows = tally.shows_progress();
     let apply = session.apply(stop.clone(), |done| tally.take(&done));
     if shows {
-        apply.await
+        apply.await;
     } else {
-        output::waiting("applying", apply).await
+        output::waiting("applying", apply).await;
     }
     let exit = tally.end(summary);
     if session.unconnected() == 0 { exit } else { Exit::Failed }
@@ -158,7 +158,7 @@ impl Watch<'_> {
             output::finding(finding);
         }
         output::warn("the files are wrong; what they said before stays in force");
-        // So that the same mistake is told once.
+        // So that the same mistake is reported once.
         self.folder.fingerprint = folder.fingerprint;
         Ok(None)
     }

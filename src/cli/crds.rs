@@ -20,9 +20,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result {
     let Some(dir) = &args.dir else {
-        let all: String =
-            kinds::crd_files().iter().map(|(_, text)| format!("---\n{text}")).collect();
-        output::data(&all)?;
+        for (_, text) in kinds::crd_files() {
+            output::data(&format!("---\n{text}"))?;
+        }
         return Ok(Exit::Fine);
     };
     let failed = |path: &Path, e| output::fail(format!("{}: {e}", path.display()), None);

@@ -55,7 +55,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result {
-    source::read_within(&args.connection, exported(&args)).await
+    source::read_within(&args.connection, Box::pin(exported(&args))).await
 }
 
 async fn exported(args: &Args) -> Result {

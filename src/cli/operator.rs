@@ -26,10 +26,10 @@ pub(super) struct Args {
     )]
     admin_address: SocketAddr,
     /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect
-    /// to; may be repeated. Without it: whatever is neither loopback nor link-local.
+    /// to; may be repeated. If omitted, everything that is neither loopback nor link-local.
     #[arg(long, env = "KASTELLAN_ALLOWED_ADDRESS", value_delimiter = ',', value_name = "HOST")]
     allowed_address: Vec<String>,
-    /// Namespace to watch; may be repeated. Without it: all.
+    /// Namespace to watch; may be repeated. If omitted, all.
     #[arg(
         long,
         env = "KASTELLAN_WATCH_NAMESPACE",
@@ -37,15 +37,15 @@ pub(super) struct Args {
         value_name = "NAMESPACE"
     )]
     watch_namespace: Vec<String>,
-    /// How the person is named who changed something behind Kastellan's back, in status and Events.
+    /// How status and Events name whoever changed something in ZITADEL besides Kastellan.
     #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
     report_editors: ReportEditors,
     /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the
     /// lists that are read anyway.
     #[arg(long, env = "KASTELLAN_COUNT_UNMANAGED")]
     count_unmanaged: bool,
-    /// How long a deletion in ZITADEL waits for another object that declares the same thing and
-    /// takes it over: in Git a move to another namespace is a deletion and a creation.
+    /// How long a deletion in ZITADEL waits for another object that declares the same: it then takes
+    /// it over. In Git a move to another namespace is a deletion and a creation.
     #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
     deletion_pause: Duration,
 }

@@ -69,8 +69,8 @@ pub(super) fn written(result: io::Result<()>) -> Result<()> {
 /// Whether lines for people begin with the time.
 static IS_TIMED: AtomicBool = AtomicBool::new(false);
 
-/// From now on lines for people begin with the time: whoever reads them was not there.
-pub(super) fn tell_the_time() {
+/// From now on lines for people begin with the time: they are read later.
+pub(super) fn add_time() {
     IS_TIMED.store(true, Ordering::Relaxed);
 }
 

@@ -41,7 +41,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result {
-    source::read_within(&args.connection, planned(&args)).await
+    source::read_within(&args.connection, Box::pin(planned(&args))).await
 }
 
 async fn planned(args: &Args) -> Result {

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     output::{self, Exit, Result},
-    stop::{self, duration},
+    stop,
 };
 use crate::{
     engine::{kind::Shape, reconcile::Engine},
@@ -65,7 +65,7 @@ pub(super) struct Connection {
     key_file: Option<PathBuf>,
     /// How long the whole command may take, such as 30s or 5m. If omitted, there is no limit; an
     /// Instance must answer within 30s either way.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = stop::limit)]
     pub(super) timeout: Option<Duration>,
 }
 

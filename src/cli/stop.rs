@@ -67,5 +67,11 @@ async fn end_of(limit: Option<Duration>) {
 /// Reads a duration such as `10s` or `1m30s`.
 pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    parsed.filter(|d| !d.is_zero()).ok_or_else(|| "write a duration such as 10s or 1m30s".into())
+    parsed.ok_or_else(|| "write a duration such as 10s or 1m30s".into())
+}
+
+/// The same, for a limit: it is more than nothing.
+pub(super) fn limit(text: &str) -> std::result::Result<Duration, String> {
+    duration(text)
+        .and_then(|d| if d.is_zero() { Err("it must be more than 0s".into()) } else { Ok(d) })
 }

@@ -14,7 +14,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
-    document::{Document, Malformed, Place, Source},
+    document::{Document, Place, Source},
+    malformed::Malformed,
     manifest::{Manifest, name, namespace, typed},
 };
 use crate::{
@@ -85,7 +86,9 @@ impl Folder {
         };
         let source = Arc::new(Source { path, text });
         let (documents, malformed) = Document::all(&source);
-        documents.into_iter().for_each(|d| self.document(d));
+        for document in documents {
+            self.document(document);
+        }
         let templates: Vec<&Malformed> = malformed.iter().filter(|m| is_template(m)).collect();
         let is_ours = templates.iter().any(|m| m.text.contains(GROUP));
         // One finding for the file: a template is rendered as a whole.

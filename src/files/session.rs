@@ -92,6 +92,9 @@ impl Session {
         }
         let implied = connect_by(&host, environment)?;
         host.remember_from(&self.host);
+        for former in self.instances().iter().filter(|i| host.object(&i.key).is_none()) {
+            self.engine.forget(&former.key);
+        }
         for gone in others {
             self.engine.forget(&gone.key);
             renewed.gone.push(gone.key.clone());

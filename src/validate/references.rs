@@ -56,7 +56,9 @@ pub(super) fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
         }
     }
     // What is not in these files can't refuse anything here.
-    stand_ins.iter().for_each(|key| check.host.put(consenting(key)));
+    for key in &stand_ins {
+        check.host.put(consenting(key));
+    }
     findings.extend(objects.iter().filter_map(|(m, shared)| check.consent(m, shared)));
     findings.extend(check.declared_twice(&objects));
     findings

@@ -65,7 +65,7 @@ impl Walk<'_> {
             ("string", Value::String(text)) => self.text(pointer, text, schema),
             ("boolean", Value::Bool(_)) => {}
             ("integer", Value::Number(n)) if n.is_i64() || n.is_u64() => {
-                self.number(pointer, n, schema)
+                self.number(pointer, n, schema);
             }
             ("number", Value::Number(n)) => self.number(pointer, n, schema),
             _ => self.mistyped(pointer, expected, value),

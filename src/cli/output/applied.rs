@@ -12,7 +12,7 @@ use crate::{
 /// How many objects are named that were not done.
 const NAMED: usize = 20;
 
-/// Counts what becomes of objects, and tells of it.
+/// Counts what becomes of objects, and reports it.
 pub(in crate::cli) struct Tally {
     progress: Progress,
     created: usize,
@@ -47,13 +47,13 @@ impl Tally {
         self.progress.is_shown()
     }
 
-    /// Tells of an object, if anything happened, and counts it.
+    /// Reports what happened to an object, if anything did, and counts it.
     pub(in crate::cli) fn take(&mut self, done: &Done) {
         self.progress.step();
         let is_created = matches!(done.result, Applied::Created | Applied::Incomplete(_));
         let is_unchanged = matches!(done.result, Applied::Unchanged | Applied::Observed);
         for note in &done.notes {
-            // A failure is told at the end. An adoption is remembered nowhere here: it would be told
+            // Failures come at the end. An adoption is remembered nowhere here: it would be reported
             // each time.
             if matches!(note.news, News::Failed(_)) || note.news == News::Adopted && is_unchanged {
                 continue;

@@ -29,7 +29,7 @@ pub(in crate::cli) enum Report {
 /// Prints findings on stdout, and on stderr how many there are.
 pub(in crate::cli) fn findings(folder: &Folder, findings: &[Finding], report: Report) -> Result {
     data(&match report {
-        Report::Text => findings.iter().map(|f| format!("{}\n", text(f))).collect(),
+        Report::Text => findings.iter().flat_map(|f| [text(f), "\n".to_owned()]).collect(),
         Report::Json => format!("{:#}\n", Value::Array(findings.iter().map(as_json).collect())),
         Report::Sarif => {
             let root = std::env::current_dir().ok();
