@@ -55,16 +55,3 @@ pub(crate) async fn run(arguments: &Arguments, n: usize) -> Result<Figures> {
 fn one_in(projects: usize) -> u64 {
     if projects < LOST { (projects / 4).max(2) as u64 } else { LOST as u64 }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn some_events_are_lost_however_few_projects_there_are() {
-        for projects in [2, 10, 100, 699, 700, 1000, 10_000] {
-            assert!(projects as u64 / one_in(projects) > 0, "{projects}");
-        }
-        assert_eq!(one_in(1000), 700, "so that figures can be compared");
-    }
-}

@@ -143,6 +143,14 @@ fn hint(failure: &Failure) -> &'static str {
         Reason::NotConverged => {
             "run it again; if that does not help, something else keeps changing it"
         }
+        Reason::InvalidSpec => "change the manifest as the message says",
+        Reason::Forbidden => {
+            "give the account the role that this needs, or have the Instance or Organization consent to this namespace"
+        }
+        Reason::Rejected => {
+            "change the manifest so that ZITADEL accepts it; the message is ZITADEL's"
+        }
+        Reason::RateLimited => "run it again later",
         reason => reason.about(),
     }
 }
