@@ -154,7 +154,7 @@ impl Folder {
         }
     }
 
-    /// Something of another API is ignored, unless it looks like a slip.
+    /// An object of another API is ignored, unless that looks like a typo.
     fn foreign(&mut self, version: &str, kind: &str, document: &Document) {
         let ours = kinds::find(kind).is_some();
         let group = version.split('/').next().unwrap_or(version);
@@ -227,8 +227,7 @@ fn is_template(m: &Malformed) -> bool {
     m.text.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}"))
 }
 
-/// Templates of other programs are none of our business; one with objects of this API must be
-/// rendered.
+/// Templates without objects of this API are skipped; one with some must be rendered.
 fn template(place: &Place, is_ours: bool) -> Finding {
     if is_ours {
         Finding::error("template", "this is a template, not YAML", place.clone())

@@ -166,7 +166,7 @@ impl Check<'_> {
         })
     }
 
-    /// Two objects for one thing in ZITADEL: the engine would let one of them win.
+    /// Two objects that declare the same in ZITADEL: the engine would let one of them win.
     fn declared_twice(&self, objects: &[(&Manifest, Shared)]) -> Vec<Finding> {
         let mut owners: BTreeMap<String, &Manifest> = BTreeMap::new();
         let mut findings = Vec::new();

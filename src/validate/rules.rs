@@ -67,7 +67,7 @@ impl Judge {
         }
     }
 
-    /// A rule that stumbles over a value of the wrong type has nothing to say: the schema says it.
+    /// A rule that can't be evaluated holds: a value of the wrong type is found by the schema.
     fn holds(&mut self, rule: &str, value: &Value) -> bool {
         let program =
             self.programs.entry(rule.to_owned()).or_insert_with(|| Program::compile(rule).ok());
@@ -90,7 +90,7 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// What a rule speaks of first that is there, or the nearest thing that holds it.
+/// The first field that a rule mentions and that is there, or its nearest parent.
 fn subject(document: &Document, pointer: &str, rule: &str) -> String {
     let mentioned = rule.split("self.").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());

@@ -32,7 +32,7 @@ impl Walk<'_> {
 
     fn mistyped(&mut self, pointer: &str, expected: &str, value: &Value) {
         self.wrong(pointer, &format!("must be {}, and is {}", named(expected), shown(value)));
-        // YAML reads much as something else than text: no, 1.10, 0x1F.
+        // YAML reads some text as another type: no, 1.10, 0x1F.
         if let (Some(finding), "string", Value::Bool(_) | Value::Number(_)) =
             (self.findings.last_mut(), expected, value)
         {

@@ -44,7 +44,7 @@ async fn the_summary_counts_only_what_is_as_declared_as_that() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_apply_that_is_stopped_says_what_was_done_and_what_was_not() {
     for (signal, more) in
-        [(Some("INT"), &[][..]), (Some("TERM"), &[]), (None, &["--timeout", "3s"])]
+        [(Some("INT"), &[][..]), (Some("TERM"), &[]), (None, &["--timeout", "8s"])]
     {
         let desk = Desk::new().await;
         let id = default_organization(&desk).await;
