@@ -21,8 +21,8 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_ROOT := $(CURDIR)/.cache/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_DENY := $(CARGO_DENY_ROOT)/bin/cargo-deny
 
-# $(call go-build,DIRECTORY,LINKER FLAGS,PACKAGE): the same bytes from the same sources, wherever it is built.
-go-build = CGO_ENABLED=0 go build -C $(1) -trimpath -buildvcs=false -ldflags '-s -w $(2)' -o $@ $(3)
+# $(call go-build,NAME,DIRECTORY,LINKER FLAGS,PACKAGE): the same bytes from the same sources, wherever it is built.
+go-build = @CGO_ENABLED=0 scripts/go-build '$(1)' $(2) $(4) -trimpath -buildvcs=false -ldflags '-s -w $(3)' -o $@
 # What `kubectl version` and the server's /version say.
 COMPONENT_VERSION := k8s.io/component-base/version
 KUBERNETES_STAMP := -X $(COMPONENT_VERSION).gitVersion=v$(KUBERNETES_VERSION) \
@@ -86,7 +86,7 @@ doc: ## Build the documentation of the code
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 
 .PHONY: generate
-generate: ## Write the generated files anew: CRDs, reference, tables
+generate: ## Rewrite the generated files: CRDs, reference, tables
 	UPDATE=1 cargo test generated
 	rm -f charts/kastellan/files/crds/*
 	cp crds/*.yaml charts/kastellan/files/crds/
@@ -110,15 +110,15 @@ clean: ## Remove what was built
 	cargo clean
 
 $(TESTENV): tests/testenv/go.mod tests/testenv/go.sum tests/testenv/main.go
-	@echo "Building the API server of the tests: about 7 minutes on two cores the first time, seconds from then on." >&2
-	$(call go-build,tests/testenv,$(KUBERNETES_STAMP),.)
+	@echo "Building the API server of the tests: about 7 minutes on two idle cores the first time, much longer on busy ones, seconds from then on." >&2
+	$(call go-build,API server,tests/testenv,$(KUBERNETES_STAMP),.)
 
 $(KUBECTL): $(TESTENV)
 	ln -sf testenv $@
 
 $(HELM): tools/helm/go.mod tools/helm/go.sum
-	@echo "Building helm $(HELM_VERSION): about 2 minutes the first time." >&2
-	$(call go-build,tools/helm,-X helm.sh/helm/v4/internal/version.version=v$(HELM_VERSION),helm.sh/helm/v4/cmd/helm)
+	@echo "Building helm $(HELM_VERSION): about 2 minutes on two idle cores the first time." >&2
+	$(call go-build,helm,tools/helm,-X helm.sh/helm/v4/internal/version.version=v$(HELM_VERSION),helm.sh/helm/v4/cmd/helm)
 
 # How fast it runs does not matter, how fast it builds does.
 $(CARGO_DENY):

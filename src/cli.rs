@@ -1,4 +1,4 @@
-//! The command line: one verb a file.
+//! The command line: one file per command.
 
 mod apply;
 mod completions;
@@ -10,10 +10,11 @@ mod operator;
 mod output;
 mod plan;
 mod source;
+mod stop;
 mod validate;
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal, Write},
     process::{ExitCode, Termination},
 };
 
@@ -27,8 +28,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as
-    /// `info,kastellan=debug`. Left out: info for the operator, error for everything else, which
-    /// speaks for itself.
+    /// `info,kastellan=debug`. If omitted, info for the operator and error for everything else.
     #[arg(long, global = true, env = "KASTELLAN_LOG", help_heading = "Log", value_name = "LEVEL")]
     log_level: Option<String>,
     /// Form of the log, which goes to stderr.
@@ -48,7 +48,7 @@ pub struct Cli {
 enum LogFormat {
     /// For people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -58,7 +58,7 @@ enum Command {
     Operator(operator::Args),
     /// Show what would change, field by field; write nothing.
     Plan(plan::Args),
-    /// Make ZITADEL as files say, and with --watch keep it so.
+    /// Make ZITADEL as files say; with --watch, keep it so.
     Apply(apply::Args),
     /// Write a live instance as manifests.
     Export(export::Args),
@@ -66,7 +66,7 @@ enum Command {
     Validate(validate::Args),
     /// Print, write or check the custom resource definitions (CRDs).
     Crds(crds::Args),
-    /// See it work, without a cluster and without a ZITADEL.
+    /// Show it at work, without a cluster and without a ZITADEL.
     #[cfg(feature = "demo")]
     Demo(demo::Args),
     /// Print the completions of a shell.
@@ -76,12 +76,16 @@ enum Command {
 }
 
 impl Cli {
-    /// Reads the arguments. What is wrong with them, or the help that was asked for, is printed;
-    /// then how to exit. Exit code 2, clap's own for wrong arguments, means something else here.
+    /// Reads the arguments. `Err`: what is wrong with them, or the help that was asked for, is
+    /// printed, and this is how to exit. Exit code 2, clap's own for wrong arguments, means something
+    /// else here.
     pub fn read() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|e| {
-            e.print().ok();
-            if e.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+            let printed = e.print().and_then(|()| io::stdout().flush());
+            match output::written(printed) {
+                Ok(()) if !e.use_stderr() => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
+            }
         })
     }
 
@@ -104,10 +108,10 @@ impl Cli {
 
     /// Runs the command.
     pub async fn run(self) -> ExitCode {
-        let exit = match self.command {
+        let (Ok(exit) | Err(exit)) = match self.command {
             Command::Operator(args) => operator::run(args).await,
             Command::Plan(args) => plan::run(args).await,
-            Command::Apply(args) => apply::run(args).await,
+            Command::Apply(args) => Box::pin(apply::run(args)).await,
             Command::Export(args) => export::run(args).await,
             Command::Validate(args) => validate::run(&args),
             Command::Crds(args) => crds::run(&args),

@@ -1,20 +1,19 @@
 //! A live instance as manifests. Reads ZITADEL; writes nothing.
 //!
 //! Exported and planned, there is nothing to do; applied to an empty instance and exported again,
-//! it is the same. Entities carry their id and leave out what ZITADEL sets by itself. Settings are
+//! it is the same. Entities carry their id and omit what ZITADEL sets by itself. Settings are
 //! written whole, since a fresh instance may hold anything, and an organization's only where it has
 //! its own. The default organization is in every instance, under an id that nobody chose: it is
-//! written without one and found by its name. ZITADEL's own project in it is left out.
+//! written without one and found by its name. ZITADEL's own project in it is omitted.
 
 mod manifest;
 mod names;
-
-use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 
 pub use manifest::Exported;
+use manifest::Home;
 use names::Names;
 
 use crate::{
@@ -29,8 +28,6 @@ use crate::{
 
 /// Organizations that are read at once; the connection has a limit of its own.
 const AT_ONCE: usize = 8;
-/// ZITADEL's own project, in the default organization.
-const OWN_PROJECT: &str = "ZITADEL";
 
 /// What to export.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +40,12 @@ pub struct Selection {
     pub namespace: Option<String>,
 }
 
+impl Selection {
+    fn has(&self, entry: &dyn Entry) -> bool {
+        self.kinds.is_empty() || self.kinds.iter().any(|k| k == entry.names().kind)
+    }
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Export {
@@ -52,105 +55,106 @@ pub struct Export {
     pub missing: Vec<String>,
 }
 
+/// An organization, and the name of its object and its folder.
+struct Labelled {
+    remote: Remote,
+    label: String,
+}
+
 /// Reads an instance.
 pub async fn export(connection: &Connection, selection: &Selection) -> Result<Export> {
-    let wanted = |e: &&dyn Entry| {
-        selection.kinds.is_empty() || selection.kinds.iter().any(|k| k == e.names().kind)
-    };
     let instance = At { client: connection.client.clone(), organization: None };
     let mut export = Export::default();
-    let default = default_organization(&instance).await?;
-    let organizations = organizations(&instance, selection).await?;
-    let with_organizations = kinds::find("Organization").is_some_and(|e| wanted(&e));
+    let own = own(&instance).await?;
     let mut names = Names::default();
-    let mut labels = BTreeMap::new();
-    for o in &organizations {
-        labels.insert(
-            o.id.clone(),
-            names.unique("Organization", "", o.state.text("name").unwrap_or_default(), &o.id),
-        );
-    }
-    for entry in kinds::ALL.iter().copied().filter(wanted) {
+    let organizations: Vec<Labelled> = organizations(&instance, selection)
+        .await?
+        .into_iter()
+        .map(|remote| {
+            // Of one without a name the id has to do.
+            let name = remote.state.text("name").unwrap_or("");
+            let label = names.unique("Organization", None, name, &remote.id);
+            Labelled { remote, label }
+        })
+        .collect();
+    for entry in kinds::ALL.iter().copied().filter(|e| selection.has(*e)) {
         match (entry.shape(), entry.scope()) {
             (Shape::Setting, Scope::Instance | Scope::Either)
                 if selection.organizations.is_empty() =>
             {
                 match read_setting(entry, &instance).await {
                     Ok(Some(remote)) => {
-                        export.objects.push(Exported::setting(entry, &remote, None, selection))
+                        let setting = Exported::setting(entry, &remote, None, selection)?;
+                        export.objects.push(setting);
                     }
                     Ok(None) => {}
                     Err(e) => export.miss(entry, None, e)?,
                 }
             }
             (Shape::Entity { .. }, Scope::Instance) if entry.names().kind == "Organization" => {
-                for o in &organizations {
-                    let id = (Some(&o.id) != default.as_ref()).then_some(o.id.as_str());
-                    let name = labels.get(&o.id).cloned().unwrap_or_default();
-                    export.objects.push(Exported::entity(
-                        entry,
-                        o,
-                        id,
-                        &name,
-                        Some(manifest::Home::itself(&name)),
-                        selection,
-                    ));
+                for Labelled { remote, label } in &organizations {
+                    let id = (remote.id != own.organization).then_some(remote.id.as_str());
+                    let home = Some(Home::itself(label));
+                    let entity = Exported::entity(entry, remote, id, label, home, selection)?;
+                    export.objects.push(entity);
                 }
             }
             _ => {}
         }
     }
-    let inner: Vec<&'static dyn Entry> = kinds::ALL
-        .iter()
-        .copied()
-        .filter(wanted)
-        .filter(|e| e.scope() != Scope::Instance)
-        .collect();
-    let found =
-        stream::iter(&organizations).map(|o| inside(&instance, o, &inner)).buffered(AT_ONCE);
-    let mut found = std::pin::pin!(found);
-    while let Some((organization, results)) = found.next().await {
-        let label = labels.get(&organization.id).cloned().unwrap_or_default();
-        let home =
-            manifest::Home::of(&label, (!with_organizations).then_some(organization.id.as_str()));
-        for (entry, result) in results {
-            let mut remotes = match result {
-                Ok(remotes) => remotes,
-                Err(e) => {
-                    export.miss(entry, Some(&organization.id), e)?;
-                    continue;
-                }
-            };
-            remotes.sort_by(|a, b| a.id.cmp(&b.id));
-            for r in remotes {
-                if entry.shape() == Shape::Setting {
-                    export.objects.push(Exported::setting(
-                        entry,
-                        &r,
-                        Some(home.clone()),
-                        selection,
-                    ));
-                } else if !(is_own_project(entry, &r) && Some(&organization.id) == default.as_ref())
-                {
-                    let name =
-                        names.unique(entry.names().kind, &label, natural_name(entry, &r), &r.id);
-                    export.objects.push(Exported::entity(
-                        entry,
-                        &r,
-                        Some(&r.id),
-                        &name,
-                        Some(home.clone()),
-                        selection,
-                    ));
-                }
-            }
-        }
-    }
+    export.contents(&instance, selection, &organizations, &own, &mut names).await?;
     export.objects.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(export)
 }
 
 impl Export {
+    /// Adds what is in the organizations.
+    async fn contents(
+        &mut self,
+        instance: &At,
+        selection: &Selection,
+        organizations: &[Labelled],
+        own: &Own,
+        names: &mut Names,
+    ) -> Result<()> {
+        let with_organizations = kinds::find("Organization").is_some_and(|e| selection.has(e));
+        let inner: Vec<&'static dyn Entry> = kinds::ALL
+            .iter()
+            .copied()
+            .filter(|e| selection.has(*e) && e.scope() != Scope::Instance)
+            .collect();
+        let found =
+            stream::iter(organizations).map(|o| inside(instance, o, &inner)).buffered(AT_ONCE);
+        let mut found = std::pin::pin!(found);
+        while let Some((Labelled { remote: organization, label }, results)) = found.next().await {
+            let id = (!with_organizations).then_some(organization.id.as_str());
+            let home = Some(Home::of(label, id));
+            for (entry, result) in results {
+                let mut remotes = match result {
+                    Ok(remotes) => remotes,
+                    Err(e) => {
+                        self.miss(entry, Some(&organization.id), e)?;
+                        continue;
+                    }
+                };
+                remotes.retain(|r| r.id != own.project || entry.names().kind != "Project");
+                remotes.sort_by(|a, b| a.id.cmp(&b.id));
+                for r in &remotes {
+                    let home = home.clone();
+                    self.objects.push(if let Shape::Entity { natural_key, .. } = entry.shape() {
+                        // Of one without a name the id has to do.
+                        let natural = r.state.text(natural_key).unwrap_or("");
+                        let name = names.unique(entry.names().kind, Some(label), natural, &r.id);
+                        Exported::entity(entry, r, Some(&r.id), &name, home, selection)?
+                    } else {
+                        Exported::setting(entry, r, home, selection)?
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What the account may not read is missing; anything else is a failure.
     fn miss(&mut self, entry: &dyn Entry, organization: Option<&str>, e: Error) -> Result<()> {
         match &e {
@@ -165,24 +169,13 @@ impl Export {
     }
 }
 
-fn is_own_project(entry: &dyn Entry, remote: &Remote) -> bool {
-    entry.names().kind == "Project" && remote.state.text("name") == Some(OWN_PROJECT)
-}
-
-fn natural_name<'a>(entry: &dyn Entry, remote: &'a Remote) -> &'a str {
-    match entry.shape() {
-        Shape::Entity { natural_key, .. } => remote.state.text(natural_key).unwrap_or_default(),
-        _ => "",
-    }
-}
-
-/// Everything of one organization, by kind. A policy that is inherited is none of its own.
+/// Everything of one organization, by kind. A policy that is inherited is not its own.
 async fn inside<'a>(
     instance: &At,
-    organization: &'a Remote,
+    organization: &'a Labelled,
     entries: &[&'static dyn Entry],
-) -> (&'a Remote, Vec<(&'static dyn Entry, Result<Vec<Remote>>)>) {
-    let at = At { organization: Some(organization.id.clone()), ..instance.clone() };
+) -> (&'a Labelled, Vec<(&'static dyn Entry, Result<Vec<Remote>>)>) {
+    let at = At { organization: Some(organization.remote.id.clone()), ..instance.clone() };
     let mut found = Vec::new();
     for entry in entries.iter().copied() {
         let result = match entry.shape() {
@@ -208,39 +201,37 @@ async fn organizations(at: &At, selection: &Selection) -> Result<Vec<Remote>> {
     let mut all: Vec<Remote> =
         entry.list(at).try_collect().await.doing("list the organizations")?;
     all.sort_by(|a, b| a.id.cmp(&b.id));
-    for asked in &selection.organizations {
-        let is = |o: &Remote| {
-            o.id == *asked || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(asked))
-        };
-        if !all.iter().any(is) {
-            return Err(Error::Invalid(format!(
-                "there is no organization with the id or name {asked:?}"
-            )));
-        }
-    }
-    let wanted = |o: &Remote| {
-        selection
-            .organizations
-            .iter()
-            .any(|a| o.id == *a || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(a)))
+    let is = |o: &Remote, asked: &str| {
+        o.id == asked || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(asked))
     };
-    all.retain(|o| selection.organizations.is_empty() || wanted(o));
+    let unknown = selection.organizations.iter().find(|asked| !all.iter().any(|o| is(o, asked)));
+    if let Some(asked) = unknown {
+        return Err(Error::Invalid(format!(
+            "there is no organization with the id or name {asked:?}"
+        )));
+    }
+    all.retain(|o| {
+        selection.organizations.is_empty() || selection.organizations.iter().any(|a| is(o, a))
+    });
     Ok(all)
 }
 
-/// The default organization's id; an account that may not ask gets along without.
-async fn default_organization(at: &At) -> Result<Option<String>> {
-    #[derive(Deserialize)]
-    struct Answer {
-        org: Found,
-    }
-    #[derive(Deserialize)]
-    struct Found {
-        id: String,
-    }
-    match at.client.get::<Answer>(None, "/admin/v1/orgs/default").await {
-        Ok(answer) => Ok(Some(answer.org.id)),
-        Err(e) if e.code() == Some(Code::PermissionDenied) || e.is_missing_endpoint() => Ok(None),
-        Err(e) => Err(e).doing("read the default organization"),
-    }
+/// What is in every instance.
+#[derive(Deserialize)]
+struct Own {
+    /// The default organization.
+    #[serde(rename = "defaultOrgId")]
+    organization: String,
+    /// ZITADEL's own project, in the default organization.
+    #[serde(rename = "iamProjectId")]
+    project: String,
+}
+
+/// Asks by `GetIAM` of the management API: any account may, also the owner of an organization, to
+/// whom the admin API does not tell the default organization.
+async fn own(at: &At) -> Result<Own> {
+    at.client
+        .get(None, "/management/v1/iam")
+        .await
+        .doing("read which organization and project are ZITADEL's own")
 }

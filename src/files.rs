@@ -1,16 +1,21 @@
 //! Manifests on disk: a folder is to the command line what a cluster is to the operator.
 //!
-//! [`folder`] reads it, [`host`] is the engine's view of it, [`session`] plans it and carries it
-//! out.
+//! [`folder`] reads it, [`host`] is the engine's view of it, [`session`] connects it to ZITADEL,
+//! plans and applies it.
 
+pub mod apply;
 pub mod document;
 pub mod environment;
 pub mod folder;
 pub mod host;
+pub mod malformed;
+pub mod manifest;
 pub mod order;
+mod plan;
 pub mod session;
 pub mod step;
 
 pub use document::{Document, Place};
-pub use folder::{Folder, Manifest};
+pub use folder::Folder;
 pub use host::FileHost;
+pub use manifest::Manifest;

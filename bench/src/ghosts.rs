@@ -1,24 +1,26 @@
-//! What becomes of things that the read side of ZITADEL loses for good?
+//! What becomes of projects that the read side of ZITADEL loses for good?
 
 use std::time::Duration;
 
 use crate::{
     Arguments, Result,
     meter::{Figures, Meter},
+    say,
     scenarios::{PATIENCE, declared, shown},
     until,
     world::World,
 };
 
-/// One event in so many never reaches the read side.
-const LOST: u64 = 700;
-/// Then nothing is written any more: longer than any pause between tries.
+/// One event in so many never reaches the read side, where there are that many.
+const LOST: usize = 700;
+/// Then nothing is written any more: longer than any pause between retries.
 const REST: Duration = Duration::from_secs(150);
 
 pub(crate) async fn run(arguments: &Arguments, n: usize) -> Result<Figures> {
     let mut world = World::new(arguments, n).await?;
     let emulator = world.zitadel.emulator().ok_or("only with the emulated ZITADEL")?.clone();
-    emulator.faults().lose_every(LOST);
+    let one_in = one_in(n);
+    emulator.faults().lose_every(one_in);
     let before = emulator.event_count();
     declared(&world, arguments).await?;
     let meter = Meter::start(&world).await?.fresh();
@@ -35,10 +37,21 @@ pub(crate) async fn run(arguments: &Arguments, n: usize) -> Result<Figures> {
     let ready: Vec<String> =
         world.cluster.projects().values().filter(|p| p.ready).map(|p| p.id.clone()).collect();
     let shown = shown(&world).await?;
+    let lost = (emulator.event_count() - before) as u64 / one_in;
+    if lost == 0 {
+        say(&format!("ghosts of {n}: no event was lost, so that nothing was measured"));
+    }
     Ok(figures
-        .with("lostEvents", (emulator.event_count() - before) as u64 / LOST)
+        .with("oneLostIn", one_in)
+        .with("lostEvents", lost)
         .with("healed", healed)
         .with("reported", reported)
         .with("readyAndNotShown", ready.iter().filter(|id| !shown.contains(*id)).count())
         .with("writesAfterwards", rest.writes))
+}
+
+/// Of how many events one is lost. Each project is one at least: of a few projects too some must be
+/// lost, or nothing is measured.
+fn one_in(projects: usize) -> u64 {
+    if projects < LOST { (projects / 4).max(2) as u64 } else { LOST as u64 }
 }

@@ -74,11 +74,11 @@ struct Arguments {
     /// Events of `feed`.
     #[arg(long, default_value_t = 10_000, value_name = "EVENTS")]
     feed_events: usize,
-    /// The operator's binary. Left out: `kastellan` beside this one.
+    /// The operator's binary. If omitted, `kastellan` beside this one.
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
     /// A real ZITADEL in place of the emulated one: its URL. Calls are counted by the operator
-    /// there, and nobody else changes anything: `drift`, `ghosts` and `feed` are left out.
+    /// there, and nobody else changes anything: `drift`, `ghosts` and `feed` are skipped.
     #[arg(long, value_name = "URL", requires = "token_file")]
     url: Option<String>,
     /// The personal access token of an `IAM_OWNER` of the real ZITADEL.
@@ -108,7 +108,7 @@ enum Scenario {
     /// All projects are deleted.
     Delete,
     /// As `converge` and `rest`, in a world of its own, in which the read side of ZITADEL loses one
-    /// in 700 events.
+    /// in 700 events; of fewer projects, one in a quarter of their number.
     Ghosts,
     /// Eight writers, late commits, a follower of the feed and nothing else: are events missed?
     Feed,

@@ -2,12 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::{
-    output::{self, Applied, Exit},
-    source::{self, Connection, Files},
+    output::{self, Exit, Result, Tally},
+    source::{self, CONNECT, Connection, Files},
+    stop,
 };
 use crate::{
-    files::{Folder, session::Session},
+    files::{Folder, apply::unless_stopped, session::Session},
     validate::{self, Severity},
 };
 
@@ -19,41 +22,46 @@ Examples:
   Make ZITADEL as the folder says; its token is in secrets/kastellan/pat:
     kastellan apply -f tenant --secret-dir secrets
 
-  The same, and keep it so: whatever changes in the folder or in ZITADEL is set right within seconds. Ctrl-C ends it:
+  The same, and keep it so: whatever changes in the folder or in ZITADEL is corrected within seconds. Ctrl-C or SIGTERM ends it:
     kastellan apply -f tenant --watch
 
 Order: Instances, then Organizations, then what is in them. What fails does not stop the rest; run it again, as often as you \
-like: what is done is found done. Of several Instances, those that can't be reached are named, and the others are worked with.
+like: what is done already is found done. Of several Instances, those that can't be reached are named, and the others are \
+worked with. Ctrl-C lets what is under way come to its end, and says what was not done.
 
-An object that is gone from the folder stays in ZITADEL as it is. What was made is known again by kind, namespace and \
+An object that is gone from the folder stays in ZITADEL as it is. What was created is recognised by kind, namespace and \
 metadata.name: rename spec.name at will, but before changing one of those write the id into spec.id.
 
-Exit codes: 0 everything is as declared, 1 something is not.";
+Exit codes: 0 everything is as declared (with --watch: it was asked to end), 1 something is not.";
 
 #[derive(clap::Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(
+    after_long_help = EXAMPLES,
+    override_usage = "kastellan apply [OPTIONS] --file <PATH>"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// Keep doing it: as files change, and as somebody changes ZITADEL.
-    #[arg(short, long)]
+    /// Keep applying: as files change, and as somebody changes ZITADEL. Not together with --timeout.
+    #[arg(short, long, conflicts_with = "timeout")]
     watch: bool,
     #[command(flatten)]
     connection: Connection,
 }
 
-pub(super) async fn run(args: Args) -> Exit {
-    let folder = match args.files.read() {
-        Ok(folder) => folder,
-        Err(exit) => return exit,
+pub(super) async fn run(args: Args) -> Result {
+    if args.watch {
+        output::add_time();
+    }
+    let mut stop = stop::on_request(args.connection.timeout);
+    let begun = unless_stopped(&mut stop, source::begin(&args.files, &args.connection)).await;
+    let Some(begun) = begun else {
+        return Err(output::fail("stopped before anything was applied", None));
     };
-    let session = match args.connection.session(&folder).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
-    let exit = once(&session, true).await;
+    let (folder, session) = begun?;
+    let exit = once(&session, &stop, true).await;
     if !args.watch {
-        return exit;
+        return if exit == Exit::Fine { Ok(exit) } else { Err(exit) };
     }
     for blind in session.without_feed() {
         output::warn(format!(
@@ -62,83 +70,148 @@ pub(super) async fn run(args: Args) -> Exit {
         ));
     }
     output::say("watching the files and ZITADEL; Ctrl-C ends it");
-    tokio::select! {
-        () = keep(&args, folder, session) => Exit::Failed,
-        _ = tokio::signal::ctrl_c() => Exit::Fine,
-    }
+    Watch { args: &args, folder, session, stop, trouble: None }.keep().await;
+    output::say("stopped watching; everything stays in ZITADEL as it is");
+    Ok(Exit::Fine)
 }
 
-async fn once(session: &Session, summary: bool) -> Exit {
-    let mut applied = Applied::new(session.count());
-    session.apply(|done| applied.take(&done)).await;
-    let exit = applied.end(summary);
+async fn once(session: &Session, stop: &watch::Receiver<bool>, summary: bool) -> Exit {
+    let mut tally = Tally::new(session.count());
+    let shows = tally.shows_progress();
+    let apply = session.apply(stop.clone(), |done| tally.take(&done));
+    if shows {
+        apply.await;
+    } else {
+        output::waiting("applying", apply).await;
+    }
+    let exit = tally.end(summary);
     if session.unconnected() == 0 { exit } else { Exit::Failed }
 }
 
-/// Applies again whenever there is a reason to.
-async fn keep(args: &Args, mut folder: Folder, mut session: Session) {
-    let (mut polled, mut compared) = (Instant::now(), Instant::now());
-    let mut trouble: Option<String> = None;
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let mut reason = compared.elapsed() >= session.resync_interval();
-        if let Some(changed) = changed(args, &folder) {
-            folder = changed;
-            session = match session.renewed(
-                &folder,
-                args.connection.secret_dir.clone(),
-                &args.connection.environment(),
-            ) {
-                Ok(session) => session,
-                Err(e) => {
-                    source::no_connection(&e);
-                    return;
+/// `--watch`, after the first time.
+struct Watch<'a> {
+    args: &'a Args,
+    folder: Folder,
+    session: Session,
+    stop: watch::Receiver<bool>,
+    /// What keeps it from following, as it was said last.
+    trouble: Option<String>,
+}
+
+impl Watch<'_> {
+    /// Applies again whenever there is a reason to, until it is asked to end.
+    async fn keep(&mut self) {
+        let (mut polled, mut compared) = (Instant::now(), Instant::now());
+        let mut files_trouble: Option<String> = None;
+        let mut stop = self.stop.clone();
+        while unless_stopped(&mut stop, tokio::time::sleep(LOOK)).await.is_some() {
+            let mut is_due = compared.elapsed() >= self.session.resync_interval();
+            match self.changed() {
+                Ok(None) => {
+                    if files_trouble.take().is_some() {
+                        output::say("the files are right again");
+                    }
                 }
-            };
-            for (key, failure) in session.connect().await {
-                output::failure(&key.to_string(), &failure);
-            }
-            reason = true;
-        }
-        if polled.elapsed() >= session.poll_interval() {
-            polled = Instant::now();
-            let missing = session.unconnected();
-            if missing > 0 {
-                session.connect().await;
-                reason |= session.unconnected() < missing;
-            }
-            match session.is_touched().await {
-                Ok(touched) => {
-                    reason |= touched || trouble.take().is_some();
+                Ok(Some(folder)) => {
+                    files_trouble = None;
+                    is_due |= self.renew(folder).await;
                 }
-                // Said once, not every few seconds.
-                Err(e) if trouble.as_ref() != Some(&e) => {
-                    output::say(&e);
-                    trouble = Some(e);
+                // Said once, not each second.
+                Err(e) if files_trouble.as_ref() != Some(&e) => {
+                    output::warn(format!("{e}; what they said before stays in force"));
+                    files_trouble = Some(e);
                 }
                 Err(_) => {}
             }
-        }
-        if reason && trouble.is_none() {
-            compared = Instant::now();
-            once(&session, false).await;
+            if polled.elapsed() >= self.session.poll_interval() {
+                polled = Instant::now();
+                match unless_stopped(&mut stop, self.poll()).await {
+                    Some(changed) => is_due |= changed,
+                    None => return,
+                }
+            }
+            if is_due && self.trouble.is_none() {
+                compared = Instant::now();
+                once(&self.session, &self.stop, false).await;
+            }
         }
     }
-}
 
-/// The files, if they changed and nothing is wrong with them.
-fn changed(args: &Args, former: &Folder) -> Option<Folder> {
-    let folder =
-        Folder::read(&args.files.files).ok().filter(|f| f.fingerprint != former.fingerprint)?;
-    let findings = validate::check(&folder, false);
-    let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
-    if errors.is_empty() {
-        return Some(folder);
+    /// The files, if they changed and nothing is wrong with them. `Err`: why what they say now can't
+    /// be used.
+    fn changed(&mut self) -> std::result::Result<Option<Folder>, String> {
+        let files = &self.args.files;
+        let folder = Folder::read(&files.files)
+            .map_err(|(path, e)| format!("{} can't be read: {e}", path.display()))?;
+        if folder.fingerprint == self.folder.fingerprint {
+            return Ok(None);
+        }
+        if folder.manifests.is_empty() && folder.findings.is_empty() && !files.allow_empty {
+            return Err("there are 0 objects in the files now".into());
+        }
+        let findings = validate::check(&folder, false);
+        let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
+        if errors.is_empty() {
+            return Ok(Some(folder));
+        }
+        for finding in errors {
+            output::finding(finding);
+        }
+        output::warn("the files are wrong; what they said before stays in force");
+        // So that the same mistake is reported once.
+        self.folder.fingerprint = folder.fingerprint;
+        Ok(None)
     }
-    for finding in errors {
-        output::finding(finding);
+
+    /// Goes on with other files. Returns whether there is a reason to apply.
+    async fn renew(&mut self, folder: Folder) -> bool {
+        let connection = &self.args.connection;
+        self.folder.fingerprint = folder.fingerprint;
+        let Ok(environment) = connection.environment(&folder) else { return false };
+        match self.session.renew(&folder, connection.secret_dir(), &environment) {
+            Ok(renewed) => {
+                for key in renewed.gone {
+                    output::say(format!(
+                        "{key} is not in the files any more; in ZITADEL it stays as it is"
+                    ));
+                }
+                for key in renewed.kept {
+                    output::warn(format!(
+                        "{key} is not in the files any more, and is still needed; what it said before stays in force"
+                    ));
+                }
+            }
+            Err(e) => {
+                output::warn(format!("{e}; what the files said before stays in force"));
+                return false;
+            }
+        }
+        self.folder = folder;
+        let mut stop = self.stop.clone();
+        let failed = unless_stopped(&mut stop, self.session.connect(CONNECT)).await;
+        for (key, failure) in failed.into_iter().flatten() {
+            output::failure(&key.to_string(), &failure);
+        }
+        true
     }
-    output::say("the files are wrong; what they said before stays in force");
-    // So that the same mistake is told once.
-    Some(Folder { fingerprint: folder.fingerprint, ..former.clone() })
+
+    /// Whether ZITADEL says that there is a reason to apply.
+    async fn poll(&mut self) -> bool {
+        let missing = self.session.unconnected();
+        if missing > 0 {
+            self.session.connect(CONNECT).await;
+        }
+        let is_reached = self.session.unconnected() < missing;
+        match self.session.is_touched().await {
+            Ok(touched) => is_reached || touched || self.trouble.take().is_some(),
+            Err(e) => {
+                // Said once, not every few seconds.
+                if self.trouble.as_ref() != Some(&e) {
+                    output::say(&e);
+                    self.trouble = Some(e);
+                }
+                is_reached
+            }
+        }
+    }
 }

@@ -8,15 +8,15 @@ use clap_complete::Shell;
 
 use super::{
     Cli,
-    output::{self, Exit},
+    output::{self, Exit, Result},
 };
 
 #[derive(clap::Args)]
 #[command(after_long_help = "\
 Examples:
-  For this bash:      source <(kastellan completions bash)
-  For zsh, to stay:   kastellan completions zsh > \"${fpath[1]}/_kastellan\"
-  For fish, to stay:  kastellan completions fish > ~/.config/fish/completions/kastellan.fish")]
+  This bash:        source <(kastellan completions bash)
+  Every zsh:        kastellan completions zsh > \"${fpath[1]}/_kastellan\"
+  Every fish:       kastellan completions fish > ~/.config/fish/completions/kastellan.fish")]
 pub(super) struct Args {
     /// The shell.
     #[arg(value_enum)]
@@ -30,27 +30,23 @@ pub(super) struct ManArgs {
     dir: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args) -> Result {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "kastellan", &mut script);
-    output::data(&String::from_utf8_lossy(&script));
-    Exit::Fine
+    output::data(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Fine)
 }
 
-pub(super) fn man(args: &ManArgs) -> Exit {
+pub(super) fn man(args: &ManArgs) -> Result {
     let command = Cli::command();
     let Some(dir) = &args.dir else {
         let mut page = Vec::new();
-        return match clap_mangen::Man::new(command).render(&mut page) {
-            Ok(()) => {
-                output::data(&String::from_utf8_lossy(&page));
-                Exit::Fine
-            }
-            Err(e) => output::fail(e, None),
-        };
+        clap_mangen::Man::new(command).render(&mut page).map_err(|e| output::fail(e, None))?;
+        output::data(&String::from_utf8_lossy(&page))?;
+        return Ok(Exit::Fine);
     };
     match fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(command, dir)) {
-        Ok(()) => Exit::Fine,
-        Err(e) => output::fail(format!("{}: {e}", dir.display()), None),
+        Ok(()) => Ok(Exit::Fine),
+        Err(e) => Err(output::fail(format!("{}: {e}", dir.display()), None)),
     }
 }

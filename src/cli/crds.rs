@@ -1,29 +1,33 @@
 //! `kastellan crds`
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-use super::output::{self, Exit};
+use super::output::{self, Exit, Result};
 use crate::kinds;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Write a file a kind into this folder instead of printing them.
+    /// Write one file per kind into this folder instead of printing them.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// With --dir: change nothing; fail if a file is not what would be written.
+    /// With --dir: change nothing; fail if a file differs from what would be written.
     #[arg(long, requires = "dir")]
     check: bool,
 }
 
-pub(super) fn run(args: &Args) -> Exit {
+pub(super) fn run(args: &Args) -> Result {
     let Some(dir) = &args.dir else {
         for (_, text) in kinds::crd_files() {
-            output::data(&format!("---\n{text}"));
+            output::data(&format!("---\n{text}"))?;
         }
-        return Exit::Fine;
+        return Ok(Exit::Fine);
     };
-    if let Err(e) = fs::create_dir_all(dir) {
-        return output::fail(format!("{}: {e}", dir.display()), None);
+    let failed = |path: &Path, e| output::fail(format!("{}: {e}", path.display()), None);
+    if !args.check {
+        fs::create_dir_all(dir).map_err(|e: io::Error| failed(dir, e))?;
     }
     let mut differ = Vec::new();
     for (name, text) in kinds::crd_files() {
@@ -33,15 +37,15 @@ pub(super) fn run(args: &Args) -> Exit {
         }
         if args.check {
             differ.push(path.display().to_string());
-        } else if let Err(e) = fs::write(&path, text) {
-            return output::fail(format!("{}: {e}", path.display()), None);
+        } else {
+            fs::write(&path, text).map_err(|e| failed(&path, e))?;
         }
     }
     if differ.is_empty() {
-        return Exit::Fine;
+        return Ok(Exit::Fine);
     }
-    output::fail(
+    Err(output::fail(
         format!("not what this version generates: {}", differ.join(", ")),
         Some("run `kastellan crds --dir` without --check"),
-    )
+    ))
 }

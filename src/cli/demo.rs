@@ -1,20 +1,18 @@
 //! `kastellan demo`: an emulated ZITADEL, the examples and the engine in one process. Without
 //! sockets: what connects here can't reach anything else.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Instant};
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tower::ServiceExt;
 use zitadel_emulator::{Emulator, Options};
 
 use super::{
-    output::{self, Applied, Exit},
+    output::{self, Exit, Result, Tally},
     source::{self, Files},
 };
 use crate::{
@@ -41,7 +39,7 @@ struct InProcess(Router);
 
 #[async_trait]
 impl Transport for InProcess {
-    async fn send(&self, r: Request) -> Result<Response, TransportError> {
+    async fn send(&self, r: Request) -> std::result::Result<Response, TransportError> {
         let broken = |e: &dyn std::fmt::Display| TransportError::Broken(e.to_string());
         let path = r
             .url
@@ -63,16 +61,9 @@ impl Transport for InProcess {
     }
 }
 
-pub(super) async fn run(args: Args) -> Exit {
-    match shown(args).await {
-        Ok(()) => Exit::Fine,
-        Err(exit) => exit,
-    }
-}
-
-async fn shown(args: Args) -> Result<(), Exit> {
+pub(super) async fn run(args: Args) -> Result {
     let wrong = |e: &dyn std::fmt::Display| output::fail(e, None);
-    let folder = Files { files: vec![args.file.clone()] }.read()?;
+    let folder = Files { files: vec![args.file.clone()], allow_empty: false }.read()?;
     let emulator = Emulator::new(Options::default()).map_err(|e| wrong(&e))?;
     let router = emulator.router();
     let mut engine = Engine::new(AddressPolicy::any());
@@ -85,12 +76,12 @@ async fn shown(args: Args) -> Result<(), Exit> {
     };
     let session =
         Session::new(&folder, None, &environment, engine).map_err(|e| source::no_connection(&e))?;
-    let session = source::connected(session).await?;
+    let session = source::connected(session, None).await?;
 
     output::title(
         "A fresh ZITADEL (emulated, in this process). `kastellan plan` says what is missing:",
     );
-    output::data(&output::rendered(&session.plan().await));
+    output::data(&output::rendered(&session.plan().await))?;
     output::title("`kastellan apply` makes it so:");
     apply(&session, true).await?;
     let writes = writes(&emulator);
@@ -113,22 +104,31 @@ async fn shown(args: Args) -> Result<(), Exit> {
         .await
         .map_err(|e| wrong(&e))?;
     let changed = Instant::now();
+    // As `--watch` does it: the change is found when the feed is asked the next time.
+    let poll = session.poll_interval();
+    tokio::time::sleep(poll).await;
     while !session.is_touched().await.map_err(|e| wrong(&e))? {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(poll).await;
     }
     output::title(
-        "The event feed tells of it, and of who it was; `kastellan apply --watch` and the operator set it right:",
+        "The event feed tells of it, and of who it was; `kastellan apply --watch` and the operator correct it:",
     );
     apply(&session, false).await?;
-    output::say(format!("set right {} ms after the change", changed.elapsed().as_millis()));
+    output::say(format!(
+        "corrected {:.1} s after the change: the feed is asked every {} s",
+        changed.elapsed().as_secs_f64(),
+        poll.as_secs()
+    ));
     output::title("Next: kastellan plan --help, or the operator in a cluster: make demo");
-    Ok(())
+    Ok(Exit::Fine)
 }
 
-async fn apply(session: &Session, summary: bool) -> Result<(), Exit> {
-    let mut applied = Applied::new(session.count());
-    session.apply(|done| applied.take(&done)).await;
-    match applied.end(summary) {
+async fn apply(session: &Session, summary: bool) -> Result<()> {
+    let mut tally = Tally::new(session.count());
+    // Nobody asks it to stop: Ctrl-C ends the whole process.
+    let (_go, never) = watch::channel(false);
+    session.apply(never, |done| tally.take(&done)).await;
+    match tally.end(summary) {
         Exit::Fine => Ok(()),
         exit => Err(exit),
     }

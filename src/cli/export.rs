@@ -5,8 +5,8 @@
 use std::{fs, path::PathBuf};
 
 use super::{
-    output::{self, Exit},
-    source::Connection,
+    output::{self, Exit, Result},
+    source::{self, Connection},
 };
 use crate::{
     export::{self, Selection},
@@ -17,20 +17,20 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
-  A whole instance, a file a resource, ready to commit:
+  A whole instance, one file per resource, ready to commit:
     ZITADEL_ISSUER=https://auth.example.com ZITADEL_TOKEN=... kastellan export --dir tenant
 
   The projects of one organization, to stdout:
     kastellan export -f instance.yaml --secret-dir secrets --organization ACME --kind Project
 
-What is written plans to nothing: `kastellan plan` on it has nothing to do. Applied to an empty instance it makes the same \
-things under the same ids. Entities leave out what ZITADEL sets by itself (false, empty, Active); settings are written whole, \
-an organization's only where it has its own.
+`kastellan plan` on what is written has nothing to do. Applied to an empty instance it creates the same objects under the same \
+ids. Of entities, what ZITADEL sets by itself is omitted (false, empty, Active); settings are written whole, an \
+organization's only where it has its own.
 
 The default organization is in every instance, each time under another id: it is written without id and found by its name. \
-ZITADEL's own project in it is left out. Secrets are never written, and no Instance: how to log in is yours to say.
+ZITADEL's own project in it is omitted. Secrets are never written, nor an Instance: how to log in is yours to say.
 
-Files that are there already are written over; what ZITADEL no longer has is named and left.";
+Files that exist are overwritten; those whose object is no longer in ZITADEL are named, and not deleted.";
 
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
@@ -38,7 +38,7 @@ pub(super) struct Args {
     /// File or folder with the Instance to read from; not needed with ZITADEL_ISSUER.
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
-    /// Write a file a resource into this folder. Left out: all to stdout.
+    /// Write one file per resource into this folder. If omitted, everything goes to stdout.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Only this kind; may be repeated.
@@ -47,22 +47,18 @@ pub(super) struct Args {
     /// Only this organization, by id or name, and what is in it; may be repeated.
     #[arg(long, value_name = "ID|NAME")]
     organization: Vec<String>,
-    /// Write this namespace into the manifests. Left out: none, so that they go where they are
-    /// applied.
+    /// Write this namespace into the manifests. If omitted, none: they go where they are applied.
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
     #[command(flatten)]
     connection: Connection,
 }
 
-pub(super) async fn run(args: Args) -> Exit {
-    match exported(&args).await {
-        Ok(()) => Exit::Fine,
-        Err(exit) => exit,
-    }
+pub(super) async fn run(args: Args) -> Result {
+    source::read_within(&args.connection, Box::pin(exported(&args))).await
 }
 
-async fn exported(args: &Args) -> Result<(), Exit> {
+async fn exported(args: &Args) -> Result {
     let names: Vec<&str> =
         kinds::ALL.iter().map(|e| e.names().kind).filter(|k| *k != "Instance").collect();
     let mut kinds = Vec::new();
@@ -94,14 +90,16 @@ async fn exported(args: &Args) -> Result<(), Exit> {
             Some("name the file of the one to export"),
         ));
     };
-    let export = export::export(connection, &selection).await.map_err(|e| output::fail(e, None))?;
+    let export = output::waiting("reading", export::export(connection, &selection))
+        .await
+        .map_err(|e| output::fail(e, None))?;
     for missing in &export.missing {
-        output::warn(format!("left out: {missing}"));
+        output::warn(format!("omitted: {missing}"));
     }
     let Some(dir) = &args.dir else {
         let documents: Vec<&str> = export.objects.iter().map(|o| o.yaml.as_str()).collect();
-        output::data(&documents.join("---\n"));
-        return Ok(());
+        output::data(&documents.join("---\n"))?;
+        return Ok(Exit::Fine);
     };
     for object in &export.objects {
         let path = dir.join(&object.path);
@@ -112,14 +110,14 @@ async fn exported(args: &Args) -> Result<(), Exit> {
         written.map_err(|e| output::fail(format!("{}: {e}", path.display()), None))?;
     }
     if args.kind.is_empty() && args.organization.is_empty() {
-        name_what_is_left(dir, &export);
+        name_leftovers(dir, &export);
     }
     output::say(format!("{} objects written to {}", export.objects.len(), dir.display()));
-    Ok(())
+    Ok(Exit::Fine)
 }
 
-/// A file of an earlier export whose object is gone would make it again.
-fn name_what_is_left(dir: &PathBuf, export: &export::Export) {
+/// A file of an earlier export whose object is gone would recreate it.
+fn name_leftovers(dir: &PathBuf, export: &export::Export) {
     let Ok(folder) = Folder::read(std::slice::from_ref(dir)) else { return };
     for manifest in folder.manifests.iter().filter(|m| m.object.key.kind != "Instance") {
         let path = &manifest.document.value_at("").source.path;

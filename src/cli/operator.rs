@@ -2,11 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use jiff::SignedDuration;
 use kube::Client;
-use tokio::{signal::unix::SignalKind, sync::watch};
+use tokio::sync::watch;
 
-use super::output::{self, Exit};
+use super::{
+    output::{self, Exit, Result},
+    stop::{self, duration},
+};
 use crate::{
     live::feed::ReportEditors,
     operator::{self, Options},
@@ -24,10 +26,10 @@ pub(super) struct Args {
     )]
     admin_address: SocketAddr,
     /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect
-    /// to; may be repeated. Without it: whatever is neither loopback nor link-local.
+    /// to; may be repeated. If omitted, everything that is neither loopback nor link-local.
     #[arg(long, env = "KASTELLAN_ALLOWED_ADDRESS", value_delimiter = ',', value_name = "HOST")]
     allowed_address: Vec<String>,
-    /// Namespace to watch; may be repeated. Without it: all.
+    /// Namespace to watch; may be repeated. If omitted, all.
     #[arg(
         long,
         env = "KASTELLAN_WATCH_NAMESPACE",
@@ -35,30 +37,26 @@ pub(super) struct Args {
         value_name = "NAMESPACE"
     )]
     watch_namespace: Vec<String>,
-    /// How the person is named who changed something behind Kastellan's back, in status and Events.
+    /// How status and Events name whoever changed something in ZITADEL besides Kastellan.
     #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
     report_editors: ReportEditors,
     /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the
     /// lists that are read anyway.
     #[arg(long, env = "KASTELLAN_COUNT_UNMANAGED")]
     count_unmanaged: bool,
-    /// How long a deletion in ZITADEL waits for another object that declares the same thing and
-    /// takes it over: in Git a move to another namespace is a deletion and a creation.
+    /// How long a deletion in ZITADEL waits for another object that declares the same: it then takes
+    /// it over. In Git a move to another namespace is a deletion and a creation.
     #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
     deletion_pause: Duration,
 }
 
-/// Such as `10s` or `1m30s`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
-    parsed.ok_or_else(|| "a duration is written like 10s or 1m30s".into())
-}
-
-pub(super) async fn run(args: Args) -> Exit {
+pub(super) async fn run(args: Args) -> Result {
     let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
     let client = match Client::try_default().await {
         Ok(client) => client,
-        Err(e) => return output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)),
+        Err(e) => {
+            return Err(output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)));
+        }
     };
     let options = Options {
         namespaces: args.watch_namespace,
@@ -68,24 +66,14 @@ pub(super) async fn run(args: Args) -> Exit {
         count_unmanaged: args.count_unmanaged,
         grace: args.deletion_pause,
     };
-    let (stop, stopped) = watch::channel(false);
+    let (stop_sender, stopped) = watch::channel(false);
     tokio::spawn(async move {
-        let mut terminate = tokio::signal::unix::signal(SignalKind::terminate()).ok();
-        let terminated = async {
-            match terminate.as_mut() {
-                Some(t) => t.recv().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminated => {}
-        }
+        stop::asked_to_end().await;
         tracing::info!("stopping: what is being written comes to its end");
-        stop.send(true).ok();
+        stop_sender.send(true).ok();
     });
     match operator::run(client, options, stopped).await {
-        Ok(()) => Exit::Fine,
-        Err(e) => output::fail(e, None),
+        Ok(()) => Ok(Exit::Fine),
+        Err(e) => Err(output::fail(e, None)),
     }
 }

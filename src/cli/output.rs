@@ -1,5 +1,5 @@
 //! The only place that prints: data to stdout, talk to stderr. Colour says nothing that the text
-//! does not say too, and is left out where it can't be shown or `NO_COLOR` is set.
+//! does not say too, and is omitted where it can't be shown or `NO_COLOR` is set.
 
 mod applied;
 mod findings;
@@ -9,16 +9,17 @@ mod style;
 
 use std::{
     fmt::Display,
-    io::Write,
+    io::{self, ErrorKind, Write},
     process::{ExitCode, Termination},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-pub(super) use applied::Applied;
+pub(super) use applied::Tally;
 pub(super) use findings::{Report, finding, findings};
 #[cfg(feature = "demo")]
 pub(super) use plan::rendered;
 pub(super) use plan::{Format, plan};
-pub(super) use progress::Progress;
+pub(super) use progress::{Progress, waiting};
 use style::{ERROR, HINT, WARNING, paint};
 
 use crate::{api::status::Reason, files::step::Failure};
@@ -26,13 +27,16 @@ use crate::{api::status::Reason, files::step::Failure};
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// All is well: 0.
+    /// Nothing is wrong: 0.
     Fine,
     /// Something is wrong: 1.
     Failed,
     /// There is something to do: 2.
     Changes,
 }
+
+/// What a command, or a part of it, comes to. An error was printed already.
+pub(super) type Result<T = Exit> = std::result::Result<T, Exit>;
 
 impl Termination for Exit {
     fn report(self) -> ExitCode {
@@ -44,14 +48,40 @@ impl Termination for Exit {
     }
 }
 
-/// Data, as it is. A reader that went away is no error.
-pub(super) fn data(text: &str) {
-    anstream::stdout().lock().write_all(text.as_bytes()).ok();
+/// Data, as it is. A reader that went away has what it wanted; anything else that keeps the data from
+/// getting out is an error.
+pub(super) fn data(text: &str) -> Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
-/// A line for people.
+/// What a write to stdout came to.
+pub(super) fn written(result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(fail(
+            format!("the output could not be written to stdout: {e}"),
+            Some("what was written is incomplete: do not use it"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether lines for people begin with the time.
+static IS_TIMED: AtomicBool = AtomicBool::new(false);
+
+/// From now on lines for people begin with the time: they are read later.
+pub(super) fn add_time() {
+    IS_TIMED.store(true, Ordering::Relaxed);
+}
+
+/// A line for people. That stderr can't be written to can be said nowhere.
 pub(super) fn say(text: impl Display) {
-    writeln!(anstream::stderr().lock(), "{text}").ok();
+    let mut stderr = anstream::stderr().lock();
+    if IS_TIMED.load(Ordering::Relaxed) {
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+        write!(stderr, "{} ", paint(style::FAINT, now)).ok();
+    }
+    writeln!(stderr, "{text}").ok();
 }
 
 /// What comes next.
@@ -91,21 +121,21 @@ fn failed(object: &str, failure: &Failure) -> String {
 /// What to do on the command line about a failure.
 fn hint(failure: &Failure) -> &'static str {
     match failure.reason {
-        _ if failure.is_unconnected => "see what is said of its Instance",
+        _ if failure.is_unconnected => "correct what is wrong with its Instance",
         Reason::WaitingForReference if failure.message.contains("Secret ") => {
             "put the value into DIR/NAME/KEY and name DIR with --secret-dir, or set ZITADEL_TOKEN or ZITADEL_KEY_FILE"
         }
         Reason::WaitingForReference => {
-            "add what it refers to to these files, or correct what is wrong with that first"
+            "add the object that it refers to, or correct what is wrong with that one first"
         }
         Reason::Unreachable => {
-            "is the issuer right, and ZITADEL up? ZITADEL_ADDRESS (or spec.address) says where to connect if that is another place"
+            "check the issuer, and that ZITADEL is up; ZITADEL_ADDRESS (or spec.address) says where to connect if that is another place"
         }
         Reason::Unauthenticated => {
             "renew the token (ZITADEL_TOKEN), the key file (ZITADEL_KEY_FILE) or the Secret"
         }
         Reason::AdoptionRefused => {
-            "`kastellan export` writes it as it is, with its id: that is adopted without asking"
+            "`kastellan export` writes it as it is, with its id: under its id it is adopted without asking the policy"
         }
         Reason::Conflict => {
             "files have no age: the one whose kind, namespace and name come first counts as the older"
@@ -113,6 +143,14 @@ fn hint(failure: &Failure) -> &'static str {
         Reason::NotConverged => {
             "run it again; if that does not help, something else keeps changing it"
         }
+        Reason::InvalidSpec => "change the manifest as the message says",
+        Reason::Forbidden => {
+            "give the account the role that this needs, or have the Instance or Organization consent to this namespace"
+        }
+        Reason::Rejected => {
+            "change the manifest so that ZITADEL accepts it; the message is ZITADEL's"
+        }
+        Reason::RateLimited => "run it again later",
         reason => reason.about(),
     }
 }

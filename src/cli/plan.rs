@@ -1,8 +1,8 @@
 //! `kastellan plan`
 
 use super::{
-    output::{self, Exit, Format},
-    source::{Connection, Files},
+    output::{self, Exit, Format, Result},
+    source::{self, Connection, Files},
 };
 use crate::engine::unmanaged::unmanaged;
 
@@ -21,14 +21,17 @@ Exit codes: 0 nothing to do, 2 there are changes, 1 something is wrong.
 Nothing is written, neither to ZITADEL nor to disk.";
 
 #[derive(clap::Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(
+    after_long_help = EXAMPLES,
+    override_usage = "kastellan plan [OPTIONS] --file <PATH>"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
     /// Form of the plan on stdout.
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "text")]
     output: Format,
-    /// Name also what is in ZITADEL and declared nowhere, in the lists that the plan reads anyway:
+    /// Also name what is in ZITADEL and declared nowhere, in the lists that the plan reads anyway:
     /// projects of the organizations in which these files declare one, and organizations, if these
     /// files declare one or name one by its id.
     #[arg(long)]
@@ -37,17 +40,14 @@ pub(super) struct Args {
     connection: Connection,
 }
 
-pub(super) async fn run(args: Args) -> Exit {
-    let folder = match args.files.read() {
-        Ok(folder) => folder,
-        Err(exit) => return exit,
-    };
-    let session = match args.connection.session(&folder).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
-    let planned = session.plan().await;
+pub(super) async fn run(args: Args) -> Result {
+    source::read_within(&args.connection, Box::pin(planned(&args))).await
+}
+
+async fn planned(args: &Args) -> Result {
+    let (_, session) = source::begin(&args.files, &args.connection).await?;
+    let planned = output::waiting("planning", session.plan()).await;
     let unmanaged = args.unmanaged.then(|| unmanaged(session.engine()));
-    let exit = output::plan(&planned, unmanaged.as_deref(), args.output);
-    if session.unconnected() == 0 { exit } else { Exit::Failed }
+    let exit = output::plan(&planned, unmanaged.as_deref(), args.output)?;
+    if session.unconnected() == 0 { Ok(exit) } else { Err(Exit::Failed) }
 }

@@ -2,76 +2,184 @@
 
 #![allow(clippy::doc_markdown, reason = "what is documented here is printed as help, to terminals")]
 
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Args;
+use serde_json::Value;
 
-use super::output::{self, Exit};
+use super::{
+    output::{self, Exit, Result},
+    stop,
+};
 use crate::{
-    engine::reconcile::Engine,
+    engine::{kind::Shape, reconcile::Engine},
     files::{
         Folder,
         environment::Environment,
+        host::secret_file,
         session::{NoConnection, Session},
     },
     validate::{self, Severity},
     zitadel::AddressPolicy,
 };
 
+/// How long an Instance may take to be connected.
+pub(super) const CONNECT: Duration = Duration::from_secs(30);
+
 /// Which files.
 #[derive(Args)]
 pub(super) struct Files {
     /// File, or folder with all below it (*.yaml, *.yml, *.json); may be repeated. Objects of other
-    /// APIs are left alone.
+    /// APIs are ignored.
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub(super) files: Vec<PathBuf>,
+    /// Accept files without any object of this API. If omitted, that is an error: the path is
+    /// probably wrong.
+    #[arg(long)]
+    pub(super) allow_empty: bool,
 }
 
 /// Which ZITADEL.
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Connection {
-    /// Where the Secrets are that an Instance names: DIR/NAME/KEY or DIR/NAMESPACE/NAME/KEY.
-    #[arg(long, env = "KASTELLAN_SECRET_DIR", value_name = "DIR")]
-    pub(super) secret_dir: Option<PathBuf>,
-    /// External URL of the ZITADEL, in place of what an Instance says. Log in with the environment
-    /// variable ZITADEL_TOKEN (a personal access token) or with --key-file.
-    #[arg(long, env = "ZITADEL_ISSUER", value_name = "URL")]
-    pub(super) issuer: Option<String>,
-    /// Where to connect, if that is another place than the issuer.
-    #[arg(long, env = "ZITADEL_ADDRESS", value_name = "URL")]
-    pub(super) address: Option<String>,
-    /// Key file of a service account, as ZITADEL makes it.
-    #[arg(long, env = "ZITADEL_KEY_FILE", value_name = "FILE")]
-    pub(super) key_file: Option<PathBuf>,
+    /// Where the Secrets are that an Instance names: DIR/NAME/KEY or DIR/NAMESPACE/NAME/KEY. If
+    /// omitted, the environment variable KASTELLAN_SECRET_DIR.
+    #[arg(long, value_name = "DIR")]
+    secret_dir: Option<PathBuf>,
+    /// External URL of the ZITADEL, in place of what an Instance says. If omitted, the environment
+    /// variable ZITADEL_ISSUER. Log in with the environment variable ZITADEL_TOKEN (a personal
+    /// access token) or with --key-file.
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Where to connect, if not at the issuer. If omitted, the environment variable
+    /// ZITADEL_ADDRESS.
+    #[arg(long, value_name = "URL")]
+    address: Option<String>,
+    /// Key file of a service account, as ZITADEL makes it. If omitted, the environment variable
+    /// ZITADEL_KEY_FILE.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// How long the whole command may take, such as 30s or 5m. If omitted, there is no limit; an
+    /// Instance must answer within 30s either way.
+    #[arg(long, value_name = "DURATION", value_parser = stop::limit)]
+    pub(super) timeout: Option<Duration>,
+}
+
+/// An environment variable, if it says anything.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 impl Connection {
-    /// What arguments and environment say. A token is never an argument: others can see those.
-    pub(super) fn environment(&self) -> Environment {
-        let set = |value: &Option<String>| value.clone().filter(|v| !v.is_empty());
-        Environment {
-            issuer: set(&self.issuer),
-            address: set(&self.address),
-            token: std::env::var("ZITADEL_TOKEN").ok().filter(|t| !t.is_empty()).map(Into::into),
-            key_file: self.key_file.clone(),
+    /// Where the Secrets are.
+    pub(super) fn secret_dir(&self) -> Option<PathBuf> {
+        self.secret_dir.clone().or_else(|| variable("KASTELLAN_SECRET_DIR").map(Into::into))
+    }
+
+    /// What arguments say, and where they say nothing, the environment. A token is never an
+    /// argument: others can see those.
+    pub(super) fn environment(&self, folder: &Folder) -> Result<Environment> {
+        let (issuer, address) = (variable("ZITADEL_ISSUER"), variable("ZITADEL_ADDRESS"));
+        // An address in the environment belongs to the issuer beside it.
+        let is_another = self.issuer.is_some() && issuer.is_some() && issuer != self.issuer;
+        let address = address.filter(|_| !is_another);
+        let mut environment = Environment {
+            issuer: url("issuer", ("--issuer", &self.issuer), ("ZITADEL_ISSUER", issuer))?,
+            address: url("address", ("--address", &self.address), ("ZITADEL_ADDRESS", address))?,
+            ..Environment::default()
+        };
+        if let Some(path) = &self.key_file {
+            environment.key_file = Some(path.clone());
+            return Ok(environment);
         }
+        let (token, key_file) = (variable("ZITADEL_TOKEN"), variable("ZITADEL_KEY_FILE"));
+        let name = match (&token, &key_file) {
+            (Some(_), Some(_)) => {
+                return Err(output::fail(
+                    "the environment variables ZITADEL_TOKEN and ZITADEL_KEY_FILE are both set",
+                    Some("unset one of the two, or use --key-file"),
+                ));
+            }
+            (Some(_), None) => "ZITADEL_TOKEN",
+            (None, Some(_)) => "ZITADEL_KEY_FILE",
+            (None, None) => return Ok(environment),
+        };
+        let dir = self.secret_dir.as_deref();
+        if let Some(instance) = dir.and_then(|dir| logged_in_by(folder, dir)) {
+            output::warn(format!(
+                "{name} is not used: --secret-dir has the credentials of {instance}"
+            ));
+            return Ok(environment);
+        }
+        environment.token = token.map(Into::into);
+        environment.key_file = key_file.map(Into::into);
+        Ok(environment)
     }
 
     /// A session that is connected; where only some of several Instances can't be used, the others
     /// are worked with.
-    pub(super) async fn session(&self, folder: &Folder) -> Result<Session, Exit> {
+    pub(super) async fn session(&self, folder: &Folder) -> Result<Session> {
         // Who types the address owns the token.
         let engine = Engine::new(AddressPolicy::any());
-        let session = Session::new(folder, self.secret_dir.clone(), &self.environment(), engine)
+        let environment = self.environment(folder)?;
+        let session = Session::new(folder, self.secret_dir(), &environment, engine)
             .map_err(|e| no_connection(&e))?;
-        connected(session).await
+        connected(session, self.timeout).await
     }
 }
 
-/// Connects a session, and says of which Instances that does not work.
-pub(super) async fn connected(session: Session) -> Result<Session, Exit> {
-    let failed = session.connect().await;
+/// An Instance of these files whose credentials are in the folder of Secrets.
+fn logged_in_by(folder: &Folder, dir: &Path) -> Option<String> {
+    let instances = folder.manifests.iter().filter(|m| m.entry.shape() == Shape::Connection);
+    let has_credentials = |m: &&crate::files::Manifest| {
+        let credentials = m.object.spec.get("credentials").and_then(Value::as_object);
+        credentials.into_iter().flat_map(serde_json::Map::values).any(|c| {
+            let text = |field: &str| c.pointer(field).and_then(Value::as_str);
+            let (Some(name), Some(key)) = (text("/secretRef/name"), text("/secretRef/key")) else {
+                return false;
+            };
+            matches!(secret_file(dir, &m.object.key.namespace, name, key), Ok(Some(_)))
+        })
+    };
+    instances.into_iter().find(has_credentials).map(|m| m.object.key.to_string())
+}
+
+/// The argument, or where there is none, the variable; checked as the Instance's field of that name
+/// is checked.
+fn url(
+    field: &str,
+    argument: (&str, &Option<String>),
+    variable: (&str, Option<String>),
+) -> Result<Option<String>> {
+    let (source, url) = match argument {
+        (argument, Some(url)) => (argument, Some(url.clone())),
+        _ => variable,
+    };
+    let problems = url.as_deref().map(|url| validate::field_of_connection(field, url));
+    match problems.into_iter().flatten().next() {
+        Some(problem) => Err(output::fail(format!("{source}: {problem}"), None)),
+        None => Ok(url),
+    }
+}
+
+/// Connects a session, and says for which Instances that does not work.
+pub(super) async fn connected(session: Session, limit: Option<Duration>) -> Result<Session> {
+    let names: Vec<String> = session
+        .instances()
+        .iter()
+        .map(|i| {
+            let issuer =
+                i.spec.get("issuer").and_then(Value::as_str).unwrap_or("an unknown issuer");
+            format!("{} ({issuer})", i.key)
+        })
+        .collect();
+    let limit = limit.map_or(CONNECT, |limit| limit.min(CONNECT));
+    let what = format!("connecting to {}", names.join(", "));
+    let failed = output::waiting(&what, session.connect(limit)).await;
     for (key, failure) in &failed {
         output::failure(&key.to_string(), failure);
     }
@@ -92,31 +200,64 @@ pub(super) fn no_connection(e: &NoConnection) -> Exit {
     )
 }
 
+/// The beginning of every command that works on a folder and a ZITADEL: files without errors, and a
+/// connection.
+pub(super) async fn begin(files: &Files, connection: &Connection) -> Result<(Folder, Session)> {
+    let folder = files.read()?;
+    let session = connection.session(&folder).await?;
+    Ok((folder, session))
+}
+
+/// [`begin`], and then work that only reads, all within `--timeout`.
+pub(super) async fn read_within<T>(
+    connection: &Connection,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    stop::within(connection.timeout, work).await?
+}
+
 impl Files {
-    /// Reads them; nothing is wrong with what is given back.
-    pub(super) fn read(&self) -> Result<Folder, Exit> {
+    /// Reads them; there is no error in what is returned.
+    pub(super) fn read(&self) -> Result<Folder> {
         let folder = self.read_all()?;
         let findings = validate::check(&folder, false);
-        let (errors, _): (Vec<_>, Vec<_>) =
-            findings.iter().partition(|f| f.severity == Severity::Error);
-        if errors.is_empty() {
-            return Ok(folder);
-        }
-        for finding in &errors {
+        let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
+        // What was skipped is not planned: whoever expects it should know.
+        let skipped = folder.findings.iter().filter(|f| f.severity == Severity::Warning);
+        for finding in skipped.chain(errors.iter().copied()) {
             output::finding(finding);
         }
-        let what = if errors.len() == 1 {
-            "1 error".to_owned()
-        } else {
-            format!("{} errors", errors.len())
+        let what = match errors.len() {
+            0 => {
+                self.check_empty(&folder)?;
+                return Ok(folder);
+            }
+            1 => "1 error".to_owned(),
+            n => format!("{n} errors"),
         };
-        Err(output::fail(format!("{what} in these files; nothing was asked of ZITADEL"), None))
+        Err(output::fail(
+            format!("{what} in these files; ZITADEL was not asked for anything"),
+            None,
+        ))
     }
 
     /// Reads them, whatever is wrong.
-    pub(super) fn read_all(&self) -> Result<Folder, Exit> {
+    pub(super) fn read_all(&self) -> Result<Folder> {
         Folder::read(&self.files).map_err(|(path, e)| {
             output::fail(format!("{}: {e}", path.display()), Some("-f takes a file or a folder"))
         })
+    }
+
+    /// Files without an object are an error, unless they are expected.
+    pub(super) fn check_empty(&self, folder: &Folder) -> Result<()> {
+        if self.allow_empty || !folder.manifests.is_empty() {
+            return Ok(());
+        }
+        let paths: Vec<String> = self.files.iter().map(|p| p.display().to_string()).collect();
+        let files = if folder.files == 1 { "1 file" } else { &format!("{} files", folder.files) };
+        Err(output::fail(
+            format!("0 objects of this API in {} ({files})", paths.join(", ")),
+            Some("check the path, or accept this with --allow-empty"),
+        ))
     }
 }

@@ -1,7 +1,7 @@
 //! `kastellan validate`
 
 use super::{
-    output::{self, Exit, Report},
+    output::{self, Report, Result},
     source::Files,
 };
 use crate::validate;
@@ -11,7 +11,7 @@ Examples:
   Everything that is wrong with a folder, with file, line and column:
     kastellan validate -f tenant
 
-  For code scanning:
+  For code scanning, run at the root of the repository:
     kastellan validate -f tenant -o sarif > kastellan.sarif
 
 Neither ZITADEL nor a cluster is asked. Schemas and rules are those of the CRDs. Rules about changes (a field that can't be \
@@ -20,7 +20,10 @@ changed once it is there) can't be judged from files alone.
 Exit codes: 0 nothing is wrong, 1 something is.";
 
 #[derive(clap::Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(
+    after_long_help = EXAMPLES,
+    override_usage = "kastellan validate [OPTIONS] --file <PATH>"
+)]
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
@@ -32,11 +35,9 @@ pub(super) struct Args {
     output: Report,
 }
 
-pub(super) fn run(args: &Args) -> Exit {
-    match args.files.read_all() {
-        Ok(folder) => {
-            output::findings(&folder, &validate::check(&folder, args.strict), args.output)
-        }
-        Err(exit) => exit,
-    }
+pub(super) fn run(args: &Args) -> Result {
+    let folder = args.files.read_all()?;
+    let exit = output::findings(&folder, &validate::check(&folder, args.strict), args.output)?;
+    args.files.check_empty(&folder)?;
+    Ok(exit)
 }

@@ -1,11 +1,17 @@
-//! From a remote thing to the manifest that declares it. Pure.
+//! From what is in ZITADEL to the manifest that declares it. Pure.
 
 use serde_json::{Map, Value};
 
-use super::{Selection, names::kebab};
+use super::{
+    Selection,
+    names::{INSTANCE, kebab},
+};
 use crate::{
     api,
-    engine::kind::{Entry, Remote},
+    engine::{
+        error::{Error, Result},
+        kind::{Entry, Remote},
+    },
 };
 
 /// A manifest, and where it goes.
@@ -22,7 +28,7 @@ pub struct Exported {
 pub(super) struct Home {
     /// Name of its object, and of its folder.
     label: String,
-    /// How what is in it refers to it; none: it is the organization.
+    /// How what is in it refers to it; `None` for the organization itself.
     reference: Option<(&'static str, Value)>,
 }
 
@@ -51,7 +57,7 @@ impl Exported {
         name: &str,
         home: Option<Home>,
         selection: &Selection,
-    ) -> Self {
+    ) -> Result<Self> {
         let mut spec = Map::new();
         if let Some(id) = id {
             spec.insert("id".into(), id.into());
@@ -76,7 +82,7 @@ impl Exported {
         };
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |field, value| !sets_itself(field, value));
-        Self { path, yaml: yaml(entry, name, spec, selection) }
+        Ok(Self { path, yaml: yaml(entry, name, spec, selection)? })
     }
 
     /// A setting of the instance, or an organization's own.
@@ -85,16 +91,16 @@ impl Exported {
         remote: &Remote,
         home: Option<Home>,
         selection: &Selection,
-    ) -> Self {
+    ) -> Result<Self> {
         let mut spec = Map::new();
         let (dir, name) = match &home {
             Some(home) => (format!("organizations/{}", home.label), home.label.clone()),
-            None => ("instance".to_owned(), "instance".to_owned()),
+            None => ("instance".to_owned(), INSTANCE.to_owned()),
         };
         let path = format!("{dir}/{}.yaml", kebab(entry.names().kind));
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |_, _| true);
-        Self { path, yaml: yaml(entry, &name, spec, selection) }
+        Ok(Self { path, yaml: yaml(entry, &name, spec, selection)? })
     }
 }
 
@@ -104,8 +110,8 @@ fn refer(spec: &mut Map<String, Value>, home: Option<Home>) {
     }
 }
 
-/// Puts the fields in, nested as a spec has them. Lists whose order means nothing are sorted, so
-/// that the same is the same text.
+/// Adds the fields, nested as a spec has them. Lists whose order means nothing are sorted, so that
+/// the same content is the same text.
 fn fill(
     spec: &mut Map<String, Value>,
     entry: &dyn Entry,
@@ -132,7 +138,12 @@ fn fill(
     }
 }
 
-fn yaml(entry: &dyn Entry, name: &str, spec: Map<String, Value>, selection: &Selection) -> String {
+fn yaml(
+    entry: &dyn Entry,
+    name: &str,
+    spec: Map<String, Value>,
+    selection: &Selection,
+) -> Result<String> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Manifest<'a> {
@@ -150,9 +161,11 @@ fn yaml(entry: &dyn Entry, name: &str, spec: Map<String, Value>, selection: &Sel
     let metadata = Metadata { name, namespace: selection.namespace.as_deref() };
     let manifest =
         Manifest { api_version: api::api_version(), kind: entry.names().kind, metadata, spec };
-    let mut text = serde_saphyr::to_string(&manifest).unwrap_or_default();
+    let mut text = serde_saphyr::to_string(&manifest).map_err(|e| {
+        Error::Invalid(format!("{} {name} can't be written as YAML: {e}", entry.names().kind))
+    })?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
-    text
+    Ok(text)
 }

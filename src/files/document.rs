@@ -9,6 +9,8 @@ use serde::{
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 
+use super::malformed::{Malformed, explain, separate};
+
 /// A file that was read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Source {
@@ -29,6 +31,14 @@ pub struct Place {
     pub column: usize,
     /// How many characters of that line are meant; at least 1.
     pub length: usize,
+}
+
+impl Place {
+    /// The same place without the text of the file: a line of a Secret is not to be shown.
+    pub(super) fn without_text(&self) -> Self {
+        let source = Source { path: self.source.path.clone(), text: String::new() };
+        Self { source: Arc::new(source), ..self.clone() }
+    }
 }
 
 impl fmt::Display for Place {
@@ -54,34 +64,61 @@ struct Spot {
 }
 
 impl Document {
-    /// All documents of a file. Fails with a place and a message where it is no YAML.
-    pub fn all(source: &Arc<Source>) -> Result<Vec<Self>, (Place, String)> {
+    /// All documents of a file that can be read, and those that can't.
+    pub fn all(source: &Arc<Source>) -> (Vec<Self>, Vec<Malformed>) {
+        let whole = match Self::parse(source, &source.text, 0) {
+            Ok(documents) => return (documents, Vec::new()),
+            Err(e) => e,
+        };
+        // The parser stops at the first mistake; the documents after it are read one by one.
+        let (mut documents, mut malformed) = (Vec::new(), Vec::new());
+        for (lines_before, text) in separate(&source.text) {
+            match Self::parse(source, text, lines_before) {
+                Ok(some) => documents.extend(some),
+                Err(e) => malformed.push(e),
+            }
+        }
+        if malformed.is_empty() {
+            malformed.push(whole);
+        }
+        (documents, malformed)
+    }
+
+    /// Reads the part of a file that begins after so many lines.
+    fn parse(
+        source: &Arc<Source>,
+        text: &str,
+        lines_before: usize,
+    ) -> Result<Vec<Self>, Malformed> {
         // Somebody's own files: they may be large. What grows out of small ones (aliases, nesting)
         // stays limited.
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! { max_documents: usize::MAX, max_nodes: usize::MAX, max_events: usize::MAX },
         };
-        let trees: Vec<Spanned<Tree>> =
-            serde_saphyr::from_multiple_with_options(&source.text, options).map_err(|e| {
+        let trees: Vec<Spanned<Tree>> = serde_saphyr::from_multiple_with_options(text, options)
+            .map_err(|e| {
                 let (line, column) =
                     e.location().map_or((1, 1), |l| (number(l.line()), number(l.column())));
-                let plain = e.without_snippet().to_string();
-                let message = plain.lines().next().unwrap_or_default();
-                (
-                    place(source, (line, column)),
-                    format!("this is no YAML: {}", message.trim_start_matches("error: ")),
-                )
+                let (message, hint) = explain(e.without_snippet());
+                let place = place(source, (line + lines_before, column));
+                Malformed { message, hint, place, text: text.to_owned() }
             })?;
         Ok(trees
             .into_iter()
-            .map(|tree| Self::of(source, tree))
+            .map(|tree| Self::of(source, tree, lines_before))
             .filter(|d| !d.value.is_null())
             .collect())
     }
 
-    fn of(source: &Arc<Source>, tree: Spanned<Tree>) -> Self {
+    fn of(source: &Arc<Source>, tree: Spanned<Tree>, lines_before: usize) -> Self {
         let mut spots = HashMap::new();
         let value = flatten(tree, String::new(), None, &mut spots);
+        for spot in spots.values_mut() {
+            spot.value.0 += lines_before;
+            if let Some((line, _)) = &mut spot.key {
+                *line += lines_before;
+            }
+        }
         Self { value, source: source.clone(), spots: Arc::new(spots) }
     }
 
@@ -122,7 +159,8 @@ fn number(n: u64) -> usize {
 }
 
 fn place(source: &Arc<Source>, (line, column): (usize, usize)) -> Place {
-    let text = source.text.lines().nth(line - 1).unwrap_or_default();
+    // At the end of a file there may be no line any more.
+    let text = source.text.lines().nth(line - 1).unwrap_or("");
     Place {
         source: source.clone(),
         line,
@@ -246,13 +284,19 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Vec<Document>, (Place, String)> {
+    fn read(text: &str) -> (Vec<Document>, Vec<Malformed>) {
         Document::all(&Arc::new(Source { path: "a.yaml".into(), text: text.into() }))
+    }
+
+    fn good(text: &str) -> Vec<Document> {
+        let (documents, malformed) = read(text);
+        assert!(malformed.is_empty(), "{malformed:?}");
+        documents
     }
 
     #[test]
     fn values_know_their_place() {
-        let documents = read("a: 1\n---\nb:\n  c: [x, \"y\"]\n  d/e: true\n").unwrap();
+        let documents = good("a: 1\n---\nb:\n  c: [x, \"y\"]\n  d/e: true\n");
         let [_, second] = &documents[..] else { panic!("{documents:?}") };
         assert_eq!(second.value, json!({"b": {"c": ["x", "y"], "d/e": true}}));
         let spot = |p: Place| (p.line, p.column, p.length);
@@ -269,25 +313,49 @@ mod tests {
     #[test]
     fn a_file_may_hold_as_much_as_an_instance() {
         let text = "---\na: [1, 2, 3, 4, 5, 6, 7, 8, 9]\n".repeat(30_000);
-        assert_eq!(read(&text).unwrap().len(), 30_000);
+        assert_eq!(good(&text).len(), 30_000);
     }
 
     #[test]
     fn empty_documents_are_none() {
-        assert_eq!(read("---\n---\n# nothing\n").unwrap().len(), 0);
+        assert_eq!(good("---\n---\n# nothing\n").len(), 0);
     }
 
     #[test]
-    fn what_is_no_yaml_says_where() {
-        let (place, message) = read("a: 1\nb: [1\n").unwrap_err();
-        assert!(place.line >= 2, "{place} {message}");
-        let (place, _) = read("a: 1\na: 2\n").unwrap_err();
-        assert_eq!(place.line, 2, "a key that is given twice");
+    fn a_mistake_hides_no_other_document() {
+        let text =
+            "a: [1\n---\nb: 1\nb: 2\n---\nc:\n  d: 3\n---\ntext: |\n  ---\n  x\n--- # e\ne: }\n";
+        let (documents, malformed) = read(text);
+        let lines: Vec<usize> = malformed.iter().map(|m| m.place.line).collect();
+        assert_eq!(lines, [1, 4, 13]);
+        let values: Vec<&Value> = documents.iter().map(|d| &d.value).collect();
+        assert_eq!(values, [&json!({"c": {"d": 3}}), &json!({"text": "---\nx\n"})]);
+        assert_eq!(documents[0].value_at("/c/d").line, 7, "lines count from the file's first");
+    }
+
+    #[test]
+    fn mistakes_are_told_in_our_own_words() {
+        for (text, said) in [
+            ("a: 1\na: 2\n", "this key is there twice"),
+            ("a: *b\n", "this alias names no anchor of the same document"),
+            ("a: [1\n", "not YAML"),
+            ("a: \"b\n", "not YAML"),
+            ("a: b: c\n", "not YAML"),
+            ("a: {{ .Values.a }}\n", ""),
+            ("? [a]\n: b\n", "can't be read as a Kubernetes object"),
+            ("a: !!binary x\n", ""),
+        ] {
+            let (_, malformed) = read(text);
+            for m in &malformed {
+                assert!(m.message.contains(said), "{text:?}: {} ({})", m.message, m.hint);
+            }
+            assert!(said.is_empty() || malformed.len() == 1, "{text:?}");
+        }
     }
 
     #[test]
     fn a_part_is_a_document_of_its_own() {
-        let list = read("items:\n- spec:\n    a: 1\n").unwrap().remove(0);
+        let list = good("items:\n- spec:\n    a: 1\n").remove(0);
         let item = list.part("/items/0").unwrap();
         assert_eq!(item.value_at("/spec/a").line, 3);
     }

@@ -1,5 +1,5 @@
-//! The connection that comes from the environment, for folders without an `Instance` or in place of
-//! what it says.
+//! The connection that comes from arguments and environment variables, for folders without an
+//! `Instance` or in place of what it says.
 
 use std::{fs, path::PathBuf};
 
@@ -13,16 +13,16 @@ pub(super) const SECRET: &str = "$environment";
 const TOKEN: &str = "ZITADEL_TOKEN";
 const KEY_FILE: &str = "ZITADEL_KEY_FILE";
 
-/// Where ZITADEL is and how to log in, as far as the environment says.
+/// Where ZITADEL is and how to log in, as far as arguments and environment variables say.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
-    /// `ZITADEL_ISSUER`: the external URL of the instance.
+    /// The external URL of the instance.
     pub issuer: Option<String>,
-    /// `ZITADEL_ADDRESS`: where to connect, if that is another place.
+    /// Where to connect, if not at the issuer.
     pub address: Option<String>,
-    /// `ZITADEL_TOKEN`: a personal access token.
+    /// A personal access token.
     pub token: Option<SecretString>,
-    /// `ZITADEL_KEY_FILE`: a service account's key file.
+    /// A service account's key file; not used together with a token.
     pub key_file: Option<PathBuf>,
 }
 
@@ -37,8 +37,8 @@ impl Environment {
     }
 
     /// The spec of an `Instance`, with what is set here in place of what it says itself.
-    pub(super) fn overlay(&self, spec: &Value) -> Value {
-        let mut spec = spec.as_object().cloned().unwrap_or_default();
+    pub fn overlay(&self, spec: &Value) -> Value {
+        let Some(mut spec) = spec.as_object().cloned() else { return spec.clone() };
         if let Some(issuer) = &self.issuer {
             spec.insert("issuer".into(), issuer.clone().into());
             // The address belonged to the other issuer.

@@ -13,28 +13,17 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::SecretString;
 use serde_json::Value;
 
-use super::document::{Document, Source};
+use super::{
+    document::{Document, Place, Source},
+    malformed::Malformed,
+    manifest::{Manifest, name, namespace, typed},
+};
 use crate::{
-    api::{GROUP, api_version, status::Status},
-    engine::{Key, Object, kind::Entry},
+    api::{GROUP, api_version},
+    engine::Key,
     kinds,
-    kinds::instance::InstanceDetails,
     validate::finding::{Finding, closest, did_you_mean},
 };
-
-/// The namespace of manifests that name none.
-pub const NAMESPACE: &str = "default";
-
-/// An object of this API in a file.
-#[derive(Clone)]
-pub struct Manifest {
-    /// Its kind.
-    pub entry: &'static dyn Entry,
-    /// The object.
-    pub object: Arc<Object>,
-    /// Where all of it stands.
-    pub document: Document,
-}
 
 /// What was found.
 #[derive(Clone, Default)]
@@ -57,7 +46,7 @@ pub struct Folder {
 
 impl Folder {
     /// Reads files, and folders with all below them: `*.yaml`, `*.yml`, `*.json`; what is hidden is
-    /// left out. Fails only where a path that was asked for is not there.
+    /// omitted. Fails only where a path that was asked for does not exist.
     pub fn read(paths: &[PathBuf]) -> Result<Self, (PathBuf, io::Error)> {
         let mut files = Vec::new();
         for path in paths {
@@ -84,37 +73,39 @@ impl Folder {
         self.files += 1;
         let text = bytes
             .map_err(|e| e.to_string())
-            .and_then(|b| String::from_utf8(b).map_err(|_| "it is no text in UTF-8".into()));
-        let (text, failed) = match text {
-            Ok(text) => (text, None),
-            Err(e) => (String::new(), Some(e)),
+            .and_then(|b| String::from_utf8(b).map_err(|_| "it is not text in UTF-8".into()));
+        let text = match text {
+            Ok(text) => text,
+            Err(e) => {
+                let source = Arc::new(Source { path, text: String::new() });
+                let place = Place { source, line: 1, column: 1, length: 1 };
+                let message = format!("this file can't be read: {e}");
+                self.findings.push(Finding::error("syntax", message, place));
+                return;
+            }
         };
         let source = Arc::new(Source { path, text });
-        match (Document::all(&source), failed) {
-            (Ok(documents), None) => documents.into_iter().for_each(|d| self.document(d)),
-            (Err((mut place, message)), None) => {
-                // A line of a Secret is not to be shown.
-                if source.text.contains("Secret") {
-                    place.source =
-                        Arc::new(Source { path: source.path.clone(), text: String::new() });
-                }
-                self.findings.push(Finding::error("syntax", message, place));
-            }
-            (_, Some(e)) => {
-                let place = super::Place { source, line: 1, column: 1, length: 1 };
-                self.findings.push(Finding::error(
-                    "syntax",
-                    format!("this file can't be read: {e}"),
-                    place,
-                ));
-            }
+        let (documents, malformed) = Document::all(&source);
+        for document in documents {
+            self.document(document);
+        }
+        let templates: Vec<&Malformed> = malformed.iter().filter(|m| is_template(m)).collect();
+        let is_ours = templates.iter().any(|m| m.text.contains(GROUP));
+        // One finding for the file: a template is rendered as a whole.
+        self.findings.extend(templates.first().map(|m| template(&m.place, is_ours)));
+        for m in malformed.iter().filter(|m| !is_template(m)) {
+            let place = if source.text.contains("Secret") {
+                m.place.without_text()
+            } else {
+                m.place.clone()
+            };
+            self.findings.push(Finding::error("syntax", m.message, place).hint(m.hint));
         }
     }
 
     fn document(&mut self, document: Document) {
-        let text = |key: &str| {
-            document.value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
+        let text =
+            |key: &str| document.value.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
         match (version.as_str(), kind.as_str()) {
             ("v1", "List") => {
@@ -125,28 +116,26 @@ impl Folder {
                     .for_each(|d| self.document(d));
             }
             ("v1", "Namespace") => {
-                let labels = document
-                    .value
-                    .pointer("/metadata/labels")
-                    .cloned()
-                    .and_then(|l| serde_json::from_value(l).ok());
-                self.namespaces.insert(name(&document), labels.unwrap_or_default());
+                let labels =
+                    typed(&document, "/metadata/labels", "metadata.labels", &mut self.findings);
+                self.namespaces.insert(name(&document), labels);
             }
             ("v1", "Secret") => self.secret(&document),
             ("v1", "ConfigMap") => {
-                for (key, value) in
-                    document.value.get("data").and_then(Value::as_object).into_iter().flatten()
-                {
-                    let value = value.as_str().unwrap_or_default().to_owned();
-                    self.config_maps
-                        .insert((namespace(&document), name(&document), key.clone()), value);
+                let values = document.value.get("data").and_then(Value::as_object);
+                for (key, value) in values.into_iter().flatten() {
+                    if let Some(value) = value.as_str() {
+                        let key = (namespace(&document), name(&document), key.clone());
+                        self.config_maps.insert(key, value.to_owned());
+                    }
                 }
             }
-            _ if version.starts_with(GROUP) => self.own(&version, &kind, document),
+            _ if version.split('/').next() == Some(GROUP) => self.own(&version, &kind, document),
             _ => self.foreign(&version, &kind, &document),
         }
     }
 
+    /// Values that are not text can't be used: the Instance that needs one says so.
     fn secret(&mut self, document: &Document) {
         let values = |field: &str| {
             document.value.get(field).and_then(Value::as_object).cloned().into_iter().flatten()
@@ -159,14 +148,16 @@ impl Folder {
             }
         }
         for (k, value) in values("stringData") {
-            self.secrets.insert(key(k), value.as_str().unwrap_or_default().into());
+            if let Some(text) = value.as_str() {
+                self.secrets.insert(key(k), text.into());
+            }
         }
     }
 
-    /// Something of another API is none of our business, unless it looks like a slip.
+    /// An object of another API is ignored, unless that looks like a typo.
     fn foreign(&mut self, version: &str, kind: &str, document: &Document) {
         let ours = kinds::find(kind).is_some();
-        let group = version.split('/').next().unwrap_or_default();
+        let group = version.split('/').next().unwrap_or(version);
         if ours && (version.is_empty() || closest(group, [GROUP]).is_some()) {
             let place = if version.is_empty() {
                 document.key_at("/kind")
@@ -205,62 +196,7 @@ impl Folder {
             self.findings.push(finding.hint(did_you_mean(kind, names)));
             return;
         };
-        self.check_metadata(&document);
-        let object = Arc::new(object(entry, &document));
-        self.manifests.push(Manifest { entry, object, document });
-    }
-
-    fn check_metadata(&mut self, document: &Document) {
-        let hint = "lower case letters, digits and - (in names also .), beginning and ending with a letter or digit";
-        let label = |text: &str| {
-            let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-            !text.is_empty()
-                && text.starts_with(inner)
-                && text.ends_with(inner)
-                && text.chars().all(|c| inner(c) || c == '-')
-        };
-        let (name, namespace) = (name(document), namespace(document));
-        if name.is_empty() {
-            self.findings.push(Finding::error(
-                "metadata",
-                "metadata.name is missing",
-                document.key_at("/metadata/name"),
-            ));
-        } else if name.len() > 253 || !name.split('.').all(label) {
-            self.findings.push(
-                Finding::error(
-                    "metadata",
-                    format!("metadata.name can't be {name:?}"),
-                    document.value_at("/metadata/name"),
-                )
-                .hint(hint),
-            );
-        }
-        if namespace.len() > 63 || !label(&namespace) {
-            self.findings.push(
-                Finding::error(
-                    "metadata",
-                    format!("metadata.namespace can't be {namespace:?}"),
-                    document.value_at("/metadata/namespace"),
-                )
-                .hint(hint),
-            );
-        }
-        let known = ["apiVersion", "kind", "metadata", "spec", "status"];
-        for key in document
-            .value
-            .as_object()
-            .into_iter()
-            .flat_map(|map| map.keys())
-            .filter(|k| !known.contains(&k.as_str()))
-        {
-            let finding = Finding::error(
-                "unknown-field",
-                format!("there is no field {key}"),
-                document.key_at(&format!("/{key}")),
-            );
-            self.findings.push(finding.hint(did_you_mean(key, known)));
-        }
+        self.manifests.push(Manifest::read(entry, document, &mut self.findings));
     }
 
     fn report_duplicates(&mut self) {
@@ -286,6 +222,22 @@ impl Folder {
     }
 }
 
+/// Whether what can't be read is a template of Helm or the like.
+fn is_template(m: &Malformed) -> bool {
+    m.text.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}"))
+}
+
+/// Templates without objects of this API are skipped; one with some must be rendered.
+fn template(place: &Place, is_ours: bool) -> Finding {
+    if is_ours {
+        Finding::error("template", "this is a template, not YAML", place.clone())
+            .hint("render it (for example with `helm template`), and name the result")
+    } else {
+        Finding::warning("template", "this is a template, not YAML; it was skipped", place.clone())
+            .hint("if it holds objects of this API, render it (for example with `helm template`), and name the result")
+    }
+}
+
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     let mut entries: Vec<fs::DirEntry> = fs::read_dir(dir)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
@@ -304,57 +256,4 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn name(document: &Document) -> String {
-    document.value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().into()
-}
-
-fn namespace(document: &Document) -> String {
-    document
-        .value
-        .pointer("/metadata/namespace")
-        .and_then(Value::as_str)
-        .unwrap_or(NAMESPACE)
-        .into()
-}
-
-/// The engine's view of a document. What was read from a cluster (it has a UID) brings its binding
-/// and its age along.
-fn object(entry: &'static dyn Entry, document: &Document) -> Object {
-    let created = document.value.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
-    let uid =
-        document.value.pointer("/metadata/uid").and_then(Value::as_str).map(ToOwned::to_owned);
-    let status: Status = match (&uid, document.value.get("status")) {
-        (Some(_), Some(status)) => serde_json::from_value(status.clone()).unwrap_or_default(),
-        _ => Status::default(),
-    };
-    let spec = document.value.get("spec").cloned().unwrap_or_default();
-    let mut hasher = DefaultHasher::new();
-    spec.to_string().hash(&mut hasher);
-    Object {
-        key: Key { kind: entry.names().kind, namespace: namespace(document), name: name(document) },
-        uid,
-        generation: i64::from(u32::try_from(hasher.finish() >> 33).unwrap_or_default()),
-        created: created
-            .and_then(|t| t.parse::<jiff::Timestamp>().ok())
-            .map_or(0, jiff::Timestamp::as_second),
-        is_deleting: false,
-        annotations: document
-            .value
-            .pointer("/metadata/annotations")
-            .cloned()
-            .and_then(|a| serde_json::from_value(a).ok())
-            .unwrap_or_default(),
-        spec,
-        status: Status {
-            id: status.id,
-            instance_id: status.instance_id,
-            organization_id: status.organization_id,
-            provenance: status.provenance,
-            original: status.original,
-            ..Status::default()
-        },
-        details: InstanceDetails::default(),
-    }
 }

@@ -4,8 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
-    io::ErrorKind,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -49,7 +48,7 @@ impl FileHost {
         }
     }
 
-    /// Puts an object in, or in the place of a former one.
+    /// Adds an object, or replaces it.
     pub fn put(&self, object: Object) {
         self.objects
             .write()
@@ -65,13 +64,13 @@ impl FileHost {
         all
     }
 
-    /// Keeps what a reconcile came to.
+    /// Keeps the outcome of a reconcile.
     pub fn report(&self, object: &Object, outcome: &Outcome) {
         let details = outcome.details.clone().unwrap_or_else(|| object.details.clone());
         self.put(Object { status: outcome.status.clone(), details, ..object.clone() });
     }
 
-    /// Takes over what another host of the same objects remembers.
+    /// Copies what another host remembers of the objects that both have.
     pub fn remember_from(&self, former: &Self) {
         for known in former.objects() {
             if let Some(object) = self.object(&known.key) {
@@ -100,6 +99,7 @@ impl Host for FileHost {
         Vec::new()
     }
 
+    /// A namespace that these files don't declare has no labels here.
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
         self.namespaces.get(namespace).cloned().unwrap_or_default()
     }
@@ -113,16 +113,12 @@ impl Host for FileHost {
         if name == SECRET {
             return self.environment.secret(key);
         }
-        for path in self
-            .secret_dir
-            .iter()
-            .flat_map(|dir| [dir.join(namespace).join(name).join(key), dir.join(name).join(key)])
+        if let Some(dir) = &self.secret_dir
+            && let Some(path) = secret_file(dir, namespace, name, key)?
         {
-            match fs::read_to_string(&path) {
-                Ok(text) => return Ok(text.into()),
-                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(e) => return Err(Missing::Unreadable(format!("{}: {e}", path.display()))),
-            }
+            return fs::read_to_string(&path)
+                .map(Into::into)
+                .map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display())));
         }
         self.secrets
             .get(&(namespace.into(), name.into(), key.into()))
@@ -140,5 +136,65 @@ impl Host for FileHost {
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String> {
         self.put(Object { status: status.clone(), ..object.clone() });
         Ok(())
+    }
+}
+
+/// The file of a Secret's value in a folder of Secrets, if there is one: `NAMESPACE/NAME/KEY`, else
+/// `NAME/KEY`. Names come from manifests, which somebody else may have written: one that would lead
+/// out of the folder is refused.
+pub fn secret_file(
+    dir: &Path,
+    namespace: &str,
+    name: &str,
+    key: &str,
+) -> Result<Option<PathBuf>, Missing> {
+    for (what, part) in [("namespace", namespace), ("name", name), ("key", key)] {
+        // What Kubernetes allows in names and keys of Secrets.
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if part.is_empty() || part.starts_with("..") || part == "." || !part.chars().all(is_allowed)
+        {
+            return Err(Missing::Unreadable(format!(
+                "the {what} {part:?} is not one that a Secret can have: letters, digits, - _ and . are allowed; nothing outside of the Secret directory is read"
+            )));
+        }
+    }
+    let paths = [dir.join(namespace).join(name).join(key), dir.join(name).join(key)];
+    // What is there but can't be read is an error of its own, not a Secret that is missing.
+    Ok(paths.into_iter().find(|path| path.symlink_metadata().is_ok()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has failed")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_a_secret_lead_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = dir.path().join("secrets");
+        fs::create_dir_all(secrets.join("kastellan")).unwrap();
+        fs::write(secrets.join("kastellan/pat"), "right").unwrap();
+        fs::write(dir.path().join("other"), "somebody else's").unwrap();
+        let file = |namespace, name, key| secret_file(&secrets, namespace, name, key);
+        assert_eq!(file("default", "kastellan", "pat"), Ok(Some(secrets.join("kastellan/pat"))));
+        assert_eq!(file("default", "kastellan", "none"), Ok(None));
+        let absolute = dir.path().join("other");
+        for (namespace, name, key) in [
+            ("default", "..", "other"),
+            ("default", ".", "other"),
+            ("default", "kastellan", "../../other"),
+            ("default", "kastellan", absolute.to_str().unwrap()),
+            ("default", "../secrets/kastellan", "pat"),
+            ("default", "a\\b", "pat"),
+            ("default", "", "pat"),
+            ("..", "kastellan", "pat"),
+            ("default", "kastellan", "..data"),
+            ("default", "kastellan\0", "pat"),
+        ] {
+            assert!(
+                matches!(file(namespace, name, key), Err(Missing::Unreadable(_))),
+                "{namespace:?} {name:?} {key:?}"
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The order of references: what others refer to comes first. Pure.
+//! The order of references: an object comes after those that it refers to. Pure.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,7 +29,7 @@ fn depth(
     if let Some(depth) = depths.get(key) {
         return *depth;
     }
-    // Whoever refers to himself, by however long a way, waits for himself: any level will do.
+    // An object that refers to itself, directly or not, waits for itself: any level will do.
     depths.insert(key.clone(), 0);
     let Some(object) = by_key.get(key).filter(|o| o.key.kind != "Instance") else { return 0 };
     let below = references(host, object).iter().map(|r| depth(host, by_key, depths, r)).max();

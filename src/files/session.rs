@@ -1,31 +1,25 @@
-//! A folder and its connections: planned and carried out by the same engine that the operator uses.
+//! A folder and its connections: planned and applied by the same engine that the operator uses.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures::{StreamExt, stream};
 
-use super::{
-    FileHost, Folder,
-    environment::Environment,
-    order,
-    step::{Done, Failure, Planned, Step},
-};
+use super::{FileHost, Folder, environment::Environment, manifest::NAMESPACE, step::Failure};
 use crate::{
     api::{
         spec::Shared,
-        status::{Drift, Ready, Reason, Status, Verdict},
+        status::{Reason, Status},
     },
     engine::{
-        Error, Key, Object,
+        Key, Object,
         connection::Connection,
         host::Host,
         kind::{Shape, decode},
-        plan::{self, Action, Preview, ToBeMade},
         reconcile::{Engine, reconcile},
         references::instance_of,
     },
@@ -33,30 +27,29 @@ use crate::{
     live::feed::ReportEditors,
 };
 
-/// Objects that are worked on at once. Calls are limited by the connection; many in flight let one
-/// list show many writes.
-const AT_ONCE: usize = 512;
-/// How long an object is tried that fails for reasons that pass.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Instances that are connected at once.
+const CONNECT_AT_ONCE: usize = 16;
 
 /// A folder, the engine, and what is between them.
 pub struct Session {
-    engine: Engine,
-    host: FileHost,
+    pub(super) engine: Engine,
+    pub(super) host: FileHost,
     /// Instances that are not declared but come from the environment; all mean the same.
     implied: Vec<Key>,
 }
 
-/// What a folder can't be worked with for.
+/// Why a folder can't be worked with.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NoConnection {
     /// No Instance and nothing in the environment.
     #[error(
-        "nothing says where ZITADEL is: there is no Instance in these files, and ZITADEL_ISSUER is not set"
+        "nothing says where ZITADEL is: there is no Instance in these files, and neither --issuer nor ZITADEL_ISSUER is given"
     )]
     Nowhere,
     /// An issuer without credentials.
-    #[error("ZITADEL_ISSUER is set, but neither ZITADEL_TOKEN nor ZITADEL_KEY_FILE")]
+    #[error(
+        "the issuer is given, but neither the environment variable ZITADEL_TOKEN nor a key file"
+    )]
     NoCredentials,
     /// Several Instances and one environment.
     #[error("the environment names one ZITADEL, and these files have {0} Instances")]
@@ -72,69 +65,43 @@ impl Session {
         engine: Engine,
     ) -> Result<Self, NoConnection> {
         let host = FileHost::new(folder, secret_dir, environment.clone());
-        let mut session = Self { engine, host, implied: Vec::new() };
-        session.connect_by(environment)?;
-        Ok(session)
+        let implied = connect_by(&host, environment)?;
+        Ok(Self { engine, host, implied })
     }
 
-    /// The same connections with another folder: what is remembered of objects that stay is kept.
-    pub fn renewed(
-        self,
+    /// Goes on with another state of the folder, with the same connections; what is remembered of
+    /// objects that stay is kept. An Instance that is gone from the files stays in force while an
+    /// object needs it. On an error nothing has changed.
+    pub fn renew(
+        &mut self,
         folder: &Folder,
         secret_dir: Option<PathBuf>,
         environment: &Environment,
-    ) -> Result<Self, NoConnection> {
+    ) -> Result<Renewed, NoConnection> {
         let host = FileHost::new(folder, secret_dir, environment.clone());
+        let needed = needed(&host);
+        let is_gone = |o: &Arc<Object>| host.object(&o.key).is_none();
+        let (instances, others): (Vec<_>, Vec<_>) =
+            self.host.objects().into_iter().filter(is_gone).partition(|o| is_connection(o));
+        let mut renewed = Renewed::default();
+        for instance in instances {
+            if needed.contains(&instance.key) && !self.implied.contains(&instance.key) {
+                renewed.kept.push(instance.key.clone());
+                host.put((*instance).clone());
+            }
+        }
+        let implied = connect_by(&host, environment)?;
         host.remember_from(&self.host);
-        for gone in self
-            .host
-            .objects()
-            .iter()
-            .filter(|o| host.object(&o.key).is_none() && o.key.kind != "Instance")
-        {
+        for former in self.instances().iter().filter(|i| host.object(&i.key).is_none()) {
+            self.engine.forget(&former.key);
+        }
+        for gone in others {
             self.engine.forget(&gone.key);
+            renewed.gone.push(gone.key.clone());
         }
-        let mut session = Self { engine: self.engine, host, implied: Vec::new() };
-        session.connect_by(environment)?;
-        Ok(session)
-    }
-
-    /// Lets the environment stand for an Instance, or for parts of the one that there is.
-    fn connect_by(&mut self, environment: &Environment) -> Result<(), NoConnection> {
-        let objects = self.host.objects();
-        let declared: Vec<&Arc<Object>> = objects.iter().filter(|o| is_connection(o)).collect();
-        match (&declared[..], environment.is_set()) {
-            ([], true) if environment.issuer.is_none() => return Err(NoConnection::Nowhere),
-            ([], true) if !environment.has_credentials() => {
-                return Err(NoConnection::NoCredentials);
-            }
-            ([], true) => {
-                let needed: BTreeSet<Key> = objects
-                    .iter()
-                    .filter_map(|o| {
-                        instance_of(&self.host, &o.key.namespace, &decode::<Shared>(&o.spec).ok()?)
-                    })
-                    .collect();
-                self.implied = needed.into_iter().collect();
-                if self.implied.is_empty() {
-                    self.implied.push(Key {
-                        kind: "Instance",
-                        namespace: super::folder::NAMESPACE.into(),
-                        name: "default".into(),
-                    });
-                }
-                for key in &self.implied {
-                    self.host.put(implied(key, environment));
-                }
-            }
-            ([], false) => return Err(NoConnection::Nowhere),
-            (_, false) => {}
-            ([one], true) => {
-                self.host.put(Object { spec: environment.overlay(&one.spec), ..(***one).clone() })
-            }
-            (several, true) => return Err(NoConnection::Ambiguous(several.len())),
-        }
-        Ok(())
+        self.host = host;
+        self.implied = implied;
+        Ok(renewed)
     }
 
     /// The engine, with its connections.
@@ -157,165 +124,49 @@ impl Session {
         self.instances().iter().filter(|i| self.engine.connections.get(&i.key).is_none()).count()
     }
 
-    /// Connects all Instances. Gives those that could not be.
-    pub async fn connect(&self) -> Vec<(Key, Failure)> {
-        let mut failed = Vec::new();
-        for instance in self.instances() {
-            let alias = self
-                .implied
-                .first()
-                .filter(|first| self.implied.contains(&instance.key) && **first != instance.key);
-            if let Some(connection) = alias.and_then(|first| self.engine.connections.get(first)) {
-                self.engine.connections.put(instance.key.clone(), connection);
-                continue;
-            }
-            let outcome = reconcile(&self.engine, &self.host, &instance).await;
-            self.host.report(&instance, &outcome);
-            if self.engine.connections.get(&instance.key).is_none() || !outcome.status.is_ready() {
-                failed.push((instance.key.clone(), failure(&outcome.status)));
+    /// Connects all Instances, each within this time. Returns those that could not be connected.
+    pub async fn connect(&self, limit: Duration) -> Vec<(Key, Failure)> {
+        // The implied ones all mean the same: the first is connected, the others follow it.
+        let (first, same) = match self.implied.split_first() {
+            Some((first, same)) => (Some(first), same),
+            None => (None, &[][..]),
+        };
+        let instances = self.instances().into_iter().filter(|i| !same.contains(&i.key));
+        let mut failed: Vec<(Key, Failure)> = stream::iter(instances)
+            .map(|instance| self.connect_one(instance, limit))
+            .buffered(CONNECT_AT_ONCE)
+            .filter_map(async |failed| failed)
+            .collect()
+            .await;
+        let connection = first.and_then(|first| self.engine.connections.get(first));
+        for key in same {
+            match (&connection, failed.first().cloned()) {
+                (Some(connection), _) => {
+                    self.engine.connections.put(key.clone(), connection.clone());
+                }
+                (None, Some((_, failure))) => failed.push((key.clone(), failure)),
+                (None, None) => {}
             }
         }
         failed
     }
 
-    /// What is to be done for every object, in the order of references. Reads only.
-    pub async fn plan(&self) -> Vec<Planned> {
-        let mut all = Vec::new();
-        let mut to_be_made = ToBeMade::new();
-        for level in order::levels(&self.host, &self.host.objects()) {
-            let planned = self.plan_level(&level, &to_be_made).await;
-            for p in planned.iter().filter(|p| p.object.key.kind == "Organization") {
-                self.tell_dependants(p, &mut to_be_made);
-            }
-            all.extend(planned);
-        }
-        all
-    }
-
-    /// Others refer to an organization by what is known of it: that has to be so in a plan too.
-    fn tell_dependants(&self, planned: &Planned, to_be_made: &mut ToBeMade) {
-        let object = &planned.object;
-        let mut status = object.status.clone();
-        match &planned.step {
-            Step::Do(plan) if plan.action == Action::Create => {
-                to_be_made.insert(object.key.clone(), plan.id.clone());
-                return;
-            }
-            Step::Do(plan) | Step::Observe(plan) if plan.have.is_some() => {
-                let shared: Shared = decode(&object.spec).unwrap_or_default();
-                let connection = instance_of(&self.host, &object.key.namespace, &shared)
-                    .and_then(|i| self.engine.connections.get(&i));
-                status.id = Some(plan.id.clone());
-                status.instance_id = connection.map(|c| c.instance_id.clone());
-            }
-            Step::Do(_) | Step::Observe(_) => return,
-            Step::Suspended => status.set(
-                &verdict(Reason::Suspended, "it is suspended"),
-                object.generation,
-                jiff::Timestamp::now(),
-            ),
-            Step::Fail(f) => status.set(
-                &verdict(f.reason, &f.message),
-                object.generation,
-                jiff::Timestamp::now(),
-            ),
-        }
-        self.host.put(Object { status, ..(**object).clone() });
-    }
-
-    async fn plan_level(&self, level: &[Arc<Object>], to_be_made: &ToBeMade) -> Vec<Planned> {
-        let level: Vec<&Arc<Object>> = level.iter().filter(|o| !is_connection(o)).collect();
-        let mut planned: Vec<Planned> = Vec::new();
-        let mut again: BTreeSet<Key> = BTreeSet::new();
-        let previews = stream::iter(level)
-            .map(|o| async move { (o.clone(), self.preview(o, to_be_made).await) })
-            .buffered(AT_ONCE);
-        let mut previews = std::pin::pin!(previews);
-        while let Some((object, preview)) = previews.next().await {
-            let Some(preview) = preview else {
-                planned.push(Planned { object, step: Step::Suspended, organization: None });
-                continue;
-            };
-            again.extend(preview.wake.iter().cloned());
-            planned.push(read(object, preview));
-        }
-        // Who lost a claim to one that was looked at later has to be told.
-        for p in planned.iter_mut().filter(|p| again.contains(&p.object.key)) {
-            if let Some(preview) = self.preview(&p.object, to_be_made).await {
-                *p = read(p.object.clone(), preview);
-            }
-        }
-        planned
-    }
-
-    async fn preview(&self, object: &Object, to_be_made: &ToBeMade) -> Option<Preview> {
-        if decode::<Shared>(&object.spec).is_ok_and(|s| s.is_suspended()) {
-            return None;
-        }
-        Some(plan::plan(&self.engine, &self.host, object, to_be_made).await)
-    }
-
-    /// Brings every object and its remote side to agree, in the order of references; `tell` hears
-    /// of each.
-    pub async fn apply(&self, mut tell: impl FnMut(Done)) {
-        for level in order::levels(&self.host, &self.host.objects()) {
-            // Plans first: claims are settled in one order, and there is something to show.
-            let planned = self.plan_level(&level, &ToBeMade::new()).await;
-            let all = stream::iter(planned).map(|p| self.carry_out(p)).buffered(AT_ONCE);
-            let mut all = std::pin::pin!(all);
-            while let Some(done) = all.next().await {
-                tell(done);
-            }
-        }
-    }
-
-    async fn carry_out(&self, planned: Planned) -> Done {
-        let key = planned.object.key.clone();
-        let (action, changes) = match planned.step {
-            Step::Do(plan) => (plan.effect(), plan.changes),
-            Step::Fail(failure) if failure.is_unconnected => {
-                return Done {
-                    key,
-                    notes: Vec::new(),
-                    changes: Vec::new(),
-                    action: Action::Nothing,
-                    failure: Some(failure),
-                };
-            }
-            _ => (Action::Nothing, Vec::new()),
+    /// Only reads: it can be cancelled at any moment.
+    async fn connect_one(&self, instance: Arc<Object>, limit: Duration) -> Option<(Key, Failure)> {
+        let key = instance.key.clone();
+        let Ok(outcome) =
+            tokio::time::timeout(limit, reconcile(&self.engine, &self.host, &instance)).await
+        else {
+            let message = format!("it did not answer within {} s", limit.as_secs_f32().ceil());
+            let reason = Reason::Unreachable;
+            return Some((
+                key,
+                Failure { reason, message, drift: Vec::new(), is_unconnected: false },
+            ));
         };
-        let begun = Instant::now();
-        let mut notes = Vec::new();
-        loop {
-            let Some(object) = self.host.object(&key) else {
-                return Done { key, notes, changes, action, failure: None };
-            };
-            let outcome = reconcile(&self.engine, &self.host, &object).await;
-            self.host.report(&object, &outcome);
-            notes.extend(outcome.notes.clone());
-            let failed = outcome
-                .status
-                .condition("Stalled")
-                .or_else(|| outcome.status.condition("Reconciling"))
-                .is_some();
-            if !failed {
-                return Done { key, notes, changes, action, failure: None };
-            }
-            let failure = failure(&outcome.status);
-            let passes = outcome.status.condition("Reconciling").is_some()
-                && failure.reason != Reason::WaitingForReference;
-            let pause = outcome.again.unwrap_or(PATIENCE).min(Duration::from_secs(5));
-            if !passes || begun.elapsed() + pause > PATIENCE {
-                return Done {
-                    key,
-                    notes,
-                    changes,
-                    action: Action::Nothing,
-                    failure: Some(failure),
-                };
-            }
-            tokio::time::sleep(pause).await;
-        }
+        self.host.report(&instance, &outcome);
+        let is_connected = self.engine.connections.get(&key).is_some() && outcome.status.is_ready();
+        (!is_connected).then(|| (key, failure(&outcome.status)))
     }
 
     /// How often the feeds are asked.
@@ -366,7 +217,56 @@ impl Session {
     }
 }
 
-fn is_connection(object: &Object) -> bool {
+/// What became of a folder that changed.
+#[derive(Debug, Default)]
+pub struct Renewed {
+    /// Objects that are not in it any more.
+    pub gone: Vec<Key>,
+    /// Instances that are not in it any more, and stay in force.
+    pub kept: Vec<Key>,
+}
+
+/// The Instances that objects of a folder need.
+fn needed(host: &FileHost) -> BTreeSet<Key> {
+    let objects = host.objects();
+    let of =
+        |o: &Arc<Object>| instance_of(host, &o.key.namespace, &decode::<Shared>(&o.spec).ok()?);
+    objects.iter().filter(|o| !is_connection(o)).filter_map(of).collect()
+}
+
+/// Lets the environment stand for an Instance, or for parts of the one that is declared. Returns the
+/// Instances that it stands for.
+fn connect_by(host: &FileHost, environment: &Environment) -> Result<Vec<Key>, NoConnection> {
+    let objects = host.objects();
+    let declared: Vec<&Arc<Object>> = objects.iter().filter(|o| is_connection(o)).collect();
+    match (&declared[..], environment.is_set()) {
+        ([], true) if environment.issuer.is_none() => Err(NoConnection::Nowhere),
+        ([], true) if !environment.has_credentials() => Err(NoConnection::NoCredentials),
+        ([], true) => {
+            let mut keys: Vec<Key> = needed(host).into_iter().collect();
+            if keys.is_empty() {
+                keys.push(Key {
+                    kind: "Instance",
+                    namespace: NAMESPACE.into(),
+                    name: "default".into(),
+                });
+            }
+            for key in &keys {
+                host.put(implied(key, environment));
+            }
+            Ok(keys)
+        }
+        ([], false) => Err(NoConnection::Nowhere),
+        (_, false) => Ok(Vec::new()),
+        ([one], true) => {
+            host.put(Object { spec: environment.overlay(&one.spec), ..(***one).clone() });
+            Ok(Vec::new())
+        }
+        (several, true) => Err(NoConnection::Ambiguous(several.len())),
+    }
+}
+
+pub(super) fn is_connection(object: &Object) -> bool {
     kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection)
 }
 
@@ -387,37 +287,15 @@ fn implied(key: &Key, environment: &Environment) -> Object {
     }
 }
 
-fn read(object: Arc<Object>, preview: Preview) -> Planned {
-    let observes = decode::<Shared>(&object.spec).is_ok_and(|s| s.observes());
-    let step = match preview.plan {
-        Ok(plan) if observes => Step::Observe(Box::new(plan)),
-        Ok(plan) => Step::Do(Box::new(plan)),
-        Err(e) => Step::Fail(refused(&e, preview.drift)),
-    };
-    Planned { object, step, organization: preview.organization }
-}
-
-fn verdict(reason: Reason, message: &str) -> Verdict {
-    Verdict { ready: Ready::Stalled, reason, message: message.into() }
-}
-
-fn refused(e: &Error, drift: Vec<Drift>) -> Failure {
-    Failure {
-        reason: e.reason(),
-        message: e.to_string(),
-        drift,
-        is_unconnected: matches!(e, Error::NotConnected(_)),
-    }
-}
-
-fn failure(status: &Status) -> Failure {
+/// What a status says about why its object is not as declared.
+pub(super) fn failure(status: &Status) -> Failure {
     let ready = status.condition("Ready");
     let reason = ready
         .and_then(|c| Reason::ALL.into_iter().find(|r| r.to_string() == c.reason))
         .unwrap_or(Reason::NotConverged);
     Failure {
         reason,
-        message: ready.map(|c| c.message.clone()).unwrap_or_default(),
+        message: ready.map_or_else(|| "nothing is known of it yet".into(), |c| c.message.clone()),
         drift: status.drift.clone(),
         is_unconnected: false,
     }

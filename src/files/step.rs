@@ -4,11 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     api::status::{Drift, Reason},
-    engine::{
-        Key, Object,
-        news::Note,
-        plan::{Action, Plan},
-    },
+    engine::{Key, Object, news::Note, plan::Plan},
 };
 
 /// What is to be done for an object.
@@ -44,22 +40,50 @@ pub struct Failure {
     pub message: String,
     /// What differs, where that is why.
     pub drift: Vec<Drift>,
-    /// It was not looked at, because its Instance can't be used. That is told once, of the
+    /// It was not looked at, because its Instance can't be used. That is said once, of the
     /// Instance.
     pub is_unconnected: bool,
 }
 
-/// An object was carried out, or was not.
+/// An object that was applied, or was not.
 #[derive(Debug)]
 pub struct Done {
     /// The object.
     pub key: Key,
     /// What happened.
     pub notes: Vec<Note>,
-    /// Fields that were changed, as they were before.
-    pub changes: Vec<Drift>,
-    /// Whether something was written.
-    pub action: Action,
+    /// What became of it.
+    pub result: Applied,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone)]
+pub enum Applied {
+    /// It was as declared already.
+    Unchanged,
+    /// It was created, and is as declared.
+    Created,
+    /// It was changed, and is as declared.
+    Changed,
+    /// It is only observed: nothing was written, whether or not it is as declared.
+    Observed,
+    /// It is suspended: nothing was looked at.
+    Suspended,
+    /// Something was written, and it is not as declared.
+    Incomplete(Failure),
+    /// Nothing was written, and it is not as declared.
+    Failed(Failure),
+    /// The command was stopped before it was done; a write that was under way may have taken
+    /// effect.
+    Stopped,
+}
+
+impl Applied {
     /// Why it is not as declared.
-    pub failure: Option<Failure>,
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Incomplete(failure) | Self::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::files::Place;
 pub enum Severity {
     /// It can't work.
     Error,
-    /// It works only with what is declared elsewhere.
+    /// It works only with what is declared elsewhere, or it was skipped.
     Warning,
 }
 
@@ -31,6 +31,7 @@ pub struct Finding {
 /// All checks, with what each is about; for reports that list them.
 pub const CHECKS: &[(&str, &str)] = &[
     ("syntax", "The file can be read as YAML or JSON."),
+    ("template", "Templates are rendered before they are read."),
     ("kind", "apiVersion and kind name something that exists."),
     ("metadata", "Names are such as Kubernetes allows."),
     ("unknown-field", "Every field exists."),
@@ -38,7 +39,7 @@ pub const CHECKS: &[(&str, &str)] = &[
     ("schema", "Types, lengths, patterns and values are those of the schema."),
     ("rule", "The rules between fields hold."),
     ("reference", "What is referred to is there and may be referred to."),
-    ("duplicate", "No object, and no remote thing, is declared twice."),
+    ("duplicate", "No object is declared twice, and nothing in ZITADEL by two objects."),
 ];
 
 impl Finding {

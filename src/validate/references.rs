@@ -1,194 +1,242 @@
 //! Whether the objects of a folder fit together: references, consents, what is declared twice.
-//! Pure.
+//! References are resolved by the engine's own functions. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::FutureExt;
+use serde_json::json;
 
 use super::finding::{Finding, Severity, did_you_mean};
 use crate::{
-    api::spec::{Namespaces, ObjectReference, Shared},
-    engine::{
-        Key,
-        kind::{Shape, decode},
-        references::organization_key,
+    api::{
+        spec::{Namespaces, NamespacesFrom, Shared},
+        status::Status,
     },
-    files::{Folder, Manifest},
+    engine::{
+        Error, Key, Object,
+        host::Host,
+        kind::{Shape, decode},
+        plan::ToBeMade,
+        reconcile::Engine,
+        references::{instance_of, organization_key, resolve},
+    },
+    files::{FileHost, Folder, Manifest, Place, environment::Environment},
+    kinds::instance::InstanceDetails,
+    zitadel::AddressPolicy,
 };
 
 pub(super) fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
-    let by_key: HashMap<&Key, &Manifest> =
-        folder.manifests.iter().map(|m| (&m.object.key, m)).collect();
-    let severity = if strict { Severity::Error } else { Severity::Warning };
+    let check = Check {
+        folder,
+        host: FileHost::new(folder, None, Environment::default()),
+        severity: if strict { Severity::Error } else { Severity::Warning },
+    };
+    let has_instances = !check.host.instances().is_empty();
     let mut findings = Vec::new();
-    for manifest in folder.manifests.iter().filter(|m| m.entry.shape() != Shape::Connection) {
-        // What can't be read was found by the schema.
-        let Ok(shared) = decode::<Shared>(&manifest.object.spec) else { continue };
-        findings.extend(organization(folder, &by_key, manifest, &shared, severity));
-        findings.extend(instance(folder, &by_key, manifest, &shared, severity));
-    }
-    findings.extend(twice(folder));
-    findings
-}
-
-fn organization(
-    folder: &Folder,
-    by_key: &HashMap<&Key, &Manifest>,
-    manifest: &Manifest,
-    shared: &Shared,
-    severity: Severity,
-) -> Option<Finding> {
-    let reference = shared.organization.organization_ref.as_ref()?;
-    let key = organization_key(&manifest.object.key.namespace, reference);
-    let place = manifest.document.value_at("/spec/organizationRef/name");
-    let Some(target) = by_key.get(&key) else {
-        return Some(missing(folder, &key, reference, place, severity));
-    };
-    let allowed: Option<Namespaces> = target
-        .object
-        .spec
-        .get("allowedNamespaces")
-        .and_then(|n| serde_json::from_value(n.clone()).ok());
-    let own = &manifest.object.key.namespace;
-    let may = Namespaces::allow(allowed.as_ref(), &key.namespace, own, || {
-        folder.namespaces.get(own).cloned().unwrap_or_default()
-    });
-    (!may).then(|| {
-        Finding::error(
-            "reference",
-            format!("{key} does not allow the namespace {own}"),
-            manifest.document.key_at("/spec/organizationRef"),
-        )
-        .hint(format!(
-            "its spec.allowedNamespaces ({}) would have to",
-            target.document.key_at("/spec/allowedNamespaces")
-        ))
-    })
-}
-
-/// The Instance is asked for only where the folder has some: else it comes from the environment or
-/// another repository.
-fn instance(
-    folder: &Folder,
-    by_key: &HashMap<&Key, &Manifest>,
-    manifest: &Manifest,
-    shared: &Shared,
-    severity: Severity,
-) -> Option<Finding> {
-    if shared.organization.organization_ref.is_some()
-        || !by_key.keys().any(|k| k.kind == "Instance")
-    {
-        return None;
-    }
-    let named = shared.common.instance_ref.as_ref();
-    let (name, namespace) =
-        named.map_or(("default", None), |r| (r.name.as_str(), r.namespace.as_deref()));
-    let key = Key {
-        kind: "Instance",
-        namespace: namespace.unwrap_or(&manifest.object.key.namespace).into(),
-        name: name.into(),
-    };
-    if by_key.contains_key(&key) {
-        return None;
-    }
-    let pointer = if named.is_some() { "/spec/instanceRef/name" } else { "/spec" };
-    let reference = ObjectReference { name: name.into(), namespace: None };
-    let mut finding =
-        missing(folder, &key, &reference, manifest.document.key_at(pointer), severity);
-    if named.is_none() {
-        finding.hint = Some(
-            "without instanceRef the Instance `default` of the same namespace is meant; set spec.instanceRef to use another one".into(),
-        );
-    }
-    Some(finding)
-}
-
-fn missing(
-    folder: &Folder,
-    key: &Key,
-    reference: &ObjectReference,
-    place: crate::files::Place,
-    severity: Severity,
-) -> Finding {
-    let all = folder.manifests.iter().map(|m| &m.object.key).filter(|k| k.kind == key.kind);
-    let names: Vec<String> = all
-        .map(|k| {
-            if k.namespace == key.namespace {
-                k.name.clone()
-            } else {
-                format!("{}/{}", k.namespace, k.name)
-            }
-        })
+    let mut stand_ins = BTreeSet::new();
+    // What can't be read was found by the schema.
+    let objects: Vec<(&Manifest, Shared)> = folder
+        .manifests
+        .iter()
+        .filter(|m| m.entry.shape() != Shape::Connection)
+        .filter_map(|m| Some((m, decode(&m.object.spec).ok()?)))
         .collect();
-    let finding = Finding {
-        severity,
-        ..Finding::error("reference", format!("{key} is not in these files"), place)
-    };
-    if names.is_empty() {
-        return finding.hint("it must be there before this one can be applied");
-    }
-    finding
-        .hint(did_you_mean(&reference.name, names.iter().map(String::as_str).collect::<Vec<_>>()))
-}
-
-/// Two objects for one remote thing: the engine would let one of them win.
-fn twice(folder: &Folder) -> Vec<Finding> {
-    let mut owners: BTreeMap<String, &Manifest> = BTreeMap::new();
-    let mut findings = Vec::new();
-    for manifest in &folder.manifests {
-        for (what, pointer) in declared(manifest) {
-            match owners.get(&what) {
-                Some(first) if first.object.key != manifest.object.key => {
-                    let place = manifest.document.key_at(pointer);
-                    let message = format!(
-                        "{} and {} declare the same",
-                        manifest.object.key, first.object.key
-                    );
-                    findings.push(Finding::error("duplicate", message, place).hint(format!(
-                        "the other one is at {}; delete one of the two",
-                        first.document.key_at(pointer)
-                    )));
+    for (manifest, shared) in &objects {
+        match check.instance_of(manifest, shared) {
+            None => findings.extend(check.missing_organization(manifest, shared)),
+            Some(instance) if check.host.object(&instance).is_none() => {
+                // Without any Instance in the folder it comes from the environment or another
+                // repository.
+                if has_instances && shared.organization.organization_ref.is_none() {
+                    findings.push(check.missing_instance(manifest, shared, &instance));
                 }
-                _ => {
-                    owners.insert(what, manifest);
-                }
+                stand_ins.insert(instance);
             }
+            Some(_) => {}
         }
     }
+    // What is not in these files can't refuse anything here.
+    for key in &stand_ins {
+        check.host.put(consenting(key));
+    }
+    findings.extend(objects.iter().filter_map(|(m, shared)| check.consent(m, shared)));
+    findings.extend(check.declared_twice(&objects));
     findings
 }
 
-/// What an object declares, as far as it can be told offline, and what of it says so.
-fn declared(manifest: &Manifest) -> Vec<(String, &'static str)> {
-    let Ok(shared) = decode::<Shared>(&manifest.object.spec) else { return Vec::new() };
-    if shared.observes() || shared.is_suspended() {
-        return Vec::new();
+struct Check<'a> {
+    folder: &'a Folder,
+    host: FileHost,
+    /// Of what may well be declared elsewhere.
+    severity: Severity,
+}
+
+impl Check<'_> {
+    fn instance_of(&self, manifest: &Manifest, shared: &Shared) -> Option<Key> {
+        instance_of(&self.host, &manifest.object.key.namespace, shared)
     }
-    let own = &manifest.object.key;
-    let scope = match (
-        &shared.organization.organization_ref,
-        &shared.organization.organization_id,
-        &shared.common.instance_ref,
-    ) {
-        (Some(r), ..) => organization_key(&own.namespace, r).to_string(),
-        (None, Some(id), _) => format!("organization {id}"),
-        (None, None, Some(r)) => {
-            format!("instance {}/{}", r.namespace.as_deref().unwrap_or(&own.namespace), r.name)
+
+    /// The Organization that an object refers to, if it refers to one.
+    fn organization(manifest: &Manifest, shared: &Shared) -> Option<Key> {
+        let reference = shared.organization.organization_ref.as_ref()?;
+        Some(organization_key(&manifest.object.key.namespace, reference))
+    }
+
+    fn missing_organization(&self, manifest: &Manifest, shared: &Shared) -> Option<Finding> {
+        let key = Self::organization(manifest, shared)?;
+        // One that is there and can't be read was found by the schema.
+        self.host
+            .object(&key)
+            .is_none()
+            .then(|| self.missing(&key, manifest.document.value_at("/spec/organizationRef/name")))
+    }
+
+    fn missing_instance(&self, manifest: &Manifest, shared: &Shared, instance: &Key) -> Finding {
+        let is_named = shared.common.instance_ref.is_some();
+        let pointer = if is_named { "/spec/instanceRef/name" } else { "/spec" };
+        let finding = self.missing(instance, manifest.document.key_at(pointer));
+        if is_named {
+            return finding;
         }
-        (None, None, None) => format!("instance {}/default", own.namespace),
-    };
-    let kind = own.kind;
-    match manifest.entry.shape() {
-        Shape::Connection => Vec::new(),
-        Shape::Setting => vec![(format!("{kind} of {scope}"), "/spec")],
-        Shape::Entity { natural_key, .. } => {
-            let name = manifest
-                .entry
-                .desired(&manifest.object.spec, &own.name)
-                .ok()
-                .and_then(|f| f.text(natural_key).map(str::to_lowercase));
-            let by_name = name.map(|n| (format!("{kind} named {n} in {scope}"), "/spec/name"));
-            let by_id =
-                shared.identity.id.map(|id| (format!("{kind} {id} in {scope}"), "/spec/id"));
-            by_name.into_iter().chain(by_id).collect()
+        finding.hint(
+            "without instanceRef the Instance `default` of the same namespace is used; set spec.instanceRef to use another one",
+        )
+    }
+
+    fn missing(&self, key: &Key, place: Place) -> Finding {
+        let all = self.folder.manifests.iter().map(|m| &m.object.key);
+        let names: Vec<String> = all
+            .filter(|k| k.kind == key.kind)
+            .map(|k| {
+                if k.namespace == key.namespace {
+                    k.name.clone()
+                } else {
+                    format!("{}/{}", k.namespace, k.name)
+                }
+            })
+            .collect();
+        let message = format!("{key} is not in these files");
+        let finding =
+            Finding { severity: self.severity, ..Finding::error("reference", message, place) };
+        if names.is_empty() {
+            return finding.hint("it must exist before this one can be applied");
         }
+        finding.hint(did_you_mean(&key.name, names.iter().map(String::as_str).collect::<Vec<_>>()))
+    }
+
+    /// Whether everything that an object refers to lets it do so. Without a connection the engine
+    /// resolves as far as the files go, and waits for nothing.
+    fn consent(&self, manifest: &Manifest, shared: &Shared) -> Option<Finding> {
+        let organization = Self::organization(manifest, shared);
+        if organization.as_ref().is_some_and(|key| self.host.object(key).is_none()) {
+            return None;
+        }
+        let engine = Engine::new(AddressPolicy::default());
+        let (object, none) = (&manifest.object, ToBeMade::new());
+        let resolved = resolve(&engine, &self.host, manifest.entry, object, shared, &none);
+        let Some(Err(Error::NoConsent(message))) = resolved.now_or_never() else { return None };
+        let references = ["/spec/organizationRef", "/spec/organizationId", "/spec/instanceRef"];
+        let pointer = references.into_iter().find(|p| manifest.document.value.pointer(p).is_some());
+        let place = manifest.document.key_at(pointer.unwrap_or("/spec"));
+        let finding = Finding::error("reference", message, place);
+        // A Namespace that is declared elsewhere may have the labels.
+        let unknown = [Some(&object.key), organization.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|key| &key.namespace)
+            .find(|namespace| !self.folder.namespaces.contains_key(*namespace));
+        let Some(namespace) = unknown.filter(|_| self.selects(manifest, shared)) else {
+            return Some(finding);
+        };
+        let hint = format!(
+            "the Namespace {namespace} is not in these files: add it, with its labels, to have them taken into account"
+        );
+        Some(Finding { severity: self.severity, ..finding.hint(hint) })
+    }
+
+    /// Whether a consent that an object needs goes by labels.
+    fn selects(&self, manifest: &Manifest, shared: &Shared) -> bool {
+        let asked = [Self::organization(manifest, shared), self.instance_of(manifest, shared)];
+        asked.into_iter().flatten().filter_map(|key| self.host.object(&key)).any(|object| {
+            ["allowedNamespaces", "instanceScope"].iter().any(|field| {
+                let said =
+                    object.spec.get(field).cloned().map(serde_json::from_value::<Namespaces>);
+                matches!(said, Some(Ok(n)) if n.from == NamespacesFrom::Selector)
+            })
+        })
+    }
+
+    /// Two objects that declare the same in ZITADEL: the engine would let one of them win.
+    fn declared_twice(&self, objects: &[(&Manifest, Shared)]) -> Vec<Finding> {
+        let mut owners: BTreeMap<String, &Manifest> = BTreeMap::new();
+        let mut findings = Vec::new();
+        for (manifest, shared) in objects {
+            for (what, pointer) in self.declared(manifest, shared) {
+                match owners.get(&what) {
+                    Some(first) if first.object.key != manifest.object.key => {
+                        let place = manifest.document.key_at(pointer);
+                        let message = format!(
+                            "{} and {} declare the same",
+                            manifest.object.key, first.object.key
+                        );
+                        findings.push(Finding::error("duplicate", message, place).hint(format!(
+                            "the other one is at {}; delete one of the two",
+                            first.document.key_at(pointer)
+                        )));
+                    }
+                    _ => {
+                        owners.insert(what, manifest);
+                    }
+                }
+            }
+        }
+        findings
+    }
+
+    /// What an object declares, as far as it can be told offline, and what of it says so.
+    fn declared(&self, manifest: &Manifest, shared: &Shared) -> Vec<(String, &'static str)> {
+        if shared.observes() || shared.is_suspended() {
+            return Vec::new();
+        }
+        let organization = Self::organization(manifest, shared);
+        let scope = match (organization, self.instance_of(manifest, shared)) {
+            (Some(organization), _) => organization.to_string(),
+            (None, Some(instance)) => {
+                let id = shared.organization.organization_id.as_ref();
+                id.map_or_else(String::new, |id| format!("organization {id} of "))
+                    + &instance.to_string()
+            }
+            (None, None) => return Vec::new(),
+        };
+        let own = &manifest.object.key;
+        let kind = own.kind;
+        match manifest.entry.shape() {
+            Shape::Connection => Vec::new(),
+            Shape::Setting => vec![(format!("{kind} of {scope}"), "/spec")],
+            Shape::Entity { natural_key, .. } => {
+                let desired = manifest.entry.desired(&manifest.object.spec, &own.name).ok();
+                let name = desired.and_then(|f| f.text(natural_key).map(str::to_lowercase));
+                let by_name = name.map(|n| (format!("{kind} named {n} in {scope}"), "/spec/name"));
+                let id = shared.identity.id.as_ref();
+                let by_id = id.map(|id| (format!("{kind} {id} in {scope}"), "/spec/id"));
+                by_name.into_iter().chain(by_id).collect()
+            }
+        }
+    }
+}
+
+/// In place of an Instance that is not in these files: one that lets everybody do everything.
+fn consenting(key: &Key) -> Object {
+    let all = json!({"from": "All"});
+    Object {
+        key: key.clone(),
+        uid: None,
+        generation: 0,
+        created: 0,
+        is_deleting: false,
+        annotations: BTreeMap::new(),
+        spec: json!({"allowedNamespaces": all, "instanceScope": all}),
+        status: Status::default(),
+        details: InstanceDetails::default(),
     }
 }

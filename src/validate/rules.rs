@@ -43,8 +43,9 @@ impl Judge {
         for rule in
             schema.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten()
         {
-            let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default();
-            let (rule, message) = (text("rule"), text("message"));
+            let text = |key: &str| rule.get(key).and_then(Value::as_str);
+            // A test makes sure that every rule of every kind has both.
+            let (Some(rule), Some(message)) = (text("rule"), text("message")) else { continue };
             if !rule.contains("oldSelf") && !self.holds(rule, value) {
                 findings.push(Finding::error(
                     "rule",
@@ -66,7 +67,7 @@ impl Judge {
         }
     }
 
-    /// A rule that stumbles over a value of the wrong type has nothing to say: the schema says it.
+    /// A rule that can't be evaluated holds: a value of the wrong type is found by the schema.
     fn holds(&mut self, rule: &str, value: &Value) -> bool {
         let program =
             self.programs.entry(rule.to_owned()).or_insert_with(|| Program::compile(rule).ok());
@@ -89,7 +90,7 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-/// What a rule speaks of first that is there, or the nearest thing that holds it.
+/// The first field that a rule mentions and that is there, or its nearest parent.
 fn subject(document: &Document, pointer: &str, rule: &str) -> String {
     let mentioned = rule.split("self.").skip(1).filter_map(|rest| {
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
@@ -131,7 +132,10 @@ mod tests {
                         .and_then(Value::as_array)
                         .into_iter()
                         .flatten();
-                    into.extend(own.filter_map(|r| r.get("rule")?.as_str().map(ToOwned::to_owned)));
+                    into.extend(own.map(|r| {
+                        assert!(r["message"].is_string(), "{r}");
+                        r["rule"].as_str().unwrap().to_owned()
+                    }));
                     map.values().for_each(|v| rules(v, into));
                 }
                 Value::Array(list) => list.iter().for_each(|v| rules(v, into)),

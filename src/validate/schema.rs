@@ -32,7 +32,7 @@ impl Walk<'_> {
 
     fn mistyped(&mut self, pointer: &str, expected: &str, value: &Value) {
         self.wrong(pointer, &format!("must be {}, and is {}", named(expected), shown(value)));
-        // YAML reads much as something else than text: no, 1.10, 0x1F.
+        // YAML reads some text as another type: no, 1.10, 0x1F.
         if let (Some(finding), "string", Value::Bool(_) | Value::Number(_)) =
             (self.findings.last_mut(), expected, value)
         {
@@ -65,7 +65,7 @@ impl Walk<'_> {
             ("string", Value::String(text)) => self.text(pointer, text, schema),
             ("boolean", Value::Bool(_)) => {}
             ("integer", Value::Number(n)) if n.is_i64() || n.is_u64() => {
-                self.number(pointer, n, schema)
+                self.number(pointer, n, schema);
             }
             ("number", Value::Number(n)) => self.number(pointer, n, schema),
             _ => self.mistyped(pointer, expected, value),
@@ -147,31 +147,8 @@ impl Walk<'_> {
     }
 
     fn text(&mut self, pointer: &str, text: &str, schema: &Value) {
-        let length = text.chars().count();
-        if length > limit(schema, "maxLength", usize::MAX) {
-            self.wrong(
-                pointer,
-                &format!(
-                    "has {length} characters; the maximum is {}",
-                    limit(schema, "maxLength", 0)
-                ),
-            );
-        }
-        if length < limit(schema, "minLength", 0) {
-            self.wrong(
-                pointer,
-                &format!(
-                    "has {length} characters; the minimum is {}",
-                    limit(schema, "minLength", 0)
-                ),
-            );
-        }
-        // A pattern that this library can't read is for the API server to judge.
-        let pattern = schema.get("pattern").and_then(Value::as_str);
-        if let Some((pattern, regex)) = pattern.and_then(|p| Some((p, regex::Regex::new(p).ok()?)))
-            && !regex.is_match(text)
-        {
-            self.wrong(pointer, &format!("is {text:?}, which does not match {pattern}"));
+        for problem in text_problems(text, schema) {
+            self.wrong(pointer, &problem);
         }
     }
 
@@ -185,6 +162,27 @@ impl Walk<'_> {
             self.wrong(pointer, &format!("is {n}; the maximum is {most}"));
         }
     }
+}
+
+/// What is wrong with a text; each completes "the field …".
+pub(super) fn text_problems(text: &str, schema: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    let length = text.chars().count();
+    let (least, most) = (limit(schema, "minLength", 0), limit(schema, "maxLength", usize::MAX));
+    if length > most {
+        problems.push(format!("has {length} characters; the maximum is {most}"));
+    }
+    if length < least {
+        problems.push(format!("has {length} characters; the minimum is {least}"));
+    }
+    // A pattern that this library can't read is for the API server to judge.
+    let pattern = schema.get("pattern").and_then(Value::as_str);
+    if let Some((pattern, regex)) = pattern.and_then(|p| Some((p, regex::Regex::new(p).ok()?)))
+        && !regex.is_match(text)
+    {
+        problems.push(format!("is {text:?}, which does not match {pattern}"));
+    }
+    problems
 }
 
 fn below(pointer: &str, key: &str) -> String {

@@ -2,7 +2,8 @@
 //!
 //! * `KASTELLAN_TEST_KUBECONFIG`: a cluster for tests, which is used as it is;
 //! * `KUBEBUILDER_ASSETS`: a directory with `etcd` and `kube-apiserver`, which are started;
-//! * `KASTELLAN_TESTENV`: the program of `tests/testenv`, which `make test` builds and names.
+//! * `KASTELLAN_TESTENV`: the program of `tests/testenv`;
+//! * nothing: the one that `make tools` (or `make test`) has built into `.cache/bin`.
 //!
 //! Never somebody's own cluster: a plain `KUBECONFIG` is not looked at.
 
@@ -10,7 +11,7 @@ use std::{
     env, fs,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
@@ -44,10 +45,14 @@ pub(crate) fn shared() -> &'static Server {
                 .expect("KASTELLAN_TEST_KUBECONFIG is a kubeconfig"),
             children: Vec::new(),
         },
-        Err(_) => own().expect(
-            "run the tests by `make test`: it builds an API server and sets KASTELLAN_TESTENV",
-        ),
+        Err(_) => own().expect("no API server is built yet: run `make tools` once, or `make test`"),
     })
+}
+
+/// A program that a variable names, or that was built into `.cache/bin`.
+pub(crate) fn tool(variable: &str, name: &str) -> Option<PathBuf> {
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/bin").join(name);
+    env::var_os(variable).map(PathBuf::from).or_else(|| Some(built()).filter(|path| path.exists()))
 }
 
 /// One that nobody else uses; `None` where only a given cluster is to be used.
@@ -55,23 +60,23 @@ pub(crate) fn own() -> Option<Server> {
     match (
         env::var("KASTELLAN_TEST_KUBECONFIG"),
         env::var("KUBEBUILDER_ASSETS"),
-        env::var("KASTELLAN_TESTENV"),
+        tool("KASTELLAN_TESTENV", "testenv"),
     ) {
         (Ok(_), ..) => None,
         (_, Ok(assets), _) => Some(from_assets(Path::new(&assets))),
-        (_, _, Ok(program)) => Some(from_testenv(&program)),
+        (_, _, Some(program)) => Some(from_testenv(&program)),
         _ => None,
     }
 }
 
-fn from_testenv(program: &str) -> Server {
+fn from_testenv(program: &Path) -> Server {
     let mut command = Command::new(program);
     let mut child = command
         .args(["-kcm", "-until-eof"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("KASTELLAN_TESTENV starts");
+        .expect("the API server of the tests starts");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let ready = lines.next().expect("the API server says that it is ready").unwrap();
     let path = ready

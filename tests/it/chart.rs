@@ -3,11 +3,13 @@
 
 use std::process::Command;
 
+use crate::apiserver::tool;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_chart_installs_upgrades_uninstalls_and_installs_again() {
-    let helm = std::env::var("KASTELLAN_HELM")
-        .expect("run the tests by `make test`: it builds helm and sets KASTELLAN_HELM");
-    let Ok(testenv) = std::env::var("KASTELLAN_TESTENV") else {
+    let helm = tool("KASTELLAN_HELM", "helm")
+        .expect("no helm is built yet: run `make tools` once, or `make test`");
+    let Some(testenv) = tool("KASTELLAN_TESTENV", "testenv") else {
         eprintln!("not tested: the cluster of KASTELLAN_TEST_KUBECONFIG has the CRDs already");
         return;
     };

@@ -1,14 +1,19 @@
 //! The command line as its users meet it: the compiled program, files, and an emulated ZITADEL
 //! behind a socket.
 
+mod connection;
+mod files;
 mod laws;
+mod output;
 mod snapshots;
+mod stop;
 mod watch;
 
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use kastellan::zitadel::{AddressPolicy, Client, Config, Credentials};
@@ -97,6 +102,18 @@ impl Desk {
         }
     }
 
+    /// Starts a command that goes on; what it says on stderr is in a file.
+    pub(crate) fn start(&self, args: &[&str]) -> Started<'_> {
+        self.start_command(self.command(args))
+    }
+
+    /// The same with a command that was changed.
+    pub(crate) fn start_command(&self, mut command: Command) -> Started<'_> {
+        let errors = fs::File::create(self.path().join("stderr")).unwrap();
+        let child = command.stdout(Stdio::null()).stderr(errors).spawn().unwrap();
+        Started { desk: self, child }
+    }
+
     /// Somebody else's hands.
     pub(crate) fn client(&self, token: &str) -> Client {
         let config = Config::new(
@@ -109,5 +126,51 @@ impl Desk {
     /// Calls that change things, so far.
     pub(crate) fn writes(&self) -> usize {
         self.emulator().calls().iter().filter(|c| c.writes).count()
+    }
+}
+
+/// A command that goes on; it ends with the test.
+pub(crate) struct Started<'a> {
+    desk: &'a Desk,
+    child: Child,
+}
+
+impl Started<'_> {
+    /// What it said so far.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.desk.path().join("stderr")).unwrap()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for its end; its exit code.
+    pub(crate) async fn end(&mut self) -> i32 {
+        let mut code = None;
+        until("its end", async || {
+            code = self.child.try_wait().unwrap();
+            code.is_some()
+        })
+        .await;
+        code.unwrap().code().expect("it ended by itself")
+    }
+}
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Waits for a condition, and says what for where it never comes.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

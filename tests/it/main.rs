@@ -31,5 +31,6 @@ mod metrics;
 mod modes;
 mod older;
 mod rest;
+mod scripts;
 mod tenancy;
 mod world;

@@ -45,6 +45,16 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::get("/admin/v1/instances/me", Permission("iam.read"), get_v1),
         Route::get("/admin/v1/healthz", Public, |_| Ok(json!({}).into())),
+        Route::get("/management/v1/iam", Authenticated, |call| {
+            let instance = &call.state.read.instance;
+            let organization = instance.default_organization();
+            Ok(json!({
+                "globalOrgId": organization,
+                "defaultOrgId": organization,
+                "iamProjectId": instance.fields.text("projectId"),
+            })
+            .into())
+        }),
         Route::get("/management/v1/healthz", Public, |_| Ok(json!({}).into())),
     ]
 }

@@ -5,43 +5,63 @@ use super::{
     style::{CHANGE, CREATE, STRONG, WARNING, paint},
 };
 use crate::{
-    engine::{news::News, plan::Action},
-    files::step::{Done, Failure},
+    engine::news::News,
+    files::step::{Applied, Done, Failure},
 };
 
-/// Counts and tells what becomes of objects.
-pub(in crate::cli) struct Applied {
+/// How many objects are named that were not done.
+const NAMED: usize = 20;
+
+/// Counts what becomes of objects, and reports it.
+pub(in crate::cli) struct Tally {
     progress: Progress,
     created: usize,
     changed: usize,
     unchanged: usize,
+    observed: usize,
+    suspended: usize,
+    incomplete: usize,
     not_looked_at: usize,
     failures: Vec<(String, Failure)>,
+    stopped: Vec<String>,
 }
 
-impl Applied {
+impl Tally {
     pub(in crate::cli) fn new(objects: usize) -> Self {
         Self {
             progress: Progress::new(objects),
             created: 0,
             changed: 0,
             unchanged: 0,
+            observed: 0,
+            suspended: 0,
+            incomplete: 0,
             not_looked_at: 0,
             failures: Vec::new(),
+            stopped: Vec::new(),
         }
     }
 
-    /// Tells of an object, if anything happened.
+    /// Whether a bar shows how far it is.
+    pub(in crate::cli) fn shows_progress(&self) -> bool {
+        self.progress.is_shown()
+    }
+
+    /// Reports what happened to an object, if anything did, and counts it.
     pub(in crate::cli) fn take(&mut self, done: &Done) {
         self.progress.step();
-        // Nobody remembers an adoption here: it would be told each time.
-        let news = done.notes.iter().filter(|n| {
-            done.failure.is_none() && (n.news != News::Adopted || done.action != Action::Nothing)
-        });
-        for note in news {
-            let (sign, style) = match done.action {
-                _ if note.news.is_warning() => ("!", WARNING),
-                Action::Create => ("+", CREATE),
+        let is_created = matches!(done.result, Applied::Created | Applied::Incomplete(_));
+        let is_unchanged = matches!(done.result, Applied::Unchanged | Applied::Observed);
+        for note in &done.notes {
+            // Failures come at the end. An adoption is remembered nowhere here: it would be reported
+            // each time.
+            if matches!(note.news, News::Failed(_)) || note.news == News::Adopted && is_unchanged {
+                continue;
+            }
+            let (sign, style) = match note.news {
+                news if news.is_warning() => ("!", WARNING),
+                News::Created => ("+", CREATE),
+                _ if is_created => ("+", CREATE),
                 _ => ("~", CHANGE),
             };
             self.progress.say(format!(
@@ -51,34 +71,63 @@ impl Applied {
                 note.message
             ));
         }
-        match (&done.failure, done.action) {
-            (Some(failure), _) if failure.is_unconnected => self.not_looked_at += 1,
-            (Some(failure), _) => self.failures.push((done.key.to_string(), failure.clone())),
-            (None, Action::Nothing) => self.unchanged += 1,
-            (None, Action::Create) => self.created += 1,
-            (None, Action::Update) => self.changed += 1,
+        match &done.result {
+            Applied::Unchanged => self.unchanged += 1,
+            Applied::Created => self.created += 1,
+            Applied::Changed => self.changed += 1,
+            Applied::Observed => self.observed += 1,
+            Applied::Suspended => self.suspended += 1,
+            Applied::Failed(failure) if failure.is_unconnected => self.not_looked_at += 1,
+            Applied::Stopped => self.stopped.push(done.key.to_string()),
+            Applied::Incomplete(failure) | Applied::Failed(failure) => {
+                self.incomplete += usize::from(matches!(done.result, Applied::Incomplete(_)));
+                self.failures.push((done.key.to_string(), failure.clone()));
+            }
         }
     }
 
-    /// The failures, and where it is asked for the sum.
+    /// The failures, what was not done, and where it is asked for, the summary.
     pub(in crate::cli) fn end(self, summary: bool) -> Exit {
         self.progress.finish();
         for (object, failure) in &self.failures {
             say(failed(object, failure));
         }
-        if summary {
-            let Self { created, changed, unchanged, not_looked_at, failures, .. } = &self;
-            let left = if *not_looked_at > 0 {
-                format!(", {not_looked_at} not looked at")
-            } else {
-                String::new()
-            };
-            say(format!(
-                "{}: {created} created, {changed} changed, {unchanged} as declared already, {} failed{left}",
-                paint(STRONG, "Applied"),
-                failures.len()
-            ));
+        if let Some(stopped) = self.not_done() {
+            say(stopped);
         }
-        if self.failures.is_empty() { Exit::Fine } else { Exit::Failed }
+        if summary {
+            say(self.summary());
+        }
+        if self.failures.is_empty() && self.stopped.is_empty() { Exit::Fine } else { Exit::Failed }
+    }
+
+    fn not_done(&self) -> Option<String> {
+        let named: Vec<&str> = self.stopped.iter().take(NAMED).map(String::as_str).collect();
+        let more = self.stopped.len().checked_sub(NAMED).filter(|n| *n > 0);
+        let more = more.map_or_else(String::new, |n| format!(", and {n} more"));
+        (!named.is_empty()).then(|| {
+            format!(
+                "{} before these were done: {}{more}",
+                paint(WARNING, "stopped"),
+                named.join(", ")
+            )
+        })
+    }
+
+    fn summary(&self) -> String {
+        let failed = self.failures.len() - self.incomplete;
+        let always = format!(
+            "{} created, {} changed, {} as declared already, {failed} failed",
+            self.created, self.changed, self.unchanged
+        );
+        let rest = [
+            (self.incomplete, "incomplete"),
+            (self.observed, "only observed"),
+            (self.suspended, "suspended"),
+            (self.not_looked_at, "not looked at"),
+            (self.stopped.len(), "not done"),
+        ];
+        let rest = rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}"));
+        format!("{}: {always}{}", paint(STRONG, "Applied"), rest.collect::<String>())
     }
 }

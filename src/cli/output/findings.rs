@@ -1,10 +1,13 @@
 //! Findings as people, programs and code scanners read them.
 
+use std::path::{Component, Path, PathBuf};
+
 use clap::ValueEnum;
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::{
-    Exit, data, say,
+    Exit, Result, data, say,
     style::{ERROR, FAINT, HINT, STRONG, WARNING, paint},
 };
 use crate::{
@@ -24,12 +27,15 @@ pub(in crate::cli) enum Report {
 }
 
 /// Prints findings on stdout, and on stderr how many there are.
-pub(in crate::cli) fn findings(folder: &Folder, findings: &[Finding], report: Report) -> Exit {
-    match report {
-        Report::Text => findings.iter().for_each(|f| data(&format!("{}\n", text(f)))),
-        Report::Json => print(&Value::Array(findings.iter().map(as_json).collect())),
-        Report::Sarif => print(&sarif(findings)),
-    }
+pub(in crate::cli) fn findings(folder: &Folder, findings: &[Finding], report: Report) -> Result {
+    data(&match report {
+        Report::Text => findings.iter().flat_map(|f| [text(f), "\n".to_owned()]).collect(),
+        Report::Json => format!("{:#}\n", Value::Array(findings.iter().map(as_json).collect())),
+        Report::Sarif => {
+            let root = std::env::current_dir().ok();
+            format!("{:#}\n", sarif(findings, root.as_deref()))
+        }
+    })?;
     let count = |severity| findings.iter().filter(|f| f.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let number = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
@@ -40,16 +46,12 @@ pub(in crate::cli) fn findings(folder: &Folder, findings: &[Finding], report: Re
         number(errors, "error"),
         number(warnings, "warning")
     ));
-    if errors > 0 { Exit::Failed } else { Exit::Fine }
+    if errors > 0 { Err(Exit::Failed) } else { Ok(Exit::Fine) }
 }
 
 /// One finding, on stderr.
 pub(in crate::cli) fn finding(finding: &Finding) {
     say(text(finding));
-}
-
-fn print(value: &Value) {
-    data(&format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default()));
 }
 
 fn word(severity: Severity) -> &'static str {
@@ -59,7 +61,7 @@ fn word(severity: Severity) -> &'static str {
     }
 }
 
-/// The finding, the line that is meant, and what to do.
+/// The finding, its line of the file, and what to do.
 fn text(f: &Finding) -> String {
     let style = if f.severity == Severity::Error { ERROR } else { WARNING };
     let Place { source, line, column, length } = &f.place;
@@ -99,7 +101,31 @@ fn as_json(f: &Finding) -> Value {
     })
 }
 
-fn sarif(findings: &[Finding]) -> Value {
+/// Where a file is, relative to the folder that the command runs in; scanners put their own root in
+/// its place. A file elsewhere has its whole URI.
+fn location(path: &Path, root: Option<&Path>) -> Value {
+    let whole = root.map_or_else(|| path.to_owned(), |root| root.join(path));
+    let mut plain = PathBuf::new();
+    for part in whole.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    // A URI has its own rules for characters, and / on every system.
+    let uri = |path: &Path| Url::from_file_path(path).map(String::from).ok();
+    let inside = root.and_then(|root| plain.strip_prefix(root).ok());
+    let rooted = inside.and_then(|inside| uri(&Path::new("/").join(inside)));
+    match rooted.as_deref().and_then(|uri| uri.strip_prefix("file:///")) {
+        Some(relative) => json!({"uri": relative, "uriBaseId": "%SRCROOT%"}),
+        None => json!({"uri": uri(&plain).unwrap_or_else(|| path.to_string_lossy().into())}),
+    }
+}
+
+fn sarif(findings: &[Finding], root: Option<&Path>) -> Value {
     let rules: Vec<Value> = CHECKS
         .iter()
         .map(|(id, about)| json!({"id": id, "shortDescription": {"text": about}}))
@@ -108,14 +134,13 @@ fn sarif(findings: &[Finding]) -> Value {
         .iter()
         .map(|f| {
             let hint = f.hint.as_ref().map_or_else(String::new, |h| format!("\n{h}"));
-            // A URI has / on every system.
-            let uri = f.place.source.path.to_string_lossy().replace('\\', "/");
+            let file = location(&f.place.source.path, root);
             let region = json!({"startLine": f.place.line, "startColumn": f.place.column, "endColumn": f.place.column + f.place.length});
             json!({
                 "ruleId": f.check,
                 "level": word(f.severity),
                 "message": {"text": format!("{}{hint}", f.message)},
-                "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}],
+                "locations": [{"physicalLocation": {"artifactLocation": file, "region": region}}],
             })
         })
         .collect();
@@ -134,4 +159,20 @@ fn sarif(findings: &[Finding]) -> Value {
             "results": results,
         }],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_located_relative_to_the_root() {
+        let at = |path: &str| location(Path::new(path), Some(Path::new("/work/repo")));
+        let inside = |uri: &str| json!({"uri": uri, "uriBaseId": "%SRCROOT%"});
+        assert_eq!(at("a.yaml"), inside("a.yaml"));
+        assert_eq!(at("./tenant/../tenant/a b.yaml"), inside("tenant/a%20b.yaml"));
+        assert_eq!(at("/work/repo/tenant/a.yaml"), inside("tenant/a.yaml"));
+        assert_eq!(at("../repo/a.yaml"), inside("a.yaml"));
+        assert_eq!(at("../other/a.yaml"), json!({"uri": "file:///work/other/a.yaml"}));
+    }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Exit, data, failed, hint, say,
+    Exit, Result, data, failed, hint, say,
     style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, paint},
 };
 use crate::{
@@ -78,24 +78,24 @@ impl Summary {
     }
 }
 
-/// What is there already, was not made by us, and is as declared: nothing is written.
+/// It exists already, was not created by us, and is as declared: nothing is written.
 fn is_adopted(p: &Planned, plan: &Plan) -> bool {
     let entity =
         kinds::find(p.object.key.kind).is_some_and(|e| matches!(e.shape(), Shape::Entity { .. }));
     entity && plan.provenance == Provenance::Adopted && p.object.status.provenance.is_none()
 }
 
-/// Prints a plan on stdout, and what is declared nowhere, where that was asked for; failures go to
+/// Prints a plan on stdout, and what is declared nowhere if that was asked for; failures go to
 /// stderr, or into the JSON.
 pub(in crate::cli) fn plan(
     planned: &[Planned],
     unmanaged: Option<&[Unmanaged]>,
     format: Format,
-) -> Exit {
+) -> Result {
     let summary = Summary::of(planned);
     match format {
         Format::Text => {
-            data(&rendered(planned));
+            data(&rendered(planned))?;
             for p in planned {
                 if let Step::Fail(f) = &p.step
                     && !f.is_unconnected
@@ -103,8 +103,8 @@ pub(in crate::cli) fn plan(
                     say(failed(&p.object.key.to_string(), f));
                 }
             }
-            data(&unmanaged.map(not_declared).unwrap_or_default());
-            data(&format!("{}: {}\n", paint(STRONG, "Plan"), summary.text()));
+            let unmanaged = unmanaged.map_or_else(String::new, not_declared);
+            data(&format!("{unmanaged}{}: {}\n", paint(STRONG, "Plan"), summary.text()))?;
         }
         Format::Json => {
             let changes: Vec<Value> = planned.iter().map(as_json).collect();
@@ -112,13 +112,13 @@ pub(in crate::cli) fn plan(
             if let (Some(unmanaged), Some(all)) = (unmanaged, all.as_object_mut()) {
                 all.insert("unmanaged".into(), json!(unmanaged));
             }
-            data(&format!("{}\n", serde_json::to_string_pretty(&all).unwrap_or_default()));
+            data(&format!("{all:#}\n"))?;
         }
     }
     match summary {
-        Summary { failed: 1.., .. } | Summary { not_looked_at: 1.., .. } => Exit::Failed,
-        Summary { create: 1.., .. } | Summary { change: 1.., .. } => Exit::Changes,
-        _ => Exit::Fine,
+        Summary { failed: 1.., .. } | Summary { not_looked_at: 1.., .. } => Err(Exit::Failed),
+        Summary { create: 1.., .. } | Summary { change: 1.., .. } => Ok(Exit::Changes),
+        _ => Ok(Exit::Fine),
     }
 }
 
@@ -139,7 +139,7 @@ fn not_declared(unmanaged: &[Unmanaged]) -> String {
         )
     };
     let lines: String = unmanaged.iter().map(line).collect();
-    format!("Declared nowhere, and left alone:\n{lines}\n")
+    format!("Declared nowhere, and not touched:\n{lines}\n")
 }
 
 /// The changes of a plan; empty where there are none.

@@ -284,3 +284,54 @@ async fn two_objects_for_one_thing_never_fight() {
     }
     assert_eq!(desk.writes(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organization_called_instance_is_exported_like_any_other() {
+    let desk = Desk::new().await;
+    let client = desk.client(&desk.emulator().pat());
+    let write = async |organization: Option<&str>, path: &str, body: Value| -> Value {
+        client.write(Method::POST, organization, path, &body).await.unwrap()
+    };
+    let made = write(None, "/v2/organizations", json!({"name": "Instance"})).await;
+    let id = made["organizationId"].as_str().unwrap();
+    write(Some(id), "/management/v1/policies/privacy", json!({})).await;
+    let domain = json!({"validateOrgDomains": true});
+    write(None, &format!("/admin/v1/orgs/{id}/policies/domain"), domain).await;
+    assert_eq!(desk.run(&["export", "--dir", "out"]).await.code, 0);
+    let validate = desk.run(&["validate", "-f", "out", "--strict"]).await;
+    assert_eq!(validate.code, 0, "{}", validate.stdout);
+    let plan = desk.run(&["plan", "-f", "out"]).await;
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_of_an_organization_exports_none_of_zitadels_own() {
+    let desk = Desk::new().await;
+    let owner = desk.emulator().add_user("owner", "Owner", &["ORG_OWNER"]);
+    let client = desk.client(&desk.emulator().pat());
+    let default: Value = client.get(None, "/admin/v1/orgs/default").await.unwrap();
+    let organization = default["org"]["id"].as_str();
+    // Somebody else's, which only looks like it.
+    let elsewhere: Value = client
+        .write(Method::POST, None, "/v2/organizations", &json!({"name": "ACME"}))
+        .await
+        .unwrap();
+    for (organization, name) in
+        [(organization, "Shop"), (elsewhere["organizationId"].as_str(), "ZITADEL")]
+    {
+        let _: Value = client
+            .write(Method::POST, organization, "/management/v1/projects", &json!({"name": name}))
+            .await
+            .unwrap();
+    }
+    let export = desk.run_with(&["export"], &[("ZITADEL_TOKEN", &owner.pat)]).await;
+    assert_eq!(export.code, 0, "{}", export.stderr);
+    let count = |text: &str, kind: &str| text.matches(&format!("kind: {kind}\n")).count();
+    assert_eq!(count(&export.stdout, "Project"), 1, "{}", export.stdout);
+    let all = desk.run(&["export", "--kind", "Project"]).await.stdout;
+    assert_eq!(count(&all, "Project"), 2, "{all}");
+
+    fs::write(desk.path().join("out.yaml"), &export.stdout).unwrap();
+    let plan = desk.run_with(&["plan", "-f", "out.yaml"], &[("ZITADEL_TOKEN", &owner.pat)]).await;
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+}

@@ -29,7 +29,7 @@ spec:
 ";
 
 /// The same wherever and whenever it runs.
-fn snapshot(name: &str, ran: &Ran) {
+pub(super) fn snapshot(name: &str, ran: &Ran) {
     let mut settings = insta::Settings::clone_current();
     settings.add_filter(r"localhost:\d+", "localhost:PORT");
     settings.add_filter(r"\b\d{18}\b", "ZITADELS-ID");

@@ -64,7 +64,7 @@ impl<'a> Shelf<'a> {
         };
         let environment = if connects { Environment::default() } else { environment };
         let session = Session::new(&folder, None, &environment, self.lab.another_engine()).unwrap();
-        let failed = session.connect().await;
+        let failed = session.connect(std::time::Duration::from_secs(30)).await;
         assert!(failed.is_empty(), "{failed:?}");
         session
     }
@@ -83,9 +83,10 @@ impl<'a> Shelf<'a> {
     /// Gives what was not done.
     async fn apply(&self) -> Vec<Done> {
         let mut failed = Vec::new();
+        let (_go, never) = tokio::sync::watch::channel(false);
         self.session()
             .await
-            .apply(|done| failed.extend(done.failure.is_some().then_some(done)))
+            .apply(never, |done| failed.extend(done.result.failure().is_some().then_some(done)))
             .await;
         failed
     }
