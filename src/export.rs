@@ -4,10 +4,13 @@
 //! it is the same. Entities carry their id and omit what ZITADEL sets by itself. Settings are
 //! written whole, since a fresh instance may hold anything, and an organization's only where it has
 //! its own. The default organization is in every instance, under an id that nobody chose: it is
-//! written without one and found by its name. ZITADEL's own project in it is omitted.
+//! written without one and found by its name. ZITADEL's own project in it is omitted, and so is the
+//! account that exports.
 
 mod manifest;
 mod names;
+
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
@@ -17,16 +20,12 @@ use manifest::Home;
 use names::Names;
 
 use crate::{
-    engine::{
-        connection::Connection,
-        error::{Doing, Error, Result},
-        kind::{At, Entry, Remote, Scope, Shape},
-    },
-    kinds,
-    zitadel::Code,
+    contract::{Breadth, Entry, Place, Registry, Remote, Row},
+    live::Connection,
+    zitadel::{self, Code},
 };
 
-/// Organizations that are read at once; the connection has a limit of its own.
+/// Places that are read at once; the connection has a limit of its own.
 const AT_ONCE: usize = 8;
 
 /// What to export.
@@ -41,8 +40,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn has(&self, entry: &dyn Entry) -> bool {
-        self.kinds.is_empty() || self.kinds.iter().any(|k| k == entry.names().kind)
+    fn has(&self, entry: Entry) -> bool {
+        self.kinds.is_empty() || self.kinds.iter().any(|k| k == entry.kind())
     }
 }
 
@@ -55,165 +54,208 @@ pub struct Export {
     pub missing: Vec<String>,
 }
 
-/// An organization, and the name of its object and its folder.
-struct Labelled {
-    remote: Remote,
-    label: String,
+/// Why an instance could not be exported.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ExportError {
+    /// A call failed.
+    #[error("could not read {what}: {source}")]
+    Read {
+        /// What was to be read.
+        what: &'static str,
+        /// How the call failed.
+        source: zitadel::Error,
+    },
+    /// There is no organization like this.
+    #[error("there is no organization with the id or name {0:?}")]
+    NoOrganization(String),
+    /// A manifest can't be written as YAML.
+    #[error("{name} can't be written as YAML: {problem}")]
+    Yaml {
+        /// Name of the object.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
 }
 
+pub(crate) type Result<T> = std::result::Result<T, ExportError>;
+
 /// Reads an instance.
-pub async fn export(connection: &Connection, selection: &Selection) -> Result<Export> {
-    let instance = At { client: connection.client.clone(), organization: None };
-    let mut export = Export::default();
-    let own = own(&instance).await?;
-    let mut names = Names::default();
-    let organizations: Vec<Labelled> = organizations(&instance, selection)
-        .await?
-        .into_iter()
-        .map(|remote| {
-            // Of one without a name the id has to do.
-            let name = remote.state.text("name").unwrap_or("");
-            let label = names.unique("Organization", None, name, &remote.id);
-            Labelled { remote, label }
-        })
-        .collect();
-    for entry in kinds::ALL.iter().copied().filter(|e| selection.has(*e)) {
-        match (entry.shape(), entry.scope()) {
-            (Shape::Setting, Scope::Instance | Scope::Either)
-                if selection.organizations.is_empty() =>
-            {
-                match read_setting(entry, &instance).await {
-                    Ok(Some(remote)) => {
-                        let setting = Exported::setting(entry, &remote, None, selection)?;
-                        export.objects.push(setting);
-                    }
-                    Ok(None) => {}
-                    Err(e) => export.miss(entry, None, e)?,
-                }
-            }
-            (Shape::Entity { .. }, Scope::Instance) if entry.names().kind == "Organization" => {
-                for Labelled { remote, label } in &organizations {
-                    let id = (remote.id != own.organization).then_some(remote.id.as_str());
-                    let home = Some(Home::itself(label));
-                    let entity = Exported::entity(entry, remote, id, label, home, selection)?;
-                    export.objects.push(entity);
-                }
-            }
-            _ => {}
-        }
+pub async fn export(
+    registry: &'static Registry,
+    connection: &Connection,
+    selection: &Selection,
+) -> Result<Export> {
+    let own = own(connection).await?;
+    let mut exporter = Exporter {
+        registry,
+        connection,
+        selection,
+        own,
+        export: Export::default(),
+        names: Names::default(),
+        homes: BTreeMap::new(),
+    };
+    exporter.homes.insert(Place::instance(), Home::instance());
+    for entry in registry.all().filter(|e| !e.is_connection()) {
+        exporter.kind(entry).await?;
     }
-    export.contents(&instance, selection, &organizations, &own, &mut names).await?;
+    let mut export = exporter.export;
     export.objects.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(export)
 }
 
-impl Export {
-    /// Adds what is in the organizations.
-    async fn contents(
-        &mut self,
-        instance: &At,
-        selection: &Selection,
-        organizations: &[Labelled],
-        own: &Own,
-        names: &mut Names,
-    ) -> Result<()> {
-        let with_organizations = kinds::find("Organization").is_some_and(|e| selection.has(e));
-        let inner: Vec<&'static dyn Entry> = kinds::ALL
-            .iter()
-            .copied()
-            .filter(|e| selection.has(*e) && e.scope() != Scope::Instance)
-            .collect();
-        let found =
-            stream::iter(organizations).map(|o| inside(instance, o, &inner)).buffered(AT_ONCE);
-        let mut found = std::pin::pin!(found);
-        while let Some((Labelled { remote: organization, label }, results)) = found.next().await {
-            let id = (!with_organizations).then_some(organization.id.as_str());
-            let home = Some(Home::of(label, id));
-            for (entry, result) in results {
-                let mut remotes = match result {
-                    Ok(remotes) => remotes,
-                    Err(e) => {
-                        self.miss(entry, Some(&organization.id), e)?;
-                        continue;
+struct Exporter<'a> {
+    registry: &'static Registry,
+    connection: &'a Connection,
+    selection: &'a Selection,
+    own: Own,
+    export: Export,
+    names: Names,
+    /// The places that things were found to make, and how what is there refers to them.
+    homes: BTreeMap<Place, Home>,
+}
+
+impl Exporter<'_> {
+    /// Everything of a kind, at all places that it can be in. What others are in comes before them.
+    async fn kind(&mut self, entry: Entry) -> Result<()> {
+        let is_parent = self.registry.all().any(|e| {
+            let mut parents = e.parents();
+            parents.any(|r| r.kinds.contains(&entry.kind()))
+        });
+        let is_wanted = self.selection.has(entry);
+        if !is_wanted && !is_parent {
+            return Ok(());
+        }
+        let places: Vec<Place> = self.places(entry);
+        let lists = places.into_iter();
+        let connection = self.connection;
+        let found = stream::iter(lists)
+            .map(|place| async move { (read(connection, entry, &place).await, place) })
+            .buffered(AT_ONCE);
+        let found: Vec<(Result<Vec<Row<Remote>>>, Place)> = found.collect().await;
+        for (rows, place) in found {
+            let mut remotes = Vec::new();
+            match rows {
+                Ok(rows) => {
+                    for row in rows {
+                        match row {
+                            Row::Read(remote) => remotes.push(remote),
+                            Row::Odd { id } => self.export.odd(entry, &place, id.as_deref()),
+                        }
                     }
-                };
-                remotes.retain(|r| r.id != own.project || entry.names().kind != "Project");
-                remotes.sort_by(|a, b| a.id.cmp(&b.id));
-                for r in &remotes {
-                    let home = home.clone();
-                    self.objects.push(if let Shape::Entity { natural_key, .. } = entry.shape() {
-                        // Of one without a name the id has to do.
-                        let natural = r.state.text(natural_key).unwrap_or("");
-                        let name = names.unique(entry.names().kind, Some(label), natural, &r.id);
-                        Exported::entity(entry, r, Some(&r.id), &name, home, selection)?
-                    } else {
-                        Exported::setting(entry, r, home, selection)?
-                    });
                 }
+                Err(e) => self.export.miss(entry, &place, e)?,
+            }
+            if self.registry.root() == Some(entry) {
+                self.select_organizations(&mut remotes)?;
+            }
+            remotes.retain(|r| {
+                r.id().is_none_or(|id| id != self.own.project && id != self.connection.account.id)
+                    && self.homes.contains_key(&r.place)
+            });
+            remotes.sort_by(|a, b| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
+            for remote in &remotes {
+                self.thing(entry, remote, is_wanted)?;
             }
         }
         Ok(())
     }
 
+    /// The places at which a kind has to be listed or read.
+    fn places(&self, entry: Entry) -> Vec<Place> {
+        let everything = self.selection.organizations.is_empty();
+        let is_root = self.registry.root() == Some(entry);
+        if entry.as_entity().is_some_and(|e| e.listed_by == Breadth::Instance) {
+            return vec![Place::instance()];
+        }
+        let parents: Vec<_> = entry.parents().collect();
+        let at_instance = parents.iter().all(|r| !r.required) && (everything || is_root);
+        let root = self.registry.root().map(|r| r.kind());
+        let below_root = parents.iter().any(|r| root.is_some_and(|root| r.kinds.contains(&root)));
+        let is_meant = |place: &&Place| match (&place.organization, place.parents.is_empty()) {
+            (None, _) => at_instance,
+            (Some(_), true) => below_root,
+            (Some(_), false) => {
+                let kind = self.homes.get(*place).map(|h| h.kind);
+                parents.iter().any(|r| kind.is_some_and(|kind| r.kinds.contains(&kind)))
+            }
+        };
+        self.homes.keys().filter(is_meant).cloned().collect()
+    }
+
+    /// Adds what was found, and the place that it makes.
+    fn thing(&mut self, entry: Entry, remote: &Remote, is_wanted: bool) -> Result<()> {
+        let Some(home) = self.homes.get(&remote.place).cloned() else { return Ok(()) };
+        let (Some(entity), Some(id)) = (entry.as_entity(), remote.id()) else {
+            // A policy that is inherited is not the organization's own.
+            if remote.own {
+                let setting = Exported::setting(entry, remote, &home, self.selection)?;
+                self.export.objects.push(setting);
+            }
+            return Ok(());
+        };
+        // Of one without a name the id has to do.
+        let natural = remote.state.text(entity.natural_key).unwrap_or("");
+        let name = self.names.unique(entry.kind(), home.label(), natural, id);
+        let is_root = self.registry.root() == Some(entry);
+        let place = if is_root { Place::organization(id) } else { remote.place.below(id) };
+        let parent =
+            self.registry.all().flat_map(|e| e.parents()).find(|r| r.kinds.contains(&entry.kind()));
+        if let Some(reference) = parent {
+            let home = home.below(entry.kind(), reference, &name, id, is_wanted);
+            self.homes.insert(place, home);
+        }
+        if is_wanted {
+            let id = (id != self.own.organization).then_some(id);
+            let entity = Exported::entity(entry, remote, id, &name, &home, self.selection)?;
+            self.export.objects.push(entity);
+        }
+        Ok(())
+    }
+
+    /// The organizations that were asked for.
+    fn select_organizations(&self, all: &mut Vec<Remote>) -> Result<()> {
+        let asked = &self.selection.organizations;
+        let is = |o: &Remote, asked: &str| {
+            let name = o.state.text("name");
+            o.id() == Some(asked) || name.is_some_and(|n| n.eq_ignore_ascii_case(asked))
+        };
+        if let Some(asked) = asked.iter().find(|asked| !all.iter().any(|o| is(o, asked))) {
+            return Err(ExportError::NoOrganization(asked.clone()));
+        }
+        all.retain(|o| asked.is_empty() || asked.iter().any(|a| is(o, a)));
+        Ok(())
+    }
+}
+
+impl Export {
     /// What the account may not read is missing; anything else is a failure.
-    fn miss(&mut self, entry: &dyn Entry, organization: Option<&str>, e: Error) -> Result<()> {
+    fn miss(&mut self, entry: Entry, place: &Place, e: ExportError) -> Result<()> {
         match &e {
-            Error::Zitadel { source, .. } if source.code() == Some(Code::PermissionDenied) => {
-                let of = organization
-                    .map_or_else(|| "the instance".to_owned(), |o| format!("organization {o}"));
-                self.missing.push(format!("{} of {of}: {e}", entry.names().kind));
+            ExportError::Read { source, .. } if source.code() == Some(Code::PermissionDenied) => {
+                self.missing.push(format!("{} of {place}: {source}", entry.kind()));
                 Ok(())
             }
             _ => Err(e),
         }
     }
-}
 
-/// Everything of one organization, by kind. A policy that is inherited is not its own.
-async fn inside<'a>(
-    instance: &At,
-    organization: &'a Labelled,
-    entries: &[&'static dyn Entry],
-) -> (&'a Labelled, Vec<(&'static dyn Entry, Result<Vec<Remote>>)>) {
-    let at = At { organization: Some(organization.remote.id.clone()), ..instance.clone() };
-    let mut found = Vec::new();
-    for entry in entries.iter().copied() {
-        let result = match entry.shape() {
-            Shape::Setting => {
-                read_setting(entry, &at).await.map(|r| r.into_iter().filter(|r| r.own).collect())
-            }
-            _ => {
-                entry.list(&at).try_collect().await.doing(&format!("list {}", entry.names().plural))
-            }
-        };
-        found.push((entry, result));
+    fn odd(&mut self, entry: Entry, place: &Place, id: Option<&str>) {
+        let id = id.map_or_else(String::new, |id| format!(" {id}"));
+        self.missing.push(format!("{}{id} of {place}: it can't be read", entry.kind()));
     }
-    (organization, found)
 }
 
-async fn read_setting(entry: &dyn Entry, at: &At) -> Result<Option<Remote>> {
-    entry.read(at, "").await.doing(&format!("read {}", entry.noun()))
-}
-
-/// The organizations that were asked for, by name.
-async fn organizations(at: &At, selection: &Selection) -> Result<Vec<Remote>> {
-    let Some(entry) = kinds::find("Organization") else { return Ok(Vec::new()) };
-    let mut all: Vec<Remote> =
-        entry.list(at).try_collect().await.doing("list the organizations")?;
-    all.sort_by(|a, b| a.id.cmp(&b.id));
-    let is = |o: &Remote, asked: &str| {
-        o.id == asked || o.state.text("name").is_some_and(|n| n.eq_ignore_ascii_case(asked))
+/// Everything that one call covers.
+async fn read(connection: &Connection, entry: Entry, place: &Place) -> Result<Vec<Row<Remote>>> {
+    let access = connection.access(place.clone());
+    let read = match entry {
+        Entry::Entity(kind) => kind.list(&access).try_collect().await,
+        Entry::Setting(kind) => kind.read(&access).await.map(|remote| vec![Row::Read(remote)]),
+        Entry::Connection(_) => Ok(Vec::new()),
     };
-    let unknown = selection.organizations.iter().find(|asked| !all.iter().any(|o| is(o, asked)));
-    if let Some(asked) = unknown {
-        return Err(Error::Invalid(format!(
-            "there is no organization with the id or name {asked:?}"
-        )));
-    }
-    all.retain(|o| {
-        selection.organizations.is_empty() || selection.organizations.iter().any(|a| is(o, a))
-    });
-    Ok(all)
+    read.map_err(|source| ExportError::Read { what: entry.plural, source })
 }
 
 /// What is in every instance.
@@ -229,9 +271,8 @@ struct Own {
 
 /// Asks by `GetIAM` of the management API: any account may, also the owner of an organization, to
 /// whom the admin API does not tell the default organization.
-async fn own(at: &At) -> Result<Own> {
-    at.client
-        .get(None, "/management/v1/iam")
-        .await
-        .doing("read which organization and project are ZITADEL's own")
+async fn own(connection: &Connection) -> Result<Own> {
+    let what = "which organization and project are ZITADEL's own";
+    let answer = connection.client.get(None, "/management/v1/iam").await;
+    answer.map_err(|source| ExportError::Read { what, source })
 }

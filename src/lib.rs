@@ -52,14 +52,13 @@
 //! To add a kind, begin with [`kinds`] and [`engine::kind`].
 
 pub mod api;
-// pub mod cli;
+pub mod cli;
 pub mod contract;
-// pub mod docs;
 pub mod engine;
-// pub mod export;
-// pub mod files;
+pub mod export;
+pub mod files;
 pub mod kinds;
 pub mod live;
 // pub mod operator;
-// pub mod validate;
+pub mod validate;
 pub mod zitadel;

@@ -21,14 +21,14 @@ pub use finding::{Finding, Severity};
 use rules::Judge;
 
 use crate::{
-    engine::kind::{Entry, Shape},
+    contract::{Entry, Inputs},
     files::{Document, Folder, Manifest, document::Source},
-    kinds,
+    kinds::REGISTRY,
 };
 
 /// The schemas of the specs, by kind.
 static SCHEMAS: LazyLock<HashMap<&str, Value>> =
-    LazyLock::new(|| kinds::ALL.iter().map(|e| (e.names().kind, spec_schema(*e))).collect());
+    LazyLock::new(|| REGISTRY.all().map(|e| (e.kind(), spec_schema(e))).collect());
 
 /// Everything that is to be said of a folder, in the order of files and lines. `strict`: what may
 /// well be declared elsewhere is an error too.
@@ -49,8 +49,7 @@ pub fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
 /// What is wrong with a value as a field of an Instance's spec: what comes from elsewhere is checked
 /// as if a manifest said it.
 pub fn field_of_connection(field: &str, value: &str) -> Vec<String> {
-    let connections = kinds::ALL.iter().filter(|e| e.shape() == Shape::Connection);
-    let schemas = connections.filter_map(|e| SCHEMAS.get(e.names().kind));
+    let schemas = SCHEMAS.get(REGISTRY.connection().description().kind).into_iter();
     let mut spec = json!({
         "issuer": "https://auth.example.com",
         "credentials": {"personalAccessToken": {"secretRef": {"name": "name", "key": "key"}}},
@@ -82,7 +81,7 @@ fn object(manifest: &Manifest, schema: &Value, judge: &mut Judge) -> Vec<Finding
     judge.check(document, "/spec", spec, schema, &mut findings);
     findings.extend(natural_key::check(manifest, schema));
     if findings.is_empty()
-        && let Err(e) = manifest.entry.desired(spec, &manifest.object.key.name)
+        && let Err(e) = manifest.entry.desired(spec, &manifest.object.key.name, &Inputs::default())
     {
         findings.push(Finding::error("schema", e.to_string(), document.key_at("/spec")));
     }
@@ -91,7 +90,7 @@ fn object(manifest: &Manifest, schema: &Value, judge: &mut Judge) -> Vec<Finding
 
 /// The schema of a kind's spec, as the API server has it.
 #[allow(clippy::expect_used, reason = "without its schema every manifest would pass")]
-fn spec_schema(entry: &dyn Entry) -> Value {
+fn spec_schema(entry: Entry) -> Value {
     let crd = serde_json::to_value(entry.crd()).expect("a CRD is JSON");
     crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
         .cloned()

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::output::{self, Exit, Result};
-use crate::kinds;
+use crate::kinds::REGISTRY;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -20,7 +20,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result {
     let Some(dir) = &args.dir else {
-        for (_, text) in kinds::crd_files() {
+        for (_, text) in crd_files()? {
             output::data(&format!("---\n{text}"))?;
         }
         return Ok(Exit::Fine);
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result {
         fs::create_dir_all(dir).map_err(|e: io::Error| failed(dir, e))?;
     }
     let mut differ = Vec::new();
-    for (name, text) in kinds::crd_files() {
+    for (name, text) in crd_files()? {
         let path = dir.join(name);
         if fs::read_to_string(&path).is_ok_and(|t| t == text) {
             continue;
@@ -48,4 +48,8 @@ pub(super) fn run(args: &Args) -> Result {
         format!("not what this version generates: {}", differ.join(", ")),
         Some("run `kastellan crds --dir` without --check"),
     ))
+}
+
+fn crd_files() -> output::Result<Vec<(String, String)>> {
+    REGISTRY.crd_files().map_err(|e| output::fail(format!("a CRD can't be written: {e}"), None))
 }

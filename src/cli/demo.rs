@@ -16,8 +16,9 @@ use super::{
     source::{self, Files},
 };
 use crate::{
-    engine::reconcile::Engine,
+    engine::Engine,
     files::{environment::Environment, session::Session},
+    kinds::REGISTRY,
     zitadel::{
         AddressPolicy, Client, Config, Credentials, Transport, TransportError,
         error::ConfigurationProblem,
@@ -66,7 +67,7 @@ pub(super) async fn run(args: Args) -> Result {
     let folder = Files { files: vec![args.file.clone()], allow_empty: false }.read()?;
     let emulator = Emulator::new(Options::default()).map_err(|e| wrong(&e))?;
     let router = emulator.router();
-    let mut engine = Engine::new(AddressPolicy::any());
+    let mut engine = Engine::new(&REGISTRY, AddressPolicy::any());
     engine.connect =
         Box::new(move |config| Client::with_transport(config, Box::new(InProcess(router.clone()))));
     let environment = Environment {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     export::{self, Selection},
     files::Folder,
-    kinds,
+    kinds::REGISTRY,
     validate::finding::did_you_mean,
 };
 
@@ -60,7 +60,7 @@ pub(super) async fn run(args: Args) -> Result {
 
 async fn exported(args: &Args) -> Result {
     let names: Vec<&str> =
-        kinds::ALL.iter().map(|e| e.names().kind).filter(|k| *k != "Instance").collect();
+        REGISTRY.all().filter(|e| !e.is_connection()).map(|e| e.kind()).collect();
     let mut kinds = Vec::new();
     for asked in &args.kind {
         let Some(kind) = names.iter().find(|k| k.eq_ignore_ascii_case(asked)) else {
@@ -73,7 +73,7 @@ async fn exported(args: &Args) -> Result {
     }
     let mut folder = Folder::read(&args.files)
         .map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
-    folder.manifests.retain(|m| m.object.key.kind == "Instance");
+    folder.manifests.retain(|m| m.entry.is_connection());
     let session = args.connection.session(&folder).await?;
     let selection = Selection {
         kinds,
@@ -90,7 +90,7 @@ async fn exported(args: &Args) -> Result {
             Some("name the file of the one to export"),
         ));
     };
-    let export = output::waiting("reading", export::export(connection, &selection))
+    let export = output::waiting("reading", export::export(&REGISTRY, connection, &selection))
         .await
         .map_err(|e| output::fail(e, None))?;
     for missing in &export.missing {
@@ -119,7 +119,7 @@ async fn exported(args: &Args) -> Result {
 /// A file of an earlier export whose object is gone would recreate it.
 fn name_leftovers(dir: &PathBuf, export: &export::Export) {
     let Ok(folder) = Folder::read(std::slice::from_ref(dir)) else { return };
-    for manifest in folder.manifests.iter().filter(|m| m.object.key.kind != "Instance") {
+    for manifest in folder.manifests.iter().filter(|m| !m.entry.is_connection()) {
         let path = &manifest.document.value_at("").source.path;
         if !export.objects.iter().any(|o| dir.join(&o.path) == **path) {
             output::warn(format!(

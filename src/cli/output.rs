@@ -22,7 +22,10 @@ pub(super) use plan::{Format, plan};
 pub(super) use progress::{Progress, waiting};
 use style::{ERROR, HINT, WARNING, paint};
 
-use crate::{api::status::Reason, files::step::Failure};
+use crate::{
+    api::status::Reason,
+    files::step::{Failure, Need},
+};
 
 /// How a command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,8 +124,8 @@ fn failed(object: &str, failure: &Failure) -> String {
 /// What to do on the command line about a failure.
 fn hint(failure: &Failure) -> &'static str {
     match failure.reason {
-        _ if failure.is_unconnected => "correct what is wrong with its Instance",
-        Reason::WaitingForReference if failure.message.contains("Secret ") => {
+        _ if failure.is_unconnected() => "correct what is wrong with its Instance",
+        Reason::WaitingForReference if failure.need == Need::Value => {
             "put the value into DIR/NAME/KEY and name DIR with --secret-dir, or set ZITADEL_TOKEN or ZITADEL_KEY_FILE"
         }
         Reason::WaitingForReference => {

@@ -4,7 +4,6 @@ use super::{
     output::{self, Exit, Format, Result},
     source::{self, Connection, Files},
 };
-use crate::engine::unmanaged::unmanaged;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +46,7 @@ pub(super) async fn run(args: Args) -> Result {
 async fn planned(args: &Args) -> Result {
     let (_, session) = source::begin(&args.files, &args.connection).await?;
     let planned = output::waiting("planning", session.plan()).await;
-    let unmanaged = args.unmanaged.then(|| unmanaged(session.engine()));
+    let unmanaged = args.unmanaged.then(|| session.unmanaged());
     let exit = output::plan(&planned, unmanaged.as_deref(), args.output)?;
     if session.unconnected() == 0 { Ok(exit) } else { Err(Exit::Failed) }
 }

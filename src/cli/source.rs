@@ -15,13 +15,14 @@ use super::{
     stop,
 };
 use crate::{
-    engine::{kind::Shape, reconcile::Engine},
+    engine::Engine,
     files::{
         Folder,
         environment::Environment,
         host::secret_file,
         session::{NoConnection, Session},
     },
+    kinds::REGISTRY,
     validate::{self, Severity},
     zitadel::AddressPolicy,
 };
@@ -124,7 +125,7 @@ impl Connection {
     /// are worked with.
     pub(super) async fn session(&self, folder: &Folder) -> Result<Session> {
         // Who types the address owns the token.
-        let engine = Engine::new(AddressPolicy::any());
+        let engine = Engine::new(&REGISTRY, AddressPolicy::any());
         let environment = self.environment(folder)?;
         let session = Session::new(folder, self.secret_dir(), &environment, engine)
             .map_err(|e| no_connection(&e))?;
@@ -134,7 +135,7 @@ impl Connection {
 
 /// An Instance of these files whose credentials are in the folder of Secrets.
 fn logged_in_by(folder: &Folder, dir: &Path) -> Option<String> {
-    let instances = folder.manifests.iter().filter(|m| m.entry.shape() == Shape::Connection);
+    let instances = folder.manifests.iter().filter(|m| m.entry.is_connection());
     let has_credentials = |m: &&crate::files::Manifest| {
         let credentials = m.object.spec.get("credentials").and_then(Value::as_object);
         credentials.into_iter().flat_map(serde_json::Map::values).any(|c| {

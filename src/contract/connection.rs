@@ -6,7 +6,6 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use serde_json::Value;
 
 use super::{Description, SpecError};
-use crate::api::spec::{Namespaces, ObjectReference};
 
 /// A kind whose objects are connections.
 pub trait ConnectionKind: Send + Sync {
@@ -18,7 +17,8 @@ pub trait ConnectionKind: Send + Sync {
     fn read(&self, spec: &Value) -> Result<ConnectionSpec, SpecError>;
 }
 
-/// What the spec of a connection says.
+/// What the spec of a connection says of how to connect. Its consents (`allowedNamespaces`,
+/// `instanceScope`) and its `peers` are read by themselves.
 #[derive(Debug, Clone)]
 pub struct ConnectionSpec {
     /// The external URL of the instance.
@@ -29,18 +29,12 @@ pub struct ConnectionSpec {
     pub credentials: CredentialsSource,
     /// A private CA to trust as well.
     pub ca: Option<CaSource>,
-    /// Who may declare organizations, and what is in them.
-    pub allowed_namespaces: Option<Namespaces>,
-    /// Who may act on the instance itself.
-    pub instance_scope: Option<Namespaces>,
     /// How often the event feed is asked.
     pub poll: Duration,
     /// How often everything is listed again.
     pub resync: Duration,
     /// Calls at once; at least 1.
     pub max_concurrency: usize,
-    /// Other connections to the same instance, with which objects share what they own.
-    pub peers: Vec<ObjectReference>,
 }
 
 /// A key of a Secret or ConfigMap in the connection's own namespace.

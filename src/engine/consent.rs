@@ -12,15 +12,13 @@ use super::{
 use crate::{
     api::spec::{Namespaces, ObjectReference},
     contract::{
-        ConnectionSpec, Consent, Entry, Key, Object, Reference, Registry, Role, SpecError,
+        Consent, Entry, Key, Object, Reference, Registry, Role, SpecError,
         reference::Referent,
     },
 };
 
 /// The references of a kind can't lead in a circle; a registry that says otherwise ends here.
 const MAX_DEPTH: usize = 8;
-/// Peers of peers, at most.
-const MAX_PEERS: usize = 50;
 
 /// What a spec says that it is in.
 pub enum Parent {
@@ -116,7 +114,7 @@ impl Consents<'_> {
             };
             let spec = object.as_ref().map(|o| &o.spec);
             let is_allowed = spec.is_some_and(|spec| {
-                let allowed = allowed_namespaces(spec);
+                let allowed = namespaces(spec, "allowedNamespaces");
                 self.allows(allowed.as_ref(), &key.namespace, namespace)
                     && covers_kind(spec, entry.kind(), reference.consent)
             });
@@ -137,13 +135,15 @@ impl Consents<'_> {
 
     /// Whether a namespace may declare what is at the root of places.
     pub fn may_declare(&self, instance: &Key, namespace: &str) -> bool {
-        let allowed = self.connection_spec(instance).and_then(|s| s.allowed_namespaces);
+        let object = self.host.object(instance);
+        let allowed = object.and_then(|o| namespaces(&o.spec, "allowedNamespaces"));
         self.allows(allowed.as_ref(), &instance.namespace, namespace)
     }
 
     /// Whether a namespace may act on the instance itself.
     pub fn may_act_on_instance(&self, instance: &Key, namespace: &str) -> bool {
-        let scope = self.connection_spec(instance).and_then(|s| s.instance_scope);
+        let object = self.host.object(instance);
+        let scope = object.and_then(|o| namespaces(&o.spec, "instanceScope"));
         self.allows(scope.as_ref(), &instance.namespace, namespace)
     }
 
@@ -153,11 +153,6 @@ impl Consents<'_> {
         }
         let purpose = Purpose::ActOnInstance;
         Err(missing(instance.clone(), "instanceScope", namespace, purpose))
-    }
-
-    fn connection_spec(&self, instance: &Key) -> Option<ConnectionSpec> {
-        let object = self.host.object(instance)?;
-        self.registry.connection().read(&object.spec).ok()
     }
 
     /// The Instance that a spec names, or the default one.
@@ -247,7 +242,7 @@ impl Consents<'_> {
         while let Some(of) = next.pop() {
             for peer in self.peers(&of) {
                 let is_mutual = self.peers(&peer).contains(&of);
-                if is_mutual && known.len() < MAX_PEERS && known.insert(peer.clone()) {
+                if is_mutual && known.insert(peer.clone()) {
                     next.push(peer);
                 }
             }
@@ -256,9 +251,10 @@ impl Consents<'_> {
     }
 
     fn peers(&self, instance: &Key) -> Vec<Key> {
-        let spec = self.connection_spec(instance);
-        let peers = spec.into_iter().flat_map(|s| s.peers);
-        peers.map(|r| self.instance_key(&instance.namespace, Some(&r))).collect()
+        let named = self.host.object(instance).and_then(|o| o.spec.get("peers").cloned());
+        let peers: Vec<ObjectReference> =
+            named.and_then(|named| serde_json::from_value(named).ok()).unwrap_or_default();
+        peers.iter().map(|r| self.instance_key(&instance.namespace, Some(r))).collect()
     }
 }
 
@@ -280,8 +276,10 @@ fn parent_of(
     Ok(found)
 }
 
-fn allowed_namespaces(spec: &Value) -> Option<Namespaces> {
-    serde_json::from_value(spec.get("allowedNamespaces")?.clone()).ok()
+/// Which namespaces a field of a spec allows. Read by itself: a consent counts however wrong the
+/// rest is, and one that can't be read is none.
+fn namespaces(spec: &Value, field: &str) -> Option<Namespaces> {
+    serde_json::from_value(spec.get(field)?.clone()).ok()
 }
 
 /// Whether the consent of an object covers a kind.

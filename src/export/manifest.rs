@@ -1,17 +1,14 @@
 //! From what is in ZITADEL to the manifest that declares it. Pure.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
-    Selection,
+    ExportError, Result, Selection,
     names::{INSTANCE, kebab},
 };
 use crate::{
     api,
-    engine::{
-        error::{Error, Result},
-        kind::{Entry, Remote},
-    },
+    contract::{Entry, IdSource, ListOrder, Reference, Remote},
 };
 
 /// A manifest, and where it goes.
@@ -23,62 +20,81 @@ pub struct Exported {
     pub yaml: String,
 }
 
-/// The organization that something is in.
+/// What something is in.
 #[derive(Debug, Clone)]
 pub(super) struct Home {
-    /// Name of its object, and of its folder.
-    label: String,
-    /// How what is in it refers to it; `None` for the organization itself.
+    /// Kind of what it is in; empty: the instance itself.
+    pub(super) kind: &'static str,
+    /// Name of the organization's object and folder; `None`: the instance itself.
+    organization: Option<String>,
+    /// Name of the object of what it is in.
+    name: Option<String>,
+    /// How what is in it refers to it.
     reference: Option<(&'static str, Value)>,
 }
 
 impl Home {
-    /// Of an Organization.
-    pub(super) fn itself(label: &str) -> Self {
-        Self { label: label.into(), reference: None }
+    /// The instance itself.
+    pub(super) fn instance() -> Self {
+        Self { kind: "", organization: None, name: None, reference: None }
     }
 
-    /// Of what is in one: by reference, or by `id` where the Organization is not exported.
-    pub(super) fn of(label: &str, id: Option<&str>) -> Self {
-        let reference = match id {
-            Some(id) => ("organizationId", id.into()),
-            None => ("organizationRef", serde_json::json!({"name": label})),
-        };
-        Self { label: label.into(), reference: Some(reference) }
+    /// Of what is in the thing with this name: by reference, or by `id` where the thing is not
+    /// exported.
+    pub(super) fn below(
+        &self,
+        kind: &'static str,
+        reference: &'static Reference,
+        name: &str,
+        id: &str,
+        is_exported: bool,
+    ) -> Self {
+        Self {
+            kind,
+            organization: Some(self.organization.clone().unwrap_or_else(|| name.to_owned())),
+            name: Some(name.to_owned()),
+            reference: Some(if is_exported {
+                (reference.field, json!({"name": name}))
+            } else {
+                (reference.id_field, id.into())
+            }),
+        }
+    }
+
+    /// The name of what it is, as a part of the names of what is in it.
+    pub(super) fn label(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 }
 
 impl Exported {
     /// An entity. Without `id` it is found by its name.
     pub(super) fn entity(
-        entry: &dyn Entry,
+        entry: Entry,
         remote: &Remote,
         id: Option<&str>,
         name: &str,
-        home: Option<Home>,
+        home: &Home,
         selection: &Selection,
     ) -> Result<Self> {
         let mut spec = Map::new();
-        if let Some(id) = id {
+        let entity = entry.as_entity();
+        if let (Some(id), Some(IdSource::Chosen)) = (id, entity.map(|e| e.id)) {
             spec.insert("id".into(), id.into());
         }
+        let defaults = entity.map_or(&[][..], |e| e.defaults);
         let sets_itself = |field: &str, value: &Value| match value {
             Value::Bool(on) => !on,
-            Value::String(text) => {
-                text.is_empty() || entry.defaults().contains(&(field, text.as_str()))
-            }
+            Value::String(text) => text.is_empty() || defaults.contains(&(field, text.as_str())),
             Value::Array(list) => list.is_empty(),
             _ => false,
         };
-        let path = match &home {
-            Some(Home { label, reference: None }) => {
-                format!("organizations/{label}/{}.yaml", kebab(entry.names().kind))
+        let path = match &home.organization {
+            None => format!("organizations/{name}/{}.yaml", kebab(entry.kind())),
+            Some(organization) => {
+                let short = name.strip_prefix(&format!("{organization}-")).unwrap_or(name);
+                format!("organizations/{organization}/{}/{short}.yaml", entry.plural)
             }
-            Some(Home { label, .. }) => {
-                let short = name.strip_prefix(&format!("{label}-")).unwrap_or(name);
-                format!("organizations/{label}/{}/{short}.yaml", entry.names().plural)
-            }
-            None => format!("instance/{}/{name}.yaml", entry.names().plural),
         };
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |field, value| !sets_itself(field, value));
@@ -87,26 +103,26 @@ impl Exported {
 
     /// A setting of the instance, or an organization's own.
     pub(super) fn setting(
-        entry: &dyn Entry,
+        entry: Entry,
         remote: &Remote,
-        home: Option<Home>,
+        home: &Home,
         selection: &Selection,
     ) -> Result<Self> {
         let mut spec = Map::new();
-        let (dir, name) = match &home {
-            Some(home) => (format!("organizations/{}", home.label), home.label.clone()),
-            None => ("instance".to_owned(), INSTANCE.to_owned()),
+        let (dir, name) = match (&home.organization, &home.name) {
+            (Some(organization), Some(name)) => (format!("organizations/{organization}"), name),
+            _ => ("instance".to_owned(), &INSTANCE.to_owned()),
         };
-        let path = format!("{dir}/{}.yaml", kebab(entry.names().kind));
+        let path = format!("{dir}/{}.yaml", kebab(entry.kind()));
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |_, _| true);
-        Ok(Self { path, yaml: yaml(entry, &name, spec, selection)? })
+        Ok(Self { path, yaml: yaml(entry, name, spec, selection)? })
     }
 }
 
-fn refer(spec: &mut Map<String, Value>, home: Option<Home>) {
-    if let Some((field, value)) = home.and_then(|h| h.reference) {
-        spec.insert(field.into(), value);
+fn refer(spec: &mut Map<String, Value>, home: &Home) {
+    if let Some((field, value)) = &home.reference {
+        spec.insert((*field).into(), value.clone());
     }
 }
 
@@ -114,16 +130,18 @@ fn refer(spec: &mut Map<String, Value>, home: Option<Home>) {
 /// the same content is the same text.
 fn fill(
     spec: &mut Map<String, Value>,
-    entry: &dyn Entry,
+    entry: Entry,
     remote: &Remote,
     wanted: impl Fn(&str, &Value) -> bool,
 ) {
+    let is_set =
+        |path: &str| entry.lists.iter().any(|l| l.path == path && l.order == ListOrder::Set);
     for (path, value) in &remote.state {
         if !wanted(path, value) {
             continue;
         }
         let mut value = value.clone();
-        if let (Value::Array(list), true) = (&mut value, entry.sets().contains(&path.as_str())) {
+        if let (Value::Array(list), true) = (&mut value, is_set(path)) {
             list.sort_by_key(ToString::to_string);
         }
         let mut steps: Vec<&str> = path.split('.').collect();
@@ -139,7 +157,7 @@ fn fill(
 }
 
 fn yaml(
-    entry: &dyn Entry,
+    entry: Entry,
     name: &str,
     spec: Map<String, Value>,
     selection: &Selection,
@@ -159,10 +177,10 @@ fn yaml(
         namespace: Option<&'a str>,
     }
     let metadata = Metadata { name, namespace: selection.namespace.as_deref() };
-    let manifest =
-        Manifest { api_version: api::api_version(), kind: entry.names().kind, metadata, spec };
-    let mut text = serde_saphyr::to_string(&manifest).map_err(|e| {
-        Error::Invalid(format!("{} {name} can't be written as YAML: {e}", entry.names().kind))
+    let manifest = Manifest { api_version: api::api_version(), kind: entry.kind(), metadata, spec };
+    let mut text = serde_saphyr::to_string(&manifest).map_err(|e| ExportError::Yaml {
+        name: format!("{} {name}", entry.kind()),
+        problem: e.to_string(),
     })?;
     if !text.ends_with('\n') {
         text.push('\n');

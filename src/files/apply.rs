@@ -15,14 +15,14 @@ use super::{
     step::{Applied, Done, Planned, Step},
 };
 use crate::{
-    api::{spec::Shared, status::Reason},
+    api::{spec::only_observes, status::Reason},
+    contract::Key,
     engine::{
-        Key,
+        decide::Action,
+        events::{EventReason, EventRecord},
         host::Host,
-        kind::decode,
-        news::{News, Note},
-        plan::{Action, ToBeMade},
         reconcile::reconcile,
+        resolve::PlannedIds,
     },
 };
 
@@ -40,7 +40,7 @@ impl Session {
             levels.iter().flatten().filter(|o| !is_connection(o)).map(|o| o.key.clone()).collect();
         for level in &levels {
             // Plans first: claims are settled in one order, and there is something to show.
-            let nothing = ToBeMade::new();
+            let nothing = PlannedIds::new();
             let planned = self.plan_level(level, &nothing);
             let Some(planned) = unless_stopped(&mut stop.clone(), planned).await else { break };
             let all =
@@ -65,71 +65,70 @@ impl Session {
             }
         }
         for key in left {
-            tell(Done { key, notes: Vec::new(), result: Applied::Stopped });
+            tell(Done { key, events: Vec::new(), result: Applied::Stopped });
         }
     }
 
     async fn apply_one(&self, planned: Planned, mut stop: watch::Receiver<bool>) -> Done {
         let key = planned.object.key.clone();
-        let done = |notes, result| Done { key: key.clone(), notes, result };
+        let done = |events, result| Done { key: key.clone(), events, result };
         if *stop.borrow() {
             return done(Vec::new(), Applied::Stopped);
         }
-        let observes = decode::<Shared>(&planned.object.spec).is_ok_and(|s| s.observes());
+        let observes = only_observes(&planned.object.spec);
         let creates = match planned.step {
             Step::Do(plan) => plan.effect() == Action::Create,
-            Step::Fail(failure) if failure.is_unconnected => {
+            Step::Fail(failure) if failure.is_unconnected() => {
                 return done(Vec::new(), Applied::Failed(failure));
             }
             Step::Suspended | Step::Observe(_) | Step::Fail(_) => false,
         };
         let begun = Instant::now();
-        let mut notes: Vec<Note> = Vec::new();
+        let mut events: Vec<EventRecord> = Vec::new();
         loop {
             let Some(object) = self.host.object(&key) else {
-                return done(notes, Applied::Stopped);
+                return done(events, Applied::Stopped);
             };
             let outcome = reconcile(&self.engine, &self.host, &object).await;
             self.host.report(&object, &outcome);
-            notes.extend(outcome.notes.clone());
+            events.extend(outcome.events.clone());
             let is = |kind| outcome.status.condition(kind).is_some();
-            let reason = outcome.status.condition("Ready").map(|c| c.reason.as_str());
-            if reason == Some(Reason::Suspended.to_string().as_str()) {
-                return done(notes, Applied::Suspended);
+            if outcome.status.reason() == Some(Reason::Suspended) {
+                return done(events, Applied::Suspended);
             }
             if observes && !is("Stalled") && !is("Reconciling") {
-                return done(notes, Applied::Observed);
+                return done(events, Applied::Observed);
             }
             if outcome.status.is_ready() {
-                let result = succeeded(creates, &notes);
-                return done(notes, result);
+                let result = succeeded(creates, &events);
+                return done(events, result);
             }
-            let failure = failure(&outcome.status);
+            let failure = failure(&outcome);
             let is_transient = is("Reconciling") && failure.reason != Reason::WaitingForReference;
-            let pause = outcome.again.unwrap_or(RETRY).min(Duration::from_secs(5));
+            let pause = outcome.requeue_after.unwrap_or(RETRY).min(Duration::from_secs(5));
             let goes_on = is_transient && begun.elapsed() + pause <= RETRY;
             if goes_on && unless_stopped(&mut stop, tokio::time::sleep(pause)).await.is_some() {
                 continue;
             }
             let is_incomplete =
-                notes.iter().any(|n| is_write(n.news)) || creates && self.exists(&key).await;
+                events.iter().any(|n| is_write(n.reason)) || creates && self.exists(&key).await;
             let result = if is_incomplete { Applied::Incomplete } else { Applied::Failed };
-            return done(notes, result(failure));
+            return done(events, result(failure));
         }
     }
 
     /// Whether something that was to be created is there now.
     async fn exists(&self, key: &Key) -> bool {
         let Some(object) = self.host.object(key) else { return false };
-        let preview = self.preview(&object, &ToBeMade::new()).await;
+        let preview = self.preview(&object, &PlannedIds::new()).await;
         preview.and_then(|p| p.plan.ok()).is_some_and(|plan| plan.effect() != Action::Create)
     }
 }
 
 /// What was done for an object that is as declared now.
-fn succeeded(creates: bool, notes: &[Note]) -> Applied {
-    let is_written = notes.iter().any(|n| is_write(n.news));
-    let is_created = creates || notes.iter().any(|n| n.news == News::Created);
+fn succeeded(creates: bool, events: &[EventRecord]) -> Applied {
+    let is_written = events.iter().any(|n| is_write(n.reason));
+    let is_created = creates || events.iter().any(|n| n.reason == EventReason::Created);
     match (is_written, is_created) {
         (false, _) => Applied::Unchanged,
         (true, true) => Applied::Created,
@@ -137,8 +136,8 @@ fn succeeded(creates: bool, notes: &[Note]) -> Applied {
     }
 }
 
-fn is_write(news: News) -> bool {
-    matches!(news, News::Created | News::Updated)
+fn is_write(reason: EventReason) -> bool {
+    matches!(reason, EventReason::Created | EventReason::Updated)
 }
 
 /// Waits until the command is to stop.

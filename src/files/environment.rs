@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::engine::host::Missing;
+use crate::engine::error::Missing;
 
 /// The Secret that stands for the environment; no Secret of Kubernetes can have this name.
 pub(super) const SECRET: &str = "$environment";

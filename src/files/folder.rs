@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     api::{GROUP, api_version},
-    engine::Key,
-    kinds,
+    contract::Key,
+    kinds::REGISTRY,
     validate::finding::{Finding, closest, did_you_mean},
 };
 
@@ -156,7 +156,7 @@ impl Folder {
 
     /// An object of another API is ignored, unless that looks like a typo.
     fn foreign(&mut self, version: &str, kind: &str, document: &Document) {
-        let ours = kinds::find(kind).is_some();
+        let ours = REGISTRY.find(kind).is_some();
         let group = version.split('/').next().unwrap_or(version);
         if ours && (version.is_empty() || closest(group, [GROUP]).is_some()) {
             let place = if version.is_empty() {
@@ -186,8 +186,8 @@ impl Folder {
             self.findings.push(finding.hint(format!("apiVersion: {}", api_version())));
             return;
         }
-        let Some(entry) = kinds::find(kind) else {
-            let names: Vec<&str> = kinds::ALL.iter().map(|e| e.names().kind).collect();
+        let Some(entry) = REGISTRY.find(kind) else {
+            let names: Vec<&str> = REGISTRY.all().map(|e| e.kind()).collect();
             let finding = Finding::error(
                 "kind",
                 format!("there is no kind {kind:?} in {version}"),

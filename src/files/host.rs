@@ -14,11 +14,8 @@ use secrecy::SecretString;
 use super::environment::{Environment, SECRET};
 use crate::{
     api::status::Status,
-    engine::{
-        Key, Object,
-        host::{Host, Missing},
-        outcome::Outcome,
-    },
+    contract::{Key, Object},
+    engine::{error::Missing, host::Host, report::Outcome},
     files::Folder,
 };
 
@@ -90,12 +87,13 @@ impl Host for FileHost {
         self.objects.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    fn instances(&self) -> Vec<Arc<Object>> {
-        self.objects().into_iter().filter(|o| o.key.kind == "Instance").collect()
+    /// Nothing is ever deleted on this side.
+    fn dependants(&self, _: &Key) -> Vec<Key> {
+        Vec::new()
     }
 
     /// Nothing is ever deleted on this side.
-    fn dependants(&self, _: &Key) -> Vec<Key> {
+    fn deleting_children(&self, _: &Key) -> Vec<Key> {
         Vec::new()
     }
 

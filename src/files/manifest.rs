@@ -10,9 +10,8 @@ use serde_json::Value;
 
 use super::document::Document;
 use crate::{
-    api::status::Status,
-    engine::{Key, Object, kind::Entry},
-    kinds::instance::InstanceDetails,
+    api::{instance::InstanceDetails, status::Status},
+    contract::{Entry, Key, Object},
     validate::finding::{Finding, did_you_mean},
 };
 
@@ -23,7 +22,7 @@ pub const NAMESPACE: &str = "default";
 #[derive(Clone)]
 pub struct Manifest {
     /// Its kind.
-    pub entry: &'static dyn Entry,
+    pub entry: Entry,
     /// The object.
     pub object: Arc<Object>,
     /// The document that declares it.
@@ -32,11 +31,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Reads a document of this kind, and adds what is wrong with it apart from its spec.
-    pub(super) fn read(
-        entry: &'static dyn Entry,
-        document: Document,
-        findings: &mut Vec<Finding>,
-    ) -> Self {
+    pub(super) fn read(entry: Entry, document: Document, findings: &mut Vec<Finding>) -> Self {
         check_metadata(&document, findings);
         let object = Arc::new(object(entry, &document, findings));
         Self { entry, object, document }
@@ -78,7 +73,7 @@ pub(super) fn typed<T: DeserializeOwned + Default>(
 
 /// The engine's view of a document. What was read from a cluster (it has a UID) brings its binding
 /// and its age along.
-fn object(entry: &'static dyn Entry, document: &Document, findings: &mut Vec<Finding>) -> Object {
+fn object(entry: Entry, document: &Document, findings: &mut Vec<Finding>) -> Object {
     let text = |pointer| document.value.pointer(pointer).and_then(Value::as_str);
     let created =
         text("/metadata/creationTimestamp").and_then(|t| t.parse::<jiff::Timestamp>().ok());
@@ -93,7 +88,7 @@ fn object(entry: &'static dyn Entry, document: &Document, findings: &mut Vec<Fin
     spec.to_string().hash(&mut hasher);
     let [a, b, c, d, ..] = hasher.finish().to_le_bytes();
     Object {
-        key: Key { kind: entry.names().kind, namespace: namespace(document), name: name(document) },
+        key: Key { kind: entry.kind(), namespace: namespace(document), name: name(document) },
         uid,
         generation: i64::from(u32::from_le_bytes([a, b, c, d])),
         created: created.map_or(0, jiff::Timestamp::as_second),
@@ -103,6 +98,8 @@ fn object(entry: &'static dyn Entry, document: &Document, findings: &mut Vec<Fin
         status: Status {
             id: status.id,
             instance_id: status.instance_id,
+            instance: status.instance,
+            parents: status.parents,
             organization_id: status.organization_id,
             provenance: status.provenance,
             original: status.original,

@@ -5,7 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use crate::engine::{Key, Object, host::Host, references::references};
+use crate::{
+    contract::{Key, Object},
+    engine::{consent::Consents, host::Host},
+    kinds::REGISTRY,
+};
 
 /// Objects by level: each refers only to objects of earlier levels. Within a level in the order of
 /// their keys.
@@ -31,9 +35,10 @@ fn depth(
     }
     // An object that refers to itself, directly or not, waits for itself: any level will do.
     depths.insert(key.clone(), 0);
-    let Some(object) = by_key.get(key).filter(|o| o.key.kind != "Instance") else { return 0 };
-    let below = references(host, object).iter().map(|r| depth(host, by_key, depths, r)).max();
-    let depth = below.map_or(1, |d| d + 1);
+    let Some(object) = by_key.get(key) else { return 0 };
+    let consents = Consents { registry: &REGISTRY, host };
+    let below = consents.references(object).iter().map(|r| depth(host, by_key, depths, r)).max();
+    let depth = below.map_or(0, |d| d + 1);
     depths.insert(key.clone(), depth);
     depth
 }

@@ -8,23 +8,31 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
+use serde_json::{Value, json};
 
-use super::{FileHost, Folder, environment::Environment, manifest::NAMESPACE, step::Failure};
+use super::{
+    FileHost, Folder,
+    environment::Environment,
+    manifest::NAMESPACE,
+    step::{Failure, Need},
+};
 use crate::{
     api::{
-        spec::Shared,
+        instance::InstanceDetails,
         status::{Reason, Status},
     },
+    contract::{Key, Object},
     engine::{
-        Key, Object,
-        connection::Connection,
+        Engine, Error,
+        consent::Consents,
+        error::Waiting,
         host::Host,
-        kind::{Shape, decode},
-        reconcile::{Engine, reconcile},
-        references::instance_of,
+        reconcile::reconcile,
+        report::Outcome,
+        unmanaged::{Unmanaged, unmanaged},
     },
-    kinds::{self, instance::InstanceDetails},
-    live::feed::ReportEditors,
+    kinds::REGISTRY,
+    live::ReportEditors,
 };
 
 /// Instances that are connected at once.
@@ -109,6 +117,11 @@ impl Session {
         &self.engine
     }
 
+    /// What is in ZITADEL and declared nowhere, as far as it was seen.
+    pub fn unmanaged(&self) -> Vec<Unmanaged> {
+        unmanaged(&self.engine, &self.host)
+    }
+
     /// The Instances of this session.
     pub fn instances(&self) -> Vec<Arc<Object>> {
         self.host.objects().into_iter().filter(|o| is_connection(o)).collect()
@@ -142,7 +155,7 @@ impl Session {
         for key in same {
             match (&connection, failed.first().cloned()) {
                 (Some(connection), _) => {
-                    self.engine.connections.put(key.clone(), connection.clone());
+                    self.engine.connections.insert(key.clone(), connection.clone());
                 }
                 (None, Some((_, failure))) => failed.push((key.clone(), failure)),
                 (None, None) => {}
@@ -159,14 +172,11 @@ impl Session {
         else {
             let message = format!("it did not answer within {} s", limit.as_secs_f32().ceil());
             let reason = Reason::Unreachable;
-            return Some((
-                key,
-                Failure { reason, message, drift: Vec::new(), is_unconnected: false },
-            ));
+            return Some((key, Failure { reason, message, drift: Vec::new(), need: Need::Object }));
         };
         self.host.report(&instance, &outcome);
         let is_connected = self.engine.connections.get(&key).is_some() && outcome.status.is_ready();
-        (!is_connected).then(|| (key, failure(&outcome.status)))
+        (!is_connected).then(|| (key, failure(&outcome)))
     }
 
     /// How often the feeds are asked.
@@ -193,10 +203,8 @@ impl Session {
 
     /// The Instances whose event feed can't be read, and why.
     pub fn without_feed(&self) -> Vec<String> {
-        let all = self.engine.connections.all();
-        let status = |(key, c): (Key, Arc<Connection>)| Some((key, c.live.feed_status()?.reason?));
-        all.into_iter()
-            .filter_map(status)
+        let all = self.engine.connections.all().into_iter();
+        all.filter_map(|(key, c)| Some((key, c.feed_status()?.reason?)))
             .map(|(key, why)| format!("{key} has no event feed ({why})"))
             .collect()
     }
@@ -206,8 +214,8 @@ impl Session {
     pub async fn is_touched(&self) -> Result<bool, String> {
         let mut touched = false;
         for (key, connection) in self.engine.connections.all() {
-            match connection.live.poll_feed(&connection.client, ReportEditors::Name).await {
-                Ok(news) => touched |= news.anew || !news.touched.is_empty(),
+            match connection.poll_feed(ReportEditors::Name).await {
+                Ok(changes) => touched |= changes.restarted || !changes.touched.is_empty(),
                 // Without a feed the full comparison has to do.
                 Err(e) if e.is_transient() => return Err(format!("{key}: {e}")),
                 Err(_) => {}
@@ -229,8 +237,10 @@ pub struct Renewed {
 /// The Instances that objects of a folder need.
 fn needed(host: &FileHost) -> BTreeSet<Key> {
     let objects = host.objects();
-    let of =
-        |o: &Arc<Object>| instance_of(host, &o.key.namespace, &decode::<Shared>(&o.spec).ok()?);
+    let consents = Consents { registry: &REGISTRY, host };
+    let of = |o: &Arc<Object>| {
+        consents.instance_of(REGISTRY.find(o.key.kind)?, &o.key.namespace, &o.spec)
+    };
     objects.iter().filter(|o| !is_connection(o)).filter_map(of).collect()
 }
 
@@ -246,13 +256,13 @@ fn connect_by(host: &FileHost, environment: &Environment) -> Result<Vec<Key>, No
             let mut keys: Vec<Key> = needed(host).into_iter().collect();
             if keys.is_empty() {
                 keys.push(Key {
-                    kind: "Instance",
+                    kind: REGISTRY.connection().description().kind,
                     namespace: NAMESPACE.into(),
                     name: "default".into(),
                 });
             }
             for key in &keys {
-                host.put(implied(key, environment));
+                host.put(implied(key, &keys, environment));
             }
             Ok(keys)
         }
@@ -267,13 +277,18 @@ fn connect_by(host: &FileHost, environment: &Environment) -> Result<Vec<Key>, No
 }
 
 pub(super) fn is_connection(object: &Object) -> bool {
-    kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection)
+    REGISTRY.find(object.key.kind).is_some_and(|e| e.is_connection())
 }
 
-/// The Instance that the environment stands for. Who may set the environment may declare anything.
-fn implied(key: &Key, environment: &Environment) -> Object {
-    let all =
-        serde_json::json!({"allowedNamespaces": {"from": "All"}, "instanceScope": {"from": "All"}});
+/// An Instance that the environment stands for. Who may set the environment may declare anything.
+/// All lead to the same ZITADEL: the first and each of the others are peers.
+fn implied(key: &Key, all: &[Key], environment: &Environment) -> Object {
+    let is_peer =
+        |other: &&Key| *other != key && (all.first() == Some(key) || all.first() == Some(*other));
+    let peer = |k: &Key| json!({"name": k.name, "namespace": k.namespace});
+    let peers: Vec<Value> = all.iter().filter(is_peer).map(peer).collect();
+    let anyone = json!({"from": "All"});
+    let spec = json!({"allowedNamespaces": anyone, "instanceScope": anyone, "peers": peers});
     Object {
         key: key.clone(),
         uid: None,
@@ -281,22 +296,21 @@ fn implied(key: &Key, environment: &Environment) -> Object {
         created: 0,
         is_deleting: false,
         annotations: BTreeMap::new(),
-        spec: environment.overlay(&all),
+        spec: environment.overlay(&spec),
         status: Status::default(),
         details: InstanceDetails::default(),
     }
 }
 
 /// What a status says about why its object is not as declared.
-pub(super) fn failure(status: &Status) -> Failure {
+pub(super) fn failure(outcome: &Outcome) -> Failure {
+    let status = &outcome.status;
     let ready = status.condition("Ready");
-    let reason = ready
-        .and_then(|c| Reason::ALL.into_iter().find(|r| r.to_string() == c.reason))
-        .unwrap_or(Reason::NotConverged);
+    let is_value = matches!(&outcome.error, Some(Error::Waiting(Waiting::Value { .. })));
     Failure {
-        reason,
+        reason: status.reason().unwrap_or(Reason::NotConverged),
         message: ready.map_or_else(|| "nothing is known of it yet".into(), |c| c.message.clone()),
         drift: status.drift.clone(),
-        is_unconnected: false,
+        need: if is_value { Need::Value } else { Need::Object },
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     api::status::{Drift, Reason},
-    engine::{Key, Object, news::Note, plan::Plan},
+    contract::{Key, Object, Place},
+    engine::{decide::Plan, events::EventRecord},
 };
 
 /// What is to be done for an object.
@@ -14,8 +15,8 @@ pub struct Planned {
     pub object: Arc<Object>,
     /// What is to be done.
     pub step: Step,
-    /// The organization it is in, where it is in one.
-    pub organization: Option<String>,
+    /// Where it is, as far as that is known.
+    pub place: Option<Place>,
 }
 
 /// What is to be done, or why not.
@@ -40,9 +41,27 @@ pub struct Failure {
     pub message: String,
     /// What differs, where that is why.
     pub drift: Vec<Drift>,
-    /// It was not looked at, because its Instance can't be used. That is said once, of the
+    /// What has to be there first.
+    pub need: Need,
+}
+
+/// What an object that is not as declared needs first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// What the reason says.
+    Object,
+    /// A value of a Secret or `ConfigMap`.
+    Value,
+    /// Its Instance. It was not looked at, because that can't be used; which is said once, of the
     /// Instance.
-    pub is_unconnected: bool,
+    Connection,
+}
+
+impl Failure {
+    /// It was not looked at, because its Instance can't be used.
+    pub fn is_unconnected(&self) -> bool {
+        self.need == Need::Connection
+    }
 }
 
 /// An object that was applied, or was not.
@@ -51,7 +70,7 @@ pub struct Done {
     /// The object.
     pub key: Key,
     /// What happened.
-    pub notes: Vec<Note>,
+    pub events: Vec<EventRecord>,
     /// What became of it.
     pub result: Applied,
 }

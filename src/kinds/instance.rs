@@ -191,9 +191,6 @@ impl ConnectionKind for InstanceKind {
             max_concurrency: spec.max_concurrency.unwrap_or(4).clamp(1, 64) as usize,
             issuer: spec.issuer,
             address: spec.address,
-            allowed_namespaces: spec.allowed_namespaces,
-            instance_scope: spec.instance_scope,
-            peers: spec.peers.unwrap_or_default(),
         })
     }
 }

@@ -7,14 +7,17 @@ use super::{
     finding::Finding,
     schema::{self, dotted},
 };
-use crate::{engine::kind::Shape, files::Manifest};
+use crate::{contract::Inputs, files::Manifest};
 
 /// What is wrong with the effective natural key of an object.
 pub(super) fn check(manifest: &Manifest, schema: &Value) -> Vec<Finding> {
-    let Shape::Entity { natural_key, .. } = manifest.entry.shape() else { return Vec::new() };
+    let Some(entity) = manifest.entry.as_entity() else { return Vec::new() };
+    let natural_key = entity.natural_key;
     let (spec, name) = (&manifest.object.spec, &manifest.object.key.name);
     // What can't be read was found by the schema.
-    let Ok(desired) = manifest.entry.desired(spec, name) else { return Vec::new() };
+    let Ok(desired) = manifest.entry.desired(spec, name, &Inputs::default()) else {
+        return Vec::new();
+    };
     let Some(key) = desired.text(natural_key) else { return Vec::new() };
     let path = natural_key.replace('.', "/");
     let pointer = format!("/spec/{path}");

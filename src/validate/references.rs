@@ -3,26 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::finding::{Finding, Severity, did_you_mean};
 use crate::{
     api::{
-        spec::{Namespaces, NamespacesFrom, Shared},
+        instance::InstanceDetails,
+        spec::{Namespaces, NamespacesFrom, is_suspended, only_observes},
         status::Status,
     },
-    engine::{
-        Error, Key, Object,
-        host::Host,
-        kind::{Shape, decode},
-        plan::ToBeMade,
-        reconcile::Engine,
-        references::{instance_of, organization_key, resolve},
-    },
+    contract::{IdSource, Inputs, Key, Object, reference::Referent},
+    engine::{Error, consent::Consents, host::Host, report},
     files::{FileHost, Folder, Manifest, Place, environment::Environment},
-    kinds::instance::InstanceDetails,
-    zitadel::AddressPolicy,
+    kinds::REGISTRY,
 };
 
 pub(super) fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
@@ -31,35 +24,29 @@ pub(super) fn check(folder: &Folder, strict: bool) -> Vec<Finding> {
         host: FileHost::new(folder, None, Environment::default()),
         severity: if strict { Severity::Error } else { Severity::Warning },
     };
-    let has_instances = !check.host.instances().is_empty();
+    let objects: Vec<&Manifest> =
+        folder.manifests.iter().filter(|m| !m.entry.is_connection()).collect();
+    let has_instances = objects.len() < folder.manifests.len();
     let mut findings = Vec::new();
     let mut stand_ins = BTreeSet::new();
-    // What can't be read was found by the schema.
-    let objects: Vec<(&Manifest, Shared)> = folder
-        .manifests
-        .iter()
-        .filter(|m| m.entry.shape() != Shape::Connection)
-        .filter_map(|m| Some((m, decode(&m.object.spec).ok()?)))
-        .collect();
-    for (manifest, shared) in &objects {
-        match check.instance_of(manifest, shared) {
-            None => findings.extend(check.missing_organization(manifest, shared)),
-            Some(instance) if check.host.object(&instance).is_none() => {
-                // Without any Instance in the folder it comes from the environment or another
-                // repository.
-                if has_instances && shared.organization.organization_ref.is_none() {
-                    findings.push(check.missing_instance(manifest, shared, &instance));
-                }
-                stand_ins.insert(instance);
+    for manifest in &objects {
+        findings.extend(check.missing_references(manifest));
+        // An object that refers to something has that one's Instance.
+        let Some(instance) = check.instance_of(manifest) else { continue };
+        if check.host.object(&instance).is_none() {
+            // Without any Instance in the folder it comes from the environment or another
+            // repository.
+            if has_instances && references(manifest).is_empty() {
+                findings.push(check.missing_instance(manifest, &instance));
             }
-            Some(_) => {}
+            stand_ins.insert(instance);
         }
     }
     // What is not in these files can't refuse anything here.
     for key in &stand_ins {
         check.host.put(consenting(key));
     }
-    findings.extend(objects.iter().filter_map(|(m, shared)| check.consent(m, shared)));
+    findings.extend(objects.iter().filter_map(|m| check.consent(m)));
     findings.extend(check.declared_twice(&objects));
     findings
 }
@@ -71,35 +58,48 @@ struct Check<'a> {
     severity: Severity,
 }
 
+/// The objects that an object refers to, with the field that does. What can't be read was found by
+/// the schema.
+fn references(manifest: &Manifest) -> Vec<(&'static str, Key)> {
+    let object = &manifest.object;
+    let read = |field, referent| match referent {
+        Referent::Object(key) => Some((field, key)),
+        Referent::Id(_) => None,
+    };
+    let all = manifest.entry.references.iter();
+    all.filter_map(|r| read(r.field, r.read(&object.spec, &object.key.namespace).ok()??)).collect()
+}
+
 impl Check<'_> {
-    fn instance_of(&self, manifest: &Manifest, shared: &Shared) -> Option<Key> {
-        instance_of(&self.host, &manifest.object.key.namespace, shared)
+    fn consents(&self) -> Consents<'_> {
+        Consents { registry: &REGISTRY, host: &self.host }
     }
 
-    /// The Organization that an object refers to, if it refers to one.
-    fn organization(manifest: &Manifest, shared: &Shared) -> Option<Key> {
-        let reference = shared.organization.organization_ref.as_ref()?;
-        Some(organization_key(&manifest.object.key.namespace, reference))
+    fn instance_of(&self, manifest: &Manifest) -> Option<Key> {
+        let object = &manifest.object;
+        self.consents().instance_of(manifest.entry, &object.key.namespace, &object.spec)
     }
 
-    fn missing_organization(&self, manifest: &Manifest, shared: &Shared) -> Option<Finding> {
-        let key = Self::organization(manifest, shared)?;
-        // One that is there and can't be read was found by the schema.
-        self.host
-            .object(&key)
-            .is_none()
-            .then(|| self.missing(&key, manifest.document.value_at("/spec/organizationRef/name")))
+    fn missing_references(&self, manifest: &Manifest) -> Vec<Finding> {
+        let missing = references(manifest).into_iter();
+        missing
+            .filter(|(_, key)| self.host.object(key).is_none())
+            .map(|(field, key)| {
+                self.missing(&key, manifest.document.value_at(&format!("/spec/{field}/name")))
+            })
+            .collect()
     }
 
-    fn missing_instance(&self, manifest: &Manifest, shared: &Shared, instance: &Key) -> Finding {
-        let is_named = shared.common.instance_ref.is_some();
+    fn missing_instance(&self, manifest: &Manifest, instance: &Key) -> Finding {
+        let is_named = manifest.object.spec.get("instanceRef").is_some_and(|v| !v.is_null());
         let pointer = if is_named { "/spec/instanceRef/name" } else { "/spec" };
         let finding = self.missing(instance, manifest.document.key_at(pointer));
         if is_named {
             return finding;
         }
         finding.hint(
-            "without instanceRef the Instance `default` of the same namespace is used; set spec.instanceRef to use another one",
+            "without instanceRef the Instance `default` of the same namespace is used; set \
+             spec.instanceRef to use another one",
         )
     }
 
@@ -124,40 +124,45 @@ impl Check<'_> {
         finding.hint(did_you_mean(&key.name, names.iter().map(String::as_str).collect::<Vec<_>>()))
     }
 
-    /// Whether everything that an object refers to lets it do so. Without a connection the engine
-    /// resolves as far as the files go, and waits for nothing.
-    fn consent(&self, manifest: &Manifest, shared: &Shared) -> Option<Finding> {
-        let organization = Self::organization(manifest, shared);
-        if organization.as_ref().is_some_and(|key| self.host.object(key).is_none()) {
+    /// Whether everything that an object refers to lets it do so.
+    fn consent(&self, manifest: &Manifest) -> Option<Finding> {
+        let object = &manifest.object;
+        let referred = references(manifest);
+        if referred.iter().any(|(_, key)| self.host.object(key).is_none()) {
             return None;
         }
-        let engine = Engine::new(AddressPolicy::default());
-        let (object, none) = (&manifest.object, ToBeMade::new());
-        let resolved = resolve(&engine, &self.host, manifest.entry, object, shared, &none);
-        let Some(Err(Error::NoConsent(message))) = resolved.now_or_never() else { return None };
-        let references = ["/spec/organizationRef", "/spec/organizationId", "/spec/instanceRef"];
-        let pointer = references.into_iter().find(|p| manifest.document.value.pointer(p).is_some());
-        let place = manifest.document.key_at(pointer.unwrap_or("/spec"));
+        let (namespace, spec) = (&object.key.namespace, &object.spec);
+        let resolved = self.consents().lineage(manifest.entry, namespace, spec);
+        let error = match resolved {
+            Err(e @ Error::NoConsent(_)) => e,
+            _ => return None,
+        };
+        let fields = manifest.entry.references.iter().flat_map(|r| [r.field, r.id_field]);
+        let mut pointers = fields.chain(["instanceRef"]).map(|field| format!("/spec/{field}"));
+        let pointer = pointers.find(|p| manifest.document.value.pointer(p).is_some());
+        let place = manifest.document.key_at(pointer.as_deref().unwrap_or("/spec"));
+        let message = report::sentence(&error, manifest.entry);
         let finding = Finding::error("reference", message, place);
         // A Namespace that is declared elsewhere may have the labels.
-        let unknown = [Some(&object.key), organization.as_ref()]
+        let unknown = [&object.key]
             .into_iter()
-            .flatten()
+            .chain(referred.iter().map(|(_, key)| key))
             .map(|key| &key.namespace)
             .find(|namespace| !self.folder.namespaces.contains_key(*namespace));
-        let Some(namespace) = unknown.filter(|_| self.selects(manifest, shared)) else {
+        let Some(namespace) = unknown.filter(|_| self.selects(manifest)) else {
             return Some(finding);
         };
         let hint = format!(
-            "the Namespace {namespace} is not in these files: add it, with its labels, to have them taken into account"
+            "the Namespace {namespace} is not in these files: add it, with its labels, to have them \
+             taken into account"
         );
         Some(Finding { severity: self.severity, ..finding.hint(hint) })
     }
 
     /// Whether a consent that an object needs goes by labels.
-    fn selects(&self, manifest: &Manifest, shared: &Shared) -> bool {
-        let asked = [Self::organization(manifest, shared), self.instance_of(manifest, shared)];
-        asked.into_iter().flatten().filter_map(|key| self.host.object(&key)).any(|object| {
+    fn selects(&self, manifest: &Manifest) -> bool {
+        let asked = self.consents().references(&manifest.object);
+        asked.iter().filter_map(|key| self.host.object(key)).any(|object| {
             ["allowedNamespaces", "instanceScope"].iter().any(|field| {
                 let said =
                     object.spec.get(field).cloned().map(serde_json::from_value::<Namespaces>);
@@ -167,21 +172,21 @@ impl Check<'_> {
     }
 
     /// Two objects that declare the same in ZITADEL: the engine would let one of them win.
-    fn declared_twice(&self, objects: &[(&Manifest, Shared)]) -> Vec<Finding> {
+    fn declared_twice(&self, objects: &[&Manifest]) -> Vec<Finding> {
         let mut owners: BTreeMap<String, &Manifest> = BTreeMap::new();
         let mut findings = Vec::new();
-        for (manifest, shared) in objects {
-            for (what, pointer) in self.declared(manifest, shared) {
+        for manifest in objects {
+            for (what, pointer) in self.declared(manifest) {
                 match owners.get(&what) {
                     Some(first) if first.object.key != manifest.object.key => {
-                        let place = manifest.document.key_at(pointer);
+                        let place = manifest.document.key_at(&pointer);
                         let message = format!(
                             "{} and {} declare the same",
                             manifest.object.key, first.object.key
                         );
                         findings.push(Finding::error("duplicate", message, place).hint(format!(
                             "the other one is at {}; delete one of the two",
-                            first.document.key_at(pointer)
+                            first.document.key_at(&pointer)
                         )));
                     }
                     _ => {
@@ -194,34 +199,36 @@ impl Check<'_> {
     }
 
     /// What an object declares, as far as it can be told offline, and what of it says so.
-    fn declared(&self, manifest: &Manifest, shared: &Shared) -> Vec<(String, &'static str)> {
-        if shared.observes() || shared.is_suspended() {
+    fn declared(&self, manifest: &Manifest) -> Vec<(String, String)> {
+        let (entry, object) = (manifest.entry, &manifest.object);
+        if only_observes(&object.spec) || is_suspended(&object.spec) {
             return Vec::new();
         }
-        let organization = Self::organization(manifest, shared);
-        let scope = match (organization, self.instance_of(manifest, shared)) {
-            (Some(organization), _) => organization.to_string(),
-            (None, Some(instance)) => {
-                let id = shared.organization.organization_id.as_ref();
-                id.map_or_else(String::new, |id| format!("organization {id} of "))
-                    + &instance.to_string()
-            }
-            (None, None) => return Vec::new(),
+        let Some(instance) = self.instance_of(manifest) else { return Vec::new() };
+        let instance = self.consents().domain(&instance);
+        let namespace = &object.key.namespace;
+        let parents = entry.parents().filter_map(|r| {
+            Some(match r.read(&object.spec, namespace).ok()?? {
+                Referent::Object(key) => key.to_string(),
+                Referent::Id(id) => format!("{} {id} of {instance}", r.kinds.join(" or ")),
+            })
+        });
+        let place = parents.last().unwrap_or_else(|| instance.to_string());
+        let kind = entry.kind();
+        let Some(entity) = entry.as_entity() else {
+            return vec![(format!("{kind} of {place}"), "/spec".to_owned())];
         };
-        let own = &manifest.object.key;
-        let kind = own.kind;
-        match manifest.entry.shape() {
-            Shape::Connection => Vec::new(),
-            Shape::Setting => vec![(format!("{kind} of {scope}"), "/spec")],
-            Shape::Entity { natural_key, .. } => {
-                let desired = manifest.entry.desired(&manifest.object.spec, &own.name).ok();
-                let name = desired.and_then(|f| f.text(natural_key).map(str::to_lowercase));
-                let by_name = name.map(|n| (format!("{kind} named {n} in {scope}"), "/spec/name"));
-                let id = shared.identity.id.as_ref();
-                let by_id = id.map(|id| (format!("{kind} {id} in {scope}"), "/spec/id"));
-                by_name.into_iter().chain(by_id).collect()
-            }
-        }
+        let desired = entry.desired(&object.spec, &object.key.name, &Inputs::default()).ok();
+        let key = entity.natural_key;
+        let name = desired.and_then(|f| f.text(key).map(str::to_lowercase));
+        let by_name =
+            name.map(|n| (format!("{kind} named {n} in {place}"), format!("/spec/{key}")));
+        let id = match entity.id {
+            IdSource::Chosen => object.spec.get("id").and_then(Value::as_str),
+            IdSource::Key => None,
+        };
+        let by_id = id.map(|id| (format!("{kind} {id} of {instance}"), "/spec/id".to_owned()));
+        by_name.into_iter().chain(by_id).collect()
     }
 }
 

@@ -142,12 +142,12 @@ mod tests {
                 _ => {}
             }
         }
-        for entry in crate::kinds::ALL {
+        for entry in crate::kinds::REGISTRY.all() {
             let mut all = Vec::new();
             rules(&serde_json::to_value(entry.crd()).unwrap(), &mut all);
             assert!(!all.is_empty());
             for rule in all {
-                assert!(Program::compile(&rule).is_ok(), "{}: {rule}", entry.names().kind);
+                assert!(Program::compile(&rule).is_ok(), "{}: {rule}", entry.kind());
             }
         }
     }

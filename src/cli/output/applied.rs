@@ -5,7 +5,7 @@ use super::{
     style::{CHANGE, CREATE, STRONG, WARNING, paint},
 };
 use crate::{
-    engine::news::News,
+    engine::events::EventReason,
     files::step::{Applied, Done, Failure},
 };
 
@@ -52,15 +52,17 @@ impl Tally {
         self.progress.step();
         let is_created = matches!(done.result, Applied::Created | Applied::Incomplete(_));
         let is_unchanged = matches!(done.result, Applied::Unchanged | Applied::Observed);
-        for note in &done.notes {
+        for event in &done.events {
             // Failures come at the end. An adoption is remembered nowhere here: it would be reported
             // each time.
-            if matches!(note.news, News::Failed(_)) || note.news == News::Adopted && is_unchanged {
+            if matches!(event.reason, EventReason::Failed(_))
+                || event.reason == EventReason::Adopted && is_unchanged
+            {
                 continue;
             }
-            let (sign, style) = match note.news {
-                news if news.is_warning() => ("!", WARNING),
-                News::Created => ("+", CREATE),
+            let (sign, style) = match event.reason {
+                reason if reason.is_warning() => ("!", WARNING),
+                EventReason::Created => ("+", CREATE),
                 _ if is_created => ("+", CREATE),
                 _ => ("~", CHANGE),
             };
@@ -68,7 +70,7 @@ impl Tally {
                 "{} {}: {}",
                 paint(style, sign),
                 paint(STRONG, &done.key),
-                note.message
+                event.message
             ));
         }
         match &done.result {
@@ -77,7 +79,7 @@ impl Tally {
             Applied::Changed => self.changed += 1,
             Applied::Observed => self.observed += 1,
             Applied::Suspended => self.suspended += 1,
-            Applied::Failed(failure) if failure.is_unconnected => self.not_looked_at += 1,
+            Applied::Failed(failure) if failure.is_unconnected() => self.not_looked_at += 1,
             Applied::Stopped => self.stopped.push(done.key.to_string()),
             Applied::Incomplete(failure) | Applied::Failed(failure) => {
                 self.incomplete += usize::from(matches!(done.result, Applied::Incomplete(_)));

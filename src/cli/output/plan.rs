@@ -9,14 +9,12 @@ use super::{
     style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, paint},
 };
 use crate::{
-    api::status::{Drift, Provenance},
+    api::status::Drift,
     engine::{
-        kind::Shape,
-        plan::{Action, Plan},
+        decide::{Action, Plan},
         unmanaged::Unmanaged,
     },
     files::step::{Planned, Step},
-    kinds,
 };
 
 /// Form of a plan.
@@ -55,7 +53,7 @@ impl Summary {
                 },
                 Step::Observe(_) => &mut s.observed,
                 Step::Suspended => &mut s.suspended,
-                Step::Fail(f) if f.is_unconnected => &mut s.not_looked_at,
+                Step::Fail(f) if f.is_unconnected() => &mut s.not_looked_at,
                 Step::Fail(_) => &mut s.failed,
             } += 1;
         }
@@ -80,9 +78,7 @@ impl Summary {
 
 /// It exists already, was not created by us, and is as declared: nothing is written.
 fn is_adopted(p: &Planned, plan: &Plan) -> bool {
-    let entity =
-        kinds::find(p.object.key.kind).is_some_and(|e| matches!(e.shape(), Shape::Entity { .. }));
-    entity && plan.provenance == Provenance::Adopted && p.object.status.provenance.is_none()
+    plan.adopts && p.object.status.provenance.is_none()
 }
 
 /// Prints a plan on stdout, and what is declared nowhere if that was asked for; failures go to
@@ -98,7 +94,7 @@ pub(in crate::cli) fn plan(
             data(&rendered(planned))?;
             for p in planned {
                 if let Step::Fail(f) = &p.step
-                    && !f.is_unconnected
+                    && !f.is_unconnected()
                 {
                     say(failed(&p.object.key.to_string(), f));
                 }
@@ -166,11 +162,8 @@ fn one(p: &Planned) -> Option<String> {
     } else {
         (sign, verb.to_owned())
     };
-    let id = if plan.id.is_empty() {
-        String::new()
-    } else {
-        format!(" {}", paint(FAINT, format!("id {}", plan.id)))
-    };
+    let id = plan.id().map(|id| format!(" {}", paint(FAINT, format!("id {id}"))));
+    let id = id.as_deref().unwrap_or("");
     let head = format!(
         "{} {}{id}  {}\n",
         paint(style, sign),
@@ -226,12 +219,12 @@ fn as_json(p: &Planned) -> Value {
                 (_, Action::Create) => "create",
                 (_, Action::Update) => "change",
             };
-            let id = Some(&plan.id).filter(|id| !id.is_empty());
-            json!({"action": action, "id": id, "organizationId": p.organization, "fields": plan.changes})
+            let organization = p.place.as_ref().and_then(|place| place.organization.as_ref());
+            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes})
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {
-            let action = if f.is_unconnected { "notLookedAt" } else { "failed" };
+            let action = if f.is_unconnected() { "notLookedAt" } else { "failed" };
             json!({"action": action, "reason": f.reason.to_string(), "message": f.message, "hint": hint(f), "fields": f.drift})
         }
     };
