@@ -6,7 +6,7 @@ mod crds;
 #[cfg(feature = "demo")]
 mod demo;
 mod export;
-// mod operator;
+mod operator;
 mod output;
 mod plan;
 mod source;

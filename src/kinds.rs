@@ -5,10 +5,12 @@ use crate::contract::{Entry, Registry};
 
 pub mod domain_policy;
 pub mod instance;
+pub mod machine_user;
 pub mod organization;
 mod policy;
 pub mod privacy_policy;
 pub mod project;
+pub mod project_role;
 pub mod restrictions;
 pub mod security_policy;
 mod wire;
@@ -22,4 +24,6 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<privacy_policy::PrivacyPolicy>(),
     Entry::setting::<domain_policy::DomainPolicy>(),
     Entry::entity::<project::Project>(),
+    Entry::entity::<project_role::ProjectRole>(),
+    Entry::entity::<machine_user::MachineUser>(),
 ]);

@@ -44,6 +44,11 @@ pub enum Error {
         /// The organization that it is in; `None`: the instance itself.
         organization: Option<String>,
     },
+    /// The thing is the account that Kastellan itself acts as.
+    OwnAccount {
+        /// Its id.
+        id: String,
+    },
     /// Another object declares the same.
     Conflict {
         /// The older one.
@@ -352,6 +357,7 @@ impl Error {
             | Self::NoRole { .. }
             | Self::AdoptionRefused(_)
             | Self::Elsewhere { .. }
+            | Self::OwnAccount { .. }
             | Self::Conflict { .. }
             | Self::Contested { .. }
             | Self::InstanceChanged { .. }
@@ -372,7 +378,10 @@ impl Error {
     /// What users see.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Spec(_) | Self::UnknownHost | Self::Elsewhere { .. } => Reason::InvalidSpec,
+            Self::Spec(_)
+            | Self::UnknownHost
+            | Self::Elsewhere { .. }
+            | Self::OwnAccount { .. } => Reason::InvalidSpec,
             Self::NotConnected { reason: Some(Reason::Suspended), .. } => Reason::Suspended,
             Self::Waiting(_) | Self::NotConnected { .. } => Reason::WaitingForReference,
             Self::NoConsent(_) | Self::NoRole { .. } | Self::NoSight { .. } => Reason::Forbidden,

@@ -220,6 +220,10 @@ impl<'a> Pass<'a> {
         if let Some(id) = found.id().map(ToOwned::to_owned) {
             self.claim(&id, outcome)?;
         }
+        let account = &self.target.connection.account.id;
+        if found.id() == Some(account) && !self.target.shared.observes() {
+            return Err(Error::OwnAccount { id: account.clone() });
+        }
         let provenance = provenance(&found, &self.target);
         let plan = decide::entity(found.clone(), provenance, &self.declared());
         if matches!(plan, Err(Error::AdoptionRefused(_) | Error::NoConsent(_))) {

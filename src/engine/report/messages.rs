@@ -33,6 +33,10 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              to create another one here",
             place(organization.as_deref())
         ),
+        Error::OwnAccount { id } => format!(
+            "{noun} {id} is the account that Kastellan itself acts as: changing it could lock \
+             Kastellan out. Observe it (mode: Observe), or delete this object"
+        ),
         Error::Conflict { winner } => {
             format!("{winner} declares the same and is older; delete one of the two")
         }

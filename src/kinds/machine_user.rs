@@ -1,0 +1,303 @@
+//! `MachineUser`: a service account. Created, changed and deleted by the management API, which lets
+//! the client choose the id; listed by the user service v2, one list for the whole instance.
+
+use futures::{Stream, TryStreamExt};
+use reqwest::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    organization,
+    wire::{Answer, Details, found, is_gone, lenient, some_default},
+};
+use crate::{
+    api::spec::{Common, Identity, OrganizationScope},
+    contract::{
+        Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
+        EventSubject, Inputs, Kind, Place, RemoteEntity, Row, SpecError, Written,
+    },
+    zitadel::{Path, Result, page},
+};
+
+/// The spec.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct MachineUser {
+    #[serde(flatten)]
+    common: Common,
+    #[serde(flatten)]
+    identity: Identity,
+    #[serde(flatten)]
+    organization: OrganizationScope,
+    #[serde(flatten)]
+    state: MachineUserState,
+}
+
+/// The fields that can be managed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineUserState {
+    /// User name, unique in the instance regardless of case, or in the organization where its
+    /// domain policy says `userLoginMustBeDomain`. It is also the client id of client credentials.
+    /// Omitted: the name of this object.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<String>,
+    /// Name that people see. Omitted: not managed, and of a new account its user name.
+    #[schemars(length(min = 1, max = 200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// What the account is for; `""`: nothing. Omitted: not managed.
+    #[schemars(length(max = 500))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    /// Form of its access tokens. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_type: Option<AccessTokenType>,
+    /// Whether the account can be used. Deactivating or locking it ends its access tokens for good.
+    /// Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<UserState>,
+}
+
+/// Form of access tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AccessTokenType {
+    /// Opaque: ZITADEL has to be asked what they mean.
+    #[default]
+    #[serde(alias = "ACCESS_TOKEN_TYPE_BEARER")]
+    Bearer,
+    /// Signed: they can be verified without ZITADEL.
+    #[serde(alias = "ACCESS_TOKEN_TYPE_JWT")]
+    Jwt,
+}
+
+impl AccessTokenType {
+    fn wire(self) -> &'static str {
+        match self {
+            Self::Bearer => "ACCESS_TOKEN_TYPE_BEARER",
+            Self::Jwt => "ACCESS_TOKEN_TYPE_JWT",
+        }
+    }
+}
+
+/// Whether an account can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum UserState {
+    /// Yes.
+    #[serde(alias = "USER_STATE_ACTIVE")]
+    Active,
+    /// No, until it is activated again.
+    #[serde(alias = "USER_STATE_INACTIVE")]
+    Inactive,
+    /// No, until it is unlocked.
+    #[serde(alias = "USER_STATE_LOCKED")]
+    Locked,
+}
+
+impl Kind for MachineUser {
+    type State = MachineUserState;
+    const DESCRIPTION: Description = Description {
+        kind: "MachineUser",
+        plural: "machineusers",
+        short: "zmachine",
+        about: "A service account of an organization (machine user).",
+        noun: "the service account",
+        references: &[organization::REQUIRED_PARENT],
+        events: &[EventFilter {
+            aggregate: "user",
+            types: &[
+                "user.machine.added",
+                "user.machine.changed",
+                "user.username.changed",
+                "user.domain.claimed",
+                "user.deactivated",
+                "user.reactivated",
+                "user.locked",
+                "user.unlocked",
+                "user.removed",
+            ],
+            creates: &["user.machine.added"],
+            removes: &["user.removed"],
+            place: EventPlace::Owner,
+            subject: EventSubject::Aggregate,
+        }],
+        unchanged: &["COMMAND-2n8vs", "COMMAND-6m9gs"],
+        permissions: &["user.read", "user.write", "user.delete"],
+        ..Description::EMPTY
+    };
+
+    fn desired(&self, name: &str, _: &Inputs) -> std::result::Result<MachineUserState, SpecError> {
+        let user_name = self.state.user_name.clone().unwrap_or_else(|| name.into());
+        Ok(MachineUserState { user_name: Some(user_name), ..self.state.clone() })
+    }
+}
+
+/// A user in the management API, and in the service v2, which has other names for two fields.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(alias = "userId")]
+    id: String,
+    #[serde(default)]
+    details: Details,
+    #[serde(alias = "username")]
+    user_name: String,
+    #[serde(default, deserialize_with = "lenient")]
+    state: Option<UserState>,
+    machine: Machine,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Machine {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    description: String,
+    #[serde(default = "some_default", deserialize_with = "lenient")]
+    access_token_type: Option<AccessTokenType>,
+}
+
+impl From<Wire> for RemoteEntity<MachineUserState> {
+    fn from(w: Wire) -> Self {
+        let version = w.details.version();
+        Self {
+            id: w.id,
+            place: Place { organization: w.details.resource_owner, parents: Vec::new() },
+            state: MachineUserState {
+                user_name: Some(w.user_name),
+                name: Some(w.machine.name),
+                description: Some(w.machine.description),
+                access_token_type: w.machine.access_token_type,
+                state: w.state,
+            },
+            version,
+        }
+    }
+}
+
+impl Entity for MachineUser {
+    const ENTITY: EntityDescription = EntityDescription {
+        natural_key: "userName",
+        defaults: &[("accessTokenType", "Bearer"), ("state", "Active")],
+        // "Already existing", under this id.
+        exists: &["COMMAND-k2una"],
+        listed_by: Breadth::Instance,
+        ..EntityDescription::NAMED
+    };
+
+    fn list(
+        access: &Access,
+    ) -> impl Stream<Item = Result<Row<RemoteEntity<MachineUserState>>>> + Send + 'static {
+        let machines = json!({"queries": [{"typeQuery": {"type": "TYPE_MACHINE"}}]});
+        page::rows::<Wire>(&access.client, None, "/v2/users", machines)
+            .map_ok(|row| row.map(RemoteEntity::from))
+    }
+
+    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<MachineUserState>>> {
+        #[derive(Deserialize)]
+        struct Read {
+            user: Wire,
+        }
+        let path = Path::new("/management/v1/users/{}", &[id])?;
+        let answer: Result<Read> = access.client.get(access.organization(), &path).await;
+        Ok(found(answer)?.map(|r| r.user.into()))
+    }
+
+    async fn create(access: &Access, id: &str, want: &MachineUserState) -> Result<Written> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Created {
+            user_id: String,
+            #[serde(default)]
+            details: Details,
+        }
+        let mut body = machine(want);
+        body["userId"] = id.into();
+        body["userName"] = json!(want.user_name);
+        let path = "/management/v1/users/machine";
+        let created: Created =
+            access.client.write(Method::POST, access.organization(), path, &body).await?;
+        let written =
+            Written { version: created.details.version(), id: Some(created.user_id.clone()) };
+        match want.state {
+            None | Some(UserState::Active) => Ok(written),
+            Some(state) => {
+                let moved = move_to(access, &created.user_id, UserState::Active, state).await?;
+                Ok(Written { version: moved.version, ..written })
+            }
+        }
+    }
+
+    async fn update(
+        access: &Access,
+        have: &RemoteEntity<MachineUserState>,
+        want: &MachineUserState,
+    ) -> Result<Written> {
+        let mut written = Written::default();
+        let (from, to) = (have.state.state, want.state);
+        let moves = from.zip(to).filter(|(from, to)| from != to);
+        // What is to be out of use is so before anything else of it changes.
+        if let Some((from, to)) = moves.filter(|(_, to)| *to != UserState::Active) {
+            written = move_to(access, &have.id, from, to).await?;
+        }
+        if machine(&have.state) != machine(want) {
+            let path = Path::new("/management/v1/users/{}/machine", &[&have.id])?;
+            written = put(access, &path, &machine(want)).await?;
+        }
+        if have.state.user_name != want.user_name {
+            let path = Path::new("/management/v1/users/{}/username", &[&have.id])?;
+            written = put(access, &path, &json!({"userName": want.user_name})).await?;
+        }
+        if let Some((from, to)) = moves.filter(|(_, to)| *to == UserState::Active) {
+            written = move_to(access, &have.id, from, to).await?;
+        }
+        Ok(written)
+    }
+
+    async fn delete(access: &Access, id: &str) -> Result<()> {
+        let path = Path::new("/management/v1/users/{}", &[id])?;
+        let organization = access.organization();
+        match access.client.write::<Value>(Method::DELETE, organization, &path, &()).await {
+            Err(e) if !is_gone(&e) => Err(e),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the endpoint of machines takes; an update resets what is omitted. A name is required.
+fn machine(want: &MachineUserState) -> Value {
+    let name = want.name.as_deref().filter(|name| !name.is_empty());
+    json!({
+        "name": name.or(want.user_name.as_deref()),
+        "description": want.description,
+        "accessTokenType": want.access_token_type.map(AccessTokenType::wire),
+    })
+}
+
+async fn put(access: &Access, path: &Path, body: &Value) -> Result<Written> {
+    let answer: Answer = access.client.write(Method::PUT, access.organization(), path, body).await?;
+    Ok(answer.written())
+}
+
+/// Between inactive and locked the way leads over active: an inactive account can't be locked, and
+/// a locked one becomes inactive without being unlocked.
+async fn move_to(access: &Access, id: &str, from: UserState, to: UserState) -> Result<Written> {
+    let path = match (from, to) {
+        (UserState::Inactive, UserState::Locked) => {
+            let path = Path::new("/management/v1/users/{}/_reactivate", &[id])?;
+            let _: Answer = post(access, &path).await?;
+            "/management/v1/users/{}/_lock"
+        }
+        (_, UserState::Locked) => "/management/v1/users/{}/_lock",
+        (_, UserState::Inactive) => "/management/v1/users/{}/_deactivate",
+        (UserState::Locked, UserState::Active) => "/management/v1/users/{}/_unlock",
+        (_, UserState::Active) => "/management/v1/users/{}/_reactivate",
+    };
+    Ok(post(access, &Path::new(path, &[id])?).await?.written())
+}
+
+async fn post(access: &Access, path: &Path) -> Result<Answer> {
+    access.client.write(Method::POST, access.organization(), path, &json!({})).await
+}
