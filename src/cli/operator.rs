@@ -1,6 +1,10 @@
 //! `kastellan operator`
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use kube::Client;
@@ -9,7 +13,7 @@ use tokio::{signal::unix::SignalKind, sync::watch};
 use super::output::{self, Exit};
 use crate::{
     live::feed::ReportEditors,
-    operator::{self, Options},
+    operator::{self, LeaseOptions, Options},
     zitadel::AddressPolicy,
 };
 
@@ -46,12 +50,36 @@ pub(super) struct Args {
     /// takes it over: in Git a move to another namespace is a deletion and a creation.
     #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
     deletion_pause: Duration,
+    /// Name of the Lease by which one operator at a time writes: a second one waits, not ready,
+    /// until the first has ended. Operators that look after different namespaces have different
+    /// ones.
+    #[arg(long, env = "KASTELLAN_LEASE_NAME", default_value = "kastellan", value_name = "NAME")]
+    lease_name: String,
+    /// Namespace of the Lease. Without it: the one that the client is configured for.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Write without a Lease. Two operators on the same objects then undo each other's work.
+    #[arg(long, conflicts_with_all = ["lease_name", "lease_namespace"])]
+    no_lease: bool,
 }
+
+/// How long after its last sign of life another operator may take over.
+const LEASE: Duration = Duration::from_secs(15);
 
 /// Such as `10s` or `1m30s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text.parse::<SignedDuration>().ok().and_then(|d| Duration::try_from(d).ok());
     parsed.ok_or_else(|| "a duration is written like 10s or 1m30s".into())
+}
+
+/// This process, among all that may want the Lease. A container that is started again in its Pod
+/// is the same one: two of them never run at once.
+fn identity() -> String {
+    std::env::var("POD_NAME").unwrap_or_else(|_| {
+        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "kastellan".into());
+        let unique = RandomState::new().hash_one(std::process::id());
+        format!("{host}-{unique:016x}")
+    })
 }
 
 pub(super) async fn run(args: Args) -> Exit {
@@ -67,6 +95,12 @@ pub(super) async fn run(args: Args) -> Exit {
         editors: args.report_editors,
         count_unmanaged: args.count_unmanaged,
         grace: args.deletion_pause,
+        lease: (!args.no_lease).then(|| LeaseOptions {
+            namespace: args.lease_namespace,
+            name: args.lease_name,
+            identity: identity(),
+            duration: LEASE,
+        }),
     };
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {

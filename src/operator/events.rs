@@ -11,14 +11,16 @@ use k8s_openapi::{
 };
 use kube::{Api, api::PostParams};
 
-use super::context::Context;
+use super::host::KubeHost;
 use crate::{
-    api,
+    api::{self, MANAGER},
     engine::{Object, news::Note},
 };
 
+/// Publishes what happened to an object; `reporter` is this process.
 pub(super) async fn publish(
-    context: &Context,
+    host: &KubeHost,
+    reporter: &str,
     object: &Object,
     note: &Note,
 ) -> Result<(), kube::Error> {
@@ -52,12 +54,11 @@ pub(super) async fn publish(
             ..ObjectReference::default()
         }),
         reporting_controller: Some("kastellan.dev/operator".into()),
-        reporting_instance: Some(context.reporter.clone()),
+        reporting_instance: Some(reporter.into()),
         ..Event::default()
     };
-    let _permit = context.host.permit().await;
-    Api::<Event>::namespaced(context.client.clone(), &object.key.namespace)
-        .create(&PostParams::default(), &event)
-        .await
-        .map(|_| ())
+    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    let _permit = host.permit().await;
+    let api = Api::<Event>::namespaced(host.client.clone(), &object.key.namespace);
+    api.create(&params, &event).await.map(|_| ())
 }
