@@ -81,7 +81,10 @@ mod tests {
         }
         assert!(tries < 25, "{tries} attempts in an hour");
         let text = metrics.encode();
-        assert!(text.contains(&format!("kastellan_kubernetes_errors_total{{code=\"403\"}} {tries}")), "{text}");
+        assert!(
+            text.contains(&format!("kastellan_kubernetes_errors_total{{code=\"403\"}} {tries}")),
+            "{text}"
+        );
         assert!(attempts.succeeded() && !attempts.succeeded());
         assert!(attempts.failed(&problem) < Duration::from_secs(1), "the pauses begin again");
     }

@@ -1,7 +1,7 @@
 //! Follows the event feed of an Instance, wakes the objects that somebody else's change touched,
 //! and has everything compared now and then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -33,8 +33,9 @@ pub(super) fn start(context: &Arc<Context>, instance: &Key) {
 /// Polls until the Instance has no connection any more.
 async fn follow(context: &Context, instance: &Key) {
     let mut follower = Follower { context, instance, failures: 0, is_refused: false };
-    let mut next = None;
+    let mut next: Option<(Duration, Instant)> = None;
     while let Some(connection) = context.engine.connections.get(instance) {
+        next = next.filter(|(resync, _)| *resync == connection.resync);
         tokio::time::sleep(connection.poll).await;
         context.permits.dispatch_all(instance);
         if context.count(instance) {
@@ -43,9 +44,10 @@ async fn follow(context: &Context, instance: &Key) {
         if context.options.count_unmanaged {
             context.metrics.found_unmanaged(&unmanaged(&context.engine));
         }
-        let next_comparison =
-            *next.get_or_insert_with(|| Instant::now() + jittered(connection.resync));
-        let mut compares = Instant::now() >= next_comparison;
+        let resync = connection.resync;
+        // A changed interval takes effect at once.
+        let (_, at) = *next.get_or_insert_with(|| (resync, Instant::now() + jittered(resync)));
+        let mut compares = Instant::now() >= at;
         // A feed that may not be read is tried again each time that everything is compared.
         if !follower.is_refused || compares {
             compares |= follower.poll(&connection).await;

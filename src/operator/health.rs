@@ -31,6 +31,6 @@ impl Health {
     /// Everything that is not ready, a line each; empty: the operator is ready.
     pub(super) fn report(&self) -> String {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.values().map(|why| format!("{why}\n")).collect()
+        all.values().flat_map(|why| [why.as_str(), "\n"]).collect()
     }
 }

@@ -130,7 +130,9 @@ impl Permits {
             }
             next
         };
-        next.iter().for_each(|key| self.wakers.wake(key));
+        for key in &next {
+            self.wakers.wake(key);
+        }
     }
 }
 

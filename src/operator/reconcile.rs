@@ -109,7 +109,9 @@ async fn one(key: &Key, context: &Arc<Context>) -> Action {
     let wake = outcome.wake.clone();
     let reported = Box::pin(report(context, &o, &object, outcome)).await;
     // Afterwards: they act on what is said here.
-    wake.iter().for_each(|key| context.wake(key));
+    for key in &wake {
+        context.wake(key);
+    }
     match reported {
         Ok(()) => again.map_or_else(Action::await_change, |d| Action::requeue(jittered(d))),
         Err(e) => refused(&Problem::from(&e), "the status could not be written"),

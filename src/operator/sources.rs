@@ -182,12 +182,20 @@ impl Watchable for Secret {}
 impl Watchable for ConfigMap {}
 
 /// What was last seen of a source: its version, or that it is not there.
-#[derive(Default)]
-struct Last(Option<Option<String>>);
+#[derive(Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Unknown,
+    Version(String),
+    Absent,
+}
 
 impl Last {
     fn is_news(&mut self, version: Option<String>) -> bool {
-        self.0.replace(version.clone()) != Some(version)
+        let now = version.map_or(Self::Absent, Self::Version);
+        let is_news = *self != now;
+        *self = now;
+        is_news
     }
 }
 

@@ -49,7 +49,9 @@ impl Wakers {
     /// Has many objects reconciled soon, not ten thousand at once.
     pub(super) async fn wake_gradually(&self, keys: Vec<Key>) {
         for batch in keys.chunks(BATCH) {
-            batch.iter().for_each(|key| self.wake(key));
+            for key in batch {
+                self.wake(key);
+            }
             tokio::time::sleep(PAUSE).await;
         }
     }

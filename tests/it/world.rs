@@ -177,9 +177,10 @@ impl World {
     /// Starts the operator.
     pub(crate) fn start(&mut self) {
         let (stop, stopped) = watch::channel(false);
-        let namespaces = self.watched.clone().unwrap_or_else(|| {
-            self.more.iter().chain([&self.namespace]).cloned().collect()
-        });
+        let namespaces = self
+            .watched
+            .clone()
+            .unwrap_or_else(|| self.more.iter().chain([&self.namespace]).cloned().collect());
         // A free port; the next one, for what a killed operator held is not free at once.
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         self.admin = Some(admin);
@@ -298,6 +299,53 @@ impl World {
             Err(kube::Error::Api(s)) => Err(s.message.clone()),
             Err(e) => panic!("{e}"),
         }
+    }
+
+    /// Declares an object in another namespace.
+    pub(crate) async fn apply_in(&self, namespace: &str, kind: &str, name: &str, spec: Value) {
+        let body = json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": {"name": name}, "spec": spec});
+        let params = PatchParams::apply("git").force();
+        self.api_in(namespace, kind).patch(name, &params, &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// An object in another namespace; null if it is not there.
+    pub(crate) async fn get_in(&self, namespace: &str, kind: &str, name: &str) -> Value {
+        let found = self.api_in(namespace, kind).get_opt(name).await.unwrap();
+        found.map(|o| serde_json::to_value(o).unwrap()).unwrap_or_default()
+    }
+
+    pub(crate) async fn delete_in(&self, namespace: &str, kind: &str, name: &str) {
+        self.api_in(namespace, kind).delete(name, &DeleteParams::default()).await.unwrap();
+        let get = async || self.get_in(namespace, kind, name).await;
+        eventually(&format!("{kind} {namespace}/{name} gone"), get, Value::is_null).await;
+    }
+
+    pub(crate) async fn ready_in(&self, namespace: &str, kind: &str, name: &str) {
+        self.reason_in(namespace, kind, name, "InSync").await;
+    }
+
+    /// Waits until an object in another namespace says this reason in its present generation.
+    pub(crate) async fn reason_in(&self, namespace: &str, kind: &str, name: &str, reason: &str) {
+        let get = async || self.get_in(namespace, kind, name).await;
+        eventually(&format!("{kind} {namespace}/{name} {reason}"), get, |o| {
+            condition(o, "Ready")["reason"] == reason && is_current(o)
+        })
+        .await;
+    }
+
+    fn api_in(&self, namespace: &str, kind: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &resource(kind))
+    }
+
+    /// Creates an object, where the API server may refuse it.
+    pub(crate) async fn try_create(
+        &self,
+        kind: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<DynamicObject, kube::Error> {
+        let o = DynamicObject::new(name, &resource(kind)).data(json!({"spec": spec}));
+        self.api(kind).create(&PostParams::default(), &o).await
     }
 
     /// Merges something into an object.
