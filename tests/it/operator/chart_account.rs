@@ -79,10 +79,10 @@ async fn as_account(
 /// What the chart's templates of accounts and rights make.
 pub(super) fn chart(namespace: &str, watched: &[String]) -> Vec<Value> {
     let helm = std::env::var("KASTELLAN_HELM").expect("`make test` builds helm");
-    let namespaces = format!("operator.watchNamespaces={{{}}}", watched.join(","));
+    let namespaces = format!("operator.watchNamespaces={}", json!(watched));
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/kastellan");
     let output = Command::new(helm)
-        .args(["template", namespace, chart, "--namespace", namespace, "--set", &namespaces])
+        .args(["template", namespace, chart, "--namespace", namespace, "--set-json", &namespaces])
         .args(["--show-only", "templates/rbac.yaml"])
         .args(["--show-only", "templates/serviceaccount.yaml"])
         .output()
