@@ -2,8 +2,7 @@
 //! object is the engine's; here is what Kubernetes adds: watches, finalizers, status, events,
 //! health, metrics, shutdown.
 //!
-//! The modules depend on each other in this order, each on earlier ones only: `pauses`, `problem`,
-//! `health`, `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`,
+//! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `health`, `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`,
 //! `stores`; `permits`, `namespaces`, `sources`, `lease`, `host`; `events`, `finalizer`, `context`;
 //! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
 
@@ -20,6 +19,7 @@ mod host;
 mod lease;
 mod metrics;
 mod namespaces;
+mod options;
 mod pauses;
 mod permits;
 mod problem;
@@ -39,39 +39,19 @@ use futures::future::join_all;
 use kube::Client;
 use tokio::{sync::watch::Receiver, task::JoinSet};
 
-pub use self::lease::Options as LeaseOptions;
 use self::{
     context::Context,
     problem::Problem,
     tasks::{catch_now, supervise},
 };
-use crate::{api, kinds, live::feed::ReportEditors, zitadel::AddressPolicy};
+pub use self::{lease::Options as LeaseOptions, options::Options};
+use crate::{api, kinds};
 
 /// How long what is under way may take to end after the signal to stop: with releasing the Lease,
 /// less than five seconds.
 const DRAIN: Duration = Duration::from_secs(4);
 /// How long releasing the Lease may take.
 const RELEASE: Duration = Duration::from_millis(500);
-
-/// What the operator is told when it starts.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Namespaces to watch; empty: all.
-    pub namespaces: Vec<String>,
-    /// What may be connected to.
-    pub addresses: AddressPolicy,
-    /// Where health and metrics are served.
-    pub admin: SocketAddr,
-    /// How editors are named in reports.
-    pub editors: ReportEditors,
-    /// Whether what is declared nowhere is counted.
-    pub count_unmanaged: bool,
-    /// How long a deletion waits for another object that declares the same thing.
-    pub grace: Duration,
-    /// The Lease by which only one operator writes at a time; `None`: whoever starts it makes sure
-    /// of that.
-    pub lease: Option<LeaseOptions>,
-}
 
 /// Why the operator stopped, or did not start.
 #[derive(Debug, thiserror::Error)]

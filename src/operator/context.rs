@@ -12,12 +12,12 @@ use kube::Client;
 use tokio::sync::watch;
 
 use super::{
-    Options,
     followers::Followers,
     health::Health,
     host::KubeHost,
     lease::Lease,
     metrics::{Metrics, Snapshot},
+    options::Options,
     permits::Permits,
     readiness::Readiness,
     references::References,

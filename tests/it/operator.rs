@@ -7,3 +7,4 @@ mod lease;
 mod memory;
 mod panics;
 mod stop;
+mod structure;

@@ -1,4 +1,4 @@
-//! A client with the rights of the chart's ServiceAccount, or with none.
+//! A client with the rights of the chart's service account, or with none.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::world::{self, eventually};
 
-/// Installs the chart's ServiceAccount and rights under the name of the namespace, and gives a
+/// Installs the chart's service account and rights under the name of the namespace, and gives a
 /// client that has them.
 pub(super) async fn of_chart(
     admin: &Client,

@@ -12,26 +12,26 @@ use crate::{
     world::World,
 };
 
-fn lease(world: &World, identity: &str) -> Option<LeaseOptions> {
-    Some(LeaseOptions {
+fn lease(world: &World, identity: &str) -> LeaseOptions {
+    LeaseOptions {
         namespace: Some(world.namespace.clone()),
         name: "kastellan".into(),
         identity: identity.into(),
         duration: Duration::from_secs(3),
-    })
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_operator_writes_nothing_until_the_first_has_ended() {
     let mut first = World::bare("lease").await;
-    first.lease = lease(&first, "first");
+    first.lease = Some(lease(&first, "first"));
     first.start();
     first.connect().await;
     first.ready("Instance", "default").await;
 
     let mut second = World::bare("second").await;
     second.namespace = first.namespace.clone();
-    second.lease = lease(&first, "second");
+    second.lease = Some(lease(&first, "second"));
     second.start();
     let other = "another operator is at work: first holds the Lease kastellan";
     second.until_readyz("waiting for the first", |text| text.contains(other)).await;
@@ -65,7 +65,7 @@ async fn an_operator_that_cannot_renew_its_lease_writes_nothing_until_it_can() {
     let mut world = World::bare("renew").await;
     let (client, interceptor) = Interceptor::client().await;
     world.operator_client = Some(client);
-    world.lease = lease(&world, "first");
+    world.lease = Some(lease(&world, "first"));
     world.start();
     world.connect().await;
     world.ready("Instance", "default").await;
