@@ -83,6 +83,8 @@ fn identity() -> String {
 }
 
 pub(super) async fn run(args: Args) -> Exit {
+    // Before anything that takes time.
+    let stopped = stopped();
     let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
     let client = match Client::try_default().await {
         Ok(client) => client,
@@ -102,6 +104,14 @@ pub(super) async fn run(args: Args) -> Exit {
             duration: LEASE,
         }),
     };
+    match operator::run(client, options, stopped).await {
+        Ok(()) => Exit::Fine,
+        Err(e) => output::fail(e, None),
+    }
+}
+
+/// Says true after SIGTERM or SIGINT.
+fn stopped() -> watch::Receiver<bool> {
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(async move {
         let mut terminate = tokio::signal::unix::signal(SignalKind::terminate()).ok();
@@ -118,8 +128,5 @@ pub(super) async fn run(args: Args) -> Exit {
         tracing::info!("stopping: what is being written comes to its end");
         stop.send(true).ok();
     });
-    match operator::run(client, options, stopped).await {
-        Ok(()) => Exit::Fine,
-        Err(e) => output::fail(e, None),
-    }
+    stopped
 }

@@ -1,5 +1,10 @@
 //! SIGTERM ends the operator within five seconds, whatever it waits for.
 
+use std::{
+    process::{Command, Stdio},
+    time::Instant,
+};
+
 use kube::{Client, Config};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -8,7 +13,7 @@ use zitadel_emulator::{Action, Rule};
 use super::alone::stops_in_time;
 use crate::{
     intercept::{Fault, Interceptor},
-    world::World,
+    world::{World, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -27,6 +32,38 @@ async fn an_operator_stops_in_time_while_the_api_server_does_not_answer() {
         world.until_readyz("not ready", |text| text.contains('\n') && text != "ok\n").await;
         stops_in_time(&mut world, state).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_ends_in_time_and_well_after_sigterm() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("config");
+    let content = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": {"server": format!("http://{}", silent.local_addr().unwrap())}}],
+        "users": [{"name": "it", "user": {}}],
+    });
+    std::fs::write(&kubeconfig, content.to_string()).unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_kastellan"))
+        .args(["operator", "--admin-address", &free.to_string()])
+        .env("KUBECONFIG", kubeconfig)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let livez = format!("http://{free}/livez");
+    eventually("alive", async || reqwest::get(&livez).await.is_ok(), |alive| *alive).await;
+    let start = Instant::now();
+    let kill = Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let ended = tokio::task::spawn_blocking(move || process.wait().unwrap()).await.unwrap();
+    assert!(
+        ended.success() && start.elapsed().as_secs() < 5,
+        "{ended} after {:?}",
+        start.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
