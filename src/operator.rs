@@ -86,6 +86,8 @@ pub async fn run(client: Client, options: Options, stop: Receiver<bool>) -> Resu
         }
     }
     drop(work);
+    // Nothing takes the Lease again.
+    beside.shutdown().await;
     tokio::time::timeout(RELEASE, context.lease.release(&context.host.client)).await.ok();
     Ok(())
 }
@@ -185,6 +187,8 @@ async fn open(context: Arc<Context>) {
         }
         context.open(true);
         tracing::info!(objects = keys.len(), "ready");
+        // Once more: what came meanwhile was not woken.
+        let keys = stores.keys();
         context.wakers.wake_gradually(keys).await;
         context.lease.wait_until(false).await;
         context.open(false);

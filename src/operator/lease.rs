@@ -74,8 +74,10 @@ impl Lease {
     fn set(&self, until: Option<Instant>) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
         let held = until.is_some();
-        if self.held.send_replace(held) != held {
-            tracing::info!(held, "Lease");
+        match (self.held.send_replace(held), held) {
+            (false, true) => tracing::info!("this operator holds the Lease"),
+            (true, false) => tracing::info!("this operator does not hold the Lease any more"),
+            _ => {}
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) async fn report(
     };
     for note in &notes {
         if note.news.is_warning() {
-            tracing::warn!(reason = %note.news, "{}", note.message);
+            tracing::warn!(reason = %note.news, note = note.message, "Event");
         }
         if let Err(e) = events::publish(&context.host, &context.reporter, object, note).await {
             let problem = Problem::from(&e);
