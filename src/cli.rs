@@ -91,11 +91,12 @@ impl Cli {
 
     /// Starts logging.
     pub fn log(&self) {
-        // The spans of kube's controllers repeat what our own fields say.
+        // The spans of kube's controllers repeat what our own fields say, and its watches log each
+        // refusal with all that the API server says.
         let default = if matches!(self.command, Command::Operator(_)) { "info" } else { "error" };
-        let quiet = format!("{},kube_runtime=warn", self.log_level.as_deref().unwrap_or(default));
+        let quiet = format!("{},kube_runtime=error", self.log_level.as_deref().unwrap_or(default));
         let filter =
-            EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn"));
+            EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=error"));
         let builder = tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(std::io::stderr)

@@ -59,6 +59,6 @@ pub mod export;
 pub mod files;
 pub mod kinds;
 pub mod live;
-// pub mod operator;
+pub mod operator;
 pub mod validate;
 pub mod zitadel;

@@ -1,120 +1,201 @@
-//! The operator: one watch and one controller a kind, for all kinds alike. What is done with an
+//! The operator: watches and one controller of each kind, for all kinds alike. What is done with an
 //! object is the engine's; here is what Kubernetes adds: watches, finalizers, status, events,
 //! health, metrics, shutdown.
+//!
+//! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `health`, `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`,
+//! `stores`; `permits`, `namespaces`, `sources`, `lease`, `host`; `events`, `finalizer`, `context`;
+//! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
 
 mod admin;
+mod attempts;
 mod context;
 mod controller;
 mod events;
 mod feed;
+mod finalizer;
+mod followers;
+mod health;
 mod host;
+mod lease;
 mod metrics;
+mod namespaces;
+mod options;
+mod pauses;
+mod permits;
+mod problem;
+mod readiness;
 mod reconcile;
+mod references;
+mod report;
 mod sources;
+mod stores;
+mod tasks;
+mod wakers;
+mod watch;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use kube::Client;
-use tokio::sync::watch;
+use tokio::{sync::watch::Receiver, task::JoinSet};
 
-use crate::{api, kinds, live::feed::ReportEditors, zitadel::AddressPolicy};
-use context::Context;
+use self::{
+    context::Context,
+    problem::Problem,
+    tasks::{catch_now, supervise},
+};
+pub use self::{lease::Options as LeaseOptions, options::Options};
+use crate::{api, engine::consent::Consents, kinds::REGISTRY};
 
-/// What the operator is told when it starts.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Namespaces to watch; empty: all.
-    pub namespaces: Vec<String>,
-    /// What may be connected to.
-    pub addresses: AddressPolicy,
-    /// Where health and metrics are served.
-    pub admin: SocketAddr,
-    /// How editors are named in reports.
-    pub editors: ReportEditors,
-    /// Whether what is declared nowhere is counted.
-    pub count_unmanaged: bool,
-    /// How long a deletion waits for another object that declares the same thing.
-    pub grace: std::time::Duration,
-}
+/// How long what is under way may take to end after the signal to stop: with releasing the Lease,
+/// less than five seconds.
+const DRAIN: Duration = Duration::from_secs(4);
+/// How long releasing the Lease may take.
+const RELEASE: Duration = Duration::from_millis(500);
 
 /// Why the operator stopped, or did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No way to the API server.
-    #[error("no connection to Kubernetes: {0}")]
-    Kubernetes(#[from] Box<kube::Error>),
     /// The admin port is taken.
     #[error("can't listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
 }
 
-/// Runs until `stop` says true, then lets what is being written come to its end.
-pub async fn run(
-    client: Client,
-    options: Options,
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), Error> {
+/// Runs until `stop` says true, then lets what is being written come to its end: for four seconds,
+/// whatever state it is in.
+pub async fn run(client: Client, options: Options, stop: Receiver<bool>) -> Result<(), Error> {
     let listener = tokio::net::TcpListener::bind(options.admin)
         .await
         .map_err(|e| Error::Listen(options.admin, e))?;
-    let (context, wakes) = Context::new(client.clone(), options);
-    let admin =
-        tokio::spawn(admin::serve(listener, context.health.clone(), context.metrics.clone()));
+    let context = Arc::new(Context::new(client, options, stop));
+    // What it starts ends with it.
+    let _tasks = StopTasks(context.clone());
+    let mut beside = JoinSet::new();
+    beside.spawn(admin::serve(listener, context.clone()));
     tracing::info!(address = %context.options.admin, "health and metrics are served");
+    let stopped = context.stopped();
+    let mut work = Box::pin(work(context.clone(), &mut beside));
     tokio::select! {
-        () = wait_for_crds(&client, &context) => {}
-        _ = stop.wait_for(|s| *s) => return Ok(()),
+        () = &mut work => {}
+        () = stopped => {
+            if tokio::time::timeout(DRAIN, &mut work).await.is_ok() {
+                tracing::info!("drained");
+            } else {
+                tracing::warn!("what was under way did not end in time; the next start looks at everything again");
+            }
+        }
     }
-    let namespaces = tokio::spawn(host::follow_namespaces(client.clone(), context.host.clone()));
-    let controllers = wakes
-        .into_iter()
-        .map(|(entry, wake)| controller::run(context.clone(), entry, wake, stop.clone()));
-    let readiness = tokio::spawn(report_ready(context.clone()));
-    join_all(controllers).await;
-    tracing::info!("drained");
-    for task in [admin, namespaces, readiness] {
-        task.abort();
-    }
-    context.stop_tasks();
+    drop(work);
+    // Nothing takes the Lease again.
+    beside.shutdown().await;
+    tokio::time::timeout(RELEASE, context.lease.release(&context.host.client)).await.ok();
     Ok(())
 }
 
-/// Without a kind's CRD its watch could only fail: wait, and say for which.
-async fn wait_for_crds(client: &Client, context: &Arc<Context>) {
-    loop {
-        let missing: Vec<String> = match client.list_api_group_resources(&api::api_version()).await
-        {
-            Ok(served) => {
-                let is_served = |plural: &str| served.resources.iter().any(|r| r.name == plural);
-                kinds::ALL
-                    .iter()
-                    .map(|e| e.names().plural)
-                    .filter(|p| !is_served(p))
-                    .map(|p| format!("{p}.{}", api::GROUP))
-                    .collect()
-            }
-            Err(kube::Error::Api(s)) if s.code == 404 => {
-                kinds::ALL.iter().map(|e| format!("{}.{}", e.names().plural, api::GROUP)).collect()
-            }
-            Err(e) => vec![format!("(Kubernetes does not answer: {e})")],
-        };
-        if missing.is_empty() {
-            return;
-        }
-        let waiting = format!("waiting for CustomResourceDefinitions: {}", missing.join(", "));
-        if context.health.waiting_for(&waiting) {
-            tracing::warn!(missing = missing.join(", "), "waiting for CustomResourceDefinitions");
-        }
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+struct StopTasks(Arc<Context>);
+
+impl Drop for StopTasks {
+    fn drop(&mut self) {
+        self.0.stop_tasks();
     }
 }
 
-/// Ready as soon as every kind has been listed once.
-async fn report_ready(context: Arc<Context>) {
-    context.health.waiting_for("waiting for the first list of every kind");
-    context.host.wait_until_listed().await;
-    context.health.ready();
-    tracing::info!("ready");
-    context.wake_some(context.host.keys()).await;
+/// Returns when the operator has to stop and all reconciles have ended.
+async fn work(context: Arc<Context>, beside: &mut JoinSet<()>) {
+    tokio::select! {
+        () = wait_for_crds(&context) => {}
+        () = context.stopped() => return,
+    }
+    start(beside, &context, "lease", "Lease".into(), |c| async move {
+        c.lease.hold(c.host.client.clone(), c.health.clone(), c.metrics.clone()).await;
+    });
+    start(beside, &context, "namespaces", "Namespaces".into(), |c| async move {
+        let (client, metrics) = (c.host.client.clone(), c.metrics.clone());
+        let changed = |namespace| {
+            let c = c.clone();
+            async move { c.wake_namespace(namespace).await }
+        };
+        namespaces::follow(client, c.host.namespaces.clone(), metrics, changed).await;
+    });
+    for watched in context.host.stores.watches() {
+        let subject = format!("{} {}", watched.0, watched.1.as_deref().unwrap_or_default());
+        start(beside, &context, "watch", subject, move |c| watch::run(c, watched.clone()));
+    }
+    start(beside, &context, "opening", "Reconciles".into(), open);
+    let metrics = &context.metrics;
+    let controllers = REGISTRY.all().map(|entry| {
+        let (kind, context) = (entry.kind(), context.clone());
+        let run = move || controller::run(context.clone(), kind);
+        supervise(metrics.clone(), "controller", kind.to_owned(), run)
+    });
+    join_all(controllers).await;
+}
+
+/// Starts a task beside the controllers; when it panics, again.
+fn start<F>(
+    tasks: &mut JoinSet<()>,
+    context: &Arc<Context>,
+    task: &'static str,
+    subject: String,
+    run: impl Fn(Arc<Context>) -> F + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (context, metrics) = (context.clone(), context.metrics.clone());
+    tasks.spawn(supervise(metrics, task, subject, move || run(context.clone())));
+}
+
+/// Without a kind's CRD its watch could only fail: waits, and says for which.
+async fn wait_for_crds(context: &Context) {
+    let all = || REGISTRY.all().map(|e| e.plural);
+    loop {
+        let served = context.host.client.list_api_group_resources(&api::api_version()).await;
+        let why = match served.as_ref().map_err(Problem::from) {
+            Ok(served) => missing(all().filter(|p| !served.resources.iter().any(|r| r.name == *p))),
+            Err(problem) if problem.code == Some(404) => missing(all()),
+            Err(problem) => Some(format!("can't discover the custom resources: {problem}")),
+        };
+        let Some(why) = why else { break };
+        if context.health.not_ready("start", why.clone()) {
+            tracing::warn!(why, "not ready");
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn missing<'a>(plurals: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<String> = plurals.map(|p| format!("{p}.{}", api::GROUP)).collect();
+    let waits = format!("waiting for CustomResourceDefinitions: {}", names.join(", "));
+    (!names.is_empty()).then_some(waits)
+}
+
+/// Lets objects be reconciled when all are known, while this process is the one that writes.
+async fn open(context: Arc<Context>) {
+    let stores = &context.host.stores;
+    context.health.not_ready("start", "waiting for the first list of every kind".into());
+    stores.wait_until_listed().await;
+    context.health.not_ready("start", "waiting for the labels of namespaces".into());
+    context.host.namespaces.wait_until_settled().await;
+    context.health.ready("start");
+    loop {
+        context.lease.wait_until(true).await;
+        let keys = stores.keys();
+        // Before anything is reconciled: a younger object can't take what an older one has.
+        for (_, object) in keys.iter().filter_map(|key| stores.newest(key)) {
+            let remember = || {
+                context.engine.remember_claims(&context.host, &object);
+                // A parent that is being deleted waits for its children.
+                let consents = Consents { registry: &REGISTRY, host: &context.host };
+                context.host.references.set(&object.key, consents.references(&object));
+            };
+            catch_now(&context.metrics, "claims", &object.key.to_string(), remember);
+        }
+        context.open(true);
+        tracing::info!(objects = keys.len(), "ready");
+        // Once more: what came meanwhile was not woken.
+        let keys = stores.keys();
+        context.wakers.wake_gradually(keys).await;
+        context.lease.wait_until(false).await;
+        context.open(false);
+    }
 }

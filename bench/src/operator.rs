@@ -25,6 +25,8 @@ impl Operator {
         let child = Command::new(binary)
             .args([
                 "operator",
+                // It is killed and started again, and nobody else is there.
+                "--no-lease",
                 "--allowed-address",
                 "*",
                 "--admin-address",

@@ -1,6 +1,10 @@
 //! `kastellan operator`
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use kube::Client;
 use tokio::sync::watch;
@@ -10,8 +14,8 @@ use super::{
     stop::{self, duration},
 };
 use crate::{
-    live::feed::ReportEditors,
-    operator::{self, Options},
+    live::ReportEditors,
+    operator::{self, LeaseOptions, Options},
     zitadel::AddressPolicy,
 };
 
@@ -26,10 +30,11 @@ pub(super) struct Args {
     )]
     admin_address: SocketAddr,
     /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect
-    /// to; may be repeated. If omitted, everything that is neither loopback nor link-local.
+    /// to; may be repeated. Without it: whatever is not internal (loopback, link-local, metadata
+    /// services of clouds), and no proxy is used.
     #[arg(long, env = "KASTELLAN_ALLOWED_ADDRESS", value_delimiter = ',', value_name = "HOST")]
     allowed_address: Vec<String>,
-    /// Namespace to watch; may be repeated. If omitted, all.
+    /// Namespace to watch; may be repeated. Without it: all.
     #[arg(
         long,
         env = "KASTELLAN_WATCH_NAMESPACE",
@@ -37,43 +42,77 @@ pub(super) struct Args {
         value_name = "NAMESPACE"
     )]
     watch_namespace: Vec<String>,
-    /// How status and Events name whoever changed something in ZITADEL besides Kastellan.
+    /// How the person is named who changed something behind Kastellan's back, in status and Events.
     #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
     report_editors: ReportEditors,
     /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the
     /// lists that are read anyway.
     #[arg(long, env = "KASTELLAN_COUNT_UNMANAGED")]
     count_unmanaged: bool,
-    /// How long a deletion in ZITADEL waits for another object that declares the same: it then takes
-    /// it over. In Git a move to another namespace is a deletion and a creation.
+    /// How long a deletion in ZITADEL waits for another object that declares the same thing and
+    /// takes it over: in Git a move to another namespace is a deletion and a creation.
     #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
     deletion_pause: Duration,
+    /// Name of the Lease by which one operator at a time writes: a second one waits, not ready,
+    /// until the first has ended. Operators that look after different namespaces have different
+    /// ones.
+    #[arg(long, env = "KASTELLAN_LEASE_NAME", default_value = "kastellan", value_name = "NAME")]
+    lease_name: String,
+    /// Namespace of the Lease. Without it: the one that the client is configured for.
+    #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+    /// Write without a Lease. Two operators on the same objects then undo each other's work.
+    #[arg(long, conflicts_with_all = ["lease_name", "lease_namespace"])]
+    no_lease: bool,
+}
+
+/// How long after its last sign of life another operator may take over.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// This process, among all that may want the Lease. A container that is started again in its Pod
+/// is the same one: two of them never run at once.
+fn identity() -> String {
+    std::env::var("POD_NAME").unwrap_or_else(|_| {
+        let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "kastellan".into());
+        let unique = RandomState::new().hash_one(std::process::id());
+        format!("{host}-{unique:016x}")
+    })
 }
 
 pub(super) async fn run(args: Args) -> Result {
+    // Before anything that takes time.
+    let stopped = stopped();
     let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
-    let client = match Client::try_default().await {
-        Ok(client) => client,
-        Err(e) => {
-            return Err(output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)));
-        }
-    };
+    let client = Client::try_default()
+        .await
+        .map_err(|e| output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)))?;
     let options = Options {
         namespaces: args.watch_namespace,
         addresses: AddressPolicy::new(args.allowed_address),
         admin: args.admin_address,
         editors: args.report_editors,
         count_unmanaged: args.count_unmanaged,
-        grace: args.deletion_pause,
+        deletion_pause: args.deletion_pause,
+        lease: (!args.no_lease).then(|| LeaseOptions {
+            namespace: args.lease_namespace,
+            name: args.lease_name,
+            identity: identity(),
+            duration: LEASE,
+        }),
     };
-    let (stop_sender, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        stop::asked_to_end().await;
-        tracing::info!("stopping: what is being written comes to its end");
-        stop_sender.send(true).ok();
-    });
     match operator::run(client, options, stopped).await {
         Ok(()) => Ok(Exit::Fine),
         Err(e) => Err(output::fail(e, None)),
     }
+}
+
+/// Says true once the process is asked to end.
+fn stopped() -> watch::Receiver<bool> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        stop::asked_to_end().await;
+        tracing::info!("stopping: what is being written comes to its end");
+        stop.send(true).ok();
+    });
+    stopped
 }

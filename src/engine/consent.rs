@@ -12,8 +12,7 @@ use super::{
 use crate::{
     api::spec::{Namespaces, ObjectReference},
     contract::{
-        Consent, Entry, Key, Object, Reference, Registry, Role, SpecError,
-        reference::Referent,
+        Consent, Entry, Key, Object, Reference, Registry, Role, SpecError, reference::Referent,
     },
 };
 

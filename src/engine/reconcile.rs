@@ -1,7 +1,6 @@
 //! The reconcile of one object, from what it says to what is said about it, in five stages.
 
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use super::{
     apply::Writer,
@@ -25,24 +24,15 @@ use crate::{
 };
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is
-/// in the outcome.
+/// in the outcome. Callers give it a span with kind, namespace and name.
 ///
 /// The parts are in boxes, so that hundreds that wait take the room of the part that they are in,
 /// not of the largest.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
-    let key = &object.key;
-    let span = tracing::info_span!(
-        "reconcile",
-        kind = key.kind,
-        namespace = key.namespace,
-        name = key.name
-    );
     let begun = Instant::now();
-    let outcome = Box::pin(stages(engine, host, object)).instrument(span.clone()).await;
-    let _in_span = span.enter();
+    let outcome = Box::pin(stages(engine, host, object)).await;
     tracing::debug!(
-        ready = outcome.status.condition("Ready").map(|c| c.status.as_str()),
-        reason = outcome.status.condition("Ready").map(|c| c.reason.as_str()),
+        reason = outcome.status.reason().map(tracing::field::display),
         released = outcome.release,
         requeue_after = ?outcome.requeue_after,
         duration = ?begun.elapsed(),

@@ -414,6 +414,17 @@ pub fn as_failed(object: &Object, reason: Reason, message: &str) -> Status {
     status
 }
 
+/// The status of an object whose reconcile panicked. What was known of it stays.
+pub fn as_broken(object: &Object) -> Status {
+    let mut status = object.status.clone();
+    let message =
+        "internal error: a bug in Kastellan, which its log describes; it is tried again".into();
+    let (ready, reason) = (Ready::Progressing, Reason::NotConverged);
+    let readiness = Readiness { ready, reason, message };
+    status.set(&readiness, object.generation, Timestamp::now());
+    status
+}
+
 /// The sentence of an error about something of a kind.
 pub fn sentence(error: &Error, entry: Entry) -> String {
     messages::sentence(error, entry.noun)

@@ -7,6 +7,7 @@ use std::{
 
 use futures::{StreamExt, stream};
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use super::{
     order,
@@ -89,7 +90,13 @@ impl Session {
             let Some(object) = self.host.object(&key) else {
                 return done(events, Applied::Stopped);
             };
-            let outcome = reconcile(&self.engine, &self.host, &object).await;
+            let span = tracing::info_span!(
+                "reconcile",
+                kind = key.kind,
+                namespace = key.namespace,
+                name = key.name
+            );
+            let outcome = reconcile(&self.engine, &self.host, &object).instrument(span).await;
             self.host.report(&object, &outcome);
             events.extend(outcome.events.clone());
             let is = |kind| outcome.status.condition(kind).is_some();

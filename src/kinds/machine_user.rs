@@ -277,7 +277,8 @@ fn machine(want: &MachineUserState) -> Value {
 }
 
 async fn put(access: &Access, path: &Path, body: &Value) -> Result<Written> {
-    let answer: Answer = access.client.write(Method::PUT, access.organization(), path, body).await?;
+    let answer: Answer =
+        access.client.write(Method::PUT, access.organization(), path, body).await?;
     Ok(answer.written())
 }
 

@@ -112,9 +112,8 @@ impl Wire {
 
 fn search(access: &Access, query: Value) -> impl Stream<Item = Result<Row<Wire>>> + Send + 'static {
     let path = Path::new("/management/v1/projects/{}/roles/_search", &[access.parent()]);
-    let rows = path.map(|path| {
-        page::rows::<Wire>(&access.client, access.organization(), path, query)
-    });
+    let rows =
+        path.map(|path| page::rows::<Wire>(&access.client, access.organization(), path, query));
     // A path that can't be made is the only row.
     futures::stream::iter([rows]).try_flatten()
 }
@@ -160,8 +159,7 @@ impl Entity for ProjectRole {
     async fn create(access: &Access, key: &str, want: &ProjectRoleState) -> Result<Written> {
         let path = Path::new("/management/v1/projects/{}/roles", &[access.parent()])?;
         let (organization, body) = (access.organization(), wire(key, want));
-        let answer: Answer =
-            access.client.write(Method::POST, organization, &path, &body).await?;
+        let answer: Answer = access.client.write(Method::POST, organization, &path, &body).await?;
         Ok(Written { id: Some(key.to_owned()), ..answer.written() })
     }
 

@@ -1,275 +1,158 @@
 //! What all controllers share.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use kube::{Client, core::DynamicObject, runtime::reflector::ObjectRef};
-use tokio::{sync::mpsc, task::AbortHandle};
+use kube::Client;
+use tokio::sync::watch;
 
-use super::{Options, admin::Health, host::KubeHost, metrics::Metrics, sources::Sources};
-use crate::{
-    engine::{Key, kind::Entry, reconcile::Engine},
-    kinds::{self, instance::Objects},
+use super::{
+    followers::Followers,
+    health::Health,
+    host::KubeHost,
+    lease::Lease,
+    metrics::{Metrics, Snapshot},
+    options::Options,
+    permits::Permits,
+    readiness::Readiness,
+    sources::Sources,
+    wakers::Wakers,
 };
-
-/// Reconciles of one kind and Instance at once: what ZITADEL takes of writes until they are looked
-/// at together.
-const SLOTS: usize = 256;
-
-/// Objects that are woken at once where all are.
-const WOKEN: usize = 64;
-/// The pause after them.
-const PAUSE: Duration = Duration::from_millis(10);
-
-/// Wakes the objects of one kind.
-pub(super) type Wake = mpsc::UnboundedReceiver<ObjectRef<DynamicObject>>;
+use crate::{api::instance::Objects, contract::Key, engine::Engine, kinds::REGISTRY};
 
 pub(super) struct Context {
-    pub(super) client: Client,
     pub(super) engine: Engine,
-    pub(super) host: Arc<KubeHost>,
+    pub(super) host: KubeHost,
     /// This process, as Events name it.
     pub(super) reporter: String,
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
-    pub(super) sources: Sources,
+    pub(super) lease: Lease,
+    pub(super) wakers: Arc<Wakers>,
+    pub(super) permits: Arc<Permits>,
+    pub(super) readiness: Readiness,
+    pub(super) followers: Followers,
+    pub(super) sources: Arc<Sources>,
     pub(super) options: Options,
-    wakers: HashMap<&'static str, mpsc::UnboundedSender<ObjectRef<DynamicObject>>>,
-    references: Mutex<References>,
-    /// Instances and Organizations that this process has looked at.
-    looked_at: Mutex<HashSet<Key>>,
-    /// Reconciles of one kind that an Instance has under way, and what waits for its turn.
-    slots: Mutex<HashMap<(Key, &'static str), Slots>>,
+    /// Instances and Organizations that this process has reconciled.
+    reconciled: Mutex<HashSet<Key>>,
     /// Objects by Instance. Counted now and then, not when the status is written: each writing
     /// would be a reason to count.
     counted: Mutex<HashMap<Key, Objects>>,
-    followers: Mutex<HashMap<Key, AbortHandle>>,
-}
-
-/// Who refers to whom.
-#[derive(Default)]
-struct References {
-    of: HashMap<Key, Vec<Key>>,
-    to: HashMap<Key, HashSet<Key>>,
-}
-
-#[derive(Default)]
-struct Slots {
-    taken: usize,
-    waiting: BTreeSet<Key>,
-}
-
-/// The leave to reconcile an object; dropped, it goes to the next.
-pub(super) struct Slot {
-    context: Arc<Context>,
-    of: (Key, &'static str),
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        {
-            let mut all = self.context.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(slots) = all.get_mut(&self.of) {
-                slots.taken -= 1;
-            }
-        }
-        self.context.hand_on(&self.of);
-    }
+    /// All objects are known, and this process is the one that writes.
+    is_open: AtomicBool,
+    stop: watch::Receiver<bool>,
 }
 
 impl Context {
-    pub(super) fn new(
-        client: Client,
-        options: Options,
-    ) -> (Arc<Self>, Vec<(&'static dyn Entry, Wake)>) {
-        let (mut wakers, mut wakes) = (HashMap::new(), Vec::new());
-        for entry in kinds::ALL {
-            let (sender, receiver) = mpsc::unbounded_channel();
-            wakers.insert(entry.names().kind, sender);
-            wakes.push((*entry, receiver));
-        }
-        let engine = Engine::new(options.addresses.clone()).with_grace(options.grace);
-        let context = Arc::new(Self {
-            metrics: Arc::new(Metrics::new(engine.requests.clone())),
+    pub(super) fn new(client: Client, options: Options, stop: watch::Receiver<bool>) -> Self {
+        let engine = Engine::new(&REGISTRY, options.addresses.clone())
+            .with_deletion_pause(options.deletion_pause);
+        let metrics = Arc::new(Metrics::new(engine.requests.clone()));
+        let host = KubeHost::new(client.clone(), &options.namespaces);
+        let wakers = Arc::new(Wakers::new(host.stores.resources()));
+        let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+        Self {
             engine,
-            host: Arc::new(KubeHost::new(client.clone())),
-            reporter: std::env::var("HOSTNAME").unwrap_or_else(|_| "kastellan".into()),
+            host,
+            reporter: pod.unwrap_or_else(|_| "kastellan".into()),
             health: Arc::default(),
-            sources: Sources::default(),
+            lease: Lease::new(options.lease.clone()),
+            permits: Arc::new(Permits::new(wakers.clone())),
+            readiness: Readiness::new(metrics.clone()),
+            followers: Followers::default(),
+            sources: Arc::new(Sources::new(client, wakers.clone(), metrics.clone())),
             wakers,
-            references: Mutex::default(),
-            looked_at: Mutex::default(),
-            slots: Mutex::default(),
-            counted: Mutex::default(),
-            followers: Mutex::default(),
-            client,
+            metrics,
             options,
-        });
-        (context, wakes)
+            reconciled: Mutex::default(),
+            counted: Mutex::default(),
+            is_open: AtomicBool::new(false),
+            stop,
+        }
     }
 
     /// Has an object reconciled soon.
     pub(super) fn wake(&self, key: &Key) {
-        let (Some(waker), Some(resource)) =
-            (self.wakers.get(key.kind), self.host.resource(key.kind))
-        else {
-            return;
-        };
-        // The controller is gone only while everything stops.
-        waker.send(ObjectRef::new_with(&key.name, resource).within(&key.namespace)).ok();
-    }
-
-    /// Has many objects reconciled soon, not ten thousand at once.
-    pub(super) async fn wake_some(&self, keys: Vec<Key>) {
-        for some in keys.chunks(WOKEN) {
-            for key in some {
-                self.wake(key);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// Keeps what an object refers to.
-    pub(super) fn refer(&self, key: &Key, to: Vec<Key>) {
-        let mut r = self.references.lock().unwrap_or_else(PoisonError::into_inner);
-        if r.of.get(key).is_some_and(|former| *former == to) {
-            return;
-        }
-        for former in r.of.remove(key).unwrap_or_default() {
-            if let Some(set) = r.to.get_mut(&former) {
-                set.remove(key);
-            }
-        }
-        for target in &to {
-            r.to.entry(target.clone()).or_default().insert(key.clone());
-        }
-        r.of.insert(key.clone(), to);
-    }
-
-    /// Forgets an object. Gives what it referred to.
-    pub(super) fn unrefer(&self, key: &Key) -> Vec<Key> {
-        let former = self
-            .references
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .of
-            .get(key)
-            .cloned()
-            .unwrap_or_default();
-        self.refer(key, Vec::new());
-        self.references.lock().unwrap_or_else(PoisonError::into_inner).of.remove(key);
-        former
-    }
-
-    /// Whether something that is referred to is there and was not looked at yet since this process
-    /// started: it wakes whoever refers to it when it was.
-    pub(super) fn waits(&self, to: &[Key]) -> bool {
-        let is_new = |key: &Key| {
-            !self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
-        };
-        to.iter().any(|key| is_new(key) && self.host.is_there(key))
-    }
-
-    /// An object was looked at.
-    pub(super) fn looked_at(&self, key: &Key) {
-        if self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
-            self.wake_referrers(key);
-        }
-    }
-
-    /// An object is gone.
-    pub(super) fn forget(&self, key: &Key) {
-        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        // An Instance of the same name that is made later has its own objects.
-        self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-
-    /// The leave to reconcile an object of an Instance; `None`: it is woken when its turn has come.
-    /// Ten thousand at once would be most of the memory; a limit for all Instances together would
-    /// let one that does not answer hold up the others.
-    pub(super) fn slot(self: &Arc<Self>, instance: &Key, key: &Key) -> Option<Slot> {
-        let of = (instance.clone(), key.kind);
-        let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let slots = all.entry(of.clone()).or_default();
-        if slots.taken >= SLOTS {
-            slots.waiting.insert(key.clone());
-            return None;
-        }
-        slots.taken += 1;
-        Some(Slot { context: self.clone(), of })
-    }
-
-    /// Wakes as many as there are free slots. Some may be gone meanwhile: hence all of them, at
-    /// each occasion.
-    fn hand_on(&self, of: &(Key, &'static str)) {
-        let next: Vec<Key> = {
-            let mut all = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(slots) = all.get_mut(of) else { return };
-            std::iter::from_fn(|| slots.waiting.pop_first())
-                .take(SLOTS.saturating_sub(slots.taken))
-                .collect()
-        };
-        for key in &next {
-            self.wake(key);
-        }
-    }
-
-    /// Wakes what waits for its turn and whose turn has come, should it have been passed over.
-    pub(super) fn hand_on_all(&self, instance: &Key) {
-        let all: Vec<_> = self
-            .slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .keys()
-            .filter(|of| of.0 == *instance)
-            .cloned()
-            .collect();
-        for of in &all {
-            self.hand_on(of);
-        }
-    }
-
-    /// What refers to this object.
-    pub(super) fn referrers(&self, key: &Key) -> Vec<Key> {
-        let r = self.references.lock().unwrap_or_else(PoisonError::into_inner);
-        r.to.get(key).into_iter().flatten().cloned().collect()
+        self.wakers.wake(key);
     }
 
     /// Has everything reconciled that refers to this object.
     pub(super) fn wake_referrers(&self, key: &Key) {
-        self.referrers(key).iter().for_each(|referrer| self.wake(referrer));
+        self.host.references.referrers(key).iter().for_each(|referrer| self.wake(referrer));
     }
 
     /// Has everything reconciled that refers to this object and is not Ready, however long it would
     /// still wait.
-    pub(super) fn wake_failing(&self, key: &Key) {
-        self.referrers(key)
-            .iter()
-            .filter(|referrer| !self.metrics.is_ready(referrer))
-            .for_each(|referrer| self.wake(referrer));
+    pub(super) fn wake_failing_referrers(&self, key: &Key) {
+        let referrers = self.host.references.referrers(key);
+        let failing = referrers.iter().filter(|referrer| !self.readiness.is_ready(referrer));
+        failing.for_each(|referrer| self.wake(referrer));
     }
 
-    /// Counts the objects of an Instance, once all have been looked at. Gives whether that is new.
+    /// Has everything reconciled to which the labels of a namespace may matter: what is in it, and
+    /// what refers to that.
+    pub(super) async fn wake_namespace(&self, namespace: String) {
+        let keys = self.host.stores.keys();
+        let inside: HashSet<Key> = keys.into_iter().filter(|k| k.namespace == namespace).collect();
+        let referrers = inside.iter().flat_map(|key| self.host.references.referrers(key));
+        let all: HashSet<Key> = referrers.chain(inside.iter().cloned()).collect();
+        self.wakers.wake_gradually(all.into_iter().collect()).await;
+    }
+
+    /// Whether something that is referred to is there and was not reconciled yet since this process
+    /// started: it wakes whoever refers to it when it was.
+    pub(super) fn waits_for(&self, to: &[Key]) -> bool {
+        let reconciled = self.reconciled.lock().unwrap_or_else(PoisonError::into_inner);
+        to.iter().any(|key| !reconciled.contains(key) && self.host.is_there(key))
+    }
+
+    /// An object to which others refer was reconciled.
+    pub(super) fn was_reconciled(&self, key: &Key) {
+        if self.reconciled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone()) {
+            self.wake_referrers(key);
+        }
+    }
+
+    /// Forgets an object that is gone, and wakes those for whom that is news.
+    pub(super) fn forget(&self, key: &Key) {
+        let claimants = self.engine.forget(key);
+        self.host.stores.remove(key);
+        self.readiness.forget(key);
+        self.permits.forget(key);
+        if is_connection(key) {
+            self.sources.forget(key);
+        }
+        self.reconciled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        // An Instance of the same name that is created later has its own objects.
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        // What it referred to may itself be waiting for this in order to go.
+        let former = self.host.references.remove(key);
+        let deleting = former.into_iter().filter(|k| self.host.is_deleting(k));
+        claimants.into_iter().chain(deleting).for_each(|other| self.wake(&other));
+    }
+
+    /// Counts the objects of an Instance, once all have been reconciled. Returns whether that is
+    /// new.
     pub(super) fn count(&self, instance: &Key) -> bool {
-        if self.host.count().is_none_or(|all| self.metrics.count() < all) {
+        if !self.is_open() || self.readiness.len() < self.host.stores.len() {
             return false;
         }
         let mut objects = Objects::default();
-        for key in self.referrers(instance) {
-            if self.metrics.is_ready(&key) {
+        for key in self.host.references.referrers(instance) {
+            if self.readiness.is_ready(&key) {
                 objects.ready += 1;
             } else {
                 objects.not_ready += 1;
             }
         }
-        self.counted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(instance.clone(), objects)
-            != Some(objects)
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.host.is_there(instance) && counted.insert(instance.clone(), objects) != Some(objects)
     }
 
     /// What was counted last.
@@ -277,20 +160,59 @@ impl Context {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner).get(instance).copied()
     }
 
-    /// Runs one task for an Instance at a time.
-    pub(super) fn follow_once(self: &Arc<Self>, instance: &Key) {
-        let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
-        if followers.get(instance).is_none_or(AbortHandle::is_finished) {
-            let task = tokio::spawn(super::feed::follow(self.clone(), instance.clone()));
-            followers.insert(instance.clone(), task.abort_handle());
+    /// Whether objects may be reconciled: all are known, and this process is the one that writes.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    pub(super) fn open(&self, is_open: bool) {
+        self.is_open.store(is_open, Ordering::Release);
+    }
+
+    /// Returns when the operator has to stop.
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stop = self.stop.clone();
+        async move {
+            stop.wait_for(|stop| *stop).await.ok();
         }
     }
 
     /// Ends what runs beside the controllers.
     pub(super) fn stop_tasks(&self) {
-        for task in self.followers.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            task.abort();
-        }
+        self.followers.stop();
         self.sources.stop();
     }
+
+    /// All metrics as text.
+    pub(super) fn render_metrics(&self) -> String {
+        let count =
+            |set: &Mutex<HashSet<Key>>| set.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let lags = self.followers.lags();
+        let mut tables = vec![
+            ("references", self.host.references.len()),
+            ("followers", lags.len()),
+            ("permits", self.permits.len()),
+            ("sources", self.sources.len()),
+            ("reported", self.readiness.len()),
+            ("reconciled", count(&self.reconciled)),
+            ("counted", self.counted.lock().unwrap_or_else(PoisonError::into_inner).len()),
+            ("objects", self.host.stores.len()),
+        ];
+        tables.extend(self.host.stores.remembered());
+        self.metrics.render(Snapshot {
+            not_ready: self.readiness.oldest_not_ready(),
+            queues: self.permits.depths(),
+            lags,
+            tables,
+        })
+    }
+}
+
+/// Whether an object is a connection.
+pub(super) fn is_connection(key: &Key) -> bool {
+    REGISTRY.connection().description().kind == key.kind
 }

@@ -11,16 +11,19 @@ use k8s_openapi::{
 };
 use kube::{Api, api::PostParams};
 
-use super::context::Context;
+use super::host::KubeHost;
 use crate::{
-    api,
-    engine::{Object, news::Note},
+    api::{self, MANAGER},
+    contract::Object,
+    engine::events::EventRecord,
 };
 
+/// Publishes what happened to an object; `reporter` is this process.
 pub(super) async fn publish(
-    context: &Context,
+    host: &KubeHost,
+    reporter: &str,
     object: &Object,
-    note: &Note,
+    event: &EventRecord,
 ) -> Result<(), kube::Error> {
     let now = Timestamp::now();
     // Names have 253 characters at most, and the time makes this one unlike all others.
@@ -35,12 +38,12 @@ pub(super) async fn publish(
             namespace: Some(object.key.namespace.clone()),
             ..ObjectMeta::default()
         },
-        action: Some(note.news.to_string()),
-        reason: Some(note.news.to_string()),
-        type_: Some(if note.news.is_warning() { "Warning" } else { "Normal" }.into()),
+        action: Some(event.reason.to_string()),
+        reason: Some(event.reason.to_string()),
+        type_: Some(if event.reason.is_warning() { "Warning" } else { "Normal" }.into()),
         // The API server takes 1,024 bytes.
         note: Some(
-            note.message.get(..note.message.floor_char_boundary(1000)).unwrap_or_default().into(),
+            event.message.get(..event.message.floor_char_boundary(1000)).unwrap_or_default().into(),
         ),
         event_time: Some(MicroTime(now)),
         regarding: Some(ObjectReference {
@@ -52,12 +55,11 @@ pub(super) async fn publish(
             ..ObjectReference::default()
         }),
         reporting_controller: Some("kastellan.dev/operator".into()),
-        reporting_instance: Some(context.reporter.clone()),
+        reporting_instance: Some(reporter.into()),
         ..Event::default()
     };
-    let _permit = context.host.permit().await;
-    Api::<Event>::namespaced(context.client.clone(), &object.key.namespace)
-        .create(&PostParams::default(), &event)
-        .await
-        .map(|_| ())
+    let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+    let _permit = host.permit().await;
+    let api = Api::<Event>::namespaced(host.client.clone(), &object.key.namespace);
+    api.create(&params, &event).await.map(|_| ())
 }

@@ -1,179 +1,218 @@
-//! Metrics in the `OpenMetrics` format. Labels have few values: never names of objects.
+//! Metrics in the `OpenMetrics` format. Labels have few values: an Instance is named, other objects
+//! never are.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
-    registry::Registry,
+    registry::{Metric, Registry},
 };
 
-use crate::{
-    api::status::Reason,
-    engine::{Key, Object, kind::Shape, outcome::Outcome, unmanaged::Unmanaged},
-    kinds,
-    zitadel::Requests,
-};
+use crate::{contract::Key, engine::unmanaged::Unmanaged, kinds::REGISTRY, zitadel::Requests};
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Kind {
-    kind: &'static str,
+/// Declares the labels of a metric.
+macro_rules! labels {
+    ($($name:ident { $($label:ident: $type:ty),+ })+) => {
+        $(#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $name {
+            $($label: $type),+
+        })+
+    };
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindReason {
-    kind: &'static str,
-    ready: String,
-    reason: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Access {
-    access: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct KindDrift {
-    kind: &'static str,
-    corrected: String,
+labels! {
+    Kind { kind: &'static str }
+    KindReason { kind: &'static str, reason: String }
+    KindReady { kind: &'static str, ready: &'static str, reason: String }
+    KindDrift { kind: &'static str, corrected: String }
+    Access { access: &'static str }
+    Task { task: &'static str }
+    Code { code: String }
+    Table { table: &'static str }
+    Instance { namespace: String, name: String }
 }
 
 /// All metrics.
 pub(super) struct Metrics {
     registry: Registry,
     reconciles: Family<Kind, Counter>,
+    errors: Family<KindReason, Counter>,
     patches: Family<Kind, Counter>,
     drift: Family<KindDrift, Counter>,
-    objects: Family<KindReason, Gauge>,
+    objects: Family<KindReady, Gauge>,
+    not_ready: Family<Kind, Gauge>,
+    queues: Family<Kind, Gauge>,
+    lags: Family<Instance, Gauge>,
     unmanaged: Family<Kind, Gauge>,
+    panics: Family<Task, Counter>,
+    kubernetes: Family<Code, Counter>,
+    tables: Family<Table, Gauge>,
     requests: Arc<Requests>,
     calls: Family<Access, Counter>,
-    said: Mutex<HashMap<Key, KindReason>>,
+    /// One scrape at a time.
+    scraping: Mutex<()>,
+}
+
+/// What is counted when the metrics are asked for.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    /// How long the object of each kind that has waited longest has not been Ready.
+    pub(super) not_ready: HashMap<&'static str, Duration>,
+    /// Objects that wait for a permit.
+    pub(super) queues: HashMap<&'static str, usize>,
+    /// How long ago the feed of each Instance answered.
+    pub(super) lags: Vec<(Key, Duration)>,
+    /// Entries of what is kept in memory.
+    pub(super) tables: Vec<(&'static str, usize)>,
 }
 
 impl Metrics {
     /// `requests`: what the engine's clients count.
     pub(super) fn new(requests: Arc<Requests>) -> Self {
-        let mut registry = Registry::with_prefix("kastellan");
-        let (reconciles, patches, drift, objects) =
-            (Family::default(), Family::default(), Family::default(), Family::default());
-        let (unmanaged, calls) = (Family::default(), Family::default());
-        registry.register("reconciles", "Reconciles", Family::clone(&reconciles));
-        registry.register(
-            "status_patches",
-            "Status patches sent to Kubernetes",
-            Family::clone(&patches),
-        );
-        registry.register(
-            "drift",
-            "Changes by somebody else to what is declared",
-            Family::clone(&drift),
-        );
-        registry.register(
-            "objects",
-            "Objects by the status and the reason of their condition Ready",
-            Family::clone(&objects),
-        );
-        registry.register(
-            "unmanaged",
-            "Things in ZITADEL that are declared nowhere, with --count-unmanaged",
-            Family::clone(&unmanaged),
-        );
-        registry.register(
-            "zitadel_requests",
-            "Requests sent to ZITADEL, repeated ones included",
-            Family::clone(&calls),
-        );
+        let mut r = Registry::with_prefix("kastellan");
         Self {
-            registry,
-            reconciles,
-            patches,
-            drift,
-            objects,
-            unmanaged,
+            reconciles: register(&mut r, "reconciles", "Reconciles"),
+            errors: register(&mut r, "errors", "Reconciles that ended in an error, by its reason"),
+            patches: register(&mut r, "status_patches", "Status patches sent to Kubernetes"),
+            drift: register(&mut r, "drift", "Changes by somebody else to what is declared"),
+            objects: register(
+                &mut r,
+                "objects",
+                "Objects by the status and the reason of their condition Ready",
+            ),
+            not_ready: register(
+                &mut r,
+                "not_ready_age_seconds",
+                "How long the object of a kind that has waited longest has not been Ready",
+            ),
+            queues: register(
+                &mut r,
+                "queue_depth",
+                "Objects that wait for others of their Instance",
+            ),
+            lags: register(
+                &mut r,
+                "feed_lag_seconds",
+                "Seconds since the event feed of an Instance last answered",
+            ),
+            unmanaged: register(
+                &mut r,
+                "unmanaged",
+                "Things in ZITADEL that are declared nowhere, with --count-unmanaged",
+            ),
+            panics: register(&mut r, "panics", "Panics; each one is a bug"),
+            kubernetes: register(
+                &mut r,
+                "kubernetes_errors",
+                "Watches and leases that Kubernetes refused, by HTTP status; 0: no answer",
+            ),
+            tables: register(&mut r, "memory_entries", "Entries of what is kept in memory"),
+            calls: register(
+                &mut r,
+                "zitadel_requests",
+                "Requests sent to ZITADEL, repeated ones included",
+            ),
+            registry: r,
             requests,
-            calls,
-            said: Mutex::default(),
+            scraping: Mutex::default(),
         }
     }
 
-    pub(super) fn observe(&self, object: &Object, outcome: &Outcome) {
-        let kind = object.key.kind;
+    pub(super) fn reconciled(&self, kind: &'static str) {
         self.reconciles.get_or_create(&Kind { kind }).inc();
-        if outcome.status.last_drift != object.status.last_drift
-            && let Some(drift) = &outcome.status.last_drift
-        {
-            self.drift
-                .get_or_create(&KindDrift { kind, corrected: drift.corrected.to_string() })
-                .inc();
-        }
-        let ready = outcome.status.condition("Ready");
-        let now = KindReason {
-            kind,
-            ready: ready.map_or("Unknown", |c| c.status.as_str()).into(),
-            reason: ready.map_or(Reason::Creating.to_string(), |c| c.reason.clone()),
-        };
-        self.say(&object.key, (!outcome.release).then_some(now));
     }
 
-    /// How many things of each kind are declared nowhere.
-    pub(super) fn found_unmanaged(&self, found: &[Unmanaged]) {
-        for entry in kinds::ALL.iter().filter(|e| matches!(e.shape(), Shape::Entity { .. })) {
-            let kind = entry.names().kind;
-            let count = found.iter().filter(|u| u.kind == kind).count();
-            self.unmanaged
-                .get_or_create(&Kind { kind })
-                .set(i64::try_from(count).unwrap_or(i64::MAX));
-        }
+    pub(super) fn failed(&self, kind: &'static str, reason: &str) {
+        self.errors.get_or_create(&KindReason { kind, reason: reason.into() }).inc();
+    }
+
+    pub(super) fn drifted(&self, kind: &'static str, corrected: bool) {
+        let corrected = corrected.to_string();
+        self.drift.get_or_create(&KindDrift { kind, corrected }).inc();
     }
 
     pub(super) fn patched(&self, kind: &'static str) {
         self.patches.get_or_create(&Kind { kind }).inc();
     }
 
-    pub(super) fn forget(&self, key: &Key) {
-        self.say(key, None);
+    pub(super) fn panicked(&self, task: &'static str) {
+        self.panics.get_or_create(&Task { task }).inc();
     }
 
-    fn say(&self, key: &Key, now: Option<KindReason>) {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match &now {
-            Some(now) => said.insert(key.clone(), now.clone()),
-            None => said.remove(key),
-        };
-        if let Some(before) = before {
-            self.objects.get_or_create(&before).dec();
+    pub(super) fn kubernetes_failed(&self, code: Option<u16>) {
+        let code = code.unwrap_or_default().to_string();
+        self.kubernetes.get_or_create(&Code { code }).inc();
+    }
+
+    /// Adds to the number of objects of which this is said.
+    pub(super) fn count_object(
+        &self,
+        kind: &'static str,
+        ready: &'static str,
+        reason: &str,
+        change: i64,
+    ) {
+        let labels = KindReady { kind, ready, reason: reason.into() };
+        self.objects.get_or_create(&labels).inc_by(change);
+    }
+
+    /// How many things of each kind are declared nowhere.
+    pub(super) fn found_unmanaged(&self, found: &[Unmanaged]) {
+        for entry in REGISTRY.all().filter(|e| e.as_entity().is_some()) {
+            let kind = entry.kind();
+            let count = found.iter().filter(|u| u.kind == kind).count();
+            self.unmanaged.get_or_create(&Kind { kind }).set(number(count));
         }
-        if let Some(now) = now {
-            self.objects.get_or_create(&now).inc();
+    }
+
+    /// All metrics as text.
+    pub(super) fn render(&self, snapshot: Snapshot) -> String {
+        let _scrape = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.not_ready.clear();
+        for (kind, age) in snapshot.not_ready {
+            self.not_ready.get_or_create(&Kind { kind }).set(seconds(age));
         }
-    }
-
-    /// Whether an object was Ready when it was last looked at.
-    pub(super) fn is_ready(&self, key: &Key) -> bool {
-        self.said
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)
-            .is_some_and(|s| s.ready == "True")
-    }
-
-    /// How many objects have been looked at.
-    pub(super) fn count(&self) -> usize {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    pub(super) fn render(&self) -> String {
+        self.queues.clear();
+        for (kind, depth) in snapshot.queues {
+            self.queues.get_or_create(&Kind { kind }).set(number(depth));
+        }
+        self.lags.clear();
+        for (Key { namespace, name, .. }, lag) in snapshot.lags {
+            self.lags.get_or_create(&Instance { namespace, name }).set(seconds(lag));
+        }
+        for (table, entries) in snapshot.tables {
+            self.tables.get_or_create(&Table { table }).set(number(entries));
+        }
         for (access, sent) in [("read", self.requests.reads()), ("write", self.requests.writes())] {
             let calls = self.calls.get_or_create(&Access { access });
             calls.inc_by(sent.saturating_sub(calls.get()));
         }
+        self.encode()
+    }
+
+    pub(super) fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.
         encode(&mut text, &self.registry).ok();
         text
     }
+}
+
+fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn seconds(d: Duration) -> i64 {
+    i64::try_from(d.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn number(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
 }

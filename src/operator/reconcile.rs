@@ -1,25 +1,32 @@
-//! A reconcile as Kubernetes needs it: finalizer, the engine, one status patch, Events.
+//! A reconcile as Kubernetes needs it: permit, finalizer, the engine, the report.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use kube::{
-    ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
-    runtime::controller::Action,
-};
-use serde_json::{Value, json};
+use kube::{api::DynamicObject, runtime::controller::Action};
+use tracing::Instrument;
 
-use super::{context::Context, events};
-use crate::{
-    api::FINALIZER,
-    engine::{
-        Key, Object, kind::Shape, outcome::Outcome, reconcile::reconcile, references::references,
-    },
-    kinds::{
-        self,
-        instance::{InstanceDetails, InstanceStatus},
-    },
+use super::{
+    context::{Context, is_connection},
+    feed, finalizer,
+    pauses::{backoff, jittered},
+    problem::Problem,
+    report::{report, report_panic},
+    stores::key_of,
+    tasks::catch,
+    watch::is_referred_to,
 };
+use crate::{
+    api::status::Reason,
+    contract::Key,
+    engine::{consent::Consents, reconcile::reconcile},
+    kinds::REGISTRY,
+};
+
+/// The longest pause after a reconcile that panicked.
+const AFTER_PANIC: Duration = Duration::from_mins(5);
+
+/// The pause after the Lease was lost: it may be back before anybody noticed.
+const LEASE_LOST: Duration = Duration::from_secs(5);
 
 /// Reconciles one object, when its turn has come. What goes wrong is that object's status, never an
 /// error.
@@ -28,70 +35,86 @@ pub(super) async fn run(
     o: Arc<DynamicObject>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
+    let key = key_of(kind, &o);
+    drop(o);
     // What is not listed yet must not be taken for missing. When it is, everything is woken.
-    if !context.host.is_listed() {
+    if !context.is_open() || context.is_stopping() {
         return Ok(Action::await_change());
     }
-    let key = Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() };
-    drop(o);
-    let mut slot = None;
-    if kind != "Instance" {
-        let Some((_, object)) = context.host.newest(&key) else {
-            return Ok(Action::await_change());
-        };
-        // Before it is looked at: what changes meanwhile wakes it again.
-        let to = references(context.host.as_ref(), &object);
-        context.refer(&key, to.clone());
-        // After a start nothing is said of what a moment later is known.
-        if !object.is_deleting && context.waits(&to) {
-            return Ok(Action::await_change());
+    if !context.lease.is_held() {
+        return Ok(Action::requeue(jittered(LEASE_LOST)));
+    }
+    let span = tracing::info_span!("reconcile", kind, namespace = key.namespace, name = key.name);
+    let subject = key.to_string();
+    let action = async {
+        match catch(&context.metrics, "reconcile", &subject, when_permitted(&key, &context)).await {
+            Some(action) => action,
+            None => after_panic(&key, &context).await,
         }
-        drop(object);
-        if let Some(instance) = to.iter().find(|k| k.kind == "Instance") {
-            slot = context.slot(instance, &key);
-            if slot.is_none() {
-                return Ok(Action::await_change());
+    };
+    let action = action.instrument(span).await;
+    // It may have gone meanwhile: nothing of it is kept.
+    if !context.host.is_there(&key) {
+        context.forget(&key);
+    }
+    Ok(action)
+}
+
+async fn when_permitted(key: &Key, context: &Arc<Context>) -> Action {
+    let mut permit = None;
+    if !is_connection(key) {
+        let Some((_, object)) = context.host.stores.newest(key) else {
+            return Action::await_change();
+        };
+        // Before it is reconciled: what changes meanwhile wakes it again.
+        let to = Consents { registry: &REGISTRY, host: &context.host }.references(&object);
+        context.host.references.set(key, to.clone());
+        // After a start nothing is said of what a moment later is known.
+        if !object.is_deleting && context.waits_for(&to) {
+            return Action::await_change();
+        }
+        if let Some(instance) = to.iter().find(|k| is_connection(k)) {
+            permit = context.permits.acquire(instance, key);
+            if permit.is_none() {
+                return Action::await_change();
             }
         }
     }
-    let action = one(&key, &context).await;
-    drop(slot);
-    if matches!(kind, "Instance" | "Organization") {
-        context.looked_at(&key);
+    let action = Box::pin(one(key, context)).await;
+    drop(permit);
+    if is_referred_to(key.kind) {
+        context.was_reconciled(key);
     }
     action
 }
 
-async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
-    let kind = key.kind;
-    let Some((o, object)) = context.host.newest(key) else { return Ok(Action::await_change()) };
-    let has_finalizer = o.finalizers().iter().any(|f| f == FINALIZER);
-    if object.is_deleting && !has_finalizer {
-        return Ok(Action::await_change());
+async fn one(key: &Key, context: &Arc<Context>) -> Action {
+    let Some((o, object)) = context.host.stores.newest(key) else { return Action::await_change() };
+    if object.is_deleting && !finalizer::is_on(&o) {
+        return Action::await_change();
     }
-    match Box::pin(finalizer(context, &o, &object, has_finalizer)).await {
-        Ok(()) => {}
-        // Somebody changed the object meanwhile: the watch will bring it.
-        Err(kube::Error::Api(s)) if matches!(s.code, 404 | 409 | 422) => {
-            return Ok(Action::requeue(Duration::from_secs(1)));
-        }
-        Err(e) => {
-            tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the finalizer could not be set");
-            return Ok(Action::requeue(Duration::from_secs(5)));
-        }
+    if let Err(e) = Box::pin(finalizer::adjust(&context.host, &o, &object)).await {
+        return refused(&Problem::from(&e), "the finalizer could not be set");
     }
-    let connected = context.engine.connections.get(&object.key).is_some();
-    let outcome = reconcile(&context.engine, context.host.as_ref(), &object).await;
-    let again = outcome.again;
-    if kind == "Instance" {
-        context.sources.follow(context, &object);
-        if context.engine.connections.get(&object.key).is_some() {
-            context.follow_once(&object.key);
+    let connected = context.engine.connections.get(key).is_some();
+    let outcome = reconcile(&context.engine, &context.host, &object).await;
+    let (again, reason) = (outcome.requeue_after, outcome.status.reason());
+    if is_connection(key) {
+        context.sources.follow(&object);
+        if context.engine.connections.get(key).is_some() {
+            feed::start(context, key);
             // After a start the status says nothing new, and yet there is a connection only now.
             if !connected {
-                context.wake_referrers(&object.key);
+                context.wake_referrers(key);
             } else if outcome.status.is_ready() && !object.status.is_ready() {
-                context.wake_failing(&object.key);
+                context.wake_failing_referrers(key);
+            }
+        } else if reason != object.status.reason() {
+            // What depends on it repeats what it says; suspended, that is all that is said.
+            if [reason, object.status.reason()].contains(&Some(Reason::Suspended)) {
+                context.wake_referrers(key);
+            } else {
+                context.wake_failing_referrers(key);
             }
         }
     }
@@ -101,137 +124,31 @@ async fn one(key: &Key, context: &Arc<Context>) -> Result<Action, Infallible> {
     for key in &wake {
         context.wake(key);
     }
-    if let Err(e) = reported {
-        let gone = matches!(&e, kube::Error::Api(s) if matches!(s.code, 404 | 409 | 422));
-        if !gone {
-            tracing::warn!(kind, namespace = object.key.namespace, name = object.key.name, error = %e, "the status could not be written");
-        }
-        return Ok(Action::requeue(Duration::from_secs(if gone { 1 } else { 5 })));
+    match reported {
+        Ok(()) => again.map_or_else(Action::await_change, |d| Action::requeue(jittered(d))),
+        Err(e) => refused(&Problem::from(&e), "the status could not be written"),
     }
-    Ok(again.map_or_else(Action::await_change, |d| Action::requeue(jittered(d))))
 }
 
-/// Up to a tenth later, so that what was made together is not looked at together for ever.
-pub(super) fn jittered(d: Duration) -> Duration {
-    let tenth = u64::try_from(d.as_millis() / 10).unwrap_or_default();
-    let spread =
-        std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0u8) % (tenth + 1);
-    d + Duration::from_millis(spread)
-}
-
-/// What may write to ZITADEL has a finalizer before it does; what only observes has none. By a JSON
-/// patch with a test: a server-side apply of a finalizer would make an object anew that was deleted
-/// meanwhile.
-async fn finalizer(
-    context: &Context,
-    o: &DynamicObject,
-    object: &Object,
-    has: bool,
-) -> Result<(), kube::Error> {
-    let text = |field: &str| object.spec.get(field).and_then(Value::as_str);
-    let suspended = object.spec.get("suspend").and_then(Value::as_bool) == Some(true);
-    // What can't be read causes no call, and the API server may refuse every change of it.
-    let is_readable = kinds::find(object.key.kind)
-        .is_some_and(|e| e.desired(&object.spec, &object.key.name).is_ok());
-    if object.is_deleting || suspended || !is_readable {
-        return Ok(());
+/// Kubernetes did not take a change.
+fn refused(problem: &Problem, what: &'static str) -> Action {
+    // Somebody changed or deleted the object meanwhile: the watch will tell.
+    if problem.is_expected() || problem.code == Some(422) {
+        tracing::debug!(error = %problem, "{what}");
+        return Action::requeue(Duration::from_secs(1));
     }
-    let wants = text("mode") != Some("Observe");
-    let mut changes = match (wants, has) {
-        (true, false) if o.finalizers().is_empty() => {
-            vec![json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})]
-        }
-        (true, false) => {
-            vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER})]
-        }
-        (false, true) => return remove_finalizer(context, o, object).await,
-        _ => return Ok(()),
-    };
-    changes.insert(
-        0,
-        json!({"op": "test", "path": "/metadata/resourceVersion", "value": o.resource_version()}),
-    );
-    patch(context, object, changes).await
+    tracing::warn!(error = %problem, "{what}");
+    Action::requeue(Duration::from_secs(5))
 }
 
-async fn remove_finalizer(
-    context: &Context,
-    o: &DynamicObject,
-    object: &Object,
-) -> Result<(), kube::Error> {
-    let Some(index) = o.finalizers().iter().position(|f| f == FINALIZER) else { return Ok(()) };
-    let path = format!("/metadata/finalizers/{index}");
-    let changes = vec![
-        json!({"op": "test", "path": path, "value": FINALIZER}),
-        json!({"op": "remove", "path": path}),
-    ];
-    patch(context, object, changes).await
-}
-
-async fn patch(context: &Context, object: &Object, changes: Vec<Value>) -> Result<(), kube::Error> {
-    let Some(api) = context.host.api(&object.key) else { return Ok(()) };
-    let patch: json_patch::Patch =
-        serde_json::from_value(Value::Array(changes)).map_err(kube::Error::SerdeError)?;
-    let _permit = context.host.permit().await;
-    api.patch_metadata(&object.key.name, &PatchParams::default(), &Patch::Json::<()>(patch))
-        .await
-        .map(|_| ())
-}
-
-/// At most one status patch, then Events for what happened.
-async fn report(
-    context: &Context,
-    o: &DynamicObject,
-    object: &Object,
-    outcome: Outcome,
-) -> Result<(), kube::Error> {
-    context.metrics.observe(object, &outcome);
-    let notes = outcome.notes.clone();
-    let written = if outcome.release {
-        remove_finalizer(context, o, object).await
-    } else {
-        write_status(context, object, outcome).await
-    };
-    for note in &notes {
-        if note.news.is_warning() {
-            tracing::warn!(
-                kind = object.key.kind,
-                namespace = object.key.namespace,
-                name = object.key.name,
-                reason = %note.news,
-                "{}",
-                note.message
-            );
-        }
-        if let Err(e) = events::publish(context, object, note).await {
-            tracing::warn!(kind = object.key.kind, namespace = object.key.namespace, name = object.key.name, error = %e, "an Event could not be published");
-        }
+async fn after_panic(key: &Key, context: &Arc<Context>) -> Action {
+    if let Some((_, object)) = context.host.stores.newest(key)
+        && let Err(e) = report_panic(context, &object).await
+    {
+        tracing::debug!(error = %Problem::from(&e), "the panic could not be reported");
     }
-    written
-}
-
-async fn write_status(
-    context: &Context,
-    object: &Object,
-    outcome: Outcome,
-) -> Result<(), kube::Error> {
-    let is_connection =
-        kinds::find(object.key.kind).is_some_and(|e| e.shape() == Shape::Connection);
-    let (before, after) = if is_connection {
-        let before =
-            InstanceStatus { common: object.status.clone(), details: object.details.clone() };
-        let objects = context.counted(&object.key).or(object.details.objects);
-        let details = InstanceDetails { objects, ..outcome.details.unwrap_or_default() };
-        let after = InstanceStatus { common: outcome.status, details };
-        (serde_json::to_value(before), serde_json::to_value(after))
-    } else {
-        (serde_json::to_value(&object.status), serde_json::to_value(&outcome.status))
-    };
-    let (before, after) =
-        (before.map_err(kube::Error::SerdeError)?, after.map_err(kube::Error::SerdeError)?);
-    if before != after {
-        context.host.write_status(object, &after).await?;
-        context.metrics.patched(object.key.kind);
+    if is_referred_to(key.kind) {
+        context.was_reconciled(key);
     }
-    Ok(())
+    Action::requeue(backoff(context.readiness.panicked(key), AFTER_PANIC))
 }

@@ -9,14 +9,25 @@ use std::{
 
 use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, Client, api::WatchParams, core::WatchEvent};
+use kube::{
+    Api, Client,
+    api::WatchParams,
+    core::{PartialObjectMeta, WatchEvent},
+};
 use tokio::task::AbortHandle;
 
-use super::context::Context;
-use crate::{
-    engine::{Key, Object, kind::decode},
-    kinds::instance::Instance,
+use super::{
+    attempts::Attempts, metrics::Metrics, problem::Problem, tasks::supervise, wakers::Wakers,
 };
+use crate::{
+    contract::{Key, Object, connection::CaSource},
+    kinds::REGISTRY,
+};
+
+/// The longest pause before a watch that failed is tried again.
+const LONGEST: Duration = Duration::from_mins(5);
+/// The pause after a watch that the server ended.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A Secret or ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -27,8 +38,12 @@ struct Source {
 }
 
 /// The watches, by what is watched.
-#[derive(Default)]
-pub(super) struct Sources(Mutex<HashMap<Source, Watched>>);
+pub(super) struct Sources {
+    client: Client,
+    wakers: Arc<Wakers>,
+    metrics: Arc<Metrics>,
+    watched: Mutex<HashMap<Source, Watched>>,
+}
 
 struct Watched {
     instances: HashSet<Key>,
@@ -36,13 +51,26 @@ struct Watched {
 }
 
 impl Sources {
+    pub(super) fn new(client: Client, wakers: Arc<Wakers>, metrics: Arc<Metrics>) -> Self {
+        Self { client, wakers, metrics, watched: Mutex::default() }
+    }
+
     /// Watches exactly what this Instance refers to.
-    pub(super) fn follow(&self, context: &Arc<Context>, instance: &Object) {
+    pub(super) fn follow(self: &Arc<Self>, instance: &Object) {
         let wanted = if instance.is_deleting { HashSet::new() } else { sources(instance) };
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.replace(&instance.key, wanted);
+    }
+
+    /// Forgets an Instance that is gone.
+    pub(super) fn forget(self: &Arc<Self>, instance: &Key) {
+        self.replace(instance, HashSet::new());
+    }
+
+    fn replace(self: &Arc<Self>, instance: &Key, wanted: HashSet<Source>) {
+        let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|source, watched| {
             if !wanted.contains(source) {
-                watched.instances.remove(&instance.key);
+                watched.instances.remove(instance);
             }
             if watched.instances.is_empty() {
                 watched.task.abort();
@@ -51,101 +79,137 @@ impl Sources {
         });
         for source in wanted {
             let watched = all.entry(source.clone()).or_insert_with(|| {
-                let task = tokio::spawn(watch(context.clone(), source));
-                Watched { instances: HashSet::new(), task: task.abort_handle() }
+                let task = tokio::spawn(self.clone().watch(source)).abort_handle();
+                Watched { instances: HashSet::new(), task }
             });
-            watched.instances.insert(instance.key.clone());
+            watched.instances.insert(instance.clone());
         }
     }
 
+    /// Ends all watches.
     pub(super) fn stop(&self) {
-        for watched in self.0.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for (_, watched) in self.watched.lock().unwrap_or_else(PoisonError::into_inner).drain() {
             watched.task.abort();
         }
     }
 
-    fn instances(&self, source: &Source) -> Vec<Key> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(source).map(|w| w.instances.iter().cloned().collect()).unwrap_or_default()
+    /// Number of entries, for metrics.
+    pub(super) fn len(&self) -> usize {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn wake(&self, source: &Source) {
+        let all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        for instance in all.get(source).into_iter().flat_map(|w| &w.instances) {
+            self.wakers.wake(instance);
+        }
+    }
+
+    async fn watch(self: Arc<Self>, source: Source) {
+        let kind = if source.is_secret { "Secret" } else { "ConfigMap" };
+        let what = format!("watch {kind} {}/{}", source.namespace, source.name);
+        supervise(self.metrics.clone(), "source", what.clone(), || async {
+            let attempts = Attempts::new(what.clone(), self.metrics.clone(), LONGEST);
+            if source.is_secret {
+                self.watch_for_ever::<Secret>(&source, attempts).await;
+            } else {
+                self.watch_for_ever::<ConfigMap>(&source, attempts).await;
+            }
+        })
+        .await;
+    }
+
+    async fn watch_for_ever<K: Watchable>(&self, source: &Source, mut attempts: Attempts) {
+        let mut last = Last::default();
+        loop {
+            let pause = match self.watch_once::<K>(source, &mut last, &mut attempts).await {
+                Ok(()) => PAUSE,
+                Err(problem) => attempts.failed(&problem),
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Watches until the server ends it. Wakes the Instances when the source's version is another
+    /// one than the last.
+    async fn watch_once<K: Watchable>(
+        &self,
+        source: &Source,
+        last: &mut Last,
+        attempts: &mut Attempts,
+    ) -> Result<(), Problem> {
+        let api = Api::<K>::namespaced(self.client.clone(), &source.namespace);
+        // What happened since the last watch ended: a watch alone does not tell of a deletion.
+        let found: Option<PartialObjectMeta<K>> =
+            api.get_metadata_opt(&source.name).await.map_err(|e| Problem::from(&e))?;
+        let version = found.and_then(|o| o.metadata.resource_version);
+        let start = version.clone().unwrap_or_default();
+        if last.is_news(version) {
+            self.wake(source);
+        }
+        let params =
+            WatchParams::default().fields(&format!("metadata.name={}", source.name)).timeout(290);
+        let events = api.watch_metadata(&params, &start).await;
+        let mut events = std::pin::pin!(events.map_err(|e| Problem::from(&e))?);
+        attempts.succeeded();
+        while let Some(event) = events.try_next().await.map_err(|e| Problem::from(&e))? {
+            let version = match event {
+                WatchEvent::Added(o) | WatchEvent::Modified(o) => o.metadata.resource_version,
+                WatchEvent::Deleted(_) => None,
+                WatchEvent::Bookmark(_) => continue,
+                WatchEvent::Error(status) if status.code == 410 => return Ok(()),
+                WatchEvent::Error(status) => return Err(Problem::from(&*status)),
+            };
+            if last.is_news(version) {
+                self.wake(source);
+            }
+        }
+        Ok(())
+    }
+}
+
+trait Watchable:
+    kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+    + Clone
+    + std::fmt::Debug
+    + serde::de::DeserializeOwned
+    + Send
+    + 'static
+{
+}
+
+impl Watchable for Secret {}
+impl Watchable for ConfigMap {}
+
+/// What was last seen of a source: its version, or that it is not there.
+#[derive(Default, PartialEq, Eq)]
+enum Last {
+    #[default]
+    Unknown,
+    Version(String),
+    Absent,
+}
+
+impl Last {
+    fn is_news(&mut self, version: Option<String>) -> bool {
+        let now = version.map_or(Self::Absent, Self::Version);
+        let is_news = *self != now;
+        *self = now;
+        is_news
     }
 }
 
 fn sources(instance: &Object) -> HashSet<Source> {
-    let Ok(Instance { credentials: c, ca, .. }) = decode::<Instance>(&instance.spec) else {
-        return HashSet::new();
-    };
-    let source = |is_secret: bool, name: String| Source {
+    let Ok(spec) = REGISTRY.connection().read(&instance.spec) else { return HashSet::new() };
+    let source = |is_secret: bool, name: &str| Source {
         is_secret,
         namespace: instance.key.namespace.clone(),
-        name,
+        name: name.to_owned(),
     };
-    let secrets = [
-        c.private_key.map(|k| k.secret_ref),
-        c.personal_access_token.map(|k| k.secret_ref),
-        c.client_credentials.map(|k| k.secret_ref),
-    ];
-    let (ca_secret, ca_map) = ca.map_or((None, None), |ca| (ca.secret_ref, ca.config_map_ref));
-    let secrets = secrets.into_iter().chain([ca_secret]).flatten().map(|r| source(true, r.name));
-    secrets.chain(ca_map.map(|r| source(false, r.name))).collect()
-}
-
-/// What was last seen of a source: its version, or that it is not there.
-#[derive(Default, PartialEq, Eq)]
-struct Last {
-    seen: bool,
-    version: Option<String>,
-}
-
-/// Wakes the Instances when the version of the source changes; a new watch tells the present one
-/// again, which is no news.
-async fn watch(context: Arc<Context>, source: Source) {
-    let mut last = Last::default();
-    loop {
-        let client = context.client.clone();
-        let result = if source.is_secret {
-            one_watch::<Secret>(&context, client, &source, &mut last).await
-        } else {
-            one_watch::<ConfigMap>(&context, client, &source, &mut last).await
-        };
-        if let Err(e) = result {
-            tracing::debug!(namespace = source.namespace, name = source.name, error = %e, "the watch of a Secret or ConfigMap starts anew");
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-}
-
-/// Until the server ends it.
-async fn one_watch<K>(
-    context: &Arc<Context>,
-    client: Client,
-    source: &Source,
-    last: &mut Last,
-) -> Result<(), kube::Error>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned,
-{
-    let api = Api::<K>::namespaced(client, &source.namespace);
-    let params =
-        WatchParams::default().fields(&format!("metadata.name={}", source.name)).timeout(290);
-    let mut events = std::pin::pin!(api.watch_metadata(&params, "").await?);
-    while let Some(event) = events.try_next().await? {
-        let version = match event {
-            WatchEvent::Added(o) | WatchEvent::Modified(o) => o.metadata.resource_version,
-            WatchEvent::Deleted(_) => None,
-            WatchEvent::Bookmark(_) => continue,
-            WatchEvent::Error(_) => return Ok(()),
-        };
-        // The first one is what the Instance has just read, or what it waits for.
-        let now = Last { seen: true, version };
-        if *last != now {
-            *last = now;
-            for instance in context.sources.instances(source) {
-                context.wake(&instance);
-            }
-        }
-    }
-    Ok(())
+    let credentials = source(true, &spec.credentials.secret().name);
+    let ca = spec.ca.map(|ca| match ca {
+        CaSource::Secret(value) => source(true, &value.name),
+        CaSource::ConfigMap(value) => source(false, &value.name),
+    });
+    ca.into_iter().chain([credentials]).collect()
 }

@@ -15,6 +15,8 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
     world.ready("Project", "p").await;
     let fields = kastellan::engine::Fields::of(&json!({"name": "by hand"}));
     entry("Project").create(&world.at(Some(&home)), "by-hand", &fields).await.unwrap();
+    world.apply("Project", "bad", json!({"organizationId": "no/id"})).await;
+    world.reason("Project", "bad", "InvalidSpec").await;
     // It is in the next list.
     world.force("Project", "p").await;
     let wanted = [
@@ -23,6 +25,7 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
         "kastellan_unmanaged{kind=\"Organization\"} 1",
         "kastellan_unmanaged{kind=\"Project\"} 1",
         "kastellan_zitadel_requests_total{access=\"write\"} 2",
+        "kastellan_objects{kind=\"Project\",ready=\"False\",reason=\"InvalidSpec\"} 1",
     ];
     let start = Instant::now();
     loop {
@@ -41,7 +44,18 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
         .find_map(|l| l.strip_prefix("kastellan_zitadel_requests_total{access=\"read\"} "))
         .unwrap();
     assert!(reads.parse::<u32>().unwrap() > 5, "{reads}");
-    for name in ["kastellan_reconciles_total", "kastellan_status_patches_total"] {
+    let lag = format!(
+        "kastellan_feed_lag_seconds{{namespace=\"{}\",name=\"default\"}} ",
+        world.namespace
+    );
+    for name in [
+        "kastellan_reconciles_total",
+        "kastellan_status_patches_total",
+        "kastellan_errors_total{kind=\"Project\",reason=\"InvalidSpec\"} ",
+        "kastellan_not_ready_age_seconds{kind=\"Project\"} ",
+        "kastellan_memory_entries{table=\"objects\"} 4",
+        &lag,
+    ] {
         assert!(metrics.contains(name), "{name} in {metrics}");
     }
 }

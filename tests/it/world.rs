@@ -14,7 +14,7 @@ use kastellan::{
     engine::kind::{At, Entry, Remote},
     kinds,
     live::feed::ReportEditors,
-    operator::{self, Options},
+    operator::{self, LeaseOptions, Options},
     zitadel::{AddressPolicy, Client as Zitadel, Config, Credentials},
 };
 use kube::{
@@ -56,11 +56,13 @@ pub(crate) async fn own_cluster() -> Option<(Client, apiserver::Server)> {
 }
 
 async fn connect(kubeconfig: Kubeconfig) -> Client {
+    Client::try_from(config(kubeconfig).await).unwrap()
+}
+
+/// What a client is made of.
+pub(crate) async fn config(kubeconfig: Kubeconfig) -> kube::Config {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .unwrap();
-    Client::try_from(config).unwrap()
+    kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
 }
 
 /// Installs a CRD and waits until it is served.
@@ -99,6 +101,12 @@ pub(crate) struct World {
     fresh: usize,
     /// How long deletions wait for heirs; before the operator starts.
     pub(crate) grace: Duration,
+    /// The operator's client, where it is not the tests' own; before it starts.
+    pub(crate) operator_client: Option<Client>,
+    /// The operator's Lease; before it starts.
+    pub(crate) lease: Option<LeaseOptions>,
+    /// The namespaces that the operator watches, where they are not this world's own.
+    pub(crate) watched: Option<Vec<String>>,
 }
 
 /// A namespace that nobody else uses.
@@ -153,6 +161,9 @@ impl World {
             minnie,
             fresh,
             grace: Duration::ZERO,
+            operator_client: None,
+            lease: None,
+            watched: None,
         }
     }
 
@@ -166,8 +177,10 @@ impl World {
     /// Starts the operator.
     pub(crate) fn start(&mut self) {
         let (stop, stopped) = watch::channel(false);
-        let mut namespaces = self.more.clone();
-        namespaces.push(self.namespace.clone());
+        let namespaces = self
+            .watched
+            .clone()
+            .unwrap_or_else(|| self.more.iter().chain([&self.namespace]).cloned().collect());
         // A free port; the next one, for what a killed operator held is not free at once.
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         self.admin = Some(admin);
@@ -178,8 +191,9 @@ impl World {
             admin,
             editors: ReportEditors::Name,
             grace: self.grace,
+            lease: self.lease.clone(),
         };
-        let client = self.client.clone();
+        let client = self.operator_client.clone().unwrap_or_else(|| self.client.clone());
         let task =
             tokio::spawn(async move { operator::run(client, options, stopped).await.unwrap() });
         self.operator = Some(Operator { stop, task });
@@ -204,6 +218,25 @@ impl World {
     pub(crate) async fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.admin.unwrap());
         reqwest::get(url).await.unwrap().text().await.unwrap()
+    }
+
+    /// What the operator answers under `/readyz`; empty: nothing yet.
+    pub(crate) async fn readyz(&self) -> String {
+        let url = format!("http://{}/readyz", self.admin.unwrap());
+        match reqwest::get(url).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// Waits until what the operator serves under `/readyz` or `/metrics` is as it should be.
+    pub(crate) async fn until_readyz(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        eventually(what, async || self.readyz().await, |text| is_so(text)).await
+    }
+
+    /// The same for `/metrics`.
+    pub(crate) async fn until_metrics(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        eventually(what, async || self.metrics().await, |text| is_so(text)).await
     }
 
     pub(crate) fn emulator(&self) -> &Emulator {
@@ -266,6 +299,53 @@ impl World {
             Err(kube::Error::Api(s)) => Err(s.message.clone()),
             Err(e) => panic!("{e}"),
         }
+    }
+
+    /// Declares an object in another namespace.
+    pub(crate) async fn apply_in(&self, namespace: &str, kind: &str, name: &str, spec: Value) {
+        let body = json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": {"name": name}, "spec": spec});
+        let params = PatchParams::apply("git").force();
+        self.api_in(namespace, kind).patch(name, &params, &Patch::Apply(body)).await.unwrap();
+    }
+
+    /// An object in another namespace; null if it is not there.
+    pub(crate) async fn get_in(&self, namespace: &str, kind: &str, name: &str) -> Value {
+        let found = self.api_in(namespace, kind).get_opt(name).await.unwrap();
+        found.map(|o| serde_json::to_value(o).unwrap()).unwrap_or_default()
+    }
+
+    pub(crate) async fn delete_in(&self, namespace: &str, kind: &str, name: &str) {
+        self.api_in(namespace, kind).delete(name, &DeleteParams::default()).await.unwrap();
+        let get = async || self.get_in(namespace, kind, name).await;
+        eventually(&format!("{kind} {namespace}/{name} gone"), get, Value::is_null).await;
+    }
+
+    pub(crate) async fn ready_in(&self, namespace: &str, kind: &str, name: &str) {
+        self.reason_in(namespace, kind, name, "InSync").await;
+    }
+
+    /// Waits until an object in another namespace says this reason in its present generation.
+    pub(crate) async fn reason_in(&self, namespace: &str, kind: &str, name: &str, reason: &str) {
+        let get = async || self.get_in(namespace, kind, name).await;
+        eventually(&format!("{kind} {namespace}/{name} {reason}"), get, |o| {
+            condition(o, "Ready")["reason"] == reason && is_current(o)
+        })
+        .await;
+    }
+
+    fn api_in(&self, namespace: &str, kind: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &resource(kind))
+    }
+
+    /// Creates an object, where the API server may refuse it.
+    pub(crate) async fn try_create(
+        &self,
+        kind: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<DynamicObject, kube::Error> {
+        let o = DynamicObject::new(name, &resource(kind)).data(json!({"spec": spec}));
+        self.api(kind).create(&PostParams::default(), &o).await
     }
 
     /// Merges something into an object.
@@ -435,6 +515,23 @@ impl World {
             );
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
+    }
+}
+
+/// Waits until something is as it should be; shows it where that does not come.
+pub(crate) async fn eventually<T: std::fmt::Debug>(
+    what: &str,
+    get: impl AsyncFn() -> T,
+    is_so: impl Fn(&T) -> bool,
+) -> T {
+    let start = Instant::now();
+    loop {
+        let found = get().await;
+        if is_so(&found) {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "not {what}: {found:#?}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
 }
 

@@ -1,0 +1,26 @@
+//! What the operator is told when it starts.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::lease;
+use crate::{live::ReportEditors, zitadel::AddressPolicy};
+
+/// See the fields.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Namespaces to watch; empty: all.
+    pub namespaces: Vec<String>,
+    /// What may be connected to.
+    pub addresses: AddressPolicy,
+    /// Where health and metrics are served.
+    pub admin: SocketAddr,
+    /// How editors are named in reports.
+    pub editors: ReportEditors,
+    /// Whether what is declared nowhere is counted.
+    pub count_unmanaged: bool,
+    /// How long a deletion waits for another object that declares the same thing.
+    pub deletion_pause: Duration,
+    /// The Lease by which only one operator writes at a time; `None`: whoever starts it makes sure
+    /// of that.
+    pub lease: Option<lease::Options>,
+}

@@ -1,0 +1,123 @@
+//! What was last said of each object: by whom others are told, and what is counted of it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::metrics::Metrics;
+use crate::{
+    api::status::{Reason, Status},
+    contract::{Key, Object},
+    engine::report::Outcome,
+};
+
+/// See the module.
+pub(super) struct Readiness {
+    metrics: Arc<Metrics>,
+    reported: Mutex<HashMap<Key, Reported>>,
+    /// Panics in a row; of most objects there are none.
+    panics: Mutex<HashMap<Key, u32>>,
+}
+
+struct Reported {
+    ready: &'static str,
+    reason: String,
+    /// Since when it has not been Ready, as far as this process knows.
+    not_ready: Option<Instant>,
+}
+
+impl Readiness {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, reported: Mutex::default(), panics: Mutex::default() }
+    }
+
+    /// Takes down what a reconcile came to.
+    pub(super) fn observe(&self, object: &Object, outcome: &Outcome) {
+        let kind = object.key.kind;
+        self.metrics.reconciled(kind);
+        if outcome.status.last_drift != object.status.last_drift
+            && let Some(drift) = &outcome.status.last_drift
+        {
+            self.metrics.drifted(kind, drift.corrected);
+        }
+        self.panics.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.key);
+        if outcome.release {
+            self.forget(&object.key);
+        } else {
+            self.record(&object.key, &outcome.status);
+        }
+    }
+
+    /// Takes down a reconcile that panicked. Returns how many did so in a row.
+    pub(super) fn panicked(&self, key: &Key) -> u32 {
+        let mut panics = self.panics.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = panics.entry(key.clone()).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// Takes down what is said of an object.
+    pub(super) fn record(&self, key: &Key, status: &Status) {
+        let condition = status.condition("Ready");
+        let ready = match condition.map(|c| c.status.as_str()) {
+            Some("True") => "True",
+            Some("False") => "False",
+            _ => "Unknown",
+        };
+        let reason = condition.map_or(Reason::Creating.to_string(), |c| c.reason.clone());
+        if ready == "False" && !goes_on(&reason) {
+            self.metrics.failed(key.kind, &reason);
+        }
+        self.metrics.count_object(key.kind, ready, &reason, 1);
+        let mut all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = all.remove(key);
+        let since = former.as_ref().and_then(|r| r.not_ready);
+        let not_ready = (ready == "False").then(|| since.unwrap_or_else(Instant::now));
+        all.insert(key.clone(), Reported { ready, reason, not_ready });
+        if let Some(Reported { ready, reason, .. }) = former {
+            self.metrics.count_object(key.kind, ready, &reason, -1);
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.panics.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let former = self.reported.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        if let Some(Reported { ready, reason, .. }) = former {
+            self.metrics.count_object(key.kind, ready, &reason, -1);
+        }
+    }
+
+    /// Whether an object was Ready when it was last reconciled.
+    pub(super) fn is_ready(&self, key: &Key) -> bool {
+        let all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).is_some_and(|r| r.ready == "True")
+    }
+
+    /// How many objects have been reconciled.
+    pub(super) fn len(&self) -> usize {
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// How long the object of each kind that has been waiting longest has not been Ready.
+    pub(super) fn oldest_not_ready(&self) -> HashMap<&'static str, Duration> {
+        let mut oldest = HashMap::new();
+        for (key, r) in self.reported.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if let Some(since) = r.not_ready {
+                let age = oldest.entry(key.kind).or_insert(Duration::ZERO);
+                *age = since.elapsed().max(*age);
+            }
+        }
+        oldest
+    }
+}
+
+/// Whether a reason of an object that is not Ready is a step on its way, not an error.
+fn goes_on(reason: &str) -> bool {
+    let steps = [Reason::Creating, Reason::Updating, Reason::Deleting, Reason::Observing];
+    steps.iter().any(|step| step.to_string() == reason)
+}

@@ -1,0 +1,186 @@
+//! The watch of one kind, in one namespace or in all.
+//!
+//! Several of them fill one store, so that a list of one must not clear what another brought: an
+//! object is gone only if the list of its own namespace does not show it.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use kube::{
+    Api,
+    api::DynamicObject,
+    runtime::watcher::{self, Event, watcher},
+};
+
+use super::{
+    attempts::Attempts,
+    context::{Context, is_connection},
+    problem::Problem,
+    stores::{Watched, key_of},
+    tasks::catch_now,
+};
+use crate::{
+    api::GROUP,
+    contract::{Key, Object},
+    kinds::REGISTRY,
+};
+
+/// The longest pause between attempts.
+const LONGEST: Duration = Duration::from_secs(30);
+/// The pause while the whole resource is missing: when it is back, work goes on at once.
+const MISSING: Duration = Duration::from_secs(1);
+/// A watch that does not fail for so long works, even if it brings nothing.
+const CALM: Duration = Duration::from_mins(1);
+
+/// Watches for ever.
+pub(super) async fn run(context: Arc<Context>, watched: Watched) {
+    let (kind, namespace) = &watched;
+    let Some(resource) = context.host.stores.resource(kind) else { return };
+    let client = context.host.client.clone();
+    let (api, place) = match namespace {
+        Some(namespace) => {
+            (Api::namespaced_with(client, namespace, resource), format!("namespace {namespace}"))
+        }
+        None => (Api::all_with(client, resource), "all namespaces".into()),
+    };
+    let what = format!("list and watch {}.{GROUP} in {place}", resource.plural);
+    let mut attempts = Attempts::new(what, context.metrics.clone(), LONGEST);
+    let mut list = List { context: &context, watched: &watched, found: HashSet::new() };
+    loop {
+        let mut events = watcher(api.clone(), watcher::Config::default()).boxed();
+        loop {
+            let event = if attempts.is_failing() {
+                match tokio::time::timeout(CALM, events.next()).await {
+                    Ok(event) => event,
+                    Err(_) => {
+                        succeeded(&context, &mut attempts);
+                        continue;
+                    }
+                }
+            } else {
+                events.next().await
+            };
+            match event {
+                // It says nothing of Kubernetes that a list begins.
+                Some(Ok(Event::Init)) => list.found.clear(),
+                Some(Ok(event)) => {
+                    succeeded(&context, &mut attempts);
+                    list.apply(event);
+                }
+                Some(Err(e)) => {
+                    let problem = Problem::from(&e);
+                    if problem.is_expired() {
+                        continue;
+                    }
+                    tokio::time::sleep(failed(&context, &mut attempts, &problem)).await;
+                    // A watch of what was refused or missing goes on without a word; only a new
+                    // list shows that it is there again, and what it is like then.
+                    if problem.is_permanent() {
+                        break;
+                    }
+                }
+                None => break,
+            }
+        }
+    }
+}
+
+fn failed(context: &Context, attempts: &mut Attempts, problem: &Problem) -> Duration {
+    if problem.is_permanent() || !context.host.stores.is_listed() {
+        let what = attempts.what();
+        context.health.not_ready(what, format!("can't {what}: {problem}"));
+    }
+    let pause = attempts.failed(problem);
+    if problem.code == Some(404) { pause.min(MISSING) } else { pause }
+}
+
+fn succeeded(context: &Context, attempts: &mut Attempts) {
+    if attempts.succeeded() {
+        context.health.ready(attempts.what());
+    }
+}
+
+/// Takes events over.
+struct List<'a> {
+    context: &'a Context,
+    watched: &'a Watched,
+    /// What the present list has shown.
+    found: HashSet<Key>,
+}
+
+impl List<'_> {
+    fn apply(&mut self, event: Event<DynamicObject>) {
+        let (kind, _) = *self.watched;
+        match event {
+            Event::Init => self.found.clear(),
+            Event::InitApply(o) => {
+                self.found.insert(key_of(kind, &o));
+                self.each(&key_of(kind, &o), || changed(self.context, kind, o));
+            }
+            Event::Apply(o) => self.each(&key_of(kind, &o), || changed(self.context, kind, o)),
+            Event::Delete(o) => {
+                let key = key_of(kind, &o);
+                self.each(&key, || gone(self.context, &key));
+            }
+            Event::InitDone => {
+                for key in self.vanished() {
+                    self.each(&key, || gone(self.context, &key));
+                }
+                self.found = HashSet::new();
+                self.context.host.stores.listed(self.watched);
+            }
+        }
+    }
+
+    /// An object that causes a panic does not keep others from being seen.
+    fn each(&self, key: &Key, apply: impl FnOnce()) {
+        catch_now(&self.context.metrics, "watch", &key.to_string(), apply);
+    }
+
+    /// What was there before and is not in the list: nobody told of its deletion.
+    fn vanished(&self) -> Vec<Key> {
+        let (kind, namespace) = self.watched;
+        let all = self.context.host.stores.state(kind).into_iter().map(|(key, _)| key);
+        let of_this = all.filter(|k| namespace.as_ref().is_none_or(|ns| *ns == k.namespace));
+        of_this.filter(|key| !self.found.contains(key)).collect()
+    }
+}
+
+/// Wakes an object that changed, and whoever refers to it if it changed in a way that matters to
+/// them.
+fn changed(context: &Context, kind: &'static str, o: DynamicObject) {
+    let Some(object) = context.host.stores.insert(kind, o) else { return };
+    let is_news =
+        is_referred_to(kind) && context.host.stores.is_news(&object.key, signature(&object));
+    // Before that everything is woken anyway.
+    if context.is_open() {
+        context.wake(&object.key);
+        if is_news {
+            context.wake_referrers(&object.key);
+        }
+    }
+}
+
+fn gone(context: &Context, key: &Key) {
+    context.forget(key);
+    if is_referred_to(key.kind) {
+        context.wake_referrers(key);
+    }
+}
+
+/// Whether others refer to objects of this kind.
+pub(super) fn is_referred_to(kind: &str) -> bool {
+    let is_parent =
+        |e: crate::contract::Entry| e.references.iter().any(|r| r.kinds.contains(&kind));
+    REGISTRY.connection().description().kind == kind || REGISTRY.all().any(is_parent)
+}
+
+/// What others act on. Whether a connection is Ready is not in it: while it is away, what was seen
+/// stays.
+fn signature(o: &Object) -> String {
+    let is_ready = !is_connection(&o.key) && o.status.is_ready();
+    format!(
+        "{:?} {} {:?} {:?} {:?} {} {is_ready}",
+        o.uid, o.generation, o.status.id, o.status.instance_id, o.status.instance, o.is_deleting
+    )
+}

@@ -1,0 +1,10 @@
+//! The operator as Kubernetes sees it: rights, readiness, shutdown, panics, memory, the Lease.
+
+mod alone;
+mod availability;
+mod chart_account;
+mod lease;
+mod memory;
+mod panics;
+mod stop;
+mod structure;

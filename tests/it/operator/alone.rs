@@ -1,0 +1,173 @@
+//! What needs an API server of its own: an operator of all namespaces would meddle with the other
+//! tests', and CRDs are everybody's.
+
+use std::time::Instant;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kastellan::{kinds, operator::LeaseOptions};
+use kube::{Api, Client, api::DeleteParams, config::Kubeconfig};
+use serde_json::json;
+
+use super::chart_account::{of_chart, without_rights};
+use crate::world::{World, establish, eventually, own_cluster};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_with_the_charts_rights_on_a_cluster_of_its_own() {
+    let Some((client, server)) = own_cluster().await else {
+        eprintln!("not tested: there is only one given cluster");
+        return;
+    };
+    waits_for_crds_and_stops_meanwhile(&client).await;
+    for entry in kinds::ALL {
+        establish(&client, &entry.crd()).await;
+    }
+    says_which_rights_are_missing_and_stops_meanwhile(&client, &server.kubeconfig).await;
+    for namespaces in [0, 1, 3] {
+        works_with_the_charts_rights(&client, &server.kubeconfig, namespaces).await;
+    }
+    says_that_a_crd_was_deleted_and_goes_on_when_it_is_back(&client).await;
+}
+
+/// Stops the operator, and sees that it takes less than the five seconds that are promised.
+pub(super) async fn stops_in_time(world: &mut World, state: &str) {
+    let start = Instant::now();
+    world.stop().await;
+    let took = start.elapsed().as_secs_f32();
+    assert!(took < 5.0, "{state}: stopped after {took} s");
+}
+
+async fn waits_for_crds_and_stops_meanwhile(client: &Client) {
+    let mut world = World::on(client.clone(), "no-crds").await;
+    world.start();
+    world
+        .until_readyz("waiting for CRDs", |text| {
+            text.contains("waiting for CustomResourceDefinitions: ")
+                && text.contains("projects.zitadel.kastellan.dev")
+        })
+        .await;
+    stops_in_time(&mut world, "waiting for CRDs").await;
+}
+
+async fn says_which_rights_are_missing_and_stops_meanwhile(
+    client: &Client,
+    kubeconfig: &Kubeconfig,
+) {
+    let mut world = World::on(client.clone(), "no-rights").await;
+    world.operator_client = Some(without_rights(client, kubeconfig, &world.namespace).await);
+    world.lease = Some(lease());
+    world.start();
+    let wanted = [
+        format!(
+            "can't list and watch projects.zitadel.kastellan.dev in namespace {}: 403: ",
+            world.namespace
+        ),
+        "cannot list resource \"projects\"".into(),
+        "can't hold the Lease kastellan: 403: ".into(),
+    ];
+    let text = world
+        .until_readyz("the rights that are missing", |text| wanted.iter().all(|w| text.contains(w)))
+        .await;
+    assert!(text.lines().all(|line| line.len() < 400), "{text}");
+    world
+        .until_metrics("refusals are counted", |text| {
+            text.contains("kastellan_kubernetes_errors_total{code=\"403\"}")
+        })
+        .await;
+    stops_in_time(&mut world, "without rights").await;
+}
+
+fn lease() -> LeaseOptions {
+    LeaseOptions {
+        namespace: None,
+        name: "kastellan".into(),
+        identity: "test".into(),
+        duration: std::time::Duration::from_secs(5),
+    }
+}
+
+/// `namespaces`: how many are watched; 0: all.
+async fn works_with_the_charts_rights(client: &Client, kubeconfig: &Kubeconfig, namespaces: usize) {
+    let mut world = World::on(client.clone(), &format!("watch-{namespaces}")).await;
+    let mut watched = vec![world.namespace.clone()];
+    while watched.len() < namespaces {
+        watched.push(world.another_namespace().await);
+    }
+    if namespaces == 0 {
+        watched.clear();
+    }
+    let operator = of_chart(client, kubeconfig, &world.namespace, &watched).await;
+    world.operator_client = Some(operator);
+    world.lease = Some(LeaseOptions { name: format!("{}-kastellan", world.namespace), ..lease() });
+    world.watched = Some(watched.clone());
+    world.start();
+    world.until_readyz(&format!("ready with {namespaces}"), |text| text == "ok\n").await;
+    world.connect().await;
+    world.ready("Instance", "default").await;
+    world
+        .patch("Instance", "default", json!({"spec": {"allowedNamespaces": {"from": "All"}}}))
+        .await;
+    let instance = json!({"name": "default", "namespace": world.namespace});
+    for (n, namespace) in watched.iter().enumerate().skip(1) {
+        let name = format!("acme-{n}");
+        let spec = json!({"instanceRef": instance, "deletionPolicy": "Delete"});
+        world.apply_in(namespace, "Organization", &name, spec).await;
+        world.ready_in(namespace, "Organization", &name).await;
+    }
+    world.apply("Organization", "acme", json!({"deletionPolicy": "Delete"})).await;
+    world.ready("Organization", "acme").await;
+    world.noted("acme", "Created", "").await;
+    // A changed Secret is taken up: the right to watch it is there.
+    world.secret("kastellan", "pat", "wrong").await;
+    world.reason("Instance", "default", "Unauthenticated").await;
+    world.secret("kastellan", "pat", &world.emulator().pat()).await;
+    world.ready("Instance", "default").await;
+    world.delete("Organization", "acme").await;
+    world.gone("Organization", "acme").await;
+    for (n, namespace) in watched.iter().enumerate().skip(1) {
+        world.delete_in(namespace, "Organization", &format!("acme-{n}")).await;
+    }
+    world.delete("Instance", "default").await;
+    world.gone("Instance", "default").await;
+    world.stop().await;
+}
+
+async fn says_that_a_crd_was_deleted_and_goes_on_when_it_is_back(client: &Client) {
+    let mut world = World::on(client.clone(), "crd-deleted").await;
+    world.start();
+    world.connect().await;
+    world.ready("Instance", "default").await;
+    world.apply("Restrictions", "it", json!({"disallowPublicOrgRegistration": true})).await;
+    world.ready("Restrictions", "it").await;
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    crds.delete("restrictions.zitadel.kastellan.dev", &DeleteParams::default()).await.unwrap();
+    world
+        .until_readyz("the CRD that is missing", |text| {
+            text.contains("can't list and watch restrictions.zitadel.kastellan.dev")
+                && text.contains("404")
+        })
+        .await;
+    let crd = kinds::find("Restrictions").unwrap().crd();
+    eventually(
+        "deleted",
+        async || crds.get_opt(crd.metadata.name.as_ref().unwrap()).await.unwrap().is_none(),
+        |gone| *gone,
+    )
+    .await;
+    establish(client, &crd).await;
+    let start = Instant::now();
+    eventually(
+        "accepted",
+        async || {
+            world
+                .try_apply("Restrictions", "it", json!({"disallowPublicOrgRegistration": false}))
+                .await
+        },
+        Result::is_ok,
+    )
+    .await
+    .unwrap();
+    world.ready("Restrictions", "it").await;
+    world.until_readyz("ready again", |text| text == "ok\n").await;
+    assert!(start.elapsed().as_secs() < 20, "looked at again at once");
+    world.stop().await;
+}
