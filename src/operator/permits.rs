@@ -1,9 +1,10 @@
-//! How many objects of an Instance are reconciled at once.
+//! How many objects of an Instance, and how many Instances of a namespace, are reconciled at once.
 //!
 //! Ten thousand at once would be most of the memory. One limit for all Instances together would let
 //! those that do not answer hold up the others. Hence a limit for each, which is smaller the more
 //! of them have something to do: 512 for one alone, 256 each for two, never less than 16. With any
-//! number of Instances that hang, another one starts its own reconciles at once.
+//! number of Instances that hang, another one starts its own reconciles at once. Instances
+//! themselves are limited by namespace in the same way.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -57,6 +58,7 @@ impl Permits {
     }
 
     /// Permission to reconcile an object of an Instance; `None`: it is woken when it may try again.
+    /// For an Instance itself, `instance` is one without a name in the same namespace.
     pub(super) fn acquire(self: &Arc<Self>, instance: &Key, key: &Key) -> Option<Permit> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let of_kind = queues.entry(key.kind).or_default();

@@ -56,8 +56,9 @@ pub(super) async fn run(
 }
 
 async fn when_permitted(key: &Key, context: &Arc<Context>) -> Action {
-    let mut permit = None;
-    if key.kind != "Instance" {
+    let owner = if key.kind == "Instance" {
+        Some(Key { name: String::new(), ..key.clone() })
+    } else {
         let Some((_, object)) = context.host.stores.newest(key) else {
             return Action::await_change();
         };
@@ -68,12 +69,11 @@ async fn when_permitted(key: &Key, context: &Arc<Context>) -> Action {
         if !object.is_deleting && context.waits_for(&to) {
             return Action::await_change();
         }
-        if let Some(instance) = to.iter().find(|k| k.kind == "Instance") {
-            permit = context.permits.acquire(instance, key);
-            if permit.is_none() {
-                return Action::await_change();
-            }
-        }
+        to.into_iter().find(|k| k.kind == "Instance")
+    };
+    let permit = owner.as_ref().map(|owner| context.permits.acquire(owner, key));
+    if matches!(permit, Some(None)) {
+        return Action::await_change();
     }
     let action = Box::pin(one(key, context)).await;
     drop(permit);
