@@ -81,7 +81,7 @@ impl Lease {
         }
     }
 
-    /// Takes it, or waits until it can be taken, and renews it for ever.
+    /// Takes it, or waits until it can be taken, and renews it until it is aborted.
     pub(super) async fn hold(&self, client: Client, health: Arc<Health>, metrics: Arc<Metrics>) {
         let Some(options) = &self.options else { return };
         health.not_ready("lease", format!("waiting for the Lease {}", options.name));

@@ -93,7 +93,7 @@ impl Metrics {
             queues: register(
                 &mut r,
                 "queue_depth",
-                "Objects that wait for others of their Instance",
+                "Objects that wait for others of their Instance, or of their namespace",
             ),
             lags: register(
                 &mut r,

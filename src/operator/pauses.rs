@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-/// Returns a duration up to a tenth longer, so that what was created together is not compared
-/// together for ever.
+/// Returns a duration up to a tenth longer, so that what was created together is compared at
+/// different times.
 pub(super) fn jittered(d: Duration) -> Duration {
     let tenth = u64::try_from(d.as_millis() / 10).unwrap_or(u64::MAX / 2);
     let spread = RandomState::new().hash_one(0u8) % (tenth + 1);

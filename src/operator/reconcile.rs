@@ -9,6 +9,7 @@ use super::{
     context::{Context, is_connection},
     feed, finalizer,
     pauses::{backoff, jittered},
+    permits::Group,
     problem::Problem,
     report::{report, report_panic},
     stores::key_of,
@@ -61,8 +62,9 @@ pub(super) async fn run(
 }
 
 async fn when_permitted(key: &Key, context: &Arc<Context>) -> Action {
-    let mut permit = None;
-    if !is_connection(key) {
+    let group = if is_connection(key) {
+        Some(Group::Connections { namespace: key.namespace.clone() })
+    } else {
         let Some((_, object)) = context.host.stores.newest(key) else {
             return Action::await_change();
         };
@@ -73,12 +75,11 @@ async fn when_permitted(key: &Key, context: &Arc<Context>) -> Action {
         if !object.is_deleting && context.waits_for(&to) {
             return Action::await_change();
         }
-        if let Some(instance) = to.iter().find(|k| is_connection(k)) {
-            permit = context.permits.acquire(instance, key);
-            if permit.is_none() {
-                return Action::await_change();
-            }
-        }
+        to.into_iter().find(is_connection).map(Group::Connection)
+    };
+    let permit = group.as_ref().map(|group| context.permits.acquire(group, key));
+    if matches!(permit, Some(None)) {
+        return Action::await_change();
     }
     let action = Box::pin(one(key, context)).await;
     drop(permit);

@@ -53,7 +53,7 @@ pub(super) async fn report_panic(context: &Context, object: &Object) -> Result<(
     write_status(context, object, status, Some(object.details.clone())).await
 }
 
-/// Writes a status, unless it says what is there already.
+/// Writes a status, unless it equals the present one.
 async fn write_status(
     context: &Context,
     object: &Object,

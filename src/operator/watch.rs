@@ -32,7 +32,7 @@ const MISSING: Duration = Duration::from_secs(1);
 /// A watch that does not fail for so long works, even if it brings nothing.
 const CALM: Duration = Duration::from_mins(1);
 
-/// Watches for ever.
+/// Watches until it is aborted.
 pub(super) async fn run(context: Arc<Context>, watched: Watched) {
     let (kind, namespace) = &watched;
     let Some(resource) = context.host.stores.resource(kind) else { return };

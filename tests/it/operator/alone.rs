@@ -168,6 +168,6 @@ async fn says_that_a_crd_was_deleted_and_goes_on_when_it_is_back(client: &Client
     .unwrap();
     world.ready("Restrictions", "it").await;
     world.until_readyz("ready again", |text| text == "ok\n").await;
-    assert!(start.elapsed().as_secs() < 20, "looked at again at once");
+    assert!(start.elapsed().as_secs() < 20, "reconciled again at once");
     world.stop().await;
 }
