@@ -15,7 +15,7 @@ use k8s_openapi::{
     api::core::v1::{Namespace, Secret},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kastellan::{api, kinds};
+use kastellan::{api, kinds::REGISTRY};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
@@ -55,10 +55,10 @@ pub(crate) struct Cluster {
 }
 
 fn resource(kind: &str) -> Result<ApiResource> {
-    let names = kinds::find(kind).ok_or("no such kind")?.names();
+    let entry = REGISTRY.find(kind).ok_or("no such kind")?;
     Ok(ApiResource::from_gvk_with_plural(
         &GroupVersionKind::gvk(api::GROUP, api::VERSION, kind),
-        names.plural,
+        entry.plural,
     ))
 }
 
@@ -73,7 +73,7 @@ impl Cluster {
         .await?;
         let client = Client::try_from(config)?;
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for entry in kinds::ALL {
+        for entry in REGISTRY.all() {
             let crd = entry.crd();
             let name = crd.name_any();
             crds.patch(&name, &PatchParams::apply("kastellan-bench").force(), &Patch::Apply(&crd))

@@ -10,16 +10,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{TryStreamExt, future::try_join_all};
+use futures::future::try_join_all;
 use kastellan::{
-    engine::{Fields, kind::At},
-    kinds,
-    live::{Live, feed::ReportEditors},
+    contract::{Access, Fields, Place},
+    kinds::REGISTRY,
+    live::{Connection, Informer, Parts, ReportEditors},
+    zitadel::{Client, identity::{fetch_account, fetch_instance}},
 };
 use serde_json::json;
 use zitadel_emulator::Emulator;
 
-use crate::{Arguments, Result, meter::Figures, say, scenarios::client, world::options};
+use crate::{
+    Arguments, Result,
+    entities::{entity, organization, projects},
+    meter::Figures,
+    say,
+    scenarios::client,
+    world::options,
+};
 
 const WRITERS: usize = 8;
 /// Transactions of one date: more than a page of the feed holds.
@@ -38,25 +46,23 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
         client(&zitadel.url(), &emulator.pat())?,
         emulator.add_user("somebody", "Somebody", &["IAM_OWNER"]),
     );
-    let organizations = kinds::find("Organization").ok_or("no Organization")?;
-    let instance = At { client: us.clone(), organization: None };
-    let organization = organizations
-        .create(&instance, "feed", &Fields::of(&json!({"name": "feed"})))
+    let instance = Access { client: us.clone(), place: Place::instance() };
+    let id = entity("Organization")?
+        .create(&instance, "feed", &Fields::from(json!({"name": "feed"})))
         .await?
         .id
         .ok_or("an organization without an id")?;
-    let live = Live::new(Duration::from_secs(86_400));
-    live.start_feed(&us).await?;
+    let connection = follower(us.clone()).await?;
     emulator.faults().late_commits(late);
     // Pages full of one and the same date, somewhere among the others.
     emulator.faults().one_date(ONE_DATE.min(n as u64 / 2));
     let (next, start) = (Arc::new(AtomicUsize::new(0)), Instant::now());
     let writers = (0..WRITERS).map(|_| {
-        let (next, url, token, organization) =
-            (next.clone(), zitadel.url(), them.pat.clone(), organization.clone());
+        let (next, url, token, id) =
+            (next.clone(), zitadel.url(), them.pat.clone(), id.clone());
         tokio::spawn(async move {
-            let at = At { client: client(&url, &token)?, organization: Some(organization) };
-            let project = kinds::find("Project").ok_or("no Project")?;
+            let at = organization(client(&url, &token)?, &id);
+            let project = entity("Project")?;
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
                 if i >= n {
@@ -66,7 +72,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
                     .create(
                         &at,
                         &format!("id-{i}"),
-                        &Fields::of(&json!({"name": format!("project-{i}")})),
+                        &Fields::from(&json!({"name": format!("project-{i}")})),
                     )
                     .await?;
             }
@@ -78,17 +84,14 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
         // Every event has been committed by the time of the last poll.
         let last = writers.is_finished();
         tokio::time::sleep(if last { late } else { Duration::from_secs(1) }).await;
-        let news = live.poll_feed(&us, ReportEditors::Name).await?;
+        let changes = connection.poll_feed(ReportEditors::Name).await?;
         polls += 1;
-        seen.extend(news.touched.into_iter().filter(|t| t.kind == "Project").map(|t| t.id));
-        if news.anew {
+        let touched = changes.touched.into_iter().filter(|t| t.kind == "Project");
+        seen.extend(touched.filter_map(|t| t.subject?.id().map(ToOwned::to_owned)));
+        if changes.restarted {
             // The feed can't tell all, and says so: then everything is listed.
             lists += 1;
-            let at = At { client: us.clone(), organization: Some(organization.clone()) };
-            let project = kinds::find("Project").ok_or("no Project")?;
-            seen.extend(
-                project.list(&at).map_ok(|project| project.id).try_collect::<Vec<_>>().await?,
-            );
+            seen.extend(projects(&organization(us.clone(), &id)).await?);
         }
         if last {
             break;
@@ -111,4 +114,21 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
         .with("polls", polls)
         .with("lists", lists)
         .with("missed", missed))
+}
+
+/// A connection that follows the feed, and nothing else.
+async fn follower(client: Client) -> Result<Connection> {
+    let informer = Arc::new(Informer::new(&REGISTRY, Duration::from_secs(86_400)));
+    informer.start(&client).await;
+    let instance = fetch_instance(&client).await?;
+    Ok(Connection::new(Parts {
+        instance_id: instance.id,
+        version: None,
+        account: fetch_account(&client).await?,
+        informer,
+        fingerprint: 0,
+        poll: Duration::from_secs(1),
+        resync: Duration::from_secs(86_400),
+        client,
+    }))
 }

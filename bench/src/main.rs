@@ -6,6 +6,7 @@
 //! at hand. Counts are exact and the same on every machine; times are not.
 
 mod cluster;
+mod entities;
 mod feed;
 mod ghosts;
 mod meter;

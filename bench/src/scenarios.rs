@@ -5,13 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::TryStreamExt;
 use kastellan::{
-    engine::{
-        Fields,
-        kind::{At, Remote},
-    },
-    kinds,
+    contract::{Fields, Remote, Subject},
     zitadel::{AddressPolicy, Client, Config, Credentials},
 };
 use kube::api::{DeleteParams, ListParams};
@@ -20,6 +15,7 @@ use zitadel_emulator::Emulator;
 
 use crate::{
     Arguments, Result, Scenario,
+    entities::{entity, organization, projects},
     meter::{Figures, Meter, counted},
     say, until,
     world::{ORGANIZATIONS, World},
@@ -89,13 +85,11 @@ pub(crate) async fn declared(world: &World, arguments: &Arguments) -> Result<()>
 /// Ids of the projects that ZITADEL shows.
 pub(crate) async fn shown(world: &World) -> Result<HashSet<String>> {
     let (url, token) = world.zitadel.access();
-    let entry = kinds::find("Project").ok_or("no Project")?;
     let organizations: HashSet<String> =
         world.cluster.projects().values().map(|p| p.organization.clone()).collect();
     let mut shown = HashSet::new();
-    for organization in organizations {
-        let at = At { client: client(&url, &token)?, organization: Some(organization) };
-        shown.extend(entry.list(&at).map_ok(|project| project.id).try_collect::<Vec<_>>().await?);
+    for id in organizations {
+        shown.extend(projects(&organization(client(&url, &token)?, &id)).await?);
     }
     Ok(shown)
 }
@@ -139,7 +133,7 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
         say("drift: not at a real ZITADEL, whose events only its own feed tells");
         return Ok(None);
     };
-    let (emulator, entry) = (zitadel.emulator(), kinds::find("Project").ok_or("no Project")?);
+    let (emulator, kind) = (zitadel.emulator(), entity("Project")?);
     let somebodies = somebodies(emulator, &zitadel.url())?;
     let mut random = Random(7);
     let mut names: Vec<String> = world.cluster.projects().keys().cloned().collect();
@@ -157,18 +151,17 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
         let project = world.cluster.projects().get(&name).cloned().unwrap_or_default();
         let who = somebodies.get(random.below(somebodies.len())).ok_or("nobody")?;
         tokio::time::sleep(Duration::from_secs_f64(moment).saturating_sub(start.elapsed())).await;
-        let at =
-            At { client: who.client.clone(), organization: Some(project.organization.clone()) };
-        let state = Fields::of(&json!({"name": name, "projectRoleCheck": true}));
-        let want = Fields::of(&json!({"name": name, "projectRoleCheck": false}));
+        let at = organization(who.client.clone(), &project.organization);
+        let state = Fields::from(json!({"name": name, "projectRoleCheck": true}));
+        let want = Fields::from(json!({"name": name, "projectRoleCheck": false}));
         let have = Remote {
-            id: project.id.clone(),
-            organization: Some(project.organization),
+            subject: Subject::from(project.id.as_str()),
+            place: at.place.clone(),
             state,
             own: true,
             version: None,
         };
-        entry.write(&at, &have, &want).await?;
+        kind.update(&at, &have, &want).await?;
         changed.insert(name, (project.id, who.name.clone()));
     }
     let done = || {

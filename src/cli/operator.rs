@@ -30,11 +30,11 @@ pub(super) struct Args {
     )]
     admin_address: SocketAddr,
     /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect
-    /// to; may be repeated. Without it: whatever is not internal (loopback, link-local, metadata
+    /// to; may be repeated. Omitted: whatever is not internal (loopback, link-local, metadata
     /// services of clouds), and no proxy is used.
     #[arg(long, env = "KASTELLAN_ALLOWED_ADDRESS", value_delimiter = ',', value_name = "HOST")]
     allowed_address: Vec<String>,
-    /// Namespace to watch; may be repeated. Without it: all.
+    /// Namespace to watch; may be repeated. Omitted: all.
     #[arg(
         long,
         env = "KASTELLAN_WATCH_NAMESPACE",
@@ -42,7 +42,7 @@ pub(super) struct Args {
         value_name = "NAMESPACE"
     )]
     watch_namespace: Vec<String>,
-    /// How the person is named who changed something behind Kastellan's back, in status and Events.
+    /// How status and Events name whoever changed something in ZITADEL besides Kastellan.
     #[arg(long, env = "KASTELLAN_REPORT_EDITORS", value_enum, default_value = "name")]
     report_editors: ReportEditors,
     /// Count what is in ZITADEL and declared nowhere, in the metric `kastellan_unmanaged`: in the
@@ -58,7 +58,7 @@ pub(super) struct Args {
     /// ones.
     #[arg(long, env = "KASTELLAN_LEASE_NAME", default_value = "kastellan", value_name = "NAME")]
     lease_name: String,
-    /// Namespace of the Lease. Without it: the one that the client is configured for.
+    /// Namespace of the Lease. Omitted: the one that the client is configured for.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     lease_namespace: Option<String>,
     /// Write without a Lease. Two operators on the same objects then undo each other's work.

@@ -82,8 +82,13 @@ impl Writer<'_> {
             "{verb}d",
             verb = verb
         );
-        self.bind(&subject, &plan, outcome).await?;
-        self.read_back(&subject).await
+        self.keep_unforeseen_id(&subject, &plan, outcome).await?;
+        let remote = self.read_back(&subject).await?;
+        // What never shows is not bound: it may be created again under the same id.
+        if let Some(id) = subject.id() {
+            outcome.bind(self.target, id, plan.provenance);
+        }
+        Ok(remote)
     }
 
     /// What has to survive a crash between the call and the end of this reconcile is in the status
@@ -115,13 +120,19 @@ impl Writer<'_> {
     }
 
     /// The id in the answer counts: one that was not asked for must not be forgotten.
-    async fn bind(&self, subject: &Subject, plan: &Plan, outcome: &mut Outcome) -> Result<()> {
-        let Some(id) = subject.id() else { return Ok(()) };
-        outcome.bind(self.target, id, plan.provenance);
-        if plan.action == Action::Create && plan.id() != Some(id) {
-            self.host.remember(self.object, &outcome.status).await.map_err(Error::Host)?;
+    async fn keep_unforeseen_id(
+        &self,
+        subject: &Subject,
+        plan: &Plan,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        match subject.id() {
+            Some(id) if plan.action == Action::Create && plan.id() != Some(id) => {
+                outcome.bind(self.target, id, plan.provenance);
+                self.host.remember(self.object, &outcome.status).await.map_err(Error::Host)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// A write replaces the whole, and what the plan was made of may be as old as the last poll of

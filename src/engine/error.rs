@@ -326,7 +326,7 @@ impl From<IdentityError> for Error {
     fn from(e: IdentityError) -> Self {
         match e {
             IdentityError::Zitadel(source) => Self::Zitadel {
-                doing: Doing::Other("identify the instance and the account"),
+                doing: Doing::Other("reach the instance"),
                 source,
             },
             IdentityError::UnknownHost => Self::UnknownHost,

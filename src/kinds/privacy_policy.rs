@@ -101,7 +101,7 @@ impl Kind for PrivacyPolicy {
             ),
         ],
         rules: &[Rule {
-            rule: r"!has(self.supportEmail) || self.supportEmail == '' || self.supportEmail.matches('^[^@\s<>]+@[^@\s<>]+$')",
+            rule: r"!has(self.supportEmail) || self.supportEmail == '' || self.supportEmail.matches('^[^@\\s<>]+@[^@\\s<>]+$')",
             message: "supportEmail must be an e-mail address such as help@example.com, or empty \
                       for none",
         }],

@@ -180,7 +180,9 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
         let outcome = lab.look(&keys[0]).await;
         if !restart {
             let said = |n: &EventRecord| {
-                n.reason == EventReason::Recreated && n.message.contains(&id)
+                n.reason == EventReason::Drift
+                    && n.message.contains(&id)
+                    && n.message.contains("recreated")
             };
             assert!(outcome.events.iter().any(said), "{:?}", outcome.events);
             let outcome = lab.look(&keys[1]).await;
@@ -188,7 +190,7 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
                 outcome
                     .events
                     .iter()
-                    .any(|n| n.reason == EventReason::Recreated),
+                    .any(|n| n.reason == EventReason::Drift && n.message.contains("recreated")),
                 "{:?}",
                 outcome.events
             );

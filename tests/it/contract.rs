@@ -168,7 +168,7 @@ async fn entities_live() {
 
         // Deleted behind our back, it is recreated; a dead id is not used again.
         case.p.entry.delete(&world.at(&place), &id).await.unwrap();
-        world.noted("it", "Recreated", "").await;
+        world.noted("it", "Drift", "recreated").await;
         let status = world.ready(kind, "it").await;
         assert_eq!(status["id"] == id, case.p.is_keyed(), "{kind}");
         case.has(&world, &place, status["id"].as_str().unwrap(), &case.declared).await;

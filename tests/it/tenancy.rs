@@ -1,6 +1,9 @@
 //! Who may what: namespaces, consents, references.
 
-use kastellan::contract::{Fields, Key};
+use kastellan::{
+    contract::{Fields, Key},
+    engine::events::EventReason,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
 /// What an Instance, or an Organization, says about other namespaces: by name, and whether it means
 /// the namespace `other`.
 const CONSENTS: [(&str, bool); 5] = [
-    ("left out", false),
+    ("omitted", false),
     ("Same", false),
     ("All", true),
     ("Selector that matches", true),
@@ -20,7 +23,7 @@ const CONSENTS: [(&str, bool); 5] = [
 
 fn consent(name: &str) -> Option<Value> {
     match name {
-        "left out" => None,
+        "omitted" => None,
         "Selector that matches" => {
             Some(json!({"from": "Selector", "selector": {"matchLabels": {"team": "blue"}}}))
         }
@@ -262,10 +265,17 @@ async fn a_consent_that_is_withdrawn_ends_what_it_allowed() {
         assert!(reason == "Forbidden" && message.contains("allowedNamespaces"), "{key}: {message}");
     }
     assert_eq!(lab.events(), events);
-    // What was made with consent may still be taken down.
+    // The consent is gone for deletions too: the object goes, what it declared stays, and it is
+    // said.
     lab.delete(&shop);
-    lab.look(&shop).await;
-    assert_eq!(lab.count("project.removed"), 1);
+    let outcome = lab.look(&shop).await;
+    assert!(outcome.release);
+    assert!(
+        outcome.events.iter().any(|e| e.reason == EventReason::RetainedInZitadel),
+        "{:?}",
+        outcome.events
+    );
+    assert_eq!(lab.count("project.removed"), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,7 +135,7 @@ async fn the_consents_of_instances_are_checked_offline() {
             "does not let the namespace team act on the instance",
         ),
         (all, "", &restrictions, 0, "0 errors, 0 warnings"),
-        (organizations, "", &project, 1, "or name an organizationId"),
+        (organizations, "", &project, 1, "or name an id in it"),
         (all, "", &project, 0, "0 errors, 0 warnings"),
         (labelled, "", &organization, 0, "the Namespace team is not in these files"),
         (labelled, namespace, &organization, 1, "its spec.allowedNamespaces would have to"),

@@ -15,7 +15,7 @@ use kastellan::{
 const HEAD: &str = "<!-- Generated from the code by `make generate`; do not edit. -->\n";
 
 /// `docs/reasons.md`: every reason that a condition or an Event can have.
-pub fn reasons() -> String {
+pub(super) fn reasons() -> String {
     let mut text = format!(
         "{HEAD}\n# Reasons\n\nWhat `reason` says in the conditions of any kind. The list is closed; `message` beside it is for people and \
          may change.\n[Troubleshooting](troubleshooting.md) goes deeper where there is more to do.\n\n\
@@ -40,7 +40,7 @@ pub fn reasons() -> String {
 }
 
 /// `docs/reference.md`: every kind with its fields, from the schemas of the CRDs.
-pub fn reference() -> String {
+pub(super) fn reference() -> String {
     let mut text = format!(
         "{HEAD}\n# Reference\n\nAll kinds are namespaced, in the API `{}` and the category `zitadel`: `kubectl get zitadel -A` lists \
          everything.\nThe same text is in `kubectl explain`. Fields in **bold** are required. A field that is omitted is not managed.\n\n\

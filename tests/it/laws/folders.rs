@@ -158,6 +158,10 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
                 spec[natural_key] = json!(names[step]);
             }
             let declared = p.entry.desired(&spec, "it", &Inputs::default()).unwrap();
+            if p.is_keyed() {
+                // Files don't tell that it was created by them: its id follows from no UID.
+                spec["adoptionPolicy"] = json!("Always");
+            }
             spec.as_object_mut().unwrap().extend(p.scope().as_object().unwrap().clone());
             let it = manifest(p.entry.kind(), "it", &spec);
             shelf.put(&[&homes[..], &[it]].concat());
