@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use kastellan::{
     api::status::{Provenance, Status},
-    engine::{Fields, Key, news::News},
+    contract::{Fields, Key},
+    engine::events::{EventReason, EventRecord},
 };
 use serde_json::{Value, json};
 
 use crate::{
     inprocess::{Crash, Lab},
-    world::entry,
+    remote::{Place, entry},
 };
 
 /// Everything of a small tenant: Organization, Project, a policy of the organization, a setting of
@@ -178,18 +179,18 @@ async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_w
         }
         let outcome = lab.look(&keys[0]).await;
         if !restart {
-            let said = |n: &kastellan::engine::news::Note| {
-                n.news == News::Drift && n.message.contains(&id) && n.message.contains("made again")
+            let said = |n: &EventRecord| {
+                n.reason == EventReason::Recreated && n.message.contains(&id)
             };
-            assert!(outcome.notes.iter().any(said), "{:?}", outcome.notes);
+            assert!(outcome.events.iter().any(said), "{:?}", outcome.events);
             let outcome = lab.look(&keys[1]).await;
             assert!(
                 outcome
-                    .notes
+                    .events
                     .iter()
-                    .any(|n| n.news == News::Drift && n.message.contains("made again")),
+                    .any(|n| n.reason == EventReason::Recreated),
                 "{:?}",
-                outcome.notes
+                outcome.events
             );
         }
         lab.settle().await;
@@ -238,7 +239,7 @@ async fn an_organization_reborn_under_the_same_id_gets_its_policies_and_projects
         entry("Organization").delete(&minnie, "reborn").await.unwrap();
         if !by_us {
             entry("Organization")
-                .create(&minnie, "reborn", &Fields::of(&json!({"name": "Home"})))
+                .create(&minnie, "reborn", &Fields::from(json!({"name": "Home"})))
                 .await
                 .unwrap();
         }
@@ -250,10 +251,7 @@ async fn an_organization_reborn_under_the_same_id_gets_its_policies_and_projects
             ("PrivacyPolicy", "tosLink", json!("https://a.example")),
             ("DomainPolicy", "userLoginMustBeDomain", json!(true)),
         ] {
-            let at = kastellan::engine::kind::At {
-                organization: Some("reborn".into()),
-                ..minnie.clone()
-            };
+            let at = minnie.at(Place::organization("reborn"));
             let live = entry(kind).read(&at, "").await.unwrap().unwrap();
             assert!(live.own && live.state.get(field) == Some(&value), "{kind}: {live:?}");
         }

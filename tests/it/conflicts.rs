@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kastellan::{
     api::status::Provenance,
-    engine::{Fields, Key, kind::At, news::News},
+    contract::{Fields, Key},
+    engine::events::EventReason,
 };
 use kube::{
     Api,
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 
 use crate::{
     inprocess::{Lab, key},
-    world::{World, condition, entry, resource},
+    remote::{Place, entry},
+    world::{World, condition, resource},
 };
 
 /// A Lab whose namespaces may do anything, with an organization that all may use.
@@ -106,7 +108,7 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
         let id = lab.status(&old).id.unwrap();
         let at = lab.minnie(lab.status(&old).organization_id.as_deref());
         let have = entry("Project").read(&at, &id).await.unwrap().unwrap();
-        let marked = have.state.overlaid(&Fields::of(&json!({"hasProjectCheck": true})));
+        let marked = have.state.overlay(&Fields::from(json!({"hasProjectCheck": true})));
         entry("Project").write(&at, &have, &marked).await.unwrap();
         // Not what is declared here is said there: it is handed over all the same, and then
         // changed.
@@ -123,11 +125,11 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
         let outcome = lab.look(&old).await;
         assert!(
             outcome
-                .notes
+                .events
                 .iter()
-                .any(|n| n.news == News::HandedOver && n.message.contains(&young.to_string())),
+                .any(|n| n.reason == EventReason::HandedOver && n.message.contains(&young.to_string())),
             "{:?}",
-            outcome.notes
+            outcome.events
         );
         assert!(outcome.wake.contains(&young));
         if restarted {
@@ -136,9 +138,9 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
         }
         let outcome = lab.look(&young).await;
         assert!(
-            restarted || outcome.notes.iter().any(|n| n.news == News::HandedOver),
+            restarted || outcome.events.iter().any(|n| n.reason == EventReason::HandedOver),
             "{:?}",
-            outcome.notes
+            outcome.events
         );
         lab.settle().await;
         assert_conflict(&lab, &youngest, &young);
@@ -167,7 +169,7 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
 async fn the_heir_of_a_setting_restores_what_was_there_before_both() {
     let lab = open().await;
     let organization = lab.status(&key("Organization", "ns", "home")).id.unwrap();
-    let at = lab.minnie(Some(&organization));
+    let at = lab.minnie(Some(organization.as_str()));
     let before = entry("PrivacyPolicy").read(&at, "").await.unwrap().unwrap();
     let cases = [
         ("PrivacyPolicy", privacy("https://a.example"), privacy("https://b.example")),
@@ -181,7 +183,7 @@ async fn the_heir_of_a_setting_restores_what_was_there_before_both() {
         assert_conflict(&lab, &young, &old);
         let was = lab.status(&old);
         lab.delete(&old);
-        assert!(lab.look(&old).await.notes.iter().any(|n| n.news == News::HandedOver));
+        assert!(lab.look(&old).await.events.iter().any(|n| n.reason == EventReason::HandedOver));
         lab.settle().await;
         let is = lab.status(&young);
         assert!(is.is_ready());
@@ -192,7 +194,7 @@ async fn the_heir_of_a_setting_restores_what_was_there_before_both() {
     }
     assert_eq!(entry("PrivacyPolicy").read(&at, "").await.unwrap().unwrap(), before);
     let security =
-        entry("SecurityPolicy").read(&At { organization: None, ..at }, "").await.unwrap().unwrap();
+        entry("SecurityPolicy").read(&at.at(Place::instance()), "").await.unwrap().unwrap();
     assert_eq!(security.state.get("enableImpersonation"), Some(&json!(false)));
 }
 
@@ -253,14 +255,14 @@ async fn an_object_that_wants_another_name_lets_the_next_have_the_former() {
 #[tokio::test(start_paused = true)]
 async fn a_deletion_waits_a_moment_for_an_heir() {
     let mut lab = open().await;
-    lab.engine.grace = Duration::from_secs(10);
+    lab.engine.deletion_pause = Duration::from_secs(10);
     let old = lab.declare("ns", "Project", "shop", project(&json!({})));
     lab.settle().await;
     let id = lab.status(&old).id;
     lab.delete(&old);
     let outcome = lab.look(&old).await;
     assert!(
-        outcome.again.is_some_and(|again| again <= Duration::from_secs(10)) && !outcome.release
+        outcome.requeue_after.is_some_and(|again| again <= Duration::from_secs(10)) && !outcome.release
     );
     assert_eq!(lab.reason(&old).0, "Deleting");
     tokio::time::advance(Duration::from_secs(3)).await;
@@ -282,7 +284,7 @@ async fn a_deletion_waits_a_moment_for_an_heir() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_project_that_git_moves_keeps_its_id_and_what_hangs_on_it() {
     let mut world = World::bare("move").await;
-    world.grace = Duration::from_secs(20);
+    world.deletion_pause = Duration::from_secs(20);
     let other = world.another_namespace().await;
     world.start();
     world.connect().await;
@@ -300,7 +302,7 @@ async fn a_project_that_git_moves_keeps_its_id_and_what_hangs_on_it() {
     world
         .tamper(
             "Project",
-            Some(&organization),
+            Some(organization.as_str()),
             id.as_str().unwrap(),
             json!({"hasProjectCheck": true}),
         )
@@ -338,7 +340,7 @@ async fn a_project_that_git_moves_keeps_its_id_and_what_hangs_on_it() {
     create(&here).await;
     moved(&there, &here).await;
     assert_eq!((world.count("project.added"), world.count("project.removed")), (1, 0));
-    let live = world.live("Project", Some(&organization), id.as_str().unwrap()).await.unwrap();
+    let live = world.live("Project", Some(organization.as_str()), id.as_str().unwrap()).await.unwrap();
     assert_eq!(live.state.get("hasProjectCheck"), Some(&json!(true)));
     world.noted("shop", "HandedOver", "").await;
 }

@@ -3,14 +3,18 @@
 use std::{fs, time::Duration};
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kastellan::engine::{Fields, Key, news::News};
+use kastellan::{
+    contract::{Fields, Key},
+    engine::events::EventReason,
+};
 use kube::{Api, api::DeleteParams};
 use serde_json::{Value, json};
 use zitadel_emulator::Outage;
 
 use crate::{
     inprocess::{Lab, key},
-    world::{World, entry},
+    remote::entry,
+    world::World,
 };
 
 /// One cell of the matrix.
@@ -58,10 +62,10 @@ async fn the_deletion_of_a_project_ends_well_in_every_case() {
         let home = lab.declare("ns", "Organization", "home", json!({"name": "Home"}));
         lab.settle().await;
         let organization = lab.status(&home).id.unwrap();
-        let at = lab.minnie(Some(&organization));
+        let at = lab.minnie(Some(organization.as_str()));
         if cell.adopted {
             entry("Project")
-                .create(&at, "before", &Fields::of(&json!({"name": "shop"})))
+                .create(&at, "before", &Fields::from(json!({"name": "shop"})))
                 .await
                 .unwrap();
         }
@@ -207,9 +211,9 @@ async fn with_instance_and_secret_gone_what_stays_is_named() {
     let outcome = lab.look(&keys[1]).await;
     assert!(outcome.release);
     assert!(
-        outcome.notes.iter().any(|n| n.news == News::LeftBehind && n.message.contains(&id)),
+        outcome.events.iter().any(|n| n.reason == EventReason::RetainedInZitadel && n.message.contains(&id)),
         "{:?}",
-        outcome.notes
+        outcome.events
     );
 }
 
@@ -265,7 +269,7 @@ async fn what_is_abandoned_is_released_without_a_call_also_while_suspended() {
             });
             let outcome = lab.look(key).await;
             assert!(
-                outcome.release && outcome.notes.iter().any(|n| n.news == News::LeftBehind),
+                outcome.release && outcome.events.iter().any(|n| n.reason == EventReason::RetainedInZitadel),
                 "{outcome:?}"
             );
             assert!(lab.emulator.calls().is_empty());
@@ -339,16 +343,16 @@ async fn a_namespace_with_a_whole_tenant_in_it_comes_to_its_end() {
         while namespaces.get_opt(&world.namespace).await.unwrap().is_some() {
             if begun.elapsed() > Duration::from_secs(90) {
                 let mut left = Vec::new();
-                for entry in kastellan::kinds::ALL {
+                for entry in kastellan::kinds::REGISTRY.all() {
                     for o in world
-                        .api(entry.names().kind)
+                        .api(entry.kind())
                         .list(&kube::api::ListParams::default())
                         .await
                         .unwrap()
                     {
                         left.push(format!(
                             "{} {:?}: {}",
-                            entry.names().kind,
+                            entry.kind(),
                             o.metadata.name,
                             o.data["status"]["conditions"][0]
                         ));

@@ -47,8 +47,8 @@ async fn every_example_becomes_ready() {
     let mut world = World::bare("examples").await;
     world.start();
     let documents = documents("examples");
-    for entry in kastellan::kinds::ALL {
-        let kind = entry.names().kind;
+    for entry in kastellan::kinds::REGISTRY.all() {
+        let kind = entry.kind();
         assert!(documents.iter().any(|d| d["kind"] == kind), "{kind} has an example");
     }
     become_ready(&world, documents).await;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use kastellan::{
-    engine::{Fields, Key, kind::At},
-    live::feed::Touched,
+    contract::{Fields, Key, Subject},
+    live::Touched,
 };
 use serde_json::{Value, json};
 use zitadel_emulator::{Action, Outage, Rule};
@@ -16,13 +16,14 @@ use zitadel_emulator::{Action, Outage, Rule};
 use crate::{
     inprocess::Lab,
     modes::change,
-    world::{World, condition, entry},
+    remote::{Access, Place, entry},
+    world::{World, condition},
 };
 
 const EVENTS: &str = "/admin/v1/events/_search";
 
 /// An organization, and somebody else's hands in it.
-async fn home(lab: &Lab) -> At {
+async fn home(lab: &Lab) -> Access {
     let home = lab.declare("ns", "Organization", "home", json!({}));
     lab.settle().await;
     lab.minnie(lab.status(&home).id.as_deref())
@@ -38,13 +39,18 @@ fn project(lab: &Lab, name: &str, role_check: bool) -> Key {
     )
 }
 
+/// That a project was touched.
+fn touched(place: &Place, id: String) -> Touched {
+    Touched { kind: "Project", place: place.clone(), subject: Some(Subject::Entity(id)) }
+}
+
 /// Somebody else makes projects, named and numbered so.
-async fn make(at: &At, name: &str, count: usize) -> BTreeSet<Touched> {
+async fn make(at: &Access, name: &str, count: usize) -> BTreeSet<Touched> {
     let mut made = BTreeSet::new();
     for n in 0..count {
         let id = format!("{name}-{n}");
-        entry("Project").create(at, &id, &Fields::of(&json!({"name": id}))).await.unwrap();
-        made.insert(Touched { kind: "Project", organization: at.organization.clone(), id });
+        entry("Project").create(at, &id, &Fields::from(json!({"name": id}))).await.unwrap();
+        made.insert(touched(&at.place, id));
     }
     made
 }
@@ -54,7 +60,7 @@ fn dates(lab: &Lab, count: usize) -> BTreeSet<jiff::Timestamp> {
     lab.emulator.events().iter().rev().take(count).map(|e| e.creation_date).collect()
 }
 
-async fn role_check(at: &At, id: &str) -> Option<Value> {
+async fn role_check(at: &Access, id: &str) -> Option<Value> {
     entry("Project").read(at, id).await.unwrap()?.state.get("projectRoleCheck").cloned()
 }
 
@@ -87,10 +93,10 @@ async fn after_a_restore_everything_is_listed_again_and_made_as_declared() {
     lab.settle().await;
     for _ in 0..3 {
         let news = lab.poll().await.unwrap();
-        assert!(!news.anew && news.touched.is_empty(), "own writes are no news: {news:?}");
+        assert!(!news.restarted && news.touched.is_empty(), "own writes are no news: {news:?}");
     }
     lab.emulator.faults().restore(&backup);
-    assert!(lab.poll().await.unwrap().anew);
+    assert!(lab.poll().await.unwrap().restarted);
     lab.emulator.reset_calls();
     lab.settle().await;
     assert_eq!(
@@ -109,7 +115,7 @@ async fn after_a_restore_everything_is_listed_again_and_made_as_declared() {
         (3, 1, 2)
     );
     for _ in 0..3 {
-        assert!(!lab.poll().await.unwrap().anew);
+        assert!(!lab.poll().await.unwrap().restarted);
     }
 }
 
@@ -127,7 +133,7 @@ async fn a_restore_shows_even_if_an_event_has_the_number_of_a_former_one() {
     assert_eq!(lab.poll().await.unwrap().touched.len(), 1);
     lab.emulator.faults().restore(&backup);
     change("Project", &at, &id, json!({"projectRoleCheck": false})).await;
-    assert!(lab.poll().await.unwrap().anew);
+    assert!(lab.poll().await.unwrap().restarted);
     lab.settle().await;
     assert_eq!(role_check(&at, &id).await, Some(json!(true)));
 }
@@ -144,7 +150,7 @@ async fn pages_of_few_dates_hide_no_event() {
     }
     assert_eq!(dates(&lab, 2499).len(), 3);
     let news = lab.poll().await.unwrap();
-    assert!(news.touched == made && !news.anew, "{} of 2499", news.touched.len());
+    assert!(news.touched == made && !news.restarted, "{} of 2499", news.touched.len());
 }
 
 /// ZITADEL gives a thousand events at most, and has no other cursor than the date.
@@ -160,13 +166,13 @@ async fn what_a_date_of_too_many_events_hides_is_found_by_lists() {
     make(&at, "many", 2499).await;
     change("Project", &at, &id, json!({"projectRoleCheck": false})).await;
     assert_eq!(dates(&lab, 2500).len(), 1);
-    assert!(lab.poll().await.unwrap().anew);
+    assert!(lab.poll().await.unwrap().restarted);
     lab.settle().await;
     assert_eq!(role_check(&at, &id).await, Some(json!(true)));
     for n in 0..3 {
         let later = make(&at, &format!("later-{n}"), 1).await;
         let news = lab.poll().await.unwrap();
-        assert!(news.touched == later && !news.anew, "it goes on: {news:?}");
+        assert!(news.touched == later && !news.restarted, "it goes on: {news:?}");
     }
 }
 
@@ -180,7 +186,7 @@ async fn what_was_told_before_a_page_failed_is_told_again() {
     lab.poll().await.unwrap_err();
     lab.emulator.faults().clear();
     let news = lab.poll().await.unwrap();
-    assert!(news.touched == made && !news.anew, "{} of 1500", news.touched.len());
+    assert!(news.touched == made && !news.restarted, "{} of 1500", news.touched.len());
 }
 
 #[tokio::test(start_paused = true)]
@@ -204,12 +210,8 @@ async fn a_foreign_event_of_the_date_of_an_own_write_is_foreign() {
         .map(|e| (e.creation_date, e.aggregate_id))
         .collect();
     assert!(last[0].0 == last[1].0 && last[0].1 == their_id && last[1].1 == our_id, "{last:?}");
-    let touched = lab.poll().await.unwrap().touched;
-    assert_eq!(
-        touched,
-        [Touched { kind: "Project", organization: at.organization.clone(), id: their_id.clone() }]
-            .into()
-    );
+    let seen = lab.poll().await.unwrap().touched;
+    assert_eq!(seen, [touched(&at.place, their_id.clone())].into());
     lab.settle().await;
     assert_eq!(role_check(&at, &their_id).await, Some(json!(true)));
     assert_eq!(lab.status(&theirs).last_drift.and_then(|d| d.by).as_deref(), Some("minnie.mouse"));
@@ -228,7 +230,7 @@ async fn events_that_show_late_are_all_seen() {
             made.extend(make(&at, &format!("round-{round}"), 5).await);
         }
         let news = lab.poll().await.unwrap();
-        assert!(!news.anew);
+        assert!(!news.restarted);
         polls += usize::from(!news.touched.is_empty());
         assert!(news.touched.is_disjoint(&seen), "each is told once");
         seen.extend(news.touched);
@@ -257,7 +259,7 @@ async fn the_operator_makes_again_what_a_restore_has_taken() {
         o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True"
     };
     let status = world.until("Project", "p", "made again", is_again).await["status"].clone();
-    assert!(world.live("Project", Some(&home), status["id"].as_str().unwrap()).await.is_some());
+    assert!(world.live("Project", Some(home.as_str()), status["id"].as_str().unwrap()).await.is_some());
     assert_eq!((world.count("project.added"), world.count("org.added")), (1, 1));
 }
 

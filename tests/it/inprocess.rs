@@ -13,18 +13,20 @@ use std::{
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use kastellan::{
-    api::{spec::Shared, status::Status},
+    api::{instance::InstanceDetails, spec::only_observes, status::Status},
+    contract::{Key, Object},
     engine::{
-        Key, Object,
-        host::{Host, Missing},
-        kind::{At, decode},
-        outcome::Outcome,
-        plan::{Preview, ToBeMade, plan},
-        reconcile::{Engine, reconcile},
-        references::needs,
+        Engine,
+        consent::Consents,
+        error::Missing,
+        host::Host,
+        plan::{Preview, plan},
+        reconcile::reconcile,
+        report::Outcome,
+        resolve::PlannedIds,
     },
-    kinds,
-    live::feed::{News, ReportEditors},
+    kinds::REGISTRY,
+    live::{Changes, ReportEditors, Touched},
     zitadel::{
         AddressPolicy, Client, Transport, TransportError,
         transport::{Request, Response},
@@ -34,6 +36,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use zitadel_emulator::{Emulator, Options};
+
+use crate::remote::{Access, InPlace};
 
 /// After so many calls the operator dies: before the next one is made, or before its answer
 /// arrives.
@@ -110,6 +114,10 @@ impl MemoryHost {
         keys.sort();
         keys
     }
+
+    fn consents(&self) -> Consents<'_> {
+        Consents { registry: &REGISTRY, host: self }
+    }
 }
 
 #[async_trait]
@@ -117,16 +125,20 @@ impl Host for MemoryHost {
     fn object(&self, key: &Key) -> Option<Arc<Object>> {
         self.objects.lock().unwrap().get(key).cloned()
     }
-    fn instances(&self) -> Vec<Arc<Object>> {
-        self.keys().iter().filter(|k| k.kind == "Instance").filter_map(|k| self.object(k)).collect()
-    }
     fn dependants(&self, instance: &Key) -> Vec<Key> {
         let belongs = |key: &Key| {
             let object = self.object(key).unwrap();
-            !decode::<Shared>(&object.spec).unwrap_or_default().observes()
-                && needs(self, &object, instance)
+            !only_observes(&object.spec)
+                && self.consents().needs(&object, instance)
         };
         self.keys().into_iter().filter(|key| key.kind != "Instance" && belongs(key)).collect()
+    }
+    fn deleting_children(&self, parent: &Key) -> Vec<Key> {
+        let is_child = |key: &Key| {
+            let object = self.object(key).unwrap();
+            object.is_deleting && self.consents().references(&object).contains(parent)
+        };
+        self.keys().into_iter().filter(is_child).collect()
     }
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
         self.labels.lock().unwrap().get(namespace).cloned().unwrap_or_default()
@@ -157,7 +169,7 @@ pub(crate) struct Lab {
 
 pub(crate) fn key(kind: &str, namespace: &str, name: &str) -> Key {
     Key {
-        kind: kinds::find(kind).unwrap().names().kind,
+        kind: REGISTRY.find(kind).unwrap().kind(),
         namespace: namespace.into(),
         name: name.into(),
     }
@@ -165,8 +177,8 @@ pub(crate) fn key(kind: &str, namespace: &str, name: &str) -> Key {
 
 fn engine(router: &Router, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
     let (router, crash) = (router.clone(), crash.clone());
-    let mut engine = Engine::new(AddressPolicy::any());
-    engine.grace = Duration::ZERO;
+    let mut engine = Engine::new(&REGISTRY, AddressPolicy::any());
+    engine.deletion_pause = Duration::ZERO;
     engine.connect = Box::new(move |config| {
         Client::with_transport(config, Box::new(InProcess(router.clone(), crash.clone())))
     });
@@ -213,13 +225,10 @@ impl Lab {
         Client::with_transport(config, Box::new(InProcess(router.clone(), Arc::default()))).unwrap()
     }
 
-    /// Where things of this organization, or the instance, are; calls are somebody else's.
-    pub(crate) fn minnie(&self, organization: Option<&str>) -> At {
+    /// Where things of this place are; calls are somebody else's.
+    pub(crate) fn minnie(&self, place: impl InPlace) -> Access {
         let pat = self.emulator.add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
-        At {
-            client: Self::client(&self.router, &pat),
-            organization: organization.map(ToOwned::to_owned),
-        }
+        Access { client: Self::client(&self.router, &pat), place: place.place() }
     }
 
     /// Declares an object in the namespace `ns` and reconciles it once.
@@ -241,7 +250,7 @@ impl Lab {
                 annotations: BTreeMap::new(),
                 spec,
                 status: Status::default(),
-                details: kastellan::kinds::instance::InstanceDetails::default(),
+                details: InstanceDetails::default(),
                 key: key.clone(),
             },
         };
@@ -316,7 +325,7 @@ impl Lab {
 
     /// What looking at it would do.
     pub(crate) async fn plan(&self, key: &Key) -> Preview {
-        plan(&self.engine, &self.host, &self.object(key).unwrap(), &ToBeMade::new()).await
+        plan(&self.engine, &self.host, &self.object(key).unwrap(), &PlannedIds::new()).await
     }
 
     /// Looks at everything until nothing changes any more.
@@ -337,14 +346,19 @@ impl Lab {
     }
 
     /// Asks the feed.
-    pub(crate) async fn poll(&self) -> kastellan::zitadel::Result<News> {
-        let mut all = News::default();
+    pub(crate) async fn poll(&self) -> kastellan::zitadel::Result<Changes> {
+        let mut all = Changes::default();
         for (_, connection) in self.engine.connections.all() {
-            let news = connection.live.poll_feed(&connection.client, ReportEditors::Name).await?;
-            all.touched.extend(news.touched);
-            all.anew |= news.anew;
+            let changes = connection.poll_feed(ReportEditors::Name).await?;
+            all.touched.extend(changes.touched);
+            all.restarted |= changes.restarted;
         }
         Ok(all)
+    }
+
+    /// The objects that this concerns.
+    pub(crate) fn concerned(&self, touched: &Touched) -> Vec<Key> {
+        self.engine.concerned(&self.host, &key("Instance", "ns", "default"), touched)
     }
 
     /// Asks the feed, and looks at everything.
@@ -357,7 +371,7 @@ impl Lab {
     pub(crate) fn restart(&mut self) {
         self.engine = engine(&self.router, &self.crash);
         for key in self.host.keys() {
-            self.engine.remember_claims(&self.object(&key).unwrap());
+            self.engine.remember_claims(&self.host, &self.object(&key).unwrap());
         }
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::inprocess::{Lab, key};
 
 /// Looks at an object for two and a half minutes.
-async fn wait(lab: &Lab, key: &kastellan::engine::Key) {
+async fn wait(lab: &Lab, key: &kastellan::contract::Key) {
     for _ in 0..30 {
         tokio::time::advance(Duration::from_secs(5)).await;
         lab.look(key).await;

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::world::{World, entry};
+use crate::{
+    remote::entry,
+    world::World,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_and_what_is_declared_nowhere_are_counted() {
@@ -13,8 +16,8 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
     world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}})).await;
     let home = world.ready("Organization", "acme").await["id"].as_str().unwrap().to_owned();
     world.ready("Project", "p").await;
-    let fields = kastellan::engine::Fields::of(&json!({"name": "by hand"}));
-    entry("Project").create(&world.at(Some(&home)), "by-hand", &fields).await.unwrap();
+    let fields = kastellan::contract::Fields::from(json!({"name": "by hand"}));
+    entry("Project").create(&world.at(Some(home.as_str())), "by-hand", &fields).await.unwrap();
     world.apply("Project", "bad", json!({"organizationId": "no/id"})).await;
     world.reason("Project", "bad", "InvalidSpec").await;
     // It is in the next list.

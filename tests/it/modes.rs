@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use kastellan::{
     api::status::Provenance,
-    engine::{Fields, Key, kind::At, news::News},
+    contract::{Fields, Key},
+    engine::events::EventReason,
 };
 use serde_json::{Value, json};
 
 use crate::{
     inprocess::Lab,
-    world::{World, condition, entry},
+    remote::{Access, Place, entry},
+    world::{World, condition},
 };
 
 /// Somebody changes fields of something.
-pub(crate) async fn change(kind: &str, at: &At, id: &str, fields: Value) {
+pub(crate) async fn change(kind: &str, at: &Access, id: &str, fields: Value) {
     let have = entry(kind).read(at, id).await.unwrap().unwrap();
-    entry(kind).write(at, &have, &have.state.overlaid(&Fields::of(&fields))).await.unwrap();
+    entry(kind).write(at, &have, &have.state.overlay(&Fields::from(fields.clone()))).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -25,7 +27,7 @@ async fn observing_reports_and_neither_writes_nor_claims() {
     let home = lab.declare("ns", "Organization", "home", json!({}));
     lab.settle().await;
     let at = lab.minnie(lab.status(&home).id.as_deref());
-    entry("Project").create(&at, "there", &Fields::of(&json!({"name": "there"}))).await.unwrap();
+    entry("Project").create(&at, "there", &Fields::from(json!({"name": "there"}))).await.unwrap();
     let events = lab.events();
     let observe = |more: Value| {
         let mut spec = json!({"organizationRef": {"name": "home"}, "mode": "Observe"});
@@ -81,12 +83,12 @@ async fn observing_reports_and_neither_writes_nor_claims() {
     lab.settle().await;
     assert!(lab.status(&enforced).is_ready());
     assert_eq!(lab.reason(&differs).0, "InSync");
-    let touched = kastellan::live::feed::Touched {
+    let touched = kastellan::live::Touched {
         kind: "Project",
-        organization: at.organization.clone(),
-        id: "there".into(),
+        place: at.place.clone(),
+        subject: Some("there".into()),
     };
-    let concerned = lab.engine.claims.concerned(&lab.emulator.instance_id(), &touched);
+    let concerned = lab.concerned(&touched);
     assert!(concerned.contains(&enforced) && concerned.contains(&differs), "{concerned:?}");
 }
 
@@ -96,7 +98,7 @@ async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
     let home = lab.declare("ns", "Organization", "home", json!({}));
     lab.settle().await;
     let at = lab.minnie(lab.status(&home).id.as_deref());
-    entry("Project").create(&at, "there", &Fields::of(&json!({"name": "there"}))).await.unwrap();
+    entry("Project").create(&at, "there", &Fields::from(json!({"name": "there"}))).await.unwrap();
     let spec = json!({"organizationRef": {"name": "home"}, "mode": "Observe", "projectRoleCheck": true, "hasProjectCheck": false});
     let project = lab.declare("ns", "Project", "there", spec);
     let policy =
@@ -109,13 +111,13 @@ async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
         lab.poll().await.unwrap();
         let outcome = lab.look(key).await;
         let told: Vec<String> = outcome
-            .notes
+            .events
             .iter()
-            .filter(|n| n.news == News::Drift)
+            .filter(|n| n.reason == EventReason::Drift)
             .map(|n| n.message.clone())
             .collect();
         let again = lab.look(key).await;
-        assert!(again.notes.is_empty() && again.status == outcome.status, "told once: {again:?}");
+        assert!(again.events.is_empty() && again.status == outcome.status, "told once: {again:?}");
         (told, outcome.status.last_drift.filter(|d| before.last_drift.as_ref() != Some(d)))
     };
     change("Project", &at, "there", json!({"projectRoleAssertion": true})).await;
@@ -127,7 +129,7 @@ async fn what_somebody_changes_is_told_once_while_it_is_only_observed() {
     assert_eq!((drift.corrected, drift.by.as_deref()), (false, Some("minnie.mouse")));
     change("Project", &at, "there", json!({"hasProjectCheck": false})).await;
     assert_eq!(followed(&project).await, (vec![], None), "less differs than before");
-    let instance = At { organization: None, ..at.clone() };
+    let instance = at.at(Place::instance());
     change("PrivacyPolicy", &instance, "", json!({"tosLink": "https://minnie.example"})).await;
     assert_eq!(followed(&policy).await.0, ["tosLink changed by minnie.mouse; only observed"]);
     entry("Project").delete(&at, "there").await.unwrap();
@@ -242,7 +244,7 @@ async fn what_is_asked_for_is_looked_at_whatever_the_store_says() {
 async fn live_for(
     lab: &Lab,
     key: &Key,
-    at: &At,
+    at: &Access,
     id: &str,
     stubborn: bool,
     long: Duration,

@@ -8,7 +8,10 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::world::{World, condition, entry, establish};
+use crate::{
+    remote::entry,
+    world::{World, condition, establish},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_object_that_an_older_crd_let_pass_stalls_alone() {
@@ -16,7 +19,7 @@ async fn an_object_that_an_older_crd_let_pass_stalls_alone() {
         eprintln!("not tested: the CRDs of KASTELLAN_TEST_KUBECONFIG are everybody's");
         return;
     };
-    for kind in kastellan::kinds::ALL {
+    for kind in kastellan::kinds::REGISTRY.all() {
         establish(&client, &kind.crd()).await;
     }
     // The older one knew no types.

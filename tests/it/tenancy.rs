@@ -1,11 +1,11 @@
 //! Who may what: namespaces, consents, references.
 
-use kastellan::engine::{Fields, Key};
+use kastellan::contract::{Fields, Key};
 use serde_json::{Value, json};
 
 use crate::{
     inprocess::{Lab, key},
-    world::entry,
+    remote::entry,
 };
 
 /// What an Instance, or an Organization, says about other namespaces: by name, and whether it means
@@ -171,7 +171,7 @@ async fn every_reference_needs_the_consents_that_it_needs_and_no_other() {
                 lab.declare("ns", "Organization", "home", home);
                 lab.settle().await;
                 entry("Organization")
-                    .create(&lab.minnie(None), "there", &Fields::of(&json!({"name": "there"})))
+                    .create(&lab.minnie(None), "there", &Fields::from(json!({"name": "there"})))
                     .await
                     .unwrap();
                 lab.follow().await;

@@ -11,9 +11,9 @@ use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kastellan::{
-    engine::kind::{At, Entry, Remote},
+    contract::{Fields, Remote},
     kinds,
-    live::feed::ReportEditors,
+    live::ReportEditors,
     operator::{self, LeaseOptions, Options},
     zitadel::{AddressPolicy, Client as Zitadel, Config, Credentials},
 };
@@ -27,7 +27,10 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use zitadel_emulator::{Emulator, Running};
 
-use crate::apiserver;
+use crate::{
+    apiserver,
+    remote::{Access, InPlace, entry},
+};
 
 /// How long anything may take. Far more than it needs, for machines that are busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,7 +43,7 @@ pub(crate) async fn cluster() -> Client {
     let client = connect(kubeconfig).await;
     let mut done = CRDS.lock().await;
     if !*done {
-        for entry in kinds::ALL {
+        for entry in kinds::REGISTRY.all() {
             establish(&client, &entry.crd()).await;
         }
         *done = true;
@@ -100,7 +103,7 @@ pub(crate) struct World {
     /// How many events a fresh instance has.
     fresh: usize,
     /// How long deletions wait for heirs; before the operator starts.
-    pub(crate) grace: Duration,
+    pub(crate) deletion_pause: Duration,
     /// The operator's client, where it is not the tests' own; before it starts.
     pub(crate) operator_client: Option<Client>,
     /// The operator's Lease; before it starts.
@@ -122,10 +125,10 @@ pub(crate) async fn namespace(client: &Client, name: &str) -> String {
 }
 
 pub(crate) fn resource(kind: &str) -> ApiResource {
-    let names = kinds::find(kind).unwrap().names();
+    let entry = kinds::REGISTRY.find(kind).unwrap();
     ApiResource::from_gvk_with_plural(
         &GroupVersionKind::gvk(kastellan::api::GROUP, kastellan::api::VERSION, kind),
-        names.plural,
+        entry.plural,
     )
 }
 
@@ -160,7 +163,7 @@ impl World {
             admin: None,
             minnie,
             fresh,
-            grace: Duration::ZERO,
+            deletion_pause: Duration::ZERO,
             operator_client: None,
             lease: None,
             watched: None,
@@ -190,7 +193,7 @@ impl World {
             addresses: AddressPolicy::new(["127.0.0.1".into(), "localhost".into()]),
             admin,
             editors: ReportEditors::Name,
-            grace: self.grace,
+            deletion_pause: self.deletion_pause,
             lease: self.lease.clone(),
         };
         let client = self.operator_client.clone().unwrap_or_else(|| self.client.clone());
@@ -444,39 +447,20 @@ impl World {
         Zitadel::new(config).unwrap()
     }
 
-    /// Where things of this organization, or the instance, are.
-    pub(crate) fn at(&self, organization: Option<&str>) -> At {
-        At {
-            client: self.zitadel_as(&self.emulator().pat()),
-            organization: organization.map(ToOwned::to_owned),
-        }
+    /// Where things of this place are.
+    pub(crate) fn at(&self, place: impl InPlace) -> Access {
+        Access { client: self.zitadel_as(&self.emulator().pat()), place: place.place() }
     }
 
     /// What is really there.
-    pub(crate) async fn live(
-        &self,
-        kind: &str,
-        organization: Option<&str>,
-        id: &str,
-    ) -> Option<Remote> {
-        entry(kind).read(&self.at(organization), id).await.unwrap()
+    pub(crate) async fn live(&self, kind: &str, place: impl InPlace, id: &str) -> Option<Remote> {
+        entry(kind).read(&self.at(place), id).await.unwrap()
     }
 
     /// Somebody else, with all rights, changes fields of something.
-    pub(crate) async fn tamper(
-        &self,
-        kind: &str,
-        organization: Option<&str>,
-        id: &str,
-        fields: Value,
-    ) {
-        let at = At {
-            client: self.zitadel_as(&self.minnie),
-            organization: organization.map(ToOwned::to_owned),
-        };
-        let have = entry(kind).read(&at, id).await.unwrap().expect("it is there");
-        let want = have.state.overlaid(&kastellan::engine::Fields::of(&fields));
-        entry(kind).write(&at, &have, &want).await.unwrap();
+    pub(crate) async fn tamper(&self, kind: &str, place: impl InPlace, id: &str, fields: Value) {
+        let at = Access { client: self.zitadel_as(&self.minnie), place: place.place() };
+        entry(kind).change(&at, id, &Fields::from(fields)).await;
     }
 
     /// Events in the aggregates of declared things so far: those of users are left out, who only
@@ -533,10 +517,6 @@ pub(crate) async fn eventually<T: std::fmt::Debug>(
         assert!(start.elapsed() < PATIENCE, "not {what}: {found:#?}");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-}
-
-pub(crate) fn entry(kind: &str) -> &'static dyn Entry {
-    kinds::find(kind).unwrap()
 }
 
 /// A condition of an object, or null.

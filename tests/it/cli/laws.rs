@@ -2,19 +2,18 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use futures::TryStreamExt;
 use kastellan::{
-    engine::{
-        Fields,
-        kind::{At, Remote, Scope, Shape},
-    },
-    kinds,
+    contract::{Access, Fields, Place, Remote},
     zitadel::Client,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::{
+    remote::entry,
+    samples::{place_below, placed},
+};
 
 /// Three more organizations, forty projects, every policy.
 async fn populate(client: &Client) {
@@ -92,34 +91,42 @@ async fn populate(client: &Client) {
     write(Method::PUT, None, "/v2/policies/security", security).await;
 }
 
-/// All fields of all that is there, by kind, organization and name: an export leaves out what is as
-/// ZITADEL makes it.
+/// All fields of all that is there, by kind, place and name: an export omits what is as ZITADEL
+/// makes it. Places are told by names too, for ids differ.
 async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, Fields)> {
-    let instance = At { client: desk.client(&desk.emulator().pat()), organization: None };
-    let organizations: Vec<Remote> =
-        kinds::find("Organization").unwrap().list(&instance).try_collect().await.unwrap();
-    let name = |r: &Remote| r.state.text("name").unwrap_or_default().to_owned();
+    let client = desk.client(&desk.emulator().pat());
     let mut all = BTreeMap::new();
-    for entry in kinds::ALL.iter().filter(|e| e.shape() != Shape::Connection) {
-        let homes = organizations.iter().map(Some).filter(|_| entry.scope() != Scope::Instance);
-        let places = homes.chain((entry.scope() != Scope::Organization).then_some(None));
-        for home in places {
-            let at = At { organization: home.map(|o| o.id.clone()), ..instance.clone() };
-            let found: Vec<Remote> = match entry.shape() {
-                Shape::Setting => entry.read(&at, "").await.unwrap().into_iter().collect(),
-                _ => entry.list(&at).try_collect().await.unwrap(),
+    for p in placed() {
+        let mut places = vec![(String::new(), Place::instance())];
+        for (kind, _) in p.surroundings() {
+            let natural_key = entry(kind).as_entity().unwrap().natural_key;
+            let mut below = Vec::new();
+            for (name, place) in places {
+                let at = Access { client: client.clone(), place };
+                below.extend(entry(kind).list(&at).await.iter().map(|remote| {
+                    let name = format!("{name}/{}", remote.state.text(natural_key).unwrap());
+                    (name, place_below(kind, &at.place, remote.id().unwrap()))
+                }));
+            }
+            places = below;
+        }
+        for (home, place) in places {
+            let at = Access { client: client.clone(), place };
+            let found: Vec<Remote> = if p.natural_key().is_some() {
+                p.entry.list(&at).await
+            } else {
+                p.entry.read(&at, "").await.unwrap().into_iter().collect()
             };
             for remote in found {
                 let sorted = remote.state.iter().map(|(path, value)| {
                     let mut value = value.clone();
-                    if let (Value::Array(list), true) =
-                        (&mut value, entry.sets().contains(&path.as_str()))
-                    {
+                    if let (Value::Array(list), true) = (&mut value, p.is_set(path)) {
                         list.sort_by_key(ToString::to_string);
                     }
                     (path.clone(), value)
                 });
-                let key = (entry.names().kind, home.map(name).unwrap_or_default(), name(&remote));
+                let name = p.natural_key().and_then(|key| remote.state.text(key));
+                let key = (p.entry.kind(), home.clone(), name.unwrap_or_default().to_owned());
                 all.insert(key, (remote.own, Fields::from_map(sorted.collect())));
             }
         }

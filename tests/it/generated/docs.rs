@@ -1,19 +1,15 @@
 //! The parts of the documentation that follow from the registry: the reference of all kinds, and
-//! the lists of reasons. Pure.
-//!
-//! A test holds the files in `docs/` to them.
+//! the lists of reasons.
 
 use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use crate::{
+use kastellan::{
     api::{self, status::Reason},
-    engine::{
-        kind::{Entry, Scope, Shape},
-        news::News,
-    },
-    kinds,
+    contract::Entry,
+    engine::events::EventReason,
+    kinds::REGISTRY,
 };
 
 const HEAD: &str = "<!-- Generated from the code by `make generate`; do not edit. -->\n";
@@ -32,9 +28,9 @@ pub fn reasons() -> String {
         "\n## Events\n\nEach is a change that was made, or a failure that began or ended; what goes on is none.\n\n\
          | Reason | Type | What happened |\n|---|---|---|\n",
     );
-    for news in News::ALL {
-        let kind = if news.is_warning() { "Warning" } else { "Normal" };
-        line(&mut text, &format!("| `{news}` | {kind} | {} |", cell(news.about())));
+    for reason in EventReason::ALL {
+        let kind = if reason.is_warning() { "Warning" } else { "Normal" };
+        line(&mut text, &format!("| `{reason}` | {kind} | {} |", cell(reason.about())));
     }
     line(
         &mut text,
@@ -47,39 +43,37 @@ pub fn reasons() -> String {
 pub fn reference() -> String {
     let mut text = format!(
         "{HEAD}\n# Reference\n\nAll kinds are namespaced, in the API `{}` and the category `zitadel`: `kubectl get zitadel -A` lists \
-         everything.\nThe same text is in `kubectl explain`. Fields in **bold** are required. A field that is left out is not managed.\n\n\
+         everything.\nThe same text is in `kubectl explain`. Fields in **bold** are required. A field that is omitted is not managed.\n\n\
          | Kind | Short names | Belongs to | |\n|---|---|---|---|\n",
         api::api_version()
     );
-    for entry in kinds::ALL {
-        let names = entry.names();
+    for entry in REGISTRY.all() {
         let row = format!(
             "| [`{0}`](#{1}) | {2} | {3} | {4} |",
-            names.kind,
-            anchor(names.kind),
-            short(*entry),
-            scope(*entry),
-            cell(entry.about())
+            entry.kind,
+            anchor(entry.kind),
+            short(entry),
+            scope(entry),
+            cell(entry.about)
         );
         line(&mut text, &row);
     }
     line(&mut text, "| | | | [Status of every kind](#status-of-every-kind) |");
-    for entry in kinds::ALL {
-        kind(&mut text, *entry);
+    for entry in REGISTRY.all() {
+        kind(&mut text, entry);
     }
     text.push_str(&statuses());
     text
 }
 
-fn kind(text: &mut String, entry: &dyn Entry) {
-    let names = entry.names();
+fn kind(text: &mut String, entry: Entry) {
     let schema = schema(entry, "spec");
     let (short, scope) = (short(entry), scope(entry));
     let head = format!(
         "\n## {}\n\n{}\n\nResource `{}.{}`, short {short}. Belongs to: {scope}.",
-        names.kind,
-        entry.about(),
-        names.plural,
+        entry.kind,
+        entry.about,
+        entry.plural,
         api::GROUP
     );
     line(text, &head);
@@ -103,7 +97,7 @@ fn kind(text: &mut String, entry: &dyn Entry) {
 /// The status that all kinds have, and what an Instance has besides.
 fn statuses() -> String {
     let mut text = "\n## Status of every kind\n\nWritten by Kastellan alone.\n\n| Field of `status` | Type | |\n|---|---|---|\n".to_owned();
-    let status_of = |kind: &str| kinds::find(kind).map(|e| schema(e, "status")).unwrap_or_default();
+    let status_of = |kind: &str| REGISTRY.find(kind).map(|e| schema(e, "status")).unwrap_or_default();
     let (common, mut instance) = (status_of("Organization"), status_of("Instance"));
     rows(&mut text, &common, "");
     if let Some(properties) = instance.get_mut("properties").and_then(Value::as_object_mut) {
@@ -119,7 +113,7 @@ fn statuses() -> String {
 }
 
 /// `part` of the schema in a kind's CRD.
-fn schema(entry: &dyn Entry, part: &str) -> Value {
+fn schema(entry: Entry, part: &str) -> Value {
     let crd = serde_json::to_value(entry.crd()).unwrap_or_default();
     crd.pointer(&format!("/spec/versions/0/schema/openAPIV3Schema/properties/{part}"))
         .cloned()
@@ -208,17 +202,26 @@ fn limits(schema: &Value) -> Vec<String> {
     all
 }
 
-fn short(entry: &dyn Entry) -> String {
-    entry.names().short.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
+fn short(entry: Entry) -> String {
+    format!("`{}`", entry.short)
 }
 
-fn scope(entry: &dyn Entry) -> &'static str {
-    match entry.scope() {
-        _ if entry.shape() == Shape::Connection => "nothing; all others belong to it",
-        Scope::Instance => "the instance",
-        Scope::Organization => "an organization",
-        Scope::Either => "the instance, or an organization that is named",
+/// What it can be in, as its references tell.
+fn scope(entry: Entry) -> String {
+    if entry.is_connection() {
+        return "nothing; all others belong to it".to_owned();
     }
+    let is_optional = entry.parents().all(|parent| !parent.required);
+    let instance = is_optional.then(|| "the instance".to_owned());
+    let parents = entry.parents().flat_map(|parent| parent.kinds).map(|kind| with_article(kind));
+    let places = instance.into_iter().chain(parents).collect::<Vec<_>>();
+    places.join(", or ")
+}
+
+/// `an organization`, `a project`
+fn with_article(kind: &str) -> String {
+    let article = if kind.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+    format!("{article} {}", kind.to_lowercase())
 }
 
 /// Text in a table: one line, and no bar ends it.

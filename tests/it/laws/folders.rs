@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use futures::TryStreamExt;
 use kastellan::{
+    contract::{Access, Fields, Inputs, Place, diff},
     engine::{
-        kind::{At, Shape},
-        plan::{Action, Plan, Preview},
+        decide::{Action, Plan},
+        plan::Preview,
+        report::sentence,
     },
     export::{Exported, Selection, export},
     files::{
@@ -15,14 +16,19 @@ use kastellan::{
         session::Session,
         step::{Done, Planned, Step},
     },
-    kinds, validate,
+    kinds::REGISTRY,
+    validate,
 };
 use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{Bench, Placed, law};
-use crate::inprocess::{Lab, key};
+use crate::{
+    inprocess::{Lab, key},
+    remote::entry,
+    samples::place_below,
+};
 
 /// A folder, and the ZITADEL that it is for.
 struct Shelf<'a> {
@@ -94,7 +100,7 @@ impl<'a> Shelf<'a> {
     async fn export(&self) -> Vec<Exported> {
         let session = self.session().await;
         let connections = session.engine().connections.all();
-        let found = export(&connections[0].1, &Selection::default()).await.unwrap();
+        let found = export(&REGISTRY, &connections[0].1, &Selection::default()).await.unwrap();
         assert_eq!(found.missing, [""; 0]);
         found.objects
     }
@@ -107,7 +113,7 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let before = bench.lab.emulator.event_count();
         let exported = Shelf::new(&bench.lab).export().await;
         let mentions = |o: &&Exported| {
-            o.yaml.contains(&format!("kind: {}\n", p.entry.names().kind))
+            o.yaml.contains(&format!("kind: {}\n", p.entry.kind()))
                 && o.yaml.contains(&bench.id)
         };
         prop_assert!(exported.iter().any(|o| mentions(&o)), "{:?}", exported);
@@ -123,11 +129,11 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let second = Shelf::exported(&elsewhere, &exported);
         prop_assert_eq!(format!("{:?}", second.apply().await), "[]");
         prop_assert_eq!(second.export().await, exported);
-        let there = At { client: elsewhere.client.clone(), ..bench.at.clone() };
+        let there = Access { client: elsewhere.client.clone(), ..bench.at.clone() };
         let made = p.entry.read(&there, &bench.id).await.unwrap().unwrap().state;
         let meant = bench.live(p).await;
         prop_assert!(
-            kastellan::engine::fields::diff(&meant, &made, p.entry.sets()).is_empty(),
+            diff(&meant, &made, p.entry.lists).is_empty(),
             "{:?} is not {:?}",
             made,
             meant
@@ -141,23 +147,25 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
     law(|p, first, second, third| async move {
         let lab = Lab::bare();
         let shelf = Shelf::new(&lab);
-        let home = manifest("Organization", "home", &json!({"name": "Home"}));
+        let surroundings = p.surroundings();
+        let homes = surroundings.iter().map(|(kind, spec)| manifest(kind, "home", spec));
+        let homes: Vec<Value> = homes.collect();
         let mut found = Vec::new();
         for (step, declared) in [first, second, third].iter().enumerate() {
             let mut spec: Value = declared.to().unwrap();
-            if let Shape::Entity { natural_key, .. } = p.entry.shape() {
-                spec[natural_key] = json!(["It", "It", "It, renamed"][step]);
+            if let Some(natural_key) = p.natural_key() {
+                let names = if p.is_keyed() { ["It"; 3] } else { ["It", "It", "It, renamed"] };
+                spec[natural_key] = json!(names[step]);
             }
-            let declared = p.entry.desired(&spec, "it").unwrap();
-            if p.in_organization {
-                spec["organizationRef"] = json!({"name": "home"});
-            }
-            shelf.put(&[home.clone(), manifest(p.entry.names().kind, "it", &spec)]);
+            let declared = p.entry.desired(&spec, "it", &Inputs::default()).unwrap();
+            spec.as_object_mut().unwrap().extend(p.scope().as_object().unwrap().clone());
+            let it = manifest(p.entry.kind(), "it", &spec);
+            shelf.put(&[&homes[..], &[it]].concat());
             prop_assert_eq!(format!("{:?}", shelf.apply().await), "[]");
             prop_assert_eq!(format!("{:?}", shelf.left().await), "[]");
             let all = things(&lab, p).await;
             let alike = all.iter().find(|(_, live)| {
-                kastellan::engine::fields::diff(&declared, live, p.entry.sets()).is_empty()
+                diff(&declared, live, p.entry.lists).is_empty()
             });
             prop_assert!(alike.is_some(), "{:?} is not among {:?}", declared, all);
             let ids: Vec<String> = all.iter().map(|(id, _)| id.clone()).collect();
@@ -170,20 +178,21 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
 }
 
 /// All of a kind, at the place; of a setting the one.
-async fn things(lab: &Lab, p: Placed) -> Vec<(String, kastellan::engine::Fields)> {
-    let mut at = At { client: lab.client.clone(), organization: None };
-    if p.in_organization {
-        let organizations: Vec<_> =
-            kinds::find("Organization").unwrap().list(&at).try_collect().await.unwrap();
-        at.organization =
-            organizations.into_iter().find(|o| o.state.text("name") == Some("Home")).map(|o| o.id);
+async fn things(lab: &Lab, p: Placed) -> Vec<(String, Fields)> {
+    let mut at = Access { client: lab.client.clone(), place: Place::instance() };
+    for (kind, _) in p.surroundings() {
+        let all = entry(kind).list(&at).await;
+        let home = all.into_iter().find(|r| {
+            r.state.text(entry(kind).as_entity().unwrap().natural_key) == Some("Home")
+        });
+        at = at.at(place_below(kind, &at.place, home.expect("it exists").id().unwrap()));
     }
-    if p.entry.shape() == Shape::Setting {
+    if p.entry.is_setting() {
         let remote = p.entry.read(&at, "").await.unwrap().unwrap();
-        return vec![(at.organization.unwrap_or_default(), remote.state)];
+        return vec![(String::new(), remote.state)];
     }
-    let all: Vec<_> = p.entry.list(&at).try_collect().await.unwrap();
-    let mut all: Vec<_> = all.into_iter().map(|remote| (remote.id, remote.state)).collect();
+    let all = p.entry.list(&at).await.into_iter();
+    let mut all: Vec<_> = all.map(|remote| (remote.id().unwrap().to_owned(), remote.state)).collect();
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     all
 }
@@ -198,9 +207,8 @@ fn the_operator_and_the_command_line_come_to_the_same_plan() {
         let mut bench = Bench::new(p, &live).await;
         // Two objects: one that names an id, and a younger one that looks for a name, or declares
         // the same setting.
-        let younger = |declared: &kastellan::engine::Fields| {
-            let mut spec: Value = declared.to().unwrap();
-            spec.as_object_mut().unwrap().extend(bench.scope.as_object().unwrap().clone());
+        let younger = |declared: &Fields| {
+            let mut spec = bench.spec(declared);
             if spec.as_object_mut().unwrap().remove("id").is_some() {
                 spec["adoptionPolicy"] = json!("Always");
             }
@@ -250,7 +258,7 @@ async fn compare(lab: &Lab) -> Result<(), TestCaseError> {
         lab.plan(&object.key).await;
     }
     for planned in shelf.plan().await {
-        let Preview { plan, drift, organization, .. } = lab.plan(&planned.object.key).await;
+        let Preview { plan, drift, place, .. } = lab.plan(&planned.object.key).await;
         let theirs: Result<&Plan, _> = match &planned.step {
             Step::Do(plan) => Ok(plan),
             Step::Fail(failure) => {
@@ -258,9 +266,10 @@ async fn compare(lab: &Lab) -> Result<(), TestCaseError> {
             }
             step => panic!("{step:?}"),
         };
-        let ours = plan.as_ref().map_err(|e| (e.reason(), e.to_string(), drift));
+        let kind = REGISTRY.find(planned.object.key.kind).unwrap();
+        let ours = plan.as_ref().map_err(|e| (e.reason(), sentence(e, kind), drift));
         prop_assert_eq!(theirs, ours, "{}", planned.object.key);
-        prop_assert_eq!(&planned.organization, &organization);
+        prop_assert_eq!(&planned.place, &place);
     }
     prop_assert_eq!(lab.emulator.event_count(), before);
     Ok(())

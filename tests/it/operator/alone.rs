@@ -18,7 +18,7 @@ async fn an_operator_with_the_charts_rights_on_a_cluster_of_its_own() {
         return;
     };
     waits_for_crds_and_stops_meanwhile(&client).await;
-    for entry in kinds::ALL {
+    for entry in kinds::REGISTRY.all() {
         establish(&client, &entry.crd()).await;
     }
     says_which_rights_are_missing_and_stops_meanwhile(&client, &server.kubeconfig).await;
@@ -146,7 +146,7 @@ async fn says_that_a_crd_was_deleted_and_goes_on_when_it_is_back(client: &Client
                 && text.contains("404")
         })
         .await;
-    let crd = kinds::find("Restrictions").unwrap().crd();
+    let crd = kinds::REGISTRY.find("Restrictions").unwrap().crd();
     eventually(
         "deleted",
         async || crds.get_opt(crd.metadata.name.as_ref().unwrap()).await.unwrap().is_none(),

@@ -88,7 +88,7 @@ async fn a_feed_that_keeps_failing_is_said_and_does_not_stop_the_comparison() {
         assert!(o["status"]["feed"]["reason"].is_string(), "{o}");
         assert_eq!(condition(&o, "Ready")["status"], "True");
         let drift = world.ready("Project", "p").await["lastDrift"].clone();
-        world.tamper("Project", Some(&home), &id, json!({"projectRoleCheck": false})).await;
+        world.tamper("Project", Some(home.as_str()), &id, json!({"projectRoleCheck": false})).await;
         world
             .until("Project", "p", "corrected", |o| {
                 o["status"]["lastDrift"] != drift && o["status"]["lastDrift"]["corrected"] == true

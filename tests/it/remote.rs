@@ -1,0 +1,99 @@
+//! The remote side as tests use it: things of any kind, by the kind's own calls.
+
+use std::ops::Deref;
+
+use futures::TryStreamExt;
+use kastellan::{
+    contract::{self, Fields, Remote, Row},
+    kinds::REGISTRY,
+    zitadel::Result,
+};
+
+pub(crate) use kastellan::contract::{Access, Place};
+
+/// A kind, whatever its shape.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry(pub(crate) contract::Entry);
+
+/// The kind with this name.
+pub(crate) fn entry(kind: &str) -> Entry {
+    Entry(REGISTRY.find(kind).unwrap_or_else(|| panic!("there is a kind {kind}")))
+}
+
+impl Deref for Entry {
+    type Target = contract::Entry;
+
+    fn deref(&self) -> &contract::Entry {
+        &self.0
+    }
+}
+
+/// What says where something is.
+pub(crate) trait InPlace {
+    fn place(self) -> Place;
+}
+
+impl InPlace for &Place {
+    fn place(self) -> Place {
+        self.clone()
+    }
+}
+
+/// An organization; `None`: the instance itself.
+impl InPlace for Option<&str> {
+    fn place(self) -> Place {
+        self.map_or_else(Place::instance, Place::organization)
+    }
+}
+
+impl Entry {
+    /// Creates an entity. Returns its id.
+    pub(crate) async fn create(self, at: &Access, id: &str, want: &Fields) -> Result<String> {
+        let contract::Entry::Entity(kind) = self.0 else { panic!("{:?} is no entity", self.0) };
+        Ok(kind.create(at, id, want).await?.id.expect("the answer has an id"))
+    }
+
+    /// All entities at a place.
+    pub(crate) async fn list(self, at: &Access) -> Vec<Remote> {
+        let contract::Entry::Entity(kind) = self.0 else { panic!("{:?} is no entity", self.0) };
+        let rows: Vec<Row<Remote>> = kind.list(at).try_collect().await.unwrap();
+        let read = rows.into_iter().map(|row| match row {
+            Row::Read(remote) => remote,
+            Row::Odd { id } => panic!("{id:?} can't be read"),
+        });
+        read.filter(|remote| remote.place == at.place).collect()
+    }
+
+    /// Reads an entity by its id, or the setting.
+    pub(crate) async fn read(self, at: &Access, id: &str) -> Result<Option<Remote>> {
+        match self.0 {
+            contract::Entry::Entity(kind) => kind.read(at, id).await,
+            contract::Entry::Setting(kind) => kind.read(at).await.map(Some),
+            contract::Entry::Connection(_) => Ok(None),
+        }
+    }
+
+    /// Changes something to `want`, which is complete.
+    pub(crate) async fn write(self, at: &Access, have: &Remote, want: &Fields) -> Result<()> {
+        match self.0 {
+            contract::Entry::Entity(kind) => kind.update(at, have, want).await.map(|_| ()),
+            contract::Entry::Setting(kind) => kind.write(at, have, want).await.map(|_| ()),
+            contract::Entry::Connection(_) => panic!("a connection is not written"),
+        }
+    }
+
+    /// Deletes an entity, or resets a setting.
+    pub(crate) async fn delete(self, at: &Access, id: &str) -> Result<()> {
+        match self.0 {
+            contract::Entry::Entity(kind) => kind.delete(at, id).await,
+            contract::Entry::Setting(kind) => kind.reset(at).await,
+            contract::Entry::Connection(_) => panic!("a connection is not deleted"),
+        }
+    }
+
+    /// Somebody changes some fields of something.
+    pub(crate) async fn change(self, at: &Access, id: &str, fields: &Fields) {
+        let have = self.read(at, id).await.unwrap().unwrap_or_else(|| panic!("{id} exists"));
+        self.write(at, &have, &have.state.overlay(fields)).await.unwrap();
+    }
+}

@@ -1,0 +1,208 @@
+//! Specs and states of any kind, from its description and the schema of its CRD.
+
+use std::collections::BTreeMap;
+
+use kastellan::{
+    api::spec::{Common, Identity},
+    contract::{Fields, IdSource, ListOrder, Place, Reference},
+    kinds::REGISTRY,
+};
+use proptest::{
+    prelude::*,
+    sample::subsequence,
+    strategy::ValueTree,
+    test_runner::TestRunner,
+};
+use serde_json::{Value, json};
+
+use crate::remote::{Entry, entry};
+
+/// A kind, and what it is in: the instance, or what one of its references names.
+#[derive(Clone, Copy)]
+pub(crate) struct Placed {
+    pub(crate) entry: Entry,
+    pub(crate) parent: Option<&'static Reference>,
+}
+
+impl std::fmt::Debug for Placed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parent = self.parent.map_or("the instance", |parent| parent.kinds[0]);
+        write!(f, "{} in {parent}", self.entry.kind())
+    }
+}
+
+/// Every kind that declares something, in everything that it can be in.
+pub(crate) fn placed() -> Vec<Placed> {
+    let entries = REGISTRY.all().filter(|e| !e.is_connection()).map(Entry);
+    entries
+        .flat_map(|entry| {
+            let is_optional = entry.parents().all(|parent| !parent.required);
+            let parents = entry.parents().map(Some);
+            let places = is_optional.then_some(None).into_iter().chain(parents);
+            places.map(move |parent| Placed { entry, parent }).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+impl Placed {
+    /// Whether its key is its id, and can't change.
+    pub(crate) fn is_keyed(self) -> bool {
+        self.entry.as_entity().is_some_and(|e| e.id == IdSource::Key)
+    }
+
+    /// The field that people know it by; of a setting none.
+    pub(crate) fn natural_key(self) -> Option<&'static str> {
+        self.entry.as_entity().map(|e| e.natural_key)
+    }
+
+    /// What has to be declared first, outermost first: kind and spec of objects named `home`.
+    pub(crate) fn surroundings(self) -> Vec<(&'static str, Value)> {
+        let mut objects = Vec::new();
+        let mut parent = self.parent;
+        while let Some(reference) = parent {
+            let kind = entry(reference.kinds[0]);
+            parent = kind.parents().next();
+            let mut spec = place_in(parent);
+            if let Some(entity) = kind.as_entity() {
+                spec[entity.natural_key] = json!("Home");
+            }
+            objects.push((kind.kind(), spec));
+        }
+        objects.reverse();
+        objects
+    }
+
+    /// The part of its spec that says what it is in.
+    pub(crate) fn scope(self) -> Value {
+        place_in(self.parent)
+    }
+
+    /// The fields that can be managed and that can change, with their schemas: what its spec has
+    /// beyond what all specs share.
+    pub(crate) fn managed(self) -> BTreeMap<String, Value> {
+        let crd = serde_json::to_value(self.entry.crd()).unwrap();
+        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+        let mut spec = crd.pointer(path).unwrap().clone();
+        let fields = spec["properties"].as_object_mut().unwrap();
+        let shared = [schemars::schema_for!(Common), schemars::schema_for!(Identity)];
+        let shared = shared.map(|schema| serde_json::to_value(schema).unwrap());
+        fields.retain(|field, _| {
+            let is_shared = shared.iter().any(|of| of["properties"].get(field).is_some());
+            let references = self.entry.references.iter();
+            let is_reference =
+                references.flat_map(|r| [r.field, r.id_field]).any(|of_reference| of_reference == field);
+            let is_fixed = self.is_keyed() && self.natural_key() == Some(field);
+            !(is_shared || is_reference || is_fixed || field == "allowedNamespaces")
+        });
+        let mut found = BTreeMap::new();
+        leaves("", &spec, &mut found);
+        found
+    }
+
+    /// A complete state.
+    pub(crate) fn complete(self) -> impl Strategy<Value = Fields> {
+        self.managed()
+            .into_iter()
+            .map(|(path, schema)| value(&path, &schema).prop_map(move |v| (path.clone(), v)))
+            .collect::<Vec<_>>()
+            .prop_map(|all| Fields::from_map(all.into_iter().collect()))
+    }
+
+    /// Some of the fields, with any values.
+    pub(crate) fn some(self) -> impl Strategy<Value = Fields> {
+        let fields: Vec<String> = self.managed().into_keys().collect();
+        let n = fields.len();
+        (self.complete(), subsequence(fields, 1..=n)).prop_map(|(all, keep)| {
+            let kept = all.iter().filter(|(path, _)| keep.contains(path));
+            Fields::from_map(kept.map(|(path, v)| (path.clone(), v.clone())).collect())
+        })
+    }
+
+    /// Two values of a field; the first is not what ZITADEL sets by itself.
+    pub(crate) fn values(self, path: &str, schema: &Value) -> [Value; 2] {
+        let mut runner = TestRunner::deterministic();
+        let strategy = value(path, schema);
+        let defaults = self.entry.as_entity().map(|e| e.defaults).unwrap_or_default();
+        let is_default = |v: &Value| {
+            let is_named = defaults.iter().any(|(of, default)| *of == path && v == default);
+            is_named || [json!(false), json!(""), json!([])].contains(v)
+        };
+        let mut draw = || strategy.new_tree(&mut runner).unwrap().current();
+        let first = std::iter::repeat_with(&mut draw).find(|v| !is_default(v)).unwrap();
+        let second = std::iter::repeat_with(&mut draw).find(|v| *v != first).unwrap();
+        [first, second]
+    }
+
+    /// Whether the order of this list means nothing.
+    pub(crate) fn is_set(self, path: &str) -> bool {
+        self.entry.lists.iter().any(|l| l.path == path && l.order == ListOrder::Set)
+    }
+}
+
+fn place_in(parent: Option<&Reference>) -> Value {
+    parent.map_or_else(|| json!({}), |parent| json!({parent.field: {"name": "home"}}))
+}
+
+/// The place of what is in the thing with this id, which is itself at `place`.
+pub(crate) fn place_below(kind: &str, place: &Place, id: &str) -> Place {
+    if REGISTRY.root() == REGISTRY.find(kind) {
+        Place::organization(id)
+    } else {
+        place.below(id)
+    }
+}
+
+fn leaves(path: &str, schema: &Value, into: &mut BTreeMap<String, Value>) {
+    let Some(properties) = schema["properties"].as_object() else {
+        into.insert(path.to_owned(), schema.clone());
+        return;
+    };
+    for (name, schema) in properties {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        leaves(&path, schema, into);
+    }
+}
+
+/// Any value of a field that ZITADEL takes, from the field's schema, or by its name where the
+/// schema says too little.
+fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
+    if let Some(choices) = schema["enum"].as_array() {
+        return prop::sample::select(choices.clone()).boxed();
+    }
+    match (path, schema["type"].as_str()) {
+        (_, Some("boolean")) => any::<bool>().prop_map(Value::from).boxed(),
+        (_, Some("integer")) => {
+            let bound = |name: &str, or: i64| {
+                schema[name].as_f64().map_or(or, |bound| format!("{bound}").parse().unwrap())
+            };
+            (bound("minimum", 0)..=bound("maximum", 1_000)).prop_map(Value::from).boxed()
+        }
+        ("supportEmail", _) => {
+            prop_oneof![Just(json!("")), "[a-z]{1,5}@[a-z]{1,5}\\.example".prop_map(Value::from)]
+                .boxed()
+        }
+        ("allowedLanguages", _) => prop_oneof![
+            Just(json!([])),
+            subsequence(vec!["de", "fr", "it"], 0..=3).prop_map(|mut l| {
+                l.push("en");
+                json!(l)
+            })
+        ]
+        .boxed(),
+        ("embeddedIframe.allowedOrigins", _) => {
+            subsequence(vec!["https://a.example", "https://b.example", "https://c.example"], 0..=3)
+                .prop_shuffle()
+                .prop_map(|l| json!(l))
+                .boxed()
+        }
+        (_, Some("string")) if schema["minLength"].as_f64() >= Some(1.0) => {
+            "[A-Za-z]{1,12}".prop_map(Value::from).boxed()
+        }
+        (_, Some("string")) => prop_oneof![
+            Just(json!("")),
+            "https://[a-z]{1,5}\\.example/\\{\\{\\.Lang\\}\\}".prop_map(Value::from)
+        ]
+        .boxed(),
+        (_, other) => panic!("no values are known for {path} of type {other:?}"),
+    }
+}
