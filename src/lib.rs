@@ -18,8 +18,8 @@
 //!                    ZITADEL ──► read again ──► equal? ──► status Ready
 //! ```
 //! The live store is filled by lists, never by one request per object, and kept by ZITADEL's event
-//! feed: one or two small requests every few seconds tell of every change, and of who made it. After
-//! an own write nothing older than the write is believed.
+//! feed: one or two small requests every few seconds tell of every change, and of who made it.
+//! After an own write nothing older than the write is believed.
 //!
 //! # Rules of behaviour
 //! 1. A field that is omitted is not managed: a write is the live value, overlaid with the declared
