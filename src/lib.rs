@@ -17,39 +17,46 @@
 //!                               ▼
 //!                    ZITADEL ──► read again ──► equal? ──► status Ready
 //! ```
-//! The live store is filled by lists, never by one request an object, and kept by ZITADEL's event
-//! feed: one small request every few seconds tells of every change, and of who made it. After an
-//! own write nothing older than the write is believed.
+//! The live store is filled by lists, never by one request per object, and kept by ZITADEL's event
+//! feed: one or two small requests every few seconds tell of every change, and of who made it.
+//! After an own write nothing older than the write is believed.
 //!
 //! # Rules of behaviour
-//! 1. A field that is left out is not managed: a write is the live value, overlaid with the
-//!    declared fields.
+//! 1. A field that is omitted is not managed: a write is the live value, overlaid with the declared
+//!    fields.
 //! 2. Compare first, write only a difference. Errors are told apart by code and id, never by their
 //!    text.
-//! 3. A name is not an identity: an object is bound to an id. A rename renames; a repeated create
-//!    makes nothing twice.
+//! 3. A name is not an identity: an object is bound to an id, through one Instance object. A rename
+//!    renames; a repeated create creates nothing twice.
 //! 4. What exists already is adopted only as the policy says. What a setting held before is
 //!    remembered.
-//! 5. What was made here is deleted, what was adopted is kept. Deletion always comes to an end.
+//! 5. What was created here is deleted, what was adopted is kept. Deletion always comes to an end.
 //! 6. One owner for each remote thing: the older object wins, and hands over when it goes.
 //! 7. Nothing is invented: an organization must have been seen before anything is written to it.
 //! 8. A bad object is its own problem.
 //! 9. Secrets are read when needed, and never shown.
 //!
 //! # Layers
-//! ```text
-//! cli ──┐                 ┌── operator   Kubernetes: watch, finalizer, status, events
-//!       ├──►  engine  ◄───┤
-//! files ┘    │    ▲       └── each implements engine::host::Host
-//!            ▼    │
-//!          live   kinds   one file a kind: its fields, its wire form, its calls
-//!            │    │
-//!            └──► zitadel   HTTP, tokens, errors, pages, retry; knows no kinds
-//! ```
-//! `engine`, `live`, `kinds` and `zitadel` never name a Kubernetes client; only `cli::output`
-//! prints. A test holds that.
+//! From the bottom to the top; imports point down only:
 //!
-//! To add a kind, begin with [`kinds`] and [`engine::kind`].
+//! | Module | What it is |
+//! |---|---|
+//! | [`api`] | fields of specs and statuses that kinds share, conditions, reasons |
+//! | [`zitadel`] | HTTP, tokens, allowed addresses, errors, pages, retries; knows no kinds |
+//! | [`contract`] | what a kind is: data and traits |
+//! | [`kinds`] | the registry: one line per kind, one file per kind |
+//! | [`live`] | the informer on ZITADEL: collections, event feed, write permits |
+//! | [`engine`] | a reconcile in five stages: resolve, observe, decide, apply, report |
+//! | [`files`] | the engine's host for a folder of manifests |
+//! | [`validate`], [`export`] | manifests checked offline; a live instance as manifests |
+//! | [`operator`] | the engine's host in a cluster: watches, finalizers, statuses, Events |
+//! | [`cli`] | commands; only its `output` prints |
+//!
+//! `live` and `engine` get the registry as a value and name no kind. `operator` and `files`
+//! implement [`engine::host::Host`]. Only `operator` and `cli` use a Kubernetes client; `contract`
+//! uses the types of CRDs. A test holds the layers.
+//!
+//! To add a kind, begin with [`kinds`] and [`contract`].
 
 pub mod api;
 pub mod cli;
