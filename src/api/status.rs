@@ -28,7 +28,7 @@ pub struct Status {
     /// Ids of what it is in below the organization, from the outside in: of a role its project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
-    /// Whether Kastellan made it or found it.
+    /// Whether Kastellan created it or found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
     /// Settings: what the declared fields held before Kastellan.
@@ -67,7 +67,7 @@ pub(crate) struct AnyValue(#[allow(dead_code, reason = "only its schema is used"
 /// Where a remote object comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Provenance {
-    /// Kastellan made it.
+    /// Kastellan created it.
     Created,
     /// It was there before.
     Adopted,
@@ -97,7 +97,7 @@ pub struct LastDrift {
     /// Who did it, where the event feed tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// Whether it was set back.
+    /// Whether it was reverted.
     pub corrected: bool,
 }
 
@@ -174,7 +174,7 @@ impl Reason {
     pub const fn about(self) -> &'static str {
         match self {
             Self::InSync => "What was read back equals what is declared.",
-            Self::Creating => "It is being made.",
+            Self::Creating => "It is being created.",
             Self::Updating => "It is being changed.",
             Self::Deleting => {
                 "It is being deleted, or something has to be settled first: see the message."
@@ -190,7 +190,7 @@ impl Reason {
             }
             Self::Conflict => "An older object declares the same thing. Delete one of them.",
             Self::Contested => {
-                "Somebody keeps undoing what is declared; the message says who. It is still set back, at growing intervals."
+                "Somebody keeps undoing what is declared; the message says who. It is still reverted, at growing intervals."
             }
             Self::Forbidden => {
                 "The account, or a namespace, lacks a permission or consent: the message says which."
@@ -200,10 +200,10 @@ impl Reason {
             Self::RateLimited => "ZITADEL asked to wait.",
             Self::Rejected => "ZITADEL refused the write; the message is ZITADEL's.",
             Self::InstanceChanged => {
-                "Behind the same address is another ZITADEL instance now. No call is made. Make the objects anew, or point the Instance at the former one."
+                "Another ZITADEL instance answers now. Nothing is written. Point the Instance at the former one, or delete the objects and create them again."
             }
             Self::LostByZitadel => {
-                "ZITADEL knows the object but does not show it. See the documentation on ghosts."
+                "ZITADEL knows the object but does not show it. See Troubleshooting, Ghosts."
             }
             Self::Observing => "It differs, and is only observed.",
             Self::Suspended => "`suspend: true`: nothing is looked at.",

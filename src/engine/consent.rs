@@ -146,7 +146,8 @@ impl Consents<'_> {
         self.allows(scope.as_ref(), &instance.namespace, namespace)
     }
 
-    fn act_on_instance(&self, instance: &Key, namespace: &str) -> Result<()> {
+    /// The same, or the consent that is missing.
+    pub(super) fn act_on_instance(&self, instance: &Key, namespace: &str) -> Result<()> {
         if self.may_act_on_instance(instance, namespace) {
             return Ok(());
         }

@@ -131,11 +131,9 @@ impl Declared<'_> {
         diff(self.fields, have, self.lists)
     }
 
+    /// Observing needs the same consent: others refer to what is observed.
     fn may_adopt(&self) -> Result<()> {
-        match &self.may_not_adopt {
-            Some(consent) if !self.observes => Err(consent.clone().into()),
-            _ => Ok(()),
-        }
+        self.may_not_adopt.clone().map_or(Ok(()), |consent| Err(consent.into()))
     }
 
     /// Takes over what somebody else created, if the policy says so.
@@ -149,15 +147,15 @@ impl Declared<'_> {
             }
             (None, _) => return Ok(self.create(String::new(), None)),
         };
-        if self.observes {
-            return self.keep(remote, Provenance::Adopted, false);
-        }
         let id = remote.id().unwrap_or_default().to_owned();
         if remote.place != *self.place {
             let organization = remote.place.organization;
             return Err(Error::AdoptionRefused(Refusal::Elsewhere { id, organization }));
         }
         self.may_adopt()?;
+        if self.observes {
+            return self.keep(remote, Provenance::Adopted, false);
+        }
         let changes = self.changes(&remote.state);
         match self.adoption {
             AdoptionPolicy::Never => Err(Error::AdoptionRefused(Refusal::Never { id })),
@@ -331,11 +329,20 @@ mod tests {
         let case = Case {
             observes: true,
             adoption: AdoptionPolicy::Never,
-            may_not_adopt: Some(no_consent()),
             ..Case::new()
         };
         let plan = case.entity(Found::Named(vec![remote("1", "b")]), Provenance::Adopted).unwrap();
         assert_eq!((plan.action, plan.adopts), (Action::Update, false));
+    }
+
+    #[test]
+    fn observing_needs_the_consent_that_adopting_needs() {
+        let case =
+            Case { observes: true, may_not_adopt: Some(no_consent()), ..Case::new() };
+        for found in [Found::Named(vec![remote("1", "a")]), Found::Given(remote("1", "a"))] {
+            let plan = case.entity(found, Provenance::Adopted);
+            assert!(matches!(plan, Err(Error::NoConsent(_))), "{plan:?}");
+        }
     }
 
     #[test]

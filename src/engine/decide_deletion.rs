@@ -64,6 +64,8 @@ pub enum Release {
     InstanceChanged,
     /// Its Instance is being deleted, and the Secret is gone.
     CredentialsLost,
+    /// It is the account that acts.
+    OwnAccount,
     /// A consent was withdrawn.
     ConsentWithdrawn(NoConsent),
 }

@@ -23,7 +23,7 @@ use crate::{
         status::Provenance,
     },
     contract::{Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode},
-    live::Absence,
+    live::{self, Absence},
 };
 
 /// How long to wait for an Instance before looking again; it also wakes what waits.
@@ -125,9 +125,10 @@ async fn unbound(
     let id = object.derived_id();
     let subject = Subject::from(id.as_str());
     let seen = observe::read(entry, &target, &subject, Absence::Confirmed).await;
-    // What was written a moment ago and does not show yet is there all the same.
+    // What was written and does not show is there all the same, if the events tell of it.
     if matches!(seen, Ok(None)) {
-        return None;
+        let client = &target.connection.client;
+        live::owner(client, entry.events, &id).await.ok()??;
     }
     Some(Binding {
         id,
@@ -187,9 +188,11 @@ async fn hand_over(
 ) -> Result<()> {
     let missing = || Error::Waiting(Waiting::Missing(successor.clone()));
     let successor = host.object(successor).ok_or_else(missing)?;
-    if Binding::of(&successor.status).is_some_and(|b| Some(&b.id) == object.status.id.as_ref())
-        && !entry.is_setting()
-    {
+    let has_it_already = Binding::of(&successor.status).is_some_and(|b| {
+        Some(&b.id) == object.status.id.as_ref()
+            && (b.provenance == Provenance::Created || Some(b.provenance) == object.status.provenance)
+    });
+    if has_it_already && !entry.is_setting() {
         return Ok(());
     }
     let namespace = &successor.key.namespace;
@@ -253,6 +256,9 @@ async fn remove(
     let Some(connection) = connection else {
         return End::Paused(Pause::Instance, INSTANCE_PAUSE);
     };
+    if binding.id == connection.account.id {
+        return End::Released(Release::OwnAccount);
+    }
     let original = object.status.original.clone().map(Fields::from_map).unwrap_or_default();
     let remover = Remover {
         engine,

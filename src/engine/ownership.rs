@@ -94,14 +94,14 @@ struct Tables {
 }
 
 impl Claims {
-    /// Replaces the claims of an object. Gives the older object that claims one of them, if there
+    /// Replaces the claims of an object. Returns the older object that claims one of them, if there
     /// is one, and others for which something changes: younger ones that have lost theirs by this,
     /// and whoever waits for what is no longer claimed.
     pub fn set(&self, object: &Object, claims: Vec<Claim>) -> (Option<Key>, Vec<Key>) {
         let mut t = self.lock();
         t.unwatch(&object.key);
         let seniority = object.seniority();
-        // An object of the same name that was made anew meanwhile is another one, with another age.
+        // An object of the same name that was recreated meanwhile is another one, with another age.
         let is_the_same = t.of.get(&object.key).is_some_and(|(s, _)| *s == seniority);
         let (mut winner, mut losers) =
             (None, t.remove(&object.key, if is_the_same { &claims } else { &[] }));
@@ -121,7 +121,7 @@ impl Claims {
         (winner, losers)
     }
 
-    /// Forgets an object. Gives those that claim what it claimed.
+    /// Forgets an object. Returns those that claim what it claimed.
     pub fn release(&self, key: &Key) -> Vec<Key> {
         let mut t = self.lock();
         t.unwatch(key);
@@ -130,7 +130,7 @@ impl Claims {
         others
     }
 
-    /// Claims nothing, and wants to know what becomes of these. Gives those that claim what it
+    /// Claims nothing, and wants to know what becomes of these. Returns those that claim what it
     /// claimed.
     pub fn watch(&self, key: &Key, things: Vec<Claim>) -> Vec<Key> {
         let others = self.release(key);
@@ -199,7 +199,7 @@ impl Claims {
 }
 
 impl Tables {
-    /// Takes back the claims of an object, all `but` these. Gives others that claim one that was
+    /// Takes back the claims of an object, all `but` these. Returns others that claim one that was
     /// taken back.
     fn remove(&mut self, key: &Key, but: &[Claim]) -> Vec<Key> {
         let Some((seniority, claims)) = self.of.get(key) else { return Vec::new() };

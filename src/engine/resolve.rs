@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     binding::{self, Binding},
-    consent::{Lineage, Parent},
+    consent::{Consents, Lineage, Parent},
     context::Engine,
     error::{Error, NotConverged, Result, Waiting, WhileDoing},
     host::Host,
@@ -85,6 +85,7 @@ pub async fn resolve(
             Some((place, id)) => (place_below(engine, kind, place, id), true),
             None => {
                 let (at, id) = bound(&parent, &instance_object, &connection)?;
+                may_lend(engine, &consents, &parent, kind, &instance)?;
                 exists(&connection, kind, &at, &id).await?;
                 (place_below(engine, kind, &at, &id), false)
             }
@@ -145,6 +146,22 @@ fn bound(object: &Object, instance: &Object, connection: &Connection) -> Result<
             message: status.condition("Ready").map(|c| c.message.clone()),
         })),
     }
+}
+
+/// What is at the root and only observed was not created here: its namespace needs the consent to
+/// name any id, for it lends what it observes to others.
+fn may_lend(
+    engine: &Engine,
+    consents: &Consents<'_>,
+    parent: &Object,
+    kind: Entry,
+    instance: &Key,
+) -> Result<()> {
+    let is_only_observed = parent.status.provenance.is_none();
+    if engine.registry.root() != Some(kind) || !is_only_observed {
+        return Ok(());
+    }
+    consents.act_on_instance(instance, &parent.key.namespace)
 }
 
 /// What a call names must have been seen: ZITADEL accepts some writes for parents that do not

@@ -1,5 +1,5 @@
 //! `Restrictions`: registration of organizations by anybody, languages. `GET` and `PUT
-//! /admin/v1/restrictions`, which keeps what is left out.
+//! /admin/v1/restrictions`, which keeps what is omitted.
 
 use reqwest::Method;
 use schemars::JsonSchema;

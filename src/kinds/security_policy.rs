@@ -1,5 +1,5 @@
 //! `SecurityPolicy`: embedding in iframes, impersonation. Read at `GET /v2/settings/security`,
-//! written at `PUT /v2/policies/security`, which resets whatever is left out.
+//! written at `PUT /v2/policies/security`, which resets whatever is omitted.
 
 use reqwest::Method;
 use schemars::JsonSchema;

@@ -1,10 +1,14 @@
 //! Bad input is refused by the API server with a message that says what to do, or stalls that
 //! object alone.
 
+use kastellan::contract::Fields;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::world::{World, condition};
+use crate::{
+    remote::entry,
+    world::{World, condition},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_api_server_refuses_what_a_schema_can_tell() {
@@ -35,6 +39,8 @@ async fn the_api_server_refuses_what_a_schema_can_tell() {
             "EnforceProjectResourceOwnerPolicy",
         ),
         ("Project", json!({"name": "a"}), "set organizationRef"),
+        // An id that no call may carry.
+        ("Project", json!({"organizationId": "../../admin"}), "organizationId"),
         (
             "Project",
             json!({"organizationRef": {"name": "a"}, "organizationId": "1"}),
@@ -46,7 +52,7 @@ async fn the_api_server_refuses_what_a_schema_can_tell() {
             "remove instanceRef",
         ),
         ("PrivacyPolicy", json!({"supportEmail": "nobody"}), "must be an e-mail address"),
-        ("Restrictions", json!({"allowedLanguages": ["en", "en"]}), "name each language once"),
+        ("Restrictions", json!({"allowedLanguages": ["en", "en"]}), "items must be unique"),
         ("Instance", instance(json!({"credentials": {}})), "exactly one of"),
         ("Instance", instance(json!({"credentials": both})), "exactly one of"),
         ("Instance", instance(json!({"issuer": "auth.example.com"})), "must be a URL"),
@@ -103,10 +109,15 @@ async fn an_object_that_cannot_be_read_stalls_alone() {
     let world = World::new("unreadable").await;
     world.apply("Organization", "acme", json!({})).await;
     world.ready("Organization", "acme").await;
-    // An id that no call may carry.
-    world.apply("Project", "bad", json!({"organizationId": "../../admin"})).await;
+    // The id of something in another organization.
+    let other = world.at(None);
+    let other = entry("Organization").create(&other, "o", &Fields::from(json!({"name": "O"}))).await;
+    let at = world.at(Some(other.unwrap().as_str()));
+    entry("Project").create(&at, "theirs", &Fields::from(json!({"name": "T"}))).await.unwrap();
+    let bad = json!({"organizationRef": {"name": "acme"}, "id": "theirs"});
+    world.apply("Project", "bad", bad).await;
     let message = world.reason("Project", "bad", "InvalidSpec").await;
-    assert!(message.contains("organizationId"), "{message}");
+    assert!(message.contains("theirs"), "{message}");
     // A status that means nothing.
     let patch = json!({"status": {"original": {"x": 1}, "observedGeneration": -7}});
     world

@@ -185,9 +185,13 @@ async fn entities_are_adopted() {
         let natural_key = case.p.natural_key().unwrap();
         // Names count regardless of case; a key is one in this very form.
         let name = if case.p.is_keyed() { "it" } else { "ONE" };
-        let (there, named) = (case.changed.clone(), json!({natural_key: name}));
-        let (there, id) = (merged(there, &named), if case.p.is_keyed() { "it" } else { "before" });
-        let id = entry.create(&world.at(&place), id, &Fields::from(there.clone())).await.unwrap();
+        let named = json!({natural_key: name});
+        let (there, id) = match case.p.is_keyed() {
+            true => (case.changed.clone(), "it"),
+            false => (merged(case.changed.clone(), &named), "before"),
+        };
+        let state = Fields::from(merged(there.clone(), &named));
+        let id = entry.create(&world.at(&place), id, &state).await.unwrap();
 
         // It differs: it is refused, the difference is shown, nothing is written.
         let events = world.events();

@@ -2,9 +2,9 @@
 //! tried many times.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicI64, Ordering},
     },
     time::Duration,
@@ -47,7 +47,35 @@ pub(crate) struct Crash {
     pub(crate) sent: bool,
 }
 
-struct InProcess(Router, Arc<Mutex<Option<Crash>>>);
+/// What answers at the two addresses that there are.
+#[derive(Clone)]
+struct Net {
+    /// Once made: that takes longer than most calls.
+    router: Router,
+    /// What answers at `http://fake`, where somebody has put up a server of their own.
+    fake: Arc<OnceLock<Fake>>,
+}
+
+struct Fake {
+    router: Router,
+    /// What was sent to it as a credential.
+    credentials: Mutex<BTreeSet<String>>,
+}
+
+impl Net {
+    fn router(&self, request: &Request) -> Router {
+        if request.url.host_str() != Some("fake") {
+            return self.router.clone();
+        }
+        let fake = self.fake.get().expect("somebody has put up a server");
+        let credentials = request.headers.get_all("authorization").iter();
+        let credentials = credentials.map(|value| value.to_str().unwrap().to_owned());
+        fake.credentials.lock().unwrap().extend(credentials);
+        fake.router.clone()
+    }
+}
+
+struct InProcess(Net, Arc<Mutex<Option<Crash>>>);
 
 impl InProcess {
     /// Whether the operator dies in this call.
@@ -70,6 +98,7 @@ impl Transport for InProcess {
             .url
             .query()
             .map_or_else(|| r.url.path().to_owned(), |q| format!("{}?{q}", r.url.path()));
+        let router = self.0.router(&r);
         let mut request = axum::http::Request::builder()
             .method(r.method)
             .uri(path)
@@ -80,7 +109,7 @@ impl Transport for InProcess {
         if dies.is_some_and(|c| !c.sent) {
             std::future::pending::<()>().await;
         }
-        let answer = self.0.clone().oneshot(request).await.unwrap();
+        let answer = router.oneshot(request).await.unwrap();
         if dies.is_some() {
             std::future::pending::<()>().await;
         }
@@ -101,7 +130,8 @@ impl Transport for InProcess {
 pub(crate) struct MemoryHost {
     objects: Mutex<HashMap<Key, Arc<Object>>>,
     labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
-    pat: Mutex<Option<String>>,
+    /// Values of Secrets, by their names.
+    secrets: Mutex<HashMap<String, String>>,
 }
 
 impl MemoryHost {
@@ -143,8 +173,8 @@ impl Host for MemoryHost {
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
         self.labels.lock().unwrap().get(namespace).cloned().unwrap_or_default()
     }
-    async fn secret(&self, _: &str, _: &str, _: &str) -> Result<SecretString, Missing> {
-        self.pat.lock().unwrap().clone().map(Into::into).ok_or(Missing::Object)
+    async fn secret(&self, _: &str, name: &str, _: &str) -> Result<SecretString, Missing> {
+        self.secrets.lock().unwrap().get(name).cloned().map(Into::into).ok_or(Missing::Object)
     }
     async fn config_map(&self, _: &str, _: &str, _: &str) -> Result<String, Missing> {
         Err(Missing::Object)
@@ -160,8 +190,7 @@ pub(crate) struct Lab {
     pub(crate) emulator: Emulator,
     pub(crate) client: Client,
     pub(crate) engine: Engine,
-    /// Once made: that takes longer than most calls.
-    router: Router,
+    net: Net,
     host: MemoryHost,
     crash: Arc<Mutex<Option<Crash>>>,
     ages: AtomicI64,
@@ -175,12 +204,12 @@ pub(crate) fn key(kind: &str, namespace: &str, name: &str) -> Key {
     }
 }
 
-fn engine(router: &Router, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
-    let (router, crash) = (router.clone(), crash.clone());
+fn engine(net: &Net, crash: &Arc<Mutex<Option<Crash>>>) -> Engine {
+    let (net, crash) = (net.clone(), crash.clone());
     let mut engine = Engine::new(&REGISTRY, AddressPolicy::any());
     engine.deletion_pause = Duration::ZERO;
     engine.connect = Box::new(move |config| {
-        Client::with_transport(config, Box::new(InProcess(router.clone(), crash.clone())))
+        Client::with_transport(config, Box::new(InProcess(net.clone(), crash.clone())))
     });
     engine
 }
@@ -197,16 +226,18 @@ impl Lab {
     /// Without an Instance.
     pub(crate) fn bare() -> Self {
         let emulator = Emulator::new(Options::default()).unwrap();
-        let (router, crash) = (emulator.router(), Arc::default());
-        let engine = engine(&router, &crash);
-        let host = MemoryHost { pat: Mutex::new(Some(emulator.pat())), ..MemoryHost::default() };
-        let client = Self::client(&router, &emulator.pat());
-        Self { emulator, client, engine, router, host, crash, ages: AtomicI64::default() }
+        let net = Net { router: emulator.router(), fake: Arc::default() };
+        let crash = Arc::default();
+        let engine = engine(&net, &crash);
+        let host = MemoryHost::default();
+        host.secrets.lock().unwrap().insert("s".into(), emulator.pat());
+        let client = Self::client(&net, &emulator.pat());
+        Self { emulator, client, engine, net, host, crash, ages: AtomicI64::default() }
     }
 
     /// Another engine, as of another process.
     pub(crate) fn another_engine(&self) -> Engine {
-        engine(&self.router, &Arc::default())
+        engine(&self.net, &Arc::default())
     }
 
     pub(crate) fn instance_spec() -> Value {
@@ -214,7 +245,29 @@ impl Lab {
         json!({"issuer": "http://localhost", "credentials": credentials})
     }
 
-    fn client(router: &Router, pat: &str) -> Client {
+    /// Somebody puts up a server at `http://fake` that says to be this very instance. The Secret
+    /// `fake` has its token.
+    pub(crate) fn put_up_fake(&self) -> Emulator {
+        let fake = Emulator::new(Options::default()).unwrap();
+        fake.faults().report_instance_id(&self.emulator.instance_id());
+        let answers = Fake { router: fake.router(), credentials: Mutex::default() };
+        assert!(self.net.fake.set(answers).is_ok(), "there is one fake");
+        self.host.secrets.lock().unwrap().insert("fake".into(), fake.pat());
+        fake
+    }
+
+    /// The spec of an Instance at that server.
+    pub(crate) fn fake_spec() -> Value {
+        let credentials = json!({"personalAccessToken": {"secretRef": {"name": "fake", "key": "k"}}});
+        json!({"issuer": "http://localhost", "address": "http://fake", "credentials": credentials})
+    }
+
+    /// All credentials that were sent to that server.
+    pub(crate) fn sent_to_fake(&self) -> BTreeSet<String> {
+        self.net.fake.get().map(|f| f.credentials.lock().unwrap().clone()).unwrap_or_default()
+    }
+
+    fn client(net: &Net, pat: &str) -> Client {
         let config = kastellan::zitadel::Config {
             addresses: AddressPolicy::any(),
             ..kastellan::zitadel::Config::new(
@@ -222,13 +275,13 @@ impl Lab {
                 kastellan::zitadel::Credentials::token(&pat.to_owned().into()).unwrap(),
             )
         };
-        Client::with_transport(config, Box::new(InProcess(router.clone(), Arc::default()))).unwrap()
+        Client::with_transport(config, Box::new(InProcess(net.clone(), Arc::default()))).unwrap()
     }
 
     /// Where things of this place are; calls are somebody else's.
     pub(crate) fn minnie(&self, place: impl InPlace) -> Access {
         let pat = self.emulator.add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
-        Access { client: Self::client(&self.router, &pat), place: place.place() }
+        Access { client: Self::client(&self.net, &pat), place: place.place() }
     }
 
     /// Declares an object in the namespace `ns` and reconciles it once.
@@ -238,8 +291,20 @@ impl Lab {
 
     /// Declares an object, younger than all that are there, or changes its spec.
     pub(crate) fn declare(&self, namespace: &str, kind: &str, name: &str, spec: Value) -> Key {
-        let key = key(kind, namespace, name);
         let age = self.ages.fetch_add(1, Ordering::Relaxed);
+        self.declare_at(age, namespace, kind, name, spec)
+    }
+
+    /// The same at an age, which nothing else has.
+    pub(crate) fn declare_at(
+        &self,
+        age: i64,
+        namespace: &str,
+        kind: &str,
+        name: &str,
+        spec: Value,
+    ) -> Key {
+        let key = key(kind, namespace, name);
         let object = match self.host.object(&key) {
             Some(former) => Object { generation: former.generation + 1, spec, ..(*former).clone() },
             None => Object {
@@ -306,13 +371,12 @@ impl Lab {
 
     /// The Secret goes.
     pub(crate) fn lose_secret(&self) {
-        *self.host.pat.lock().unwrap() = None;
+        self.host.secrets.lock().unwrap().remove("s");
     }
 
     /// Reconciles what is declared already, as deletion where that has begun.
     pub(crate) async fn look(&self, key: &Key) -> Outcome {
-        let object = self.host.object(key).unwrap();
-        let outcome = reconcile(&self.engine, &self.host, &object).await;
+        let outcome = self.attempt(key).await;
         if outcome.release {
             self.lose(key);
             return outcome;
@@ -321,6 +385,12 @@ impl Lab {
         let details = outcome.details.clone().unwrap_or_default();
         self.host.put(Object { status: outcome.status.clone(), details, ..(*object).clone() });
         outcome
+    }
+
+    /// The same, and then the API server accepts nothing: neither the status nor the removal of the
+    /// finalizer.
+    pub(crate) async fn attempt(&self, key: &Key) -> Outcome {
+        reconcile(&self.engine, &self.host, &self.host.object(key).unwrap()).await
     }
 
     /// What looking at it would do.
@@ -369,7 +439,7 @@ impl Lab {
 
     /// Another process: whatever was only in memory is gone.
     pub(crate) fn restart(&mut self) {
-        self.engine = engine(&self.router, &self.crash);
+        self.engine = engine(&self.net, &self.crash);
         for key in self.host.keys() {
             self.engine.remember_claims(&self.host, &self.object(&key).unwrap());
         }

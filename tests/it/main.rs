@@ -11,6 +11,7 @@
 )]
 
 mod apiserver;
+mod attacks;
 mod bad_input;
 mod binding;
 mod chart;

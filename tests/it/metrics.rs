@@ -18,8 +18,10 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
     world.ready("Project", "p").await;
     let fields = kastellan::contract::Fields::from(json!({"name": "by hand"}));
     entry("Project").create(&world.at(Some(home.as_str())), "by-hand", &fields).await.unwrap();
-    world.apply("Project", "bad", json!({"organizationId": "no/id"})).await;
-    world.reason("Project", "bad", "InvalidSpec").await;
+    // The account of Kastellan itself.
+    let bad = json!({"organizationRef": {"name": "acme"}, "id": world.emulator().admin_id()});
+    world.apply("MachineUser", "bad", bad).await;
+    world.reason("MachineUser", "bad", "InvalidSpec").await;
     // It is in the next list.
     world.force("Project", "p").await;
     let wanted = [
@@ -28,7 +30,7 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
         "kastellan_unmanaged{kind=\"Organization\"} 1",
         "kastellan_unmanaged{kind=\"Project\"} 1",
         "kastellan_zitadel_requests_total{access=\"write\"} 2",
-        "kastellan_objects{kind=\"Project\",ready=\"False\",reason=\"InvalidSpec\"} 1",
+        "kastellan_objects{kind=\"MachineUser\",ready=\"False\",reason=\"InvalidSpec\"} 1",
     ];
     let start = Instant::now();
     loop {

@@ -244,6 +244,7 @@ pub(super) fn release(release: &Release) -> Option<String> {
         Release::CredentialsLost => {
             "its Instance is being deleted and the credentials are gone".into()
         }
+        Release::OwnAccount => "it is the account that Kastellan itself acts as".into(),
         Release::ConsentWithdrawn(consent) => {
             format!("{} does not allow the namespace {} any more", consent.giver, consent.namespace)
         }
