@@ -15,7 +15,10 @@ use kastellan::{
     contract::{Access, Fields, Place},
     kinds::REGISTRY,
     live::{Connection, Informer, Parts, ReportEditors},
-    zitadel::{Client, identity::{fetch_account, fetch_instance}},
+    zitadel::{
+        Client,
+        identity::{fetch_account, fetch_instance},
+    },
 };
 use serde_json::json;
 use zitadel_emulator::Emulator;
@@ -58,8 +61,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
     emulator.faults().one_date(ONE_DATE.min(n as u64 / 2));
     let (next, start) = (Arc::new(AtomicUsize::new(0)), Instant::now());
     let writers = (0..WRITERS).map(|_| {
-        let (next, url, token, id) =
-            (next.clone(), zitadel.url(), them.pat.clone(), id.clone());
+        let (next, url, token, id) = (next.clone(), zitadel.url(), them.pat.clone(), id.clone());
         tokio::spawn(async move {
             let at = organization(client(&url, &token)?, &id);
             let project = entity("Project")?;

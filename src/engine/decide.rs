@@ -326,19 +326,14 @@ mod tests {
 
     #[test]
     fn observing_compares_with_what_exists_and_asks_no_policy() {
-        let case = Case {
-            observes: true,
-            adoption: AdoptionPolicy::Never,
-            ..Case::new()
-        };
+        let case = Case { observes: true, adoption: AdoptionPolicy::Never, ..Case::new() };
         let plan = case.entity(Found::Named(vec![remote("1", "b")]), Provenance::Adopted).unwrap();
         assert_eq!((plan.action, plan.adopts), (Action::Update, false));
     }
 
     #[test]
     fn observing_needs_the_consent_that_adopting_needs() {
-        let case =
-            Case { observes: true, may_not_adopt: Some(no_consent()), ..Case::new() };
+        let case = Case { observes: true, may_not_adopt: Some(no_consent()), ..Case::new() };
         for found in [Found::Named(vec![remote("1", "a")]), Found::Given(remote("1", "a"))] {
             let plan = case.entity(found, Provenance::Adopted);
             assert!(matches!(plan, Err(Error::NoConsent(_))), "{plan:?}");

@@ -190,7 +190,8 @@ async fn hand_over(
     let successor = host.object(successor).ok_or_else(missing)?;
     let has_it_already = Binding::of(&successor.status).is_some_and(|b| {
         Some(&b.id) == object.status.id.as_ref()
-            && (b.provenance == Provenance::Created || Some(b.provenance) == object.status.provenance)
+            && (b.provenance == Provenance::Created
+                || Some(b.provenance) == object.status.provenance)
     });
     if has_it_already && !entry.is_setting() {
         return Ok(());

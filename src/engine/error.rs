@@ -325,10 +325,9 @@ impl From<CheckError> for Error {
 impl From<IdentityError> for Error {
     fn from(e: IdentityError) -> Self {
         match e {
-            IdentityError::Zitadel(source) => Self::Zitadel {
-                doing: Doing::Other("reach the instance"),
-                source,
-            },
+            IdentityError::Zitadel(source) => {
+                Self::Zitadel { doing: Doing::Other("reach the instance"), source }
+            }
             IdentityError::UnknownHost => Self::UnknownHost,
             IdentityError::NoRole { account } => Self::NoRole { account },
         }

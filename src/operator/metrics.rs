@@ -8,8 +8,9 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text::encode},
+    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
     registry::{Metric, Registry},
 };
 
@@ -58,6 +59,38 @@ pub(super) struct Metrics {
     scraping: Mutex<()>,
 }
 
+/// How long calls took, by endpoint, method and outcome.
+#[derive(Debug)]
+struct CallTimes(Arc<Requests>);
+
+impl Collector for CallTimes {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let mut family = encoder.encode_descriptor(
+            "zitadel_request_duration_seconds",
+            "How long requests to ZITADEL took, those for tokens included",
+            None,
+            MetricType::Histogram,
+        )?;
+        for series in self.0.snapshot() {
+            let method = series.method.to_string();
+            let labels = [
+                ("endpoint", series.endpoint.as_ref()),
+                ("method", method.as_str()),
+                ("code", series.code),
+            ];
+            // The encoder's word for "no bound".
+            let buckets = series.buckets.map(|(bound, count)| (bound.min(f64::MAX), count));
+            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
+                series.sum_seconds,
+                series.count,
+                &buckets,
+                None,
+            )?;
+        }
+        Ok(())
+    }
+}
+
 /// What is counted when the metrics are asked for.
 #[derive(Default)]
 pub(super) struct Snapshot {
@@ -75,6 +108,7 @@ impl Metrics {
     /// `requests`: what the engine's clients count.
     pub(super) fn new(requests: Arc<Requests>) -> Self {
         let mut r = Registry::with_prefix("kastellan");
+        r.register_collector(Box::new(CallTimes(requests.clone())));
         Self {
             reconciles: register(&mut r, "reconciles", "Reconciles"),
             errors: register(&mut r, "errors", "Reconciles that ended in an error, by its reason"),

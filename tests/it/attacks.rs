@@ -141,9 +141,12 @@ async fn an_older_object_at_a_false_instance_neither_blocks_nor_bequeaths() {
 
 #[tokio::test(start_paused = true)]
 async fn instances_share_conflicts_only_where_each_names_the_other() {
-    for (mine, yours, reason) in
-        [(false, false, "InSync"), (true, false, "InSync"), (false, true, "InSync"), (true, true, "Conflict")]
-    {
+    for (mine, yours, reason) in [
+        (false, false, "InSync"),
+        (true, false, "InSync"),
+        (false, true, "InSync"),
+        (true, true, "Conflict"),
+    ] {
         let lab = Lab::new().await;
         let peer = |is_peer: bool, namespace: &str| {
             let peers = json!([{"name": "default", "namespace": namespace}]);

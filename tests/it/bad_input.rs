@@ -111,7 +111,8 @@ async fn an_object_that_cannot_be_read_stalls_alone() {
     world.ready("Organization", "acme").await;
     // The id of something in another organization.
     let other = world.at(None);
-    let other = entry("Organization").create(&other, "o", &Fields::from(json!({"name": "O"}))).await;
+    let other =
+        entry("Organization").create(&other, "o", &Fields::from(json!({"name": "O"}))).await;
     let at = world.at(Some(other.unwrap().as_str()));
     entry("Project").create(&at, "theirs", &Fields::from(json!({"name": "T"}))).await.unwrap();
     let bad = json!({"organizationRef": {"name": "acme"}, "id": "theirs"});

@@ -127,7 +127,8 @@ async fn when_the_winner_goes_the_thing_is_handed_over_with_its_id_and_history()
             outcome
                 .events
                 .iter()
-                .any(|n| n.reason == EventReason::HandedOver && n.message.contains(&young.to_string())),
+                .any(|n| n.reason == EventReason::HandedOver
+                    && n.message.contains(&young.to_string())),
             "{:?}",
             outcome.events
         );
@@ -262,7 +263,8 @@ async fn a_deletion_waits_a_moment_for_an_heir() {
     lab.delete(&old);
     let outcome = lab.look(&old).await;
     assert!(
-        outcome.requeue_after.is_some_and(|again| again <= Duration::from_secs(10)) && !outcome.release
+        outcome.requeue_after.is_some_and(|again| again <= Duration::from_secs(10))
+            && !outcome.release
     );
     assert_eq!(lab.reason(&old).0, "Deleting");
     tokio::time::advance(Duration::from_secs(3)).await;
@@ -340,7 +342,8 @@ async fn a_project_that_git_moves_keeps_its_id_and_what_hangs_on_it() {
     create(&here).await;
     moved(&there, &here).await;
     assert_eq!((world.count("project.added"), world.count("project.removed")), (1, 0));
-    let live = world.live("Project", Some(organization.as_str()), id.as_str().unwrap()).await.unwrap();
+    let live =
+        world.live("Project", Some(organization.as_str()), id.as_str().unwrap()).await.unwrap();
     assert_eq!(live.state.get("hasProjectCheck"), Some(&json!(true)));
     world.noted("shop", "HandedOver", "").await;
 }

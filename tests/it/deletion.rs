@@ -211,7 +211,10 @@ async fn with_instance_and_secret_gone_what_stays_is_named() {
     let outcome = lab.look(&keys[1]).await;
     assert!(outcome.release);
     assert!(
-        outcome.events.iter().any(|n| n.reason == EventReason::RetainedInZitadel && n.message.contains(&id)),
+        outcome
+            .events
+            .iter()
+            .any(|n| n.reason == EventReason::RetainedInZitadel && n.message.contains(&id)),
         "{:?}",
         outcome.events
     );
@@ -269,7 +272,8 @@ async fn what_is_abandoned_is_released_without_a_call_also_while_suspended() {
             });
             let outcome = lab.look(key).await;
             assert!(
-                outcome.release && outcome.events.iter().any(|n| n.reason == EventReason::RetainedInZitadel),
+                outcome.release
+                    && outcome.events.iter().any(|n| n.reason == EventReason::RetainedInZitadel),
                 "{outcome:?}"
             );
             assert!(lab.emulator.calls().is_empty());

@@ -259,7 +259,9 @@ async fn the_operator_makes_again_what_a_restore_has_taken() {
         o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True"
     };
     let status = world.until("Project", "p", "made again", is_again).await["status"].clone();
-    assert!(world.live("Project", Some(home.as_str()), status["id"].as_str().unwrap()).await.is_some());
+    assert!(
+        world.live("Project", Some(home.as_str()), status["id"].as_str().unwrap()).await.is_some()
+    );
     assert_eq!((world.count("project.added"), world.count("org.added")), (1, 1));
 }
 

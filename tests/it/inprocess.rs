@@ -158,8 +158,7 @@ impl Host for MemoryHost {
     fn dependants(&self, instance: &Key) -> Vec<Key> {
         let belongs = |key: &Key| {
             let object = self.object(key).unwrap();
-            !only_observes(&object.spec)
-                && self.consents().needs(&object, instance)
+            !only_observes(&object.spec) && self.consents().needs(&object, instance)
         };
         self.keys().into_iter().filter(|key| key.kind != "Instance" && belongs(key)).collect()
     }
@@ -258,7 +257,8 @@ impl Lab {
 
     /// The spec of an Instance at that server.
     pub(crate) fn fake_spec() -> Value {
-        let credentials = json!({"personalAccessToken": {"secretRef": {"name": "fake", "key": "k"}}});
+        let credentials =
+            json!({"personalAccessToken": {"secretRef": {"name": "fake", "key": "k"}}});
         json!({"issuer": "http://localhost", "address": "http://fake", "credentials": credentials})
     }
 

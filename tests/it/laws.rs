@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often each law is tried a kind: `PROPTEST_CASES`, else 64.
-fn cases() -> ProptestConfig {
+pub(crate) fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(64);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::{
-    remote::entry,
-    world::World,
-};
+use crate::{remote::entry, world::World};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_and_what_is_declared_nowhere_are_counted() {
@@ -56,8 +53,9 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
     for name in [
         "kastellan_reconciles_total",
         "kastellan_status_patches_total",
-        "kastellan_errors_total{kind=\"Project\",reason=\"InvalidSpec\"} ",
-        "kastellan_not_ready_age_seconds{kind=\"Project\"} ",
+        "kastellan_errors_total{kind=\"MachineUser\",reason=\"InvalidSpec\"} ",
+        "kastellan_zitadel_request_duration_seconds_bucket{le=\"+Inf\",endpoint=\"/zitadel.project.v2.ProjectService/CreateProject\",method=\"POST\",code=\"ok\"} 1",
+        "kastellan_not_ready_age_seconds{kind=\"MachineUser\"} ",
         "kastellan_memory_entries{table=\"objects\"} 4",
         &lag,
     ] {

@@ -7,12 +7,7 @@ use kastellan::{
     contract::{Fields, IdSource, ListOrder, Place, Reference},
     kinds::REGISTRY,
 };
-use proptest::{
-    prelude::*,
-    sample::subsequence,
-    strategy::ValueTree,
-    test_runner::TestRunner,
-};
+use proptest::{prelude::*, sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 
 use crate::remote::{Entry, entry};
@@ -89,8 +84,9 @@ impl Placed {
         fields.retain(|field, _| {
             let is_shared = shared.iter().any(|of| of["properties"].get(field).is_some());
             let references = self.entry.references.iter();
-            let is_reference =
-                references.flat_map(|r| [r.field, r.id_field]).any(|of_reference| of_reference == field);
+            let is_reference = references
+                .flat_map(|r| [r.field, r.id_field])
+                .any(|of_reference| of_reference == field);
             let is_fixed = self.is_keyed() && self.natural_key() == Some(field);
             !(is_shared || is_reference || is_fixed || field == "allowedNamespaces")
         });
@@ -145,11 +141,7 @@ fn place_in(parent: Option<&Reference>) -> Value {
 
 /// The place of what is in the thing with this id, which is itself at `place`.
 pub(crate) fn place_below(kind: &str, place: &Place, id: &str) -> Place {
-    if REGISTRY.root() == REGISTRY.find(kind) {
-        Place::organization(id)
-    } else {
-        place.below(id)
-    }
+    if REGISTRY.root() == REGISTRY.find(kind) { Place::organization(id) } else { place.below(id) }
 }
 
 fn leaves(path: &str, schema: &Value, into: &mut BTreeMap<String, Value>) {

@@ -97,7 +97,8 @@ fn kind(text: &mut String, entry: Entry) {
 /// The status that all kinds have, and what an Instance has besides.
 fn statuses() -> String {
     let mut text = "\n## Status of every kind\n\nWritten by Kastellan alone.\n\n| Field of `status` | Type | |\n|---|---|---|\n".to_owned();
-    let status_of = |kind: &str| REGISTRY.find(kind).map(|e| schema(e, "status")).unwrap_or_default();
+    let status_of =
+        |kind: &str| REGISTRY.find(kind).map(|e| schema(e, "status")).unwrap_or_default();
     let (common, mut instance) = (status_of("Organization"), status_of("Instance"));
     rows(&mut text, &common, "");
     if let Some(properties) = instance.get_mut("properties").and_then(Value::as_object_mut) {

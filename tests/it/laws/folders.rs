@@ -113,8 +113,7 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let before = bench.lab.emulator.event_count();
         let exported = Shelf::new(&bench.lab).export().await;
         let mentions = |o: &&Exported| {
-            o.yaml.contains(&format!("kind: {}\n", p.entry.kind()))
-                && o.yaml.contains(&bench.id)
+            o.yaml.contains(&format!("kind: {}\n", p.entry.kind())) && o.yaml.contains(&bench.id)
         };
         prop_assert!(exported.iter().any(|o| mentions(&o)), "{:?}", exported);
         let first = Shelf::exported(&bench.lab, &exported);
@@ -168,9 +167,8 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
             prop_assert_eq!(format!("{:?}", shelf.apply().await), "[]");
             prop_assert_eq!(format!("{:?}", shelf.left().await), "[]");
             let all = things(&lab, p).await;
-            let alike = all.iter().find(|(_, live)| {
-                diff(&declared, live, p.entry.lists).is_empty()
-            });
+            let alike =
+                all.iter().find(|(_, live)| diff(&declared, live, p.entry.lists).is_empty());
             prop_assert!(alike.is_some(), "{:?} is not among {:?}", declared, all);
             let ids: Vec<String> = all.iter().map(|(id, _)| id.clone()).collect();
             found.push((ids, alike.map(|(id, _)| id.clone())));
@@ -186,9 +184,9 @@ async fn things(lab: &Lab, p: Placed) -> Vec<(String, Fields)> {
     let mut at = Access { client: lab.client.clone(), place: Place::instance() };
     for (kind, _) in p.surroundings() {
         let all = entry(kind).list(&at).await;
-        let home = all.into_iter().find(|r| {
-            r.state.text(entry(kind).as_entity().unwrap().natural_key) == Some("Home")
-        });
+        let home = all
+            .into_iter()
+            .find(|r| r.state.text(entry(kind).as_entity().unwrap().natural_key) == Some("Home"));
         at = at.at(place_below(kind, &at.place, home.expect("it exists").id().unwrap()));
     }
     if p.entry.is_setting() {
@@ -196,7 +194,8 @@ async fn things(lab: &Lab, p: Placed) -> Vec<(String, Fields)> {
         return vec![(String::new(), remote.state)];
     }
     let all = p.entry.list(&at).await.into_iter();
-    let mut all: Vec<_> = all.map(|remote| (remote.id().unwrap().to_owned(), remote.state)).collect();
+    let mut all: Vec<_> =
+        all.map(|remote| (remote.id().unwrap().to_owned(), remote.state)).collect();
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     all
 }
