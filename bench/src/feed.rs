@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
                     .create(
                         &at,
                         &format!("id-{i}"),
-                        &Fields::from(&json!({"name": format!("project-{i}")})),
+                        &Fields::from(json!({"name": format!("project-{i}")})),
                     )
                     .await?;
             }

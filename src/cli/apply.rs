@@ -59,7 +59,7 @@ pub(super) async fn run(args: Args) -> Result {
         return Err(output::fail("stopped before anything was applied", None));
     };
     let (folder, session) = begun?;
-    let exit = once(&session, &stop, true).await;
+    let exit = Box::pin(once(&session, &stop, true)).await;
     if !args.watch {
         return if exit == Exit::Fine { Ok(exit) } else { Err(exit) };
     }
@@ -70,7 +70,7 @@ pub(super) async fn run(args: Args) -> Result {
         ));
     }
     output::say("watching the files and ZITADEL; Ctrl-C ends it");
-    Watch { args: &args, folder, session, stop, trouble: None }.keep().await;
+    Box::pin(Watch { args: &args, folder, session, stop, trouble: None }.keep()).await;
     output::say("stopped watching; everything stays in ZITADEL as it is");
     Ok(Exit::Fine)
 }
@@ -82,7 +82,7 @@ async fn once(session: &Session, stop: &watch::Receiver<bool>, summary: bool) ->
     if shows {
         apply.await;
     } else {
-        output::waiting("applying", apply).await;
+        Box::pin(output::waiting("applying", apply)).await;
     }
     let exit = tally.end(summary);
     if session.unconnected() == 0 { exit } else { Exit::Failed }
@@ -132,7 +132,7 @@ impl Watch<'_> {
             }
             if is_due && self.trouble.is_none() {
                 compared = Instant::now();
-                once(&self.session, &self.stop, false).await;
+                Box::pin(once(&self.session, &self.stop, false)).await;
             }
         }
     }

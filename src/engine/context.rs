@@ -91,7 +91,7 @@ impl Engine {
             name: binding.instance.name,
         };
         let domain = self.consents(host).domain(&instance);
-        let things = self.things(entry, object, &binding.place, &binding.id);
+        let things = Self::things(entry, object, &binding.place, &binding.id);
         things
             .into_iter()
             .map(|thing| Claim { domain: domain.clone(), kind: entry.kind(), thing })
@@ -100,13 +100,7 @@ impl Engine {
 
     /// What an object claims of ZITADEL, if it is bound to `id` at `place`: whoever wants the same
     /// name is in the way of both.
-    pub(super) fn things(
-        &self,
-        entry: Entry,
-        object: &Object,
-        place: &Place,
-        id: &str,
-    ) -> Vec<Thing> {
+    pub(super) fn things(entry: Entry, object: &Object, place: &Place, id: &str) -> Vec<Thing> {
         let Some(entity) = entry.as_entity() else {
             return vec![Thing::Setting { place: place.clone() }];
         };

@@ -202,10 +202,8 @@ async fn hand_over(
         .object(&lineage.instance)
         .ok_or_else(|| Error::Waiting(Waiting::Missing(lineage.instance.clone())))?;
     let instance = binding::instance_binding(&instance);
-    let original = match entry.is_setting() {
-        true => Some(older_values(entry, object, &successor)?),
-        false => None,
-    };
+    let is_setting = entry.is_setting();
+    let original = is_setting.then(|| older_values(entry, object, &successor)).transpose()?;
     let status = report::inheritance(&successor, object, original, instance);
     engine.memory.set_inherited(&successor.key, status.clone());
     host.remember(&successor, &status).await.map_err(Error::Host)
@@ -292,7 +290,7 @@ fn missing_consent(
     match consents.lineage(entry, namespace, &object.spec) {
         Ok(lineage) if lineage.instance == *instance => return None,
         Err(Error::NoConsent(consent)) if host.object(&consent.giver).is_some() => {
-            return Some(consent);
+            return Some(*consent);
         }
         // It leads nowhere by now, or elsewhere, or can't be read.
         Ok(_) | Err(_) => {}
@@ -301,9 +299,10 @@ fn missing_consent(
         binding.place.organization.is_none() && engine.registry.root() != Some(entry);
     let may_act = consents.may_act_on_instance(instance, namespace);
     let may = may_act || (!is_instance_wide && consents.may_declare(instance, namespace));
-    let (field, purpose) = match is_instance_wide {
-        true => ("instanceScope", Purpose::ActOnInstance),
-        false => ("allowedNamespaces", Purpose::DeclareRoot),
+    let (field, purpose) = if is_instance_wide {
+        ("instanceScope", Purpose::ActOnInstance)
+    } else {
+        ("allowedNamespaces", Purpose::DeclareRoot)
     };
     let (giver, namespace) = (instance.clone(), namespace.clone());
     (!may).then_some(NoConsent { giver, field, namespace, purpose })

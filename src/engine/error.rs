@@ -27,7 +27,7 @@ pub enum Error {
         message: Option<String>,
     },
     /// A reference without the consent that it needs.
-    NoConsent(NoConsent),
+    NoConsent(Box<NoConsent>),
     /// The server knows no instance of the issuer's host name.
     UnknownHost,
     /// The account has no role in the instance or in an organization.
@@ -307,7 +307,7 @@ impl From<SpecError> for Error {
 
 impl From<NoConsent> for Error {
     fn from(e: NoConsent) -> Self {
-        Self::NoConsent(e)
+        Self::NoConsent(Box::new(e))
     }
 }
 

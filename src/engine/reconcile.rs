@@ -82,7 +82,7 @@ async fn manage(
     let begun = Instant::now();
     let mut pass = match Pass::begin(engine, host, entry, object, &PlannedIds::new()).await {
         Ok(pass) => pass,
-        Err(e) => return fail(engine, entry, object, outcome, e).await,
+        Err(e) => return fail(engine, entry, object, outcome, e),
     };
     if engine.is_asked(object) {
         pass.target.connection.invalidate_collection(entry, &pass.target.place);
@@ -105,7 +105,7 @@ async fn manage(
                     engine.connections.remove_connection(connection);
                 }
             }
-            fail(engine, entry, object, outcome, e).await;
+            fail(engine, entry, object, outcome, e);
         }
     }
 }
@@ -123,7 +123,7 @@ fn is_outage(e: &Error) -> bool {
     }
 }
 
-async fn fail(engine: &Engine, entry: Entry, object: &Object, outcome: &mut Outcome, e: Error) {
+fn fail(engine: &Engine, entry: Entry, object: &Object, outcome: &mut Outcome, e: Error) {
     // While its Instance is not connected, what was seen as declared stays what it was: the
     // Instance says the rest. Suspended, it says so itself.
     let is_away =
@@ -278,7 +278,7 @@ impl<'a> Pass<'a> {
     }
 
     fn claims(&self, id: &str) -> Vec<Claim> {
-        let things = self.engine.things(self.entry, self.object, &self.target.place, id);
+        let things = Engine::things(self.entry, self.object, &self.target.place, id);
         let claim =
             |thing| Claim { domain: self.target.domain.clone(), kind: self.entry.kind(), thing };
         things.into_iter().map(claim).collect()
@@ -330,7 +330,7 @@ impl<'a> Pass<'a> {
             (Action::Nothing, Some(remote)) => remote,
             _ => {
                 let Self { engine, host, entry, object, target } = self;
-                let writer = Writer { engine: *engine, host: *host, entry: *entry, object, target };
+                let writer = Writer { engine, host: *host, entry: *entry, object, target };
                 Box::pin(writer.apply(&plan, outcome)).await?
             }
         };
@@ -395,7 +395,7 @@ impl<'a> Pass<'a> {
         let bound = target.binding.as_ref().map(|b| b.id.clone());
         let id = bound.unwrap_or_else(|| self.object.derived_id());
         let Self { engine, host, object, .. } = self;
-        let writer = Writer { engine: *engine, host: *host, entry, object, target };
+        let writer = Writer { engine, host: *host, entry, object, target };
         match writer.recreate_lost(&id, outcome).await {
             Ok(is_deleted) => is_deleted,
             // It is reported as lost all the same, and tried again.

@@ -15,7 +15,7 @@ use crate::{
     api::spec::{Common, Identity, OrganizationScope},
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, Inputs, Kind, Place, RemoteEntity, Row, SpecError, Written,
+        EventSubject, Fields, Inputs, Kind, Place, RemoteEntity, Row, SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -213,9 +213,8 @@ impl Entity for MachineUser {
             #[serde(default)]
             details: Details,
         }
-        let mut body = machine(want);
-        body["userId"] = id.into();
-        body["userName"] = json!(want.user_name);
+        let account = json!({"userId": id, "userName": want.user_name});
+        let body = Fields::from(machine(want)).overlay(&Fields::from(account)).into_map();
         let path = "/management/v1/users/machine";
         let created: Created =
             access.client.write(Method::POST, access.organization(), path, &body).await?;

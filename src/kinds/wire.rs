@@ -68,6 +68,7 @@ where
 }
 
 /// What ZITADEL omits from an answer is the zero value.
+#[expect(clippy::unnecessary_wraps, reason = "what serde asks for in an optional field")]
 pub(super) fn some_default<T: Default>() -> Option<T> {
     Some(T::default())
 }

@@ -105,10 +105,8 @@ impl Collection {
         }
         let is_own = !entry.is_setting()
             && subject.is_some_and(|s| lock(&self.data).pending.contains_key(s));
-        let _coalescing = match is_own {
-            true => Some(self.coalesce(subject, resync, permits).await),
-            false => None,
-        };
+        let _coalescing =
+            if is_own { Some(self.coalesce(subject, resync, permits).await) } else { None };
         // Before the lock is taken: who holds it makes others wait.
         if let (Need::List(pause), false) = (self.need(subject, resync), is_own) {
             tokio::time::sleep(pause).await;

@@ -78,12 +78,10 @@ impl Collector for CallTimes {
                 ("method", method.as_str()),
                 ("code", series.code),
             ];
-            // The encoder's word for "no bound".
-            let buckets = series.buckets.map(|(bound, count)| (bound.min(f64::MAX), count));
             family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
                 series.sum_seconds,
                 series.count,
-                &buckets,
+                &series.buckets,
                 None,
             )?;
         }

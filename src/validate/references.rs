@@ -133,10 +133,7 @@ impl Check<'_> {
         }
         let (namespace, spec) = (&object.key.namespace, &object.spec);
         let resolved = self.consents().lineage(manifest.entry, namespace, spec);
-        let error = match resolved {
-            Err(e @ Error::NoConsent(_)) => e,
-            _ => return None,
-        };
+        let Err(error @ Error::NoConsent(_)) = resolved else { return None };
         let fields = manifest.entry.references.iter().flat_map(|r| [r.field, r.id_field]);
         let mut pointers = fields.chain(["instanceRef"]).map(|field| format!("/spec/{field}"));
         let pointer = pointers.find(|p| manifest.document.value.pointer(p).is_some());

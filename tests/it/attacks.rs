@@ -21,9 +21,7 @@ fn instance() -> Key {
 
 /// An Instance whose consents are these.
 fn consenting(consents: Value) -> Value {
-    let mut spec = Lab::instance_spec();
-    spec.as_object_mut().unwrap().extend(consents.as_object().unwrap().clone());
-    spec
+    with(Lab::instance_spec(), consents)
 }
 
 fn everybody() -> Value {
@@ -36,7 +34,8 @@ fn home() -> Value {
 
 /// With other fields.
 fn with(mut spec: Value, fields: Value) -> Value {
-    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let Value::Object(fields) = fields else { panic!("{fields} are fields") };
+    spec.as_object_mut().unwrap().extend(fields);
     spec
 }
 

@@ -143,7 +143,7 @@ async fn an_object_made_anew_with_another_uid_finds_its_thing_by_name_if_it_is_a
     let (events, id) = (lab.events(), lab.status(&keys[1]).id);
     for key in &keys[..2] {
         lab.edit(key, |o| {
-            (o.status, o.uid) = (Status::default(), Some(format!("new-{}", o.key.name)))
+            (o.status, o.uid) = (Status::default(), Some(format!("new-{}", o.key.name)));
         });
     }
     lab.restart();

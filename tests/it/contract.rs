@@ -186,9 +186,10 @@ async fn entities_are_adopted() {
         // Names count regardless of case; a key is one in this very form.
         let name = if case.p.is_keyed() { "it" } else { "ONE" };
         let named = json!({natural_key: name});
-        let (there, id) = match case.p.is_keyed() {
-            true => (case.changed.clone(), "it"),
-            false => (merged(case.changed.clone(), &named), "before"),
+        let (there, id) = if case.p.is_keyed() {
+            (case.changed.clone(), "it")
+        } else {
+            (merged(case.changed.clone(), &named), "before")
         };
         let state = Fields::from(merged(there.clone(), &named));
         let id = entry.create(&world.at(&place), id, &state).await.unwrap();

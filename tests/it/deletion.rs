@@ -268,7 +268,7 @@ async fn what_is_abandoned_is_released_without_a_call_also_while_suspended() {
         for key in keys.iter().filter(|k| lab.object(k).is_some()) {
             lab.emulator.reset_calls();
             lab.edit(key, |o| {
-                _ = o.annotations.insert("kastellan.dev/abandon".into(), "true".into())
+                _ = o.annotations.insert("kastellan.dev/abandon".into(), "true".into());
             });
             let outcome = lab.look(key).await;
             assert!(

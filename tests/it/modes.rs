@@ -231,7 +231,7 @@ async fn what_is_asked_for_is_looked_at_whatever_the_store_says() {
     );
     for n in 1..3 {
         lab.edit(&home, |o| {
-            _ = o.annotations.insert("kastellan.dev/reconcile-at".into(), n.to_string())
+            _ = o.annotations.insert("kastellan.dev/reconcile-at".into(), n.to_string());
         });
         lab.emulator.reset_calls();
         lab.settle().await;

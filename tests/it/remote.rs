@@ -94,6 +94,10 @@ impl Entry {
     /// Somebody changes some fields of something.
     pub(crate) async fn change(self, at: &Access, id: &str, fields: &Fields) {
         let have = self.read(at, id).await.unwrap().unwrap_or_else(|| panic!("{id} exists"));
-        self.write(at, &have, &have.state.overlay(fields)).await.unwrap();
+        let want = have.state.overlay(fields);
+        if want != have.state {
+            // ZITADEL refuses what changes nothing.
+            self.write(at, &have, &want).await.unwrap();
+        }
     }
 }

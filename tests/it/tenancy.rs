@@ -222,7 +222,7 @@ async fn every_reference_needs_the_consents_that_it_needs_and_no_other() {
                                     lab.delete(&key);
                                     lab.edit(&key, |o| {
                                         o.spec["deletionPolicy"] =
-                                            if name == "mine" { "Delete" } else { "Retain" }.into()
+                                            if name == "mine" { "Delete" } else { "Retain" }.into();
                                     });
                                 }
                             }

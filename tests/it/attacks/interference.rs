@@ -70,9 +70,10 @@ fn spec(kind: &'static str, others: bool) -> BoxedStrategy<Value> {
         let is_root = kind == "Organization";
         places.push(if is_root { shared(json!({})) } else { named(Some("ns")) });
         // Ids of others: what `Lab` gives is known to everybody.
-        places.push(match is_root {
-            true => json!({"id": "uid-organization-1"}),
-            false => shared(json!({id_field: "uid-organization-1"})),
+        places.push(if is_root {
+            json!({"id": "uid-organization-1"})
+        } else {
+            shared(json!({id_field: "uid-organization-1"}))
         });
     }
     let ids = match (others, kind) {
