@@ -7,6 +7,7 @@ pub mod domain_policy;
 pub mod instance;
 pub mod machine_user;
 pub mod organization;
+pub mod password_complexity_policy;
 mod policy;
 pub mod privacy_policy;
 pub mod project;
@@ -23,6 +24,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<restrictions::Restrictions>(),
     Entry::setting::<privacy_policy::PrivacyPolicy>(),
     Entry::setting::<domain_policy::DomainPolicy>(),
+    Entry::setting::<password_complexity_policy::PasswordComplexityPolicy>(),
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),
