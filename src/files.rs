@@ -6,16 +6,19 @@
 pub mod apply;
 pub mod document;
 pub mod environment;
+pub mod finding;
 pub mod folder;
 pub mod host;
 pub mod malformed;
 pub mod manifest;
 pub mod order;
+pub mod place;
 mod plan;
 pub mod session;
 pub mod step;
 
-pub use document::{Document, Place};
+pub use document::Document;
 pub use folder::Folder;
 pub use host::FileHost;
 pub use manifest::Manifest;
+pub use place::Place;

@@ -4,7 +4,6 @@
 //! Schema and rules are those of the generated CRDs, so that what is said here and what the API
 //! server says are the same.
 
-pub mod finding;
 mod natural_key;
 mod references;
 mod rules;
@@ -17,12 +16,12 @@ use std::{
 
 use serde_json::{Value, json};
 
-pub use finding::{Finding, Severity};
+pub use crate::files::finding::{Finding, Severity};
 use rules::Judge;
 
 use crate::{
     contract::{Entry, Inputs},
-    files::{Document, Folder, Manifest, document::Source},
+    files::{Document, Folder, Manifest, place::Source},
     kinds::REGISTRY,
 };
 

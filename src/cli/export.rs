@@ -11,8 +11,8 @@ use super::{
 use crate::{
     export::{self, Selection},
     files::Folder,
+    files::finding::did_you_mean,
     kinds::REGISTRY,
-    validate::finding::did_you_mean,
 };
 
 const EXAMPLES: &str = "\

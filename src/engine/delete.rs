@@ -13,13 +13,12 @@ use super::{
     error::{Error, NoConsent, Purpose, Result, Waiting},
     host::Host,
     observe,
-    reconcile::adopts_at_all,
     report::{self, Outcome, Pause},
     resolve::{PlannedIds, resolve},
 };
 use crate::{
     api::{
-        spec::{Shared, deletion_policy, is_suspended, only_observes},
+        spec::{AdoptionPolicy, Shared, deletion_policy, is_suspended, only_observes},
         status::Provenance,
     },
     contract::{Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode},
@@ -173,7 +172,7 @@ fn may_have(
     let names_it = shared.identity.id.is_some() && shared.identity.id == object.status.id;
     let is_root = engine.registry.root() == Some(entry);
     let same_namespace = *namespace == object.key.namespace;
-    (has_it_already || names_it || adopts_at_all(shared.adoption_policy()))
+    (has_it_already || names_it || shared.adoption_policy() != AdoptionPolicy::Never)
         && (!is_root || same_namespace || lineage.instance_scope)
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{
-        spec::{AdoptionPolicy, is_suspended},
+        spec::is_suspended,
         status::{Drift, Provenance, Reason},
     },
     contract::{Entry, Fields, Object, Subject},
@@ -405,9 +405,4 @@ impl<'a> Pass<'a> {
             }
         }
     }
-}
-
-/// Whether existing things are taken over by this policy at all.
-pub(super) fn adopts_at_all(policy: AdoptionPolicy) -> bool {
-    policy != AdoptionPolicy::Never
 }

@@ -14,15 +14,16 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{
-    document::{Document, Place, Source},
+    document::Document,
     malformed::Malformed,
     manifest::{Manifest, name, namespace, typed},
+    place::{Place, Source},
 };
 use crate::{
     api::{GROUP, api_version},
     contract::Key,
+    files::finding::{Finding, closest, did_you_mean},
     kinds::REGISTRY,
-    validate::finding::{Finding, closest, did_you_mean},
 };
 
 /// What was found.

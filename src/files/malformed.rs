@@ -1,6 +1,6 @@
 //! Documents that are not YAML: what is wrong with them, in our own words. Pure.
 
-use super::document::Place;
+use super::place::Place;
 
 /// A document that is not YAML.
 #[derive(Debug, Clone)]

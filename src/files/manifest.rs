@@ -12,7 +12,7 @@ use super::document::Document;
 use crate::{
     api::{instance::InstanceDetails, status::Status},
     contract::{Entry, Key, Object},
-    validate::finding::{Finding, did_you_mean},
+    files::finding::{Finding, did_you_mean},
 };
 
 /// The namespace of manifests that name none.

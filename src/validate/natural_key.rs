@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 
-use super::{
-    finding::Finding,
-    schema::{self, dotted},
+use super::schema::{self, dotted};
+use crate::{
+    contract::Inputs,
+    files::{Manifest, finding::Finding},
 };
-use crate::{contract::Inputs, files::Manifest};
 
 /// What is wrong with the effective natural key of an object.
 pub(super) fn check(manifest: &Manifest, schema: &Value) -> Vec<Finding> {

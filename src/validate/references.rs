@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::finding::{Finding, Severity, did_you_mean};
+use crate::files::finding::{Finding, Severity, did_you_mean};
 use crate::{
     api::{
         instance::InstanceDetails,

@@ -6,8 +6,8 @@ use cel::{Context, Program};
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use super::finding::Finding;
 use crate::files::Document;
+use crate::files::finding::Finding;
 
 /// Judges by rules; each is compiled once, and the language's functions are set up once.
 pub(super) struct Judge {

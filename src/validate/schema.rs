@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::finding::{Finding, did_you_mean};
 use crate::files::Document;
+use crate::files::finding::{Finding, did_you_mean};
 
 /// Adds what is wrong with the value at `pointer`.
 pub(super) fn check(

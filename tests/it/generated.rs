@@ -67,6 +67,32 @@ fn links_of_the_documentation_lead_somewhere() {
     }
 }
 
+/// Whatever `docs/security.md` says is proved is proved by tests that exist.
+#[test]
+fn the_tests_that_the_security_model_names_exist() {
+    fn collect(dir: &Path, into: &mut String) {
+        for entry in fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
+            if entry.is_dir() {
+                collect(&entry, into);
+            } else if entry.extension().is_some_and(|e| e == "rs") {
+                *into += &fs::read_to_string(entry).unwrap();
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    for dir in ["src", "tests"] {
+        collect(&root.join(dir), &mut code);
+    }
+    let text = fs::read_to_string(root.join("docs/security.md")).unwrap();
+    let names = text.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 1);
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        assert!(code.contains(&format!("fn {name}(")), "docs/security.md: there is no {name}");
+    }
+}
+
 /// The anchor of a heading, as GitHub and mdBook make it.
 fn slug(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();

@@ -7,4 +7,3 @@ mod lease;
 mod memory;
 mod panics;
 mod stop;
-mod structure;

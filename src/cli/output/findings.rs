@@ -11,8 +11,8 @@ use super::{
     style::{ERROR, FAINT, HINT, STRONG, WARNING, paint},
 };
 use crate::{
+    files::finding::{CHECKS, Finding, Severity},
     files::{Folder, Place},
-    validate::{Finding, Severity, finding::CHECKS},
 };
 
 /// Form of findings.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::files::Place;
+use super::Place;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +59,7 @@ impl Finding {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    pub(super) fn order(&self) -> (&PathBuf, usize, usize, &str) {
+    pub(crate) fn order(&self) -> (&PathBuf, usize, usize, &str) {
         (&self.place.source.path, self.place.line, self.place.column, &self.message)
     }
 }
