@@ -129,8 +129,10 @@ async fn follower(client: Client) -> Result<Connection> {
         account: fetch_account(&client).await?,
         informer,
         fingerprint: 0,
-        poll: Duration::from_secs(1),
-        resync: Duration::from_secs(86_400),
+        spec: REGISTRY.connection().read(&json!({
+            "issuer": "http://localhost",
+            "credentials": {"personalAccessToken": {"secretRef": {"name": "s", "key": "k"}}},
+        }))?,
         client,
     }))
 }

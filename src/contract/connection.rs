@@ -19,7 +19,7 @@ pub trait ConnectionKind: Send + Sync {
 
 /// What the spec of a connection says of how to connect. Its consents (`allowedNamespaces`,
 /// `instanceScope`) and its `peers` are read by themselves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionSpec {
     /// The external URL of the instance.
     pub issuer: String,
@@ -35,6 +35,14 @@ pub struct ConnectionSpec {
     pub resync: Duration,
     /// Calls at once; at least 1.
     pub max_concurrency: usize,
+}
+
+impl ConnectionSpec {
+    /// Whether both mean the same server and the same credentials, as far as specs tell.
+    pub fn leads_where(&self, other: &Self) -> bool {
+        (&self.issuer, &self.address, &self.ca, &self.credentials)
+            == (&other.issuer, &other.address, &other.ca, &other.credentials)
+    }
 }
 
 /// A key of a Secret or ConfigMap in the connection's own namespace.

@@ -49,7 +49,7 @@ pub(super) async fn reconcile(
             engine.memory.succeeded(&object.key);
             let details = details(object, &connection);
             outcome.connected(object, &connection.instance_id, details);
-            outcome.requeue_after = Some(connection.resync);
+            outcome.requeue_after = Some(connection.spec.resync);
         }
         Err(e) => {
             tracing::debug!(reason = %e.reason(), class = e.class().as_str(), error = ?e, "not connected");
@@ -110,12 +110,9 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
     let known = engine.connections.get(&object.key);
     let informer = known
         .as_ref()
-        .filter(|c| c.resync == spec.resync)
+        .filter(|c| c.spec.resync == spec.resync)
         .map(|c| (c.instance_id.clone(), c.informer.clone()));
-    let same = |c: &Arc<Connection>| {
-        (c.fingerprint, c.poll, c.resync) == (fingerprint, spec.poll, spec.resync)
-    };
-    let former = known.filter(same);
+    let former = known.filter(|c| c.fingerprint == fingerprint && c.spec == spec);
     if former.is_none() {
         engine.connections.remove(&object.key);
     }
@@ -151,8 +148,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
         account,
         informer,
         fingerprint,
-        poll: spec.poll,
-        resync: spec.resync,
+        spec,
     }));
     engine.connections.insert(object.key.clone(), connection.clone());
     tracing::info!(
@@ -203,11 +199,7 @@ async fn configure(
     config.max_concurrency = spec.max_concurrency;
     config.addresses = engine.addresses.clone();
     let mut hasher = DefaultHasher::new();
-    (&spec.issuer, &spec.address, spec.max_concurrency, &ca, text.expose_secret())
-        .hash(&mut hasher);
-    if let CredentialsSource::ClientCredentials { client_id, .. } = &spec.credentials {
-        client_id.hash(&mut hasher);
-    }
+    (&ca, text.expose_secret()).hash(&mut hasher);
     config.ca = ca.map(String::into_bytes);
     Ok((config, hasher.finish()))
 }

@@ -32,8 +32,8 @@ pub enum Error {
     UnknownHost,
     /// The account has no role in the instance or in an organization.
     NoRole {
-        /// Its login name.
-        account: String,
+        /// Its login name, where that is known.
+        account: Option<String>,
     },
     /// Something exists and was not taken over.
     AdoptionRefused(Refusal),

@@ -112,7 +112,11 @@ pub fn connection(engine: &Engine, host: &dyn Host, instance: &Key) -> Result<Ar
         return Err(Error::Waiting(Waiting::Missing(instance.clone())));
     };
     let suspended = crate::api::spec::is_suspended(&object.spec);
-    if let (Some(connection), false) = (engine.connections.get(instance), suspended) {
+    // Nobody may have looked at a spec that is new: what it does not give is not used.
+    let spec = engine.registry.connection().read(&object.spec);
+    let connection = engine.connections.get(instance).filter(|_| !suspended);
+    let is_given = |c: &Arc<Connection>| spec.is_ok_and(|spec| c.spec.leads_where(&spec));
+    if let Some(connection) = connection.filter(is_given) {
         return Ok(connection);
     }
     let ready = object.status.condition("Ready");

@@ -185,7 +185,7 @@ impl Session {
             .connections
             .all()
             .iter()
-            .map(|(_, c)| c.poll)
+            .map(|(_, c)| c.spec.poll)
             .min()
             .unwrap_or(Duration::from_secs(5))
     }
@@ -196,7 +196,7 @@ impl Session {
             .connections
             .all()
             .iter()
-            .map(|(_, c)| c.resync)
+            .map(|(_, c)| c.spec.resync)
             .min()
             .unwrap_or(Duration::from_mins(10))
     }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::instance::FeedStatus,
-    contract::{Access, Entry, Key, Place, Registry, Remote, Subject},
+    contract::{Access, ConnectionSpec, Entry, Key, Place, Registry, Remote, Subject},
     zitadel::{
         Client, Result,
         identity::{AccountIdentity, IdentityError, Sight, fetch_account, fetch_instance},
@@ -62,10 +62,8 @@ pub struct Connection {
     pub informer: Arc<Informer>,
     /// Hash of everything that the client was made of.
     pub fingerprint: u64,
-    /// How often the feed is asked.
-    pub poll: Duration,
-    /// How often everything is listed again.
-    pub resync: Duration,
+    /// The spec that it follows from.
+    pub spec: ConnectionSpec,
     /// When the instance last said that it is this one, or could not be asked.
     verified: AsyncMutex<Checked<()>>,
     /// When it was last asked what the account may see.
@@ -109,9 +107,7 @@ pub struct Parts {
     /// See [`Connection`].
     pub fingerprint: u64,
     /// See [`Connection`].
-    pub poll: Duration,
-    /// See [`Connection`].
-    pub resync: Duration,
+    pub spec: ConnectionSpec,
 }
 
 impl Connection {
@@ -126,8 +122,7 @@ impl Connection {
             account: parts.account,
             informer: parts.informer,
             fingerprint: parts.fingerprint,
-            poll: parts.poll,
-            resync: parts.resync,
+            spec: parts.spec,
             verified: AsyncMutex::new(Checked { at, answer: Ok(()) }),
             sight: AsyncMutex::new(Checked { at, answer: Ok(sight) }),
         }

@@ -32,8 +32,8 @@ async fn follow(context: &Context, instance: &Key) {
     let mut follower = Follower { context, instance, failures: 0, is_refused: false };
     let mut next: Option<(Duration, Instant)> = None;
     while let Some(connection) = context.engine.connections.get(instance) {
-        next = next.filter(|(resync, _)| *resync == connection.resync);
-        tokio::time::sleep(connection.poll).await;
+        next = next.filter(|(resync, _)| *resync == connection.spec.resync);
+        tokio::time::sleep(connection.spec.poll).await;
         context.permits.dispatch_all(instance);
         if context.count(instance) {
             context.wake(instance);
@@ -41,7 +41,7 @@ async fn follow(context: &Context, instance: &Key) {
         if context.options.count_unmanaged {
             context.metrics.found_unmanaged(&unmanaged(&context.engine, &context.host));
         }
-        let resync = connection.resync;
+        let resync = connection.spec.resync;
         // A changed interval takes effect at once.
         let (_, at) = *next.get_or_insert_with(|| (resync, Instant::now() + jittered(resync)));
         let mut compares = Instant::now() >= at;

@@ -49,16 +49,27 @@ impl Sight {
 pub enum IdentityError {
     /// A call failed.
     #[error(transparent)]
-    Zitadel(#[from] Error),
+    Zitadel(Error),
     /// The server knows no instance of the issuer's host name.
     #[error("the server knows no instance of this host name")]
     UnknownHost,
     /// The account has no role in the instance or in an organization.
-    #[error("the account {account} has no role")]
+    #[error("the account has no role")]
     NoRole {
-        /// Its login name.
-        account: String,
+        /// Its login name, where ZITADEL told it.
+        account: Option<String>,
     },
+}
+
+impl From<Error> for IdentityError {
+    fn from(e: Error) -> Self {
+        if has_no_role(&e) { Self::NoRole { account: None } } else { Self::Zitadel(e) }
+    }
+}
+
+/// Without any role many calls are answered so.
+fn has_no_role(e: &Error) -> bool {
+    e.id() == Some("AUTHZ-cdgFk")
 }
 
 /// The instance's own id and, where told, its version.
@@ -148,19 +159,11 @@ pub async fn fetch_account(client: &Client) -> Result<AccountIdentity, IdentityE
         iam: bool,
         org_id: Option<String>,
     }
-    // Without any role ZITADEL answers 404 AUTHZ-cdgFk.
-    let no_role = |e: &Error| e.id() == Some("AUTHZ-cdgFk");
-    let user = match client.get::<Me>(None, "/auth/v1/users/me").await {
-        Ok(Me { user }) => user,
-        Err(e) if no_role(&e) => {
-            return Err(IdentityError::NoRole { account: String::from("(unknown)") });
-        }
-        Err(e) => return Err(e.into()),
-    };
+    let Me { user } = client.get(None, "/auth/v1/users/me").await?;
     let path = "/auth/v1/memberships/me/_search";
     let found = match client.query::<Memberships>(None, path, &json!({})).await {
         Ok(Memberships { result }) => result,
-        Err(e) if no_role(&e) => Vec::new(),
+        Err(e) if has_no_role(&e) => Vec::new(),
         Err(e) => return Err(e.into()),
     };
     let sight = Sight {
@@ -168,7 +171,7 @@ pub async fn fetch_account(client: &Client) -> Result<AccountIdentity, IdentityE
         organizations: found.into_iter().filter_map(|m| m.org_id).collect(),
     };
     if sight == Sight::default() {
-        return Err(IdentityError::NoRole { account: user.preferred_login_name });
+        return Err(IdentityError::NoRole { account: Some(user.preferred_login_name) });
     }
     Ok(AccountIdentity { id: user.id, name: user.preferred_login_name, sight })
 }

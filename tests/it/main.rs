@@ -33,6 +33,7 @@ mod metrics;
 mod modes;
 mod older;
 mod operator;
+mod promises;
 mod remote;
 mod rest;
 mod samples;

@@ -24,8 +24,9 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
                                for where to connect"
             .into(),
         Error::NoRole { account } => format!(
-            "the account {account} has no role in the instance or in an organization; give it \
-             IAM_OWNER, or ORG_OWNER of the organization that it is to manage"
+            "the account{} has no role in the instance or in an organization; give it IAM_OWNER, \
+             or ORG_OWNER of the organization that it is to manage",
+            account.as_ref().map(|name| format!(" {name}")).unwrap_or_default()
         ),
         Error::AdoptionRefused(refusal) => self::refusal(refusal, noun),
         Error::Elsewhere { id, organization } => format!(
