@@ -14,7 +14,7 @@ use crate::{Result, world::World};
 pub(crate) struct Figures {
     pub(crate) scenario: String,
     pub(crate) n: usize,
-    /// Calls of ZITADEL by endpoint, this program's own left out; of a real one: reads and writes
+    /// Calls of ZITADEL by endpoint, this program's own omitted; of a real one: reads and writes
     /// as the operator counts them.
     pub(crate) calls: Option<BTreeMap<String, u64>>,
     /// Those that change things.

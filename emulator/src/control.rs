@@ -136,7 +136,7 @@ async fn clear(Shared(emulator): Shared<Emulator>) -> StatusCode {
     DONE
 }
 
-/// Conditions of the whole server; what is left out stays. Times in milliseconds.
+/// Conditions of the whole server; what is omitted stays. Times in milliseconds.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Conditions {

@@ -4,7 +4,7 @@
 //! settings calls, from memory and at once, and it is event-sourced like the real one: commands
 //! append events to a log, two models follow it, and what a query answers comes from the second.
 //! That is why it can do what real servers do to their clients: reads that lag behind writes, an
-//! event that never reaches the read side, an organization that is made again and inherits what it
+//! event that never reaches the read side, an organization that is recreated and inherits what it
 //! forgot.
 //!
 //! Its truth is what a real server answered, exchange by exchange: the recordings in `recordings/`.

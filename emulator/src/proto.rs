@@ -99,7 +99,7 @@ pub(crate) enum Rule {
 
 /// The usual length of a name or an id that has to be there.
 pub(crate) const NAME: &[Rule] = &[Rule::Length(1, 200)];
-/// The usual length of a name or an id that may be left out.
+/// The usual length of a name or an id that may be omitted.
 pub(crate) const OPTIONAL_NAME: &[Rule] = &[Rule::LengthIfSet(1, 200)];
 /// The usual length of a text that may be empty.
 pub(crate) const SHORT: &[Rule] = &[Rule::Length(0, 200)];
@@ -153,7 +153,7 @@ impl Field {
 }
 
 /// A request as it was read: fields by their JSON names, enums and 64-bit numbers as numbers.
-/// Fields that were left out, or `null`, are not there.
+/// Fields that were omitted, or `null`, are not there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request(pub(crate) Map<String, Value>);
 
@@ -186,7 +186,7 @@ impl Request {
         self.list(name).iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
     }
 
-    /// A nested message; an empty one where it was left out.
+    /// A nested message; an empty one where it was omitted.
     pub(crate) fn message(&self, name: &str) -> Self {
         Self::from_value(self.0.get(name))
     }

@@ -147,7 +147,7 @@ impl Client {
         }
     }
 
-    /// A call with a token. If the token is refused, the call is made again with another one, once.
+    /// A call with a token. If the token is refused, the call is made with another one, once.
     /// The outer error is that there is no token, which was tried often enough.
     async fn attempt(
         &self,

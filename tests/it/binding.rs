@@ -136,7 +136,7 @@ async fn objects_restored_without_their_status_find_what_they_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_made_anew_with_another_uid_finds_its_thing_by_name_if_it_is_alike() {
+async fn an_object_recreated_with_another_uid_finds_its_thing_by_name_if_it_is_alike() {
     let mut lab = Lab::new().await;
     let keys = tenant(&lab);
     lab.settle().await;
@@ -164,7 +164,7 @@ async fn an_object_made_anew_with_another_uid_finds_its_thing_by_name_if_it_is_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_organization_that_was_deleted_is_made_again_under_the_next_id_with_what_was_in_it() {
+async fn an_organization_that_was_deleted_is_recreated_under_the_next_id_with_what_was_in_it() {
     let mut lab = Lab::new().await;
     let keys = tenant(&lab);
     lab.settle().await;

@@ -303,12 +303,12 @@ async fn settings_are_kept() {
         case.is_reverted(&world).await;
         case.has(&world, &place, "", &merged(case.undeclared.clone(), &case.declared)).await;
 
-        // The organization's own policy is reset behind our back: it is made again.
+        // The organization's own policy is reset behind our back: it is recreated.
         if is_own {
             case.p.entry.delete(&world.at(&place), "").await.unwrap();
             let start = Instant::now();
             while !world.live(kind, &place, "").await.unwrap().own {
-                assert!(start.elapsed().as_secs() < 60, "{kind}: its own policy is made again");
+                assert!(start.elapsed().as_secs() < 60, "{kind}: its own policy is recreated");
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         }

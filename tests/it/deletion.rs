@@ -282,7 +282,7 @@ async fn what_is_abandoned_is_released_without_a_call_also_while_suspended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_never_made_is_not_deleted() {
+async fn what_was_never_created_is_not_deleted() {
     let lab = Lab::new().await;
     let shop =
         lab.declare("ns", "Project", "shop", json!({"organizationRef": {"name": "nowhere"}}));

@@ -241,7 +241,7 @@ async fn events_that_show_late_are_all_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_operator_makes_again_what_a_restore_has_taken() {
+async fn the_operator_recreates_what_a_restore_has_taken() {
     let world = World::new("restore").await;
     world.apply("Organization", "acme", json!({})).await;
     let home = world.ready("Organization", "acme").await["id"].as_str().unwrap().to_owned();
@@ -258,7 +258,7 @@ async fn the_operator_makes_again_what_a_restore_has_taken() {
     let is_again = |o: &Value| {
         o["status"]["lastDrift"]["corrected"] == true && condition(o, "Ready")["status"] == "True"
     };
-    let status = world.until("Project", "p", "made again", is_again).await["status"].clone();
+    let status = world.until("Project", "p", "recreated", is_again).await["status"].clone();
     assert!(
         world.live("Project", Some(home.as_str()), status["id"].as_str().unwrap()).await.is_some()
     );
@@ -300,7 +300,7 @@ async fn without_a_feed_changes_are_found_by_lists_and_nothing_is_written_withou
         world.tamper(kind, organization, id, fields).await;
     }
     for (kind, name) in [("Project", "p"), ("SecurityPolicy", "it")] {
-        let o = world.until(kind, name, "set back", |o| {
+        let o = world.until(kind, name, "reverted", |o| {
             o["status"]["lastDrift"]["corrected"] == true
                 && condition(o, "Ready")["status"] == "True"
         });
@@ -313,7 +313,7 @@ async fn without_a_feed_changes_are_found_by_lists_and_nothing_is_written_withou
     })
     .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(world.events(), events + 4, "two changes, each set back once");
+    assert_eq!(world.events(), events + 4, "two changes, each reverted once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,6 +33,12 @@ fn generated_documentation_is_current() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     check(&docs.join("reference.md"), &docs::reference());
     check(&docs.join("reasons.md"), &docs::reasons());
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = fs::read_to_string(&readme).unwrap();
+    let (before, rest) = text.split_once("<!-- kinds -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- /kinds -->").unwrap();
+    let kinds = docs::kinds();
+    check(&readme, &format!("{before}<!-- kinds -->\n{kinds}<!-- /kinds -->{after}"));
 }
 
 #[test]

@@ -355,7 +355,7 @@ impl Lab {
         self.edit(key, |o| o.is_deleting = true);
     }
 
-    /// Takes an object away without a word, as when a cluster is made anew from Git.
+    /// Takes an object away without a word, as when a cluster is recreated from Git.
     pub(crate) fn lose(&self, key: &Key) {
         self.host.objects.lock().unwrap().remove(key);
         self.engine.forget(key);

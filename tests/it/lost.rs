@@ -26,7 +26,7 @@ async fn ghost(lab: &Lab) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ghost_of_ours_is_made_anew_under_its_id_once_something_later_shows() {
+async fn a_ghost_of_ours_is_recreated_under_its_id_once_something_later_shows() {
     let lab = Lab::new().await;
     let id = ghost(&lab).await;
     lab.apply("Project", "later", json!({"organizationRef": {"name": "home"}})).await;

@@ -237,10 +237,10 @@ async fn what_is_asked_for_is_looked_at_whatever_the_store_says() {
         lab.settle().await;
         assert!(lab.emulator.calls().iter().any(|c| c.path.contains("organizations")), "time {n}");
     }
-    assert_eq!(lab.count("org.changed"), 2, "set back, once");
+    assert_eq!(lab.count("org.changed"), 2, "reverted, once");
 }
 
-/// Looks at one object as its requeue asks, for so long. Gives how often it was set back.
+/// Looks at one object as its requeue asks, for so long. Gives how often it was reverted.
 async fn live_for(
     lab: &Lab,
     key: &Key,
@@ -285,13 +285,13 @@ async fn a_fight_is_not_fought_but_said_and_ends() {
         tokio::time::advance(Duration::from_secs(400)).await;
     }
     let times = live_for(&lab, &shop, &at, &id, true, Duration::from_secs(600)).await;
-    assert!((6..=14).contains(&times), "set back {times} times in ten minutes");
+    assert!((6..=14).contains(&times), "reverted {times} times in ten minutes");
     let (reason, message) = lab.reason(&shop);
     assert_eq!(reason, "Contested");
     assert!(message.contains("minnie.mouse") && message.contains("projectRoleCheck"), "{message}");
     assert!(lab.status(&shop).condition("Stalled").is_some());
     let times = live_for(&lab, &shop, &at, &id, true, Duration::from_secs(3600)).await;
-    assert!((4..=9).contains(&times), "still set back, ever more rarely: {times} times in an hour");
+    assert!((4..=9).contains(&times), "still reverted, ever more rarely: {times} times in an hour");
     // It ends when they stop.
     live_for(&lab, &shop, &at, &id, false, Duration::from_secs(3600)).await;
     assert_eq!(lab.reason(&shop).0, "InSync");

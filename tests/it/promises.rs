@@ -57,7 +57,8 @@ async fn ready_does_not_outlive_a_read_that_fails_while_the_instance_answers() {
 async fn one_entry_that_cannot_be_read_spoils_no_other() {
     let lab = Lab::new().await;
     let (_, shop, _) = tenant(&lab).await;
-    let odd = Action::Alter { pointer: "/result/-".into(), value: Some(json!({"id": 7, "name": []})) };
+    let odd =
+        Action::Alter { pointer: "/result/-".into(), value: Some(json!({"id": 7, "name": []})) };
     let rule = Rule::new(odd).path("/management/v1/projects/_search");
     lab.emulator.faults().add(rule);
     let other = lab.declare("ns", "Project", "other", in_home(json!({})));

@@ -102,7 +102,7 @@ pub(crate) struct World {
     minnie: String,
     /// How many events a fresh instance has.
     fresh: usize,
-    /// How long deletions wait for heirs; before the operator starts.
+    /// How long deletions wait for successors; before the operator starts.
     pub(crate) deletion_pause: Duration,
     /// The operator's client, where it is not the tests' own; before it starts.
     pub(crate) operator_client: Option<Client>,
@@ -463,7 +463,7 @@ impl World {
         entry(kind).change(&at, id, &Fields::from(fields)).await;
     }
 
-    /// Events in the aggregates of declared things so far: those of users are left out, who only
+    /// Events in the aggregates of declared things so far: those of users are omitted, who only
     /// logged in.
     pub(crate) fn events(&self) -> usize {
         self.emulator().events().iter().filter(|e| e.aggregate_type != "user").count()

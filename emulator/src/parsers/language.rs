@@ -1,6 +1,6 @@
 //! Language tags as Go's `golang.org/x/text/language` reads and writes them (`Parse`, `String`):
-//! any case, `_` for `-`, only subtags that are registered, long codes as short ones, the script
-//! that a language is usually written in left out.
+//! any case, `_` for `-`, only subtags that are registered, long codes as short ones, and
+//! without the script that a language is usually written in.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -42,7 +42,7 @@ async fn watching_corrects_what_changes_on_either_side() {
     desk.write("a.yaml", &policy("https://two.example"));
     until("what the file says now", async || link().await == "https://two.example").await;
     assert!(
-        !said().contains("changed by Minnie Mouse; set back\n~ PrivacyPolicy default/instance: the privacy policy was changed: tosLink\n!"),
+        !said().contains("changed by Minnie Mouse; reverted\n~ PrivacyPolicy default/instance: the privacy policy was changed: tosLink\n!"),
         "an edit is no drift"
     );
     desk.write("a.yaml", &policy("https://three.example").replace("tosLink", "tosLnk"));

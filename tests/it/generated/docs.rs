@@ -39,6 +39,17 @@ pub(super) fn reasons() -> String {
     text
 }
 
+/// The table of kinds in the README.
+pub(super) fn kinds() -> String {
+    let mut text = "| Kind | |\n|---|---|\n".to_owned();
+    for entry in REGISTRY.all() {
+        let kind = entry.kind;
+        let link = format!("docs/reference.md#{}", anchor(kind));
+        line(&mut text, &format!("| [`{kind}`]({link}) | {} |", cell(entry.about)));
+    }
+    text
+}
+
 /// `docs/reference.md`: every kind with its fields, from the schemas of the CRDs.
 pub(super) fn reference() -> String {
     let mut text = format!(

@@ -36,7 +36,7 @@ fn said(request: &Request, v2: bool) -> Map<String, Value> {
         .collect()
 }
 
-/// As [`said`], with what was left out as its zero value.
+/// As [`said`], with what was omitted as its zero value.
 fn said_in_full(request: &Request) -> Map<String, Value> {
     let mut fields = Map::from_iter([
         ("projectRoleAssertion".to_owned(), json!(false)),
