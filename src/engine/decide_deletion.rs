@@ -16,6 +16,8 @@ use crate::{
 pub struct DeletionFacts {
     /// Whether it is to be released without a call, by annotation.
     pub is_abandoned: bool,
+    /// Whether what it had was handed over, and only its finalizer is left.
+    pub is_handed_over: bool,
     /// Whether it only observes.
     pub observes: bool,
     /// Whether it is bound to something.
@@ -52,6 +54,8 @@ pub enum Ending {
 pub enum Release {
     /// Nothing was ever created or adopted.
     NeverBound,
+    /// Another object has what it had.
+    HandedOver,
     /// It only observes.
     Observed,
     /// By annotation.
@@ -74,6 +78,9 @@ pub enum Release {
 pub fn ending(facts: DeletionFacts) -> Ending {
     if facts.is_abandoned {
         return Ending::Release(Release::Abandoned);
+    }
+    if facts.is_handed_over {
+        return Ending::Release(Release::HandedOver);
     }
     if facts.observes {
         return Ending::Release(Release::Observed);
@@ -181,6 +188,7 @@ mod tests {
     fn facts() -> DeletionFacts {
         DeletionFacts {
             is_abandoned: false,
+            is_handed_over: false,
             observes: false,
             is_bound: true,
             children: Vec::new(),
@@ -203,6 +211,10 @@ mod tests {
             (
                 DeletionFacts { is_abandoned: true, observes: true, ..facts() },
                 Ending::Release(Release::Abandoned),
+            ),
+            (
+                DeletionFacts { is_handed_over: true, successor: Some(key("b")), ..facts() },
+                Ending::Release(Release::HandedOver),
             ),
             (
                 DeletionFacts { observes: true, successor: Some(key("b")), ..facts() },

@@ -50,6 +50,7 @@ pub(super) async fn reconcile(
         .unwrap_or_else(|| default_policy(entry, provenance, in_organization));
     let ending = ending(DeletionFacts {
         is_abandoned: object.is_abandoned(),
+        is_handed_over: engine.memory.is_handed_over(&object.key),
         observes,
         is_bound: binding.is_some(),
         children: host.deleting_children(&object.key),
@@ -83,6 +84,7 @@ pub(super) async fn reconcile(
             outcome.released(object, noun, &release);
         }
         End::HandedOver(successor) => {
+            engine.memory.set_handed_over(&object.key);
             outcome.handed_over(noun, &successor);
             outcome.gone();
             outcome.wake.push(successor);

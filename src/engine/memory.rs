@@ -31,6 +31,8 @@ struct Record {
     recreated: bool,
     /// Somebody else's changes.
     contention: Option<Contention>,
+    /// What it had belongs to another object.
+    handed_over: bool,
     /// What another object has handed over to it.
     inherited: Option<Status>,
 }
@@ -74,6 +76,16 @@ impl Memory {
     /// Whether it may be recreated: not a second time.
     pub(super) fn may_recreate(&self, key: &Key) -> bool {
         self.with(key, |r| !std::mem::replace(&mut r.recreated, true))
+    }
+
+    /// What it had belongs to another object, whatever becomes of that one.
+    pub(super) fn set_handed_over(&self, key: &Key) {
+        self.with(key, |r| r.handed_over = true);
+    }
+
+    /// Whether what it had belongs to another object.
+    pub(super) fn is_handed_over(&self, key: &Key) -> bool {
+        self.known(key, |r| Some(r.handed_over)) == Some(true)
     }
 
     /// Keeps what another object has handed over.

@@ -209,6 +209,21 @@ async fn what_was_handed_over_is_not_deleted_by_the_next_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_handed_over_is_not_deleted_when_the_successor_stops_meanwhile() {
+    let lab = Lab::new().await;
+    let [_, shop] = tenant(&lab).await;
+    let successor = with(home(), json!({"name": "shop", "adoptionPolicy": "Always"}));
+    let successor = lab.declare("ns", "Project", "successor", successor);
+    lab.settle().await;
+    lab.delete(&shop);
+    assert!(lab.attempt(&shop).await.release);
+    lab.edit(&successor, |o| o.spec["suspend"] = json!(true));
+    lab.look(&successor).await;
+    assert!(lab.look(&shop).await.release);
+    assert_eq!(lab.count("project.removed"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_has_adopted_meanwhile_does_not_go_with_a_suspended_object() {
     for state in [json!({"suspend": true}), json!({"mode": "Observe"})] {
         let mut lab = Lab::new().await;

@@ -236,7 +236,7 @@ fn several(all: &[crate::contract::Key], one: &str, many: &str) -> String {
 /// Why a thing stays in ZITADEL; `None`: there is nothing that could stay.
 pub(super) fn release(release: &Release) -> Option<String> {
     Some(match release {
-        Release::NeverBound => return None,
+        Release::NeverBound | Release::HandedOver => return None,
         Release::Observed => "it was only observed".into(),
         Release::Abandoned => "released by annotation".into(),
         Release::Retained => "its deletion policy is Retain".into(),
