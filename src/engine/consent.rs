@@ -84,7 +84,9 @@ impl Consents<'_> {
             None => {
                 let instance = self.named_instance(namespace, spec)?;
                 let instance_scope = self.may_act_on_instance(&instance, namespace);
-                if self.registry.root() != Some(entry) {
+                // An id may be that of something dead, whose remains are others'.
+                let names_id = spec.get("id").is_some_and(|id| !id.is_null());
+                if self.registry.root() != Some(entry) || names_id {
                     self.act_on_instance(&instance, namespace)?;
                 } else if !instance_scope && !self.may_declare(&instance, namespace) {
                     let purpose = Purpose::DeclareRoot;

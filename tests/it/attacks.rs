@@ -5,7 +5,7 @@ mod interference;
 
 use kastellan::{
     api::status::Provenance,
-    contract::{Fields, Key},
+    contract::{Fields, Key, Place},
     engine::{events::EventReason, report::Outcome},
 };
 use serde_json::{Value, json};
@@ -300,7 +300,7 @@ async fn an_organization_that_is_only_observed_lends_itself_to_nobody() {
         assert_eq!(lab.reason(&observed).0, "Forbidden");
         let status = lab.status(&observed);
         assert!(status.id.is_none() && status.drift.is_empty(), "nothing is shown: {status:?}");
-        assert_eq!(lab.reason(&inside).0, "WaitingForReference");
+        assert!(!lab.status(&inside).is_ready());
         // As an older version, or an older consent, may have left it.
         let bound = lab.status(&victim[0]);
         lab.edit(&observed, |o| {
@@ -314,6 +314,33 @@ async fn an_organization_that_is_only_observed_lends_itself_to_nobody() {
         lab.lose(&inside);
     }
     assert_eq!(lab.events(), events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organization_under_a_given_id_needs_the_consent_to_act_on_the_instance() {
+    for (scope, reason) in [(false, "Forbidden"), (true, "InSync")] {
+        let lab = Lab::new().await;
+        let mut consents = json!({"allowedNamespaces": everybody()});
+        if scope {
+            consents["instanceScope"] = everybody();
+        }
+        lab.declare("ns", "Instance", "default", consenting(consents));
+        // A former organization had this id, and what was in it is still there.
+        let at = lab.minnie(None);
+        let dead = Fields::from(json!({"name": "Dead"}));
+        entry("Organization").create(&at, "dead", &dead).await.unwrap();
+        let inside = at.at(Place::organization("dead"));
+        entry("Project")
+            .create(&inside, "remains", &Fields::from(json!({"name": "R"})))
+            .await
+            .unwrap();
+        entry("Organization").delete(&at, "dead").await.unwrap();
+        let reborn = shared(json!({"name": "Reborn", "id": "dead"}));
+        let reborn = lab.declare("evil", "Organization", "reborn", reborn);
+        lab.settle().await;
+        assert_eq!(lab.reason(&reborn).0, reason, "{:?}", lab.reason(&reborn));
+        assert_eq!(lab.count("org.added"), 2 + usize::from(scope));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -140,9 +140,7 @@ impl Attempt {
             Self::Organization | Self::InOwnOrganization => {
                 (!may_declare).then_some((instance, "allowedNamespaces"))
             }
-            Self::AdoptByName | Self::AdoptById if !may_declare => {
-                Some((instance, "allowedNamespaces"))
-            }
+            Self::AdoptByName if !may_declare => Some((instance, "allowedNamespaces")),
             Self::InOther | Self::PolicyOfOther => {
                 (!t.lent).then_some(("Organization ns/home", "allowedNamespaces"))
             }
