@@ -13,6 +13,10 @@ use crate::{
 
 /// What is known of an object that is being deleted.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts, each by itself, that never exclude another"
+)]
 pub struct DeletionFacts {
     /// Whether it is to be released without a call, by annotation.
     pub is_abandoned: bool,
