@@ -179,9 +179,8 @@ async fn open(context: Arc<Context>) {
     context.health.ready("start");
     loop {
         context.lease.wait_until(true).await;
-        let keys = stores.keys();
         // Before anything is reconciled: a younger object can't take what an older one has.
-        for (_, object) in keys.iter().filter_map(|key| stores.newest(key)) {
+        for (_, object) in stores.keys().iter().filter_map(|key| stores.newest(key)) {
             let remember = || {
                 context.engine.remember_claims(&context.host, &object);
                 // A parent that is being deleted waits for its children.
@@ -191,7 +190,7 @@ async fn open(context: Arc<Context>) {
             catch_now(&context.metrics, "claims", &object.key.to_string(), remember);
         }
         context.open(true);
-        tracing::info!(objects = keys.len(), "ready");
+        tracing::info!(objects = stores.len(), "ready");
         // Once more: what came meanwhile was not woken.
         let keys = stores.keys();
         context.wakers.wake_gradually(keys).await;

@@ -48,7 +48,7 @@ pub struct Status {
 }
 
 /// An Instance object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceBinding {
     /// Its namespace.
     pub namespace: String,

@@ -36,7 +36,7 @@ pub(super) struct Stores {
     /// What was written and the watch may not have brought back yet: resource version and status.
     written: Mutex<HashMap<Key, (u64, Value)>>,
     /// What of an object matters to others, as they were last told.
-    signatures: Mutex<HashMap<Key, String>>,
+    signatures: Mutex<HashMap<Key, u64>>,
 }
 
 struct KindStore {
@@ -182,9 +182,9 @@ impl Stores {
     }
 
     /// Whether what others act on has changed.
-    pub(super) fn is_news(&self, key: &Key, signature: String) -> bool {
+    pub(super) fn is_news(&self, key: &Key, signature: u64) -> bool {
         let mut all = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(key.clone(), signature.clone()) != Some(signature)
+        all.insert(key.clone(), signature) != Some(signature)
     }
 
     /// Number of entries of what is remembered, for metrics.

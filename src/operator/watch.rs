@@ -3,7 +3,12 @@
 //! Several of them fill one store, so that a list of one must not clear what another brought: an
 //! object is gone only if the list of its own namespace does not show it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::StreamExt;
 use kube::{
@@ -20,7 +25,7 @@ use super::{
     tasks::catch_now,
 };
 use crate::{
-    api::GROUP,
+    api::{GROUP, status::Status},
     contract::{Key, Object},
     kinds::REGISTRY,
 };
@@ -175,12 +180,12 @@ pub(super) fn is_referred_to(kind: &str) -> bool {
     REGISTRY.connection().description().kind == kind || REGISTRY.all().any(is_parent)
 }
 
-/// What others act on. Whether a connection is Ready is not in it: while it is away, what was seen
+/// What others act on, as a hash. Whether a connection is Ready is not in it: while it is away, what was seen
 /// stays.
-fn signature(o: &Object) -> String {
+fn signature(o: &Object) -> u64 {
     let is_ready = !is_connection(&o.key) && o.status.is_ready();
-    format!(
-        "{:?} {} {:?} {:?} {:?} {} {is_ready}",
-        o.uid, o.generation, o.status.id, o.status.instance_id, o.status.instance, o.is_deleting
-    )
+    let Status { id, instance_id, instance, .. } = &o.status;
+    let mut hasher = DefaultHasher::new();
+    (&o.uid, o.generation, id, instance_id, instance, o.is_deleting, is_ready).hash(&mut hasher);
+    hasher.finish()
 }
