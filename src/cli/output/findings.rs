@@ -167,12 +167,12 @@ mod tests {
 
     #[test]
     fn files_are_located_relative_to_the_root() {
-        let at = |path: &str| location(Path::new(path), Some(Path::new("/work/repo")));
+        let at = |path: &str| location(Path::new(path), Some(Path::new("/srv/repo")));
         let inside = |uri: &str| json!({"uri": uri, "uriBaseId": "%SRCROOT%"});
         assert_eq!(at("a.yaml"), inside("a.yaml"));
         assert_eq!(at("./tenant/../tenant/a b.yaml"), inside("tenant/a%20b.yaml"));
-        assert_eq!(at("/work/repo/tenant/a.yaml"), inside("tenant/a.yaml"));
+        assert_eq!(at("/srv/repo/tenant/a.yaml"), inside("tenant/a.yaml"));
         assert_eq!(at("../repo/a.yaml"), inside("a.yaml"));
-        assert_eq!(at("../other/a.yaml"), json!({"uri": "file:///work/other/a.yaml"}));
+        assert_eq!(at("../other/a.yaml"), json!({"uri": "file:///srv/other/a.yaml"}));
     }
 }
