@@ -226,15 +226,26 @@ impl Consents<'_> {
         found
     }
 
-    /// Whether an object needs this Instance: the one through which it was bound, or by its
-    /// references.
+    /// Whether an object needs this Instance: the one through which it was bound, or that it may
+    /// use. What was never allowed anything holds up nobody.
     pub fn needs(&self, object: &Object, instance: &Key) -> bool {
         if let (Some(bound), Some(_)) = (&object.status.instance, object.status.provenance) {
             return bound.namespace == instance.namespace && bound.name == instance.name;
         }
-        let entry = self.registry.find(object.key.kind);
-        let found = entry.and_then(|e| self.instance_of(e, &object.key.namespace, &object.spec));
-        found.as_ref() == Some(instance)
+        self.allowed_instance(object).as_ref() == Some(instance)
+    }
+
+    /// Whether what an object refers to has to wait for it: it is bound, or all that it refers to
+    /// allows it. Anybody can write a name.
+    pub fn has_standing(&self, object: &Object) -> bool {
+        object.status.provenance.is_some() || self.allowed_instance(object).is_some()
+    }
+
+    /// The Instance of an object, if all that it refers to allows it.
+    fn allowed_instance(&self, object: &Object) -> Option<Key> {
+        let entry = self.registry.find(object.key.kind)?;
+        let lineage = self.lineage(entry, &object.key.namespace, &object.spec);
+        lineage.ok().map(|lineage| lineage.instance)
     }
 
     /// What claims through an Instance count among: the Instance itself, or the first of those that

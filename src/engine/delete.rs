@@ -53,7 +53,7 @@ pub(super) async fn reconcile(
         is_handed_over: engine.memory.is_handed_over(&object.key),
         observes,
         is_bound: binding.is_some(),
-        children: host.deleting_children(&object.key),
+        children: children(engine, host, object),
         successor: successor(engine, host, entry, object).map(|o| o.key.clone()),
         policy,
         waited: engine.memory.deleting_for(&object.key),
@@ -100,6 +100,13 @@ pub(super) async fn reconcile(
         // What is remembered stays until the object is gone: its finalizer may not go at once.
         outcome.wake.extend(engine.claims.release(&object.key));
     }
+}
+
+/// What has to go first.
+fn children(engine: &Engine, host: &dyn Host, object: &Object) -> Vec<Key> {
+    let (mut children, consents) = (host.deleting_children(&object.key), engine.consents(host));
+    children.retain(|key| host.object(key).is_some_and(|child| consents.has_standing(&child)));
+    children
 }
 
 /// What a deletion came to.

@@ -260,6 +260,30 @@ async fn a_suspended_successor_inherits_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_never_allowed_anything_holds_up_no_deletion() {
+    let lab = Lab::new().await;
+    let [organization, shop] = tenant(&lab).await;
+    let instance = key("Instance", "ns", "default");
+    // Suspended, so that their own deletion never ends.
+    let squatter = shared(json!({"userName": "x", "suspend": true}));
+    let in_organization =
+        with(squatter, json!({"organizationRef": {"name": "home", "namespace": "ns"}}));
+    let in_organization = lab.declare("evil", "MachineUser", "squatter", in_organization);
+    let at_instance = shared(json!({"suspend": true}));
+    let at_instance = lab.declare("evil", "Organization", "squatter", at_instance);
+    lab.settle().await;
+    lab.delete(&in_organization);
+    lab.delete(&at_instance);
+    for key in [&shop, &organization, &instance] {
+        lab.delete(key);
+    }
+    lab.settle().await;
+    for key in [&shop, &organization, &instance] {
+        assert!(lab.object(key).is_none(), "{key}: {:?}", lab.status(key).conditions);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_inherits_an_organization_without_the_consent_to_adopt_it() {
     for policy in ["Never", "IfIdentical", "Always"] {
         for scope in [false, true] {
