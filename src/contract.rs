@@ -23,7 +23,8 @@ pub use entry::Entry;
 pub use event::{EventFilter, EventPlace, EventSubject};
 pub use fields::{Fields, List, ListOrder, diff};
 pub use kind::{
-    Breadth, CheckError, Description, Entity, EntityDescription, IdSource, Kind, Setting,
+    Breadth, CheckError, Description, Entity, EntityDescription, IdSource, Kind, Names, NaturalKey,
+    Setting,
 };
 pub use object::{Key, Object};
 pub use place::{Access, Place};

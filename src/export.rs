@@ -10,7 +10,7 @@
 mod manifest;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use manifest::Home;
 use names::Names;
 
 use crate::{
-    contract::{Breadth, Entry, Place, Registry, Remote, Row},
+    contract::{Breadth, Entry, Fields, NaturalKey, Place, Reference, Registry, Remote, Role, Row},
     live::Connection,
     zitadel::{self, Code},
 };
@@ -95,6 +95,7 @@ pub async fn export(
         export: Export::default(),
         names: Names::default(),
         homes: BTreeMap::new(),
+        exported: ByKindAndId::new(),
     };
     exporter.homes.insert(Place::instance(), Home::instance());
     for entry in registry.all().filter(|e| !e.is_connection()) {
@@ -105,6 +106,9 @@ pub async fn export(
     Ok(export)
 }
 
+/// Names of objects, by the kind and the id of what they declare.
+type ByKindAndId = HashMap<(&'static str, String), String>;
+
 struct Exporter<'a> {
     registry: &'static Registry,
     connection: &'a Connection,
@@ -114,6 +118,8 @@ struct Exporter<'a> {
     names: Names,
     /// The places that things were found to make, and how what is there refers to them.
     homes: BTreeMap<Place, Home>,
+    /// The names of what is exported, by kind and id.
+    exported: ByKindAndId,
 }
 
 impl Exporter<'_> {
@@ -152,7 +158,7 @@ impl Exporter<'_> {
             }
             remotes.retain(|r| {
                 r.id().is_none_or(|id| id != self.own.project && id != self.connection.account.id)
-                    && self.homes.contains_key(&r.place)
+                    && self.homes.contains_key(&home_of(entry, &r.place))
             });
             remotes.sort_by(|a, b| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
             for remote in &remotes {
@@ -166,8 +172,13 @@ impl Exporter<'_> {
     fn places(&self, entry: Entry) -> Vec<Place> {
         let everything = self.selection.organizations.is_empty();
         let is_root = self.registry.root() == Some(entry);
-        if entry.as_entity().is_some_and(|e| e.listed_by == Breadth::Instance) {
+        let breadth = entry.as_entity().map(|e| e.listed_by);
+        if breadth == Some(Breadth::Instance) {
             return vec![Place::instance()];
+        }
+        if breadth == Some(Breadth::Organization) {
+            let homes = self.homes.keys().filter(|p| p.organization.is_some());
+            return homes.filter(|p| p.parents.is_empty()).cloned().collect();
         }
         let parents: Vec<_> = entry.parents().collect();
         let at_instance = parents.iter().all(|r| !r.required) && (everything || is_root);
@@ -186,7 +197,8 @@ impl Exporter<'_> {
 
     /// Adds what was found, and the place that it makes.
     fn thing(&mut self, entry: Entry, remote: &Remote, is_wanted: bool) -> Result<()> {
-        let Some(home) = self.homes.get(&remote.place).cloned() else { return Ok(()) };
+        let place = home_of(entry, &remote.place);
+        let Some(home) = self.homes.get(&place).cloned() else { return Ok(()) };
         let (Some(entity), Some(id)) = (entry.as_entity(), remote.id()) else {
             // A policy that is inherited is not the organization's own.
             if remote.own {
@@ -196,8 +208,8 @@ impl Exporter<'_> {
             return Ok(());
         };
         // Of one without a name the id has to do.
-        let natural = remote.state.text(entity.natural_key).unwrap_or("");
-        let name = self.names.unique(entry.kind(), home.label(), natural, id);
+        let natural = self.natural_name(entry, entity.natural_key, remote);
+        let name = self.names.unique(entry.kind(), home.label(), &natural, id);
         let is_root = self.registry.root() == Some(entry);
         let place = if is_root { Place::organization(id) } else { remote.place.below(id) };
         let parent =
@@ -207,11 +219,45 @@ impl Exporter<'_> {
             self.homes.insert(place, home);
         }
         if is_wanted {
+            self.exported.insert((entry.kind(), id.to_owned()), name.clone());
             let id = (id != self.own.organization).then_some(id);
-            let entity = Exported::entity(entry, remote, id, &name, &home, self.selection)?;
+            let remote = self.referring(entry, remote);
+            let entity = Exported::entity(entry, &remote, id, &name, &home, self.selection)?;
             self.export.objects.push(entity);
         }
         Ok(())
+    }
+
+    /// By what people know a thing; of what connects others, by what they know those.
+    fn natural_name(&self, entry: Entry, natural_key: NaturalKey, remote: &Remote) -> String {
+        let parts = natural_key.fields().iter().filter_map(|field| {
+            let text = remote.state.text(field)?;
+            let referred = self.exported_name(entry, field, text);
+            Some(referred.map_or(text, |(_, name)| name))
+        });
+        parts.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The object of what has this id, by the reference that could give it.
+    fn exported_name(&self, entry: Entry, id_field: &str, id: &str) -> Option<(&Reference, &str)> {
+        let reference = entry.references.iter().find(|r| r.id_field == id_field)?;
+        let names = reference.kinds.iter().filter_map(|kind| {
+            let name = self.exported.get(&(*kind, id.to_owned()))?;
+            Some(name.as_str())
+        });
+        names.map(|name| (reference, name)).next()
+    }
+
+    /// The same, with references to what is exported in place of its ids.
+    fn referring(&self, entry: Entry, remote: &Remote) -> Remote {
+        let fields = remote.state.iter().map(|(field, value)| {
+            let referred = value.as_str().and_then(|id| self.exported_name(entry, field, id));
+            match referred {
+                Some((reference, name)) => (format!("{}.name", reference.field), name.into()),
+                None => (field.clone(), value.clone()),
+            }
+        });
+        Remote { state: Fields::from_map(fields.collect()), ..remote.clone() }
     }
 
     /// The organizations that were asked for.
@@ -245,6 +291,14 @@ impl Export {
         let id = id.map_or_else(String::new, |id| format!(" {id}"));
         self.missing.push(format!("{}{id} of {place}: it can't be read", entry.kind()));
     }
+}
+
+/// The place of what something is in: what it is only addressed below is not that.
+fn home_of(entry: Entry, place: &Place) -> Place {
+    let below = entry.references.iter().filter(|r| r.role == Role::Below).count();
+    let mut place = place.clone();
+    place.parents.truncate(place.parents.len().saturating_sub(below));
+    place
 }
 
 /// Everything that one call covers.

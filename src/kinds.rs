@@ -3,6 +3,7 @@
 
 use crate::contract::{Entry, Registry};
 
+pub mod administrator;
 pub mod domain_policy;
 pub mod instance;
 pub mod machine_user;
@@ -11,9 +12,12 @@ pub mod password_complexity_policy;
 mod policy;
 pub mod privacy_policy;
 pub mod project;
+pub mod project_grant;
 pub mod project_role;
 pub mod restrictions;
 pub mod security_policy;
+mod user;
+pub mod user_grant;
 mod wire;
 
 /// All kinds; what others refer to comes first.
@@ -28,4 +32,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),
+    Entry::entity::<project_grant::ProjectGrant>(),
+    Entry::entity::<user_grant::UserGrant>(),
+    Entry::entity::<administrator::Administrator>(),
 ]);

@@ -1,5 +1,7 @@
 //! The status: what is remembered of the remote side, and what is said about it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,10 @@ pub struct Status {
     /// Ids of what it is in below the organization, from the outside in: of a role its project.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<String>,
+    /// The ids that names in the spec, such as `userLoginName`, stood for when they were looked
+    /// up: by then they count, whoever has the name later.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resolved: BTreeMap<String, String>,
     /// Whether Kastellan created it or found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
@@ -131,6 +137,7 @@ pub enum Reason {
     Deleting,
     WaitingForReference,
     InvalidSpec,
+    ReferenceChanged,
     AdoptionRefused,
     Conflict,
     Contested,
@@ -148,13 +155,14 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::InSync,
         Self::Creating,
         Self::Updating,
         Self::Deleting,
         Self::WaitingForReference,
         Self::InvalidSpec,
+        Self::ReferenceChanged,
         Self::AdoptionRefused,
         Self::Conflict,
         Self::Contested,
@@ -184,6 +192,9 @@ impl Reason {
             }
             Self::InvalidSpec => {
                 "The object can't mean what it says. Change it as the message says."
+            }
+            Self::ReferenceChanged => {
+                "What it refers to came to mean something else, and what it is bound to can't follow. Delete the object and create another one, or let it refer to what it was."
             }
             Self::AdoptionRefused => {
                 "Something of this name exists and differs; `status.drift` shows how. Make them alike, or set `adoptionPolicy: Always`, or choose another name."

@@ -6,7 +6,7 @@ use kube::core::schema::{OptionalEnum, OptionalIntOrString, StructuralSchemaRewr
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::{Description, EntityDescription, IdSource, List, ListOrder};
+use super::{Description, EntityDescription, IdSource, List, ListOrder, Reference, Role};
 use crate::api::{GROUP, VERSION};
 
 /// A CEL rule on the spec.
@@ -88,19 +88,19 @@ fn as_crd(crd: Value) -> CustomResourceDefinition {
 
 /// The CEL rules of a spec.
 fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Value) -> Vec<Value> {
-    let rule = |rule: &str, message: &str| json!({"rule": rule, "message": message});
     let has = |field: &str| spec.pointer(&format!("/properties/{field}")).is_some();
     let mut all: Vec<Value> = kind.rules.iter().map(|r| rule(r.rule, r.message)).collect();
     all.extend(kind.lists.iter().filter_map(unique_items));
     for r in kind.references.iter().filter(|r| r.required) {
-        let (object, id) = (r.field, r.id_field);
+        let given: Vec<String> = r.fields().map(|field| format!("has(self.{field})")).collect();
+        let others: Vec<&str> = r.fields().skip(1).collect();
         all.push(rule(
-            &format!("has(self.{object}) || has(self.{id})"),
-            &format!("set {object}, or {id} for what is not declared here"),
+            &given.join(" || "),
+            &format!("set {}, or {} for what is not declared here", r.field, others.join(" or ")),
         ));
     }
-    let key = entity.filter(|e| e.id == IdSource::Key).map(|e| e.natural_key);
-    let references = kind.references.iter().flat_map(|r| [r.field, r.id_field]);
+    let key = entity.filter(|e| e.id == IdSource::Key).and_then(|e| e.natural_key.field());
+    let references = kind.references.iter().flat_map(Reference::fields);
     let immutable = ["instanceRef", "id"].into_iter().chain(key).chain(references);
     for field in immutable.filter(|f| has(f)) {
         all.push(rule(
@@ -114,13 +114,14 @@ fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Va
             ),
         ));
     }
+    let is_parent = |r: &&Reference| r.role == Role::Parent;
+    let parents: Vec<&str> = kind.references.iter().filter(is_parent).map(|r| r.field).collect();
+    exclusive(&mut all, &parents);
     for r in kind.references {
-        let (object, id) = (r.field, r.id_field);
-        all.push(rule(
-            &format!("!(has(self.{object}) && has(self.{id}))"),
-            &format!("{object} and {id} exclude each other: remove one"),
-        ));
-        if r.role == super::Role::Parent {
+        let fields: Vec<&str> = r.fields().filter(|f| has(f)).collect();
+        exclusive(&mut all, &fields);
+        let object = r.field;
+        if r.role == Role::Parent {
             all.push(rule(
                 &format!("!(has(self.{object}) && has(self.instanceRef))"),
                 &format!(
@@ -130,6 +131,22 @@ fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Va
         }
     }
     all
+}
+
+fn rule(rule: &str, message: &str) -> Value {
+    json!({"rule": rule, "message": message})
+}
+
+/// At most one of these may be set.
+fn exclusive(rules: &mut Vec<Value>, fields: &[&str]) {
+    for (n, one) in fields.iter().enumerate() {
+        for other in fields.iter().skip(n + 1) {
+            rules.push(rule(
+                &format!("!(has(self.{one}) && has(self.{other}))"),
+                &format!("{one} and {other} exclude each other: remove one"),
+            ));
+        }
+    }
 }
 
 /// Items of a set may not repeat. Not a set of the schema: server-side apply would drop `[]`, which
@@ -152,7 +169,7 @@ fn unique_items(list: &List) -> Option<Value> {
 
 /// The name of an object stands for its natural key where that is omitted, and may be longer.
 fn effective_name(entity: &EntityDescription, spec: &Value) -> Option<Value> {
-    let field = entity.natural_key;
+    let field = entity.natural_key.field()?;
     let is_required = spec["required"].as_array().is_some_and(|all| all.iter().any(|f| f == field));
     let longest = spec.pointer(&format!("/properties/{field}/maxLength"))?.as_u64()?;
     (!is_required && longest < 253).then(|| {

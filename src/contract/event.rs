@@ -32,6 +32,8 @@ pub enum EventPlace {
     Owner,
     /// Below the aggregate, in the organization that owns it.
     BelowAggregate,
+    /// Below something in the aggregate whose id is in the payload under this name.
+    BelowPayload(&'static str),
 }
 
 /// Which thing an event touched.
@@ -66,6 +68,11 @@ impl EventFilter {
             EventPlace::Aggregate => Place::organization(event.aggregate),
             EventPlace::Owner => Place::organization(event.owner),
             EventPlace::BelowAggregate => Place::organization(event.owner).below(event.aggregate),
+            EventPlace::BelowPayload(field) => {
+                let place = Place::organization(event.owner).below(event.aggregate);
+                let id = event.payload.get(field).and_then(Value::as_str);
+                id.map_or_else(|| place.clone(), |id| place.below(id))
+            }
         };
         let subject = match self.subject {
             EventSubject::Setting => Some(Subject::Setting),
@@ -95,7 +102,7 @@ mod tests {
             place,
             subject,
         };
-        let payload = json!({"key": "admin"});
+        let payload = json!({"key": "admin", "grant": "g"});
         let event = EventFacts { aggregate: "p", owner: "o", payload: &payload };
         for (place, subject, expected) in [
             (
@@ -122,6 +129,11 @@ mod tests {
                 EventPlace::BelowAggregate,
                 EventSubject::Payload("other"),
                 (Place::organization("o").below("p"), None),
+            ),
+            (
+                EventPlace::BelowPayload("grant"),
+                EventSubject::Payload("key"),
+                (Place::organization("o").below("p").below("g"), Some(Subject::from("admin"))),
             ),
             (EventPlace::Owner, EventSubject::Anything, (Place::organization("o"), None)),
         ] {

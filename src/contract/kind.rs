@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Access, EventFilter, Inputs, List, Reference, RemoteEntity, RemoteSetting, Row, SpecError,
-    Written, crd::Rule,
+    Access, EventFilter, Fields, Inputs, List, Reference, RemoteEntity, RemoteSetting, Row,
+    SpecError, Written, crd::Rule,
 };
 use crate::zitadel::Result;
 
@@ -27,6 +27,8 @@ pub struct Description {
     pub noun: &'static str,
     /// What it refers to. Without a parent it is in the instance itself.
     pub references: &'static [Reference],
+    /// What it names by the keys that those have, as a grant names roles.
+    pub names: &'static [Names],
     /// Which events touch it.
     pub events: &'static [EventFilter],
     /// Lists whose order means nothing, or that are special in another way.
@@ -48,6 +50,7 @@ impl Description {
         about: "",
         noun: "",
         references: &[],
+        names: &[],
         events: &[],
         lists: &[],
         rules: &[],
@@ -56,13 +59,22 @@ impl Description {
     };
 }
 
+/// A list of the spec whose items are the keys of other things.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    /// The list, such as `roleKeys`.
+    pub list: &'static str,
+    /// The kind of what is named: it is created first.
+    pub kind: &'static str,
+}
+
 /// What an entity is besides, as data.
 #[derive(Debug, Clone, Copy)]
 pub struct EntityDescription {
     /// Where its id comes from.
     pub id: IdSource,
-    /// The field by which people know it, unique regardless of case.
-    pub natural_key: &'static str,
+    /// What tells it from others of its kind at the same place.
+    pub natural_key: NaturalKey,
     /// Deleted in ZITADEL only where `deletionPolicy: Delete` is written out.
     pub retain_by_default: bool,
     /// Fields and the words that ZITADEL sets by itself in what it creates, such as
@@ -70,6 +82,8 @@ pub struct EntityDescription {
     pub defaults: &'static [(&'static str, &'static str)],
     /// Ids of errors that mean "exists already", besides the code that says so.
     pub exists: &'static [&'static str],
+    /// Ids of errors that mean that something it names by its key does not exist, such as a role.
+    pub missing: &'static [&'static str],
     /// What one list call covers.
     pub listed_by: Breadth,
 }
@@ -78,12 +92,46 @@ impl EntityDescription {
     /// An entity with a chosen id and a unique `name`.
     pub const NAMED: Self = Self {
         id: IdSource::Chosen,
-        natural_key: "name",
+        natural_key: NaturalKey::Field("name"),
         retain_by_default: false,
         defaults: &[],
         exists: &[],
+        missing: &[],
         listed_by: Breadth::Place,
     };
+}
+
+/// What tells an entity from others of its kind at the same place, regardless of case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NaturalKey {
+    /// The field by which people know it, such as `name`.
+    Field(&'static str),
+    /// The ids of what it connects, such as `userId`: given by references, and the same for ever.
+    References(&'static [&'static str]),
+}
+
+impl NaturalKey {
+    /// The fields that it is made of.
+    pub fn fields(&self) -> &[&'static str] {
+        match self {
+            Self::Field(field) => std::slice::from_ref(field),
+            Self::References(fields) => fields,
+        }
+    }
+
+    /// The field by which people know it; of what only connects others there is none.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::Field(field) => Some(field),
+            Self::References(_) => None,
+        }
+    }
+
+    /// The key of what has these fields; `None`: not all of it is known.
+    pub fn of(&self, fields: &Fields) -> Option<String> {
+        let parts = self.fields().iter().map(|field| fields.text(field));
+        parts.collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
+    }
 }
 
 /// Where the id of an entity comes from.
@@ -93,6 +141,8 @@ pub enum IdSource {
     Chosen,
     /// The natural key is the id. Unique in its place.
     Key,
+    /// The server chooses it, and the natural key tells whether it exists. Unique in the instance.
+    Server,
 }
 
 /// What one list call covers.
@@ -100,6 +150,8 @@ pub enum IdSource {
 pub enum Breadth {
     /// What is in one place.
     Place,
+    /// All of an organization, whatever it is below there.
+    Organization,
     /// All of the instance. Ids have to be unique in it.
     Instance,
 }

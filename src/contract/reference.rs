@@ -1,26 +1,53 @@
 //! The references of a spec as data: resolution, wake-ups, order, offline validation, CEL rules and
 //! export follow from these. Pure.
 
+use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Key, SpecError};
-use crate::api::spec::ObjectReference;
+use crate::{
+    api::spec::ObjectReference,
+    zitadel::{Client, Result as ZitadelResult},
+};
 
 /// A reference that a kind's spec can make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Reference {
     /// The field that names an object, such as `organizationRef`.
     pub field: &'static str,
     /// The field that names a remote id instead, such as `organizationId`.
     pub id_field: &'static str,
-    /// Kinds that the object may have. Where there are several, the reference names one in `kind`.
+    /// Whether an id needs the consent to act on the instance.
+    pub by_id: ById,
+    /// Another way to name what no object declares.
+    pub by_name: Option<ByName>,
+    /// Kinds that the object may have. Where there are several, the reference names one in `kind`,
+    /// or means the first.
     pub kinds: &'static [&'static str],
     /// What the reference is for.
     pub role: Role,
-    /// Whether one of the two fields has to be set.
+    /// Whether one of its fields has to be set.
     pub required: bool,
     /// When the object's consent covers this kind.
     pub consent: Consent,
+}
+
+/// Who may name a remote id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ById {
+    /// Whoever may act on the instance.
+    InstanceScope,
+    /// Everybody: to name it gives no access to it.
+    Anyone,
+}
+
+/// A name that ZITADEL itself knows, such as a login name.
+#[derive(Debug, Clone, Copy)]
+pub struct ByName {
+    /// The field, such as `userLoginName`.
+    pub field: &'static str,
+    /// Finds the ids of what has this name.
+    pub find: for<'a> fn(&'a Client, &'a str) -> BoxFuture<'a, ZitadelResult<Vec<String>>>,
 }
 
 /// What a reference is for.
@@ -30,6 +57,9 @@ pub enum Role {
     Parent,
     /// The thing needs the id of what it refers to.
     Input,
+    /// The same, and the thing is addressed below it, in the organization of its parent: a grant
+    /// below the user who has it.
+    Below,
 }
 
 /// When the `allowedNamespaces` of an object cover a kind that refers to it.
@@ -48,12 +78,29 @@ pub enum Referent {
     Object(Key),
     /// A remote id.
     Id(String),
+    /// A name that ZITADEL knows.
+    Name(String),
 }
 
 impl Reference {
+    /// What something may be in: `Reference { field: …, ..Reference::PARENT }`.
+    pub const PARENT: Self = Self {
+        field: "",
+        id_field: "",
+        by_id: ById::InstanceScope,
+        by_name: None,
+        kinds: &[],
+        role: Role::Parent,
+        required: false,
+        consent: Consent::Implied,
+    };
+
     /// What the spec of an object in `namespace` says.
     pub fn read(&self, spec: &Value, namespace: &str) -> Result<Option<Referent>, SpecError> {
         let given = |field: &str| spec.get(field).filter(|v| !v.is_null()).cloned();
+        if let Some(name) = self.name(spec)? {
+            return Ok(Some(Referent::Name(name)));
+        }
         match (given(self.field), given(self.id_field)) {
             (Some(_), Some(_)) => Err(SpecError::exclusive(self.field, self.id_field)),
             (None, None) if self.required => Err(SpecError::one_of(self.field, self.id_field)),
@@ -72,9 +119,28 @@ impl Reference {
         }
     }
 
+    /// The name that a spec gives, beside which there is nothing else.
+    fn name(&self, spec: &Value) -> Result<Option<String>, SpecError> {
+        let given = |field: &str| spec.get(field).filter(|v| !v.is_null());
+        let Some(by) = self.by_name else { return Ok(None) };
+        let Some(name) = given(by.field) else { return Ok(None) };
+        if let Some(other) = [self.field, self.id_field].into_iter().find(|f| given(f).is_some()) {
+            return Err(SpecError::exclusive(by.field, other));
+        }
+        let name = name.as_str().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| SpecError::new(by.field, "is not a name"))?;
+        Ok(Some(name.to_owned()))
+    }
+
+    /// The fields that a spec can set for it.
+    pub fn fields(&self) -> impl Iterator<Item = &'static str> + use<> {
+        [self.field, self.id_field].into_iter().chain(self.by_name.map(|by| by.field))
+    }
+
     fn kind(&self, named: Option<&str>) -> Result<&'static str, SpecError> {
         match (named, self.kinds) {
-            (None, [only]) => Ok(*only),
+            // Further kinds came later: the first one is meant where none is named.
+            (None, [first, ..]) => Ok(*first),
             (named, kinds) => kinds.iter().copied().find(|k| Some(*k) == named).ok_or_else(|| {
                 let message = format!("kind must be one of {}", kinds.join(", "));
                 SpecError::new(self.field, message)
@@ -93,9 +159,8 @@ mod tests {
         field: "aRef",
         id_field: "aId",
         kinds: &["A"],
-        role: Role::Parent,
         required: true,
-        consent: Consent::Implied,
+        ..Reference::PARENT
     };
 
     #[test]
@@ -126,14 +191,33 @@ mod tests {
     }
 
     #[test]
-    fn where_several_kinds_are_possible_the_reference_names_one() {
+    fn where_several_kinds_are_possible_the_reference_names_one_or_means_the_first() {
         let any = Reference { kinds: &["A", "B"], ..PARENT };
         let read = |spec: Value| any.read(&spec, "ns").map_err(|e| e.to_string());
-        let key = Key { kind: "B", namespace: "ns".into(), name: "x".into() };
-        let named = json!({"aRef": {"kind": "B", "name": "x"}});
-        assert_eq!(read(named), Ok(Some(Referent::Object(key))));
-        for spec in [json!({"aRef": {"name": "x"}}), json!({"aRef": {"kind": "C", "name": "x"}})] {
-            assert!(read(spec).unwrap_err().contains("one of A, B"));
+        for (given, kind) in [(json!({"kind": "B", "name": "x"}), "B"), (json!({"name": "x"}), "A")]
+        {
+            let key = Key { kind, namespace: "ns".into(), name: "x".into() };
+            assert_eq!(read(json!({"aRef": given})), Ok(Some(Referent::Object(key))));
+        }
+        let unknown = json!({"aRef": {"kind": "C", "name": "x"}});
+        assert!(read(unknown).unwrap_err().contains("one of A, B"));
+    }
+
+    #[test]
+    fn what_zitadel_knows_by_name_is_named_by_nothing_else() {
+        let by_name = ByName { field: "aName", find: |_, _| Box::pin(async { Ok(Vec::new()) }) };
+        let named = Reference { by_name: Some(by_name), ..PARENT };
+        let read = |spec: Value| named.read(&spec, "ns").map_err(|e| e.to_string());
+        assert_eq!(read(json!({"aName": "x"})), Ok(Some(Referent::Name("x".into()))));
+        for (spec, says) in [
+            (json!({"aName": "x", "aId": "1"}), "exclude each other"),
+            (json!({"aName": "x", "aRef": {"name": "x"}}), "exclude each other"),
+            (json!({"aName": ""}), "is not a name"),
+            (json!({"aName": 7}), "is not a name"),
+            (json!({}), "set aRef, or aId"),
+        ] {
+            let error = read(spec.clone()).unwrap_err();
+            assert!(error.contains(says), "{spec}: {error}");
         }
     }
 }

@@ -11,13 +11,15 @@ pub enum Subject {
     Setting,
     /// The entity with this id.
     Entity(String),
+    /// An entity to which the server will give its id.
+    New,
 }
 
 impl Subject {
     /// The id of an entity.
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Setting => None,
+            Self::Setting | Self::New => None,
             Self::Entity(id) => Some(id),
         }
     }

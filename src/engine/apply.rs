@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     context::Engine,
     decide::{Action, Plan, fields},
-    error::{Error, Lost, NotConverged, Result, WhileDoing},
+    error::{Doing, Error, Lost, NotConverged, Result, WhileDoing},
     host::Host,
     observe::{self, MAX_LAG, current},
     report::{Outcome, Removed, setting_id},
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::status::Provenance,
     contract::{Entry, Fields, IdSource, Object, Place, Remote, Subject, diff},
-    live::{self, Absence, Connection, Observation, WriteSession},
+    live::{self, Absence, Connection, WriteSession},
     zitadel::{self, Code},
 };
 
@@ -69,10 +69,14 @@ impl Writer<'_> {
             self.forget(outcome).await?;
         }
         let verb = if plan.effect() == Action::Create { "create" } else { "change" };
-        let written = written.doing(verb)?;
+        let missing = self.entry.as_entity().map_or(&[][..], |entity| entity.missing);
+        let written = written.map_err(|e| match e.id() {
+            Some(id) if missing.contains(&id) => Error::NamesMissing { source: e },
+            _ => Error::Zitadel { doing: Doing::Thing(verb), source: e },
+        })?;
         drop(session);
         let subject = match (&plan.subject, written.id) {
-            (Subject::Entity(_), Some(id)) => Subject::Entity(id),
+            (Subject::Entity(_) | Subject::New, Some(id)) => Subject::Entity(id),
             (subject, _) => subject.clone(),
         };
         outcome.written(self.entry.noun, &plan);
@@ -98,12 +102,16 @@ impl Writer<'_> {
         let is_new_here = outcome.status.original != self.object.status.original;
         let has_own_id = self.entry.as_entity().is_some_and(|e| e.id == IdSource::Chosen)
             && self.target.shared.identity.id.is_none();
-        let id = match &plan.subject {
-            Subject::Setting if is_new_here => setting_id(self.target),
-            Subject::Entity(id) if plan.action == Action::Create && !has_own_id => id.clone(),
+        match &plan.subject {
+            Subject::Setting if is_new_here => {
+                outcome.bind(self.target, &setting_id(self.target), plan.provenance);
+            }
+            Subject::Entity(id) if plan.action == Action::Create && !has_own_id => {
+                outcome.bind(self.target, id, plan.provenance);
+            }
+            Subject::New => outcome.creating(self.target),
             _ => return Ok(()),
-        };
-        outcome.bind(self.target, &id, plan.provenance);
+        }
         if outcome.status == self.object.status {
             return Ok(());
         }
@@ -127,7 +135,7 @@ impl Writer<'_> {
         outcome: &mut Outcome,
     ) -> Result<()> {
         match subject.id() {
-            Some(id) if plan.action == Action::Create && plan.id() != Some(id) => {
+            Some(id) if plan.id().is_some_and(|planned| planned != id) => {
                 outcome.bind(self.target, id, plan.provenance);
                 self.host.remember(self.object, &outcome.status).await.map_err(Error::Host)
             }
@@ -164,6 +172,9 @@ impl Writer<'_> {
         plan: &Plan,
         outcome: &mut Outcome,
     ) -> Result<bool> {
+        if plan.subject == Subject::New {
+            return Ok(false);
+        }
         let (target, root) = (self.target, self.engine.registry.root());
         let access = target.connection.access(target.place.clone());
         let root = root.map_or(&[][..], |root| root.events);
@@ -180,11 +191,9 @@ impl Writer<'_> {
     /// side has lost something.
     fn contradiction(&self, plan: &Plan, e: &zitadel::Error) -> Option<Error> {
         let lost = match plan.id() {
-            Some(id) if plan.effect() == Action::Create && self.means_exists(e) => {
-                Lost::RefusedAsExisting { id: id.to_owned() }
-            }
-            None if plan.effect() == Action::Create && self.means_exists(e) => {
-                Lost::RefusedAsExisting { id: setting_id(self.target) }
+            id if plan.effect() == Action::Create && self.means_exists(e) => {
+                let id = id.map_or_else(|| setting_id(self.target), ToOwned::to_owned);
+                Lost::RefusedAsExisting { id }
             }
             _ if e.id().is_some_and(|id| self.entry.unchanged.contains(&id)) => {
                 Lost::RefusedAsUnchanged { fields: plan.changed_fields() }
@@ -243,10 +252,11 @@ async fn call(
     session: &WriteSession<'_>,
     plan: &Plan,
 ) -> zitadel::Result<crate::contract::Written> {
-    match (&plan.have, plan.id()) {
+    match (&plan.have, &plan.subject) {
         (Some(have), _) => session.update(have, &plan.want).await,
-        (None, Some(id)) => session.create(id, &plan.want).await,
-        (None, None) => Err(zitadel::Error::Malformed {
+        (None, Subject::Entity(id)) => session.create(id, &plan.want).await,
+        (None, Subject::New) => session.create("", &plan.want).await,
+        (None, Subject::Setting) => Err(zitadel::Error::Malformed {
             endpoint: "(no call)".into(),
             what: "a setting that was not read".into(),
         }),
@@ -257,6 +267,7 @@ async fn remove(session: &WriteSession<'_>, subject: &Subject) -> zitadel::Resul
     match subject {
         Subject::Setting => session.reset().await,
         Subject::Entity(id) => session.delete(id).await,
+        Subject::New => Ok(()),
     }
 }
 
@@ -285,8 +296,10 @@ impl Remover<'_> {
         match (done, &self.place.organization) {
             // What was in an organization went with it, whatever ZITADEL says to calls for it.
             (Err(e), Some(organization)) => {
-                let is_gone = self.is_gone(organization).await.unwrap_or(false);
-                if is_gone {
+                let registry = self.engine.registry;
+                let is_gone =
+                    observe::organization_is_gone(registry, self.connection, organization).await;
+                if is_gone.unwrap_or(false) {
                     let organization = organization.clone();
                     return Ok(Removed::WithPlace { organization });
                 }
@@ -294,17 +307,6 @@ impl Remover<'_> {
             }
             (done, _) => done,
         }
-    }
-
-    /// Whether an organization does not exist any more: only where the account would see it.
-    async fn is_gone(&self, organization: &str) -> Result<bool> {
-        let Some(root) = self.engine.registry.root() else { return Ok(false) };
-        let (place, subject) = (Place::instance(), Subject::from(organization));
-        self.connection.invalidate(root, &place, &subject);
-        let seen = self.connection.observe(root, &place, &subject, Absence::Confirmed).await;
-        let is_absent =
-            seen.doing_other("look for the organization")? == Observation::Current(None);
-        Ok(is_absent && self.connection.can_see(&place).await?)
     }
 
     async fn delete(&self, id: &str) -> Result<Removed> {

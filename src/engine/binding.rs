@@ -39,6 +39,12 @@ impl Binding {
     }
 }
 
+/// Whether a status says that something was about to be created whose id is not known yet.
+pub fn was_creating(status: &Status, through: &InstanceBinding) -> bool {
+    let is_created = status.provenance == Some(Provenance::Created);
+    is_created && status.id.is_none() && status.instance.as_ref() == Some(through)
+}
+
 /// Where a status says that the thing is.
 pub fn place(status: &Status) -> Place {
     Place { organization: status.organization_id.clone(), parents: status.parents.clone() }

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     api::spec::{Namespaces, ObjectReference},
     contract::{
-        Consent, Entry, Key, Object, Reference, Registry, Role, SpecError, reference::Referent,
+        Consent, Entry, Key, Object, Reference, Registry, Role, SpecError,
+        reference::{ById, Referent},
     },
 };
 
@@ -51,13 +52,15 @@ impl Consents<'_> {
     /// Resolves the references of an object, as far as no call is needed.
     pub fn lineage(&self, entry: Entry, namespace: &str, spec: &Value) -> Result<Lineage> {
         let lineage = self.walk(entry, namespace, spec, 0)?;
-        for reference in entry.references.iter().filter(|r| r.role == Role::Input) {
+        for reference in entry.references.iter().filter(|r| r.role != Role::Parent) {
             match reference.read(spec, namespace)? {
                 Some(Referent::Object(key)) => {
                     self.referred(entry, namespace, reference, &key)?;
                 }
-                Some(Referent::Id(_)) => self.act_on_instance(&lineage.instance, namespace)?,
-                None => {}
+                Some(Referent::Id(_)) if reference.by_id == ById::InstanceScope => {
+                    self.act_on_instance(&lineage.instance, namespace)?;
+                }
+                Some(Referent::Id(_) | Referent::Name(_)) | None => {}
             }
         }
         Ok(lineage)
@@ -75,7 +78,7 @@ impl Consents<'_> {
                 let (instance, parent) = (above.instance, Parent::Object(parent, kind));
                 Ok(Lineage { instance, parent, instance_scope })
             }
-            Some((reference, Referent::Id(id))) => {
+            Some((reference, Referent::Id(id) | Referent::Name(id))) => {
                 let instance = self.named_instance(namespace, spec)?;
                 self.act_on_instance(&instance, namespace)?;
                 let parent = Parent::Id(reference, id);
@@ -211,7 +214,7 @@ impl Consents<'_> {
             let read = referents.filter_map(|r| r.read(&spec, &namespace).ok().flatten());
             found.extend(read.filter_map(|referent| match referent {
                 Referent::Object(key) => Some(key),
-                Referent::Id(_) => None,
+                Referent::Id(_) | Referent::Name(_) => None,
             }));
             let Ok(Some((_, Referent::Object(key)))) = parent_of(entry, &namespace, &spec) else {
                 break;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::spec::{is_suspended, only_observes},
-    contract::{Entry, IdSource, Inputs, Key, Object, Place, Registry},
+    contract::{Entry, Fields, Inputs, Key, Object, Place, Registry},
     live::Connections,
     zitadel::{self, AddressPolicy, Client, Config, Requests},
 };
@@ -91,28 +91,30 @@ impl Engine {
             name: binding.instance.name,
         };
         let domain = self.consents(host).domain(&instance);
-        let things = Self::things(entry, object, &binding.place, &binding.id);
+        // Of what only connects others the id has to do: those are not resolved here.
+        let declared = entry.desired(&object.spec, &object.key.name, &Inputs::default());
+        let declared = declared.unwrap_or_default();
+        let things = Self::things(entry, &declared, &binding.place, Some(&binding.id));
         things
             .into_iter()
             .map(|thing| Claim { domain: domain.clone(), kind: entry.kind(), thing })
             .collect()
     }
 
-    /// What an object claims of ZITADEL, if it is bound to `id` at `place`: whoever wants the same
-    /// name is in the way of both.
-    pub(super) fn things(entry: Entry, object: &Object, place: &Place, id: &str) -> Vec<Thing> {
+    /// What an object claims of ZITADEL that declares this at `place` and has `id` there, or will
+    /// have it: whoever wants the same name is in the way of both.
+    pub(super) fn things(
+        entry: Entry,
+        declared: &Fields,
+        place: &Place,
+        id: Option<&str>,
+    ) -> Vec<Thing> {
         let Some(entity) = entry.as_entity() else {
             return vec![Thing::Setting { place: place.clone() }];
         };
-        let by_id = match entity.id {
-            IdSource::Chosen => Thing::Id(id.to_owned()),
-            IdSource::Key => Thing::Key { place: place.clone(), key: id.to_owned() },
-        };
-        let declared = entry.desired(&object.spec, &object.key.name, &Inputs::default());
-        let name = declared.ok().and_then(|declared| {
-            declared.text(entity.natural_key).map(|name| Thing::name(place, name))
-        });
-        [by_id].into_iter().chain(name).collect()
+        let by_id = id.map(|id| Thing::with_id(entity.id, place, id));
+        let name = entity.natural_key.of(declared).map(|name| Thing::name(place, &name));
+        by_id.into_iter().chain(name).collect()
     }
 
     /// Objects that have to be looked at after an event of this Instance.

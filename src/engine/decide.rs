@@ -78,6 +78,8 @@ pub struct Declared<'a> {
     pub lists: &'a [List],
     /// Where it is declared.
     pub place: &'a Place,
+    /// The fields that say which thing it is, and never change.
+    pub fixed: &'a [&'static str],
     /// Whether differences are only reported.
     pub observes: bool,
     /// Whether existing things are taken over.
@@ -122,7 +124,7 @@ pub fn setting(remote: Remote, provenance: Option<Provenance>, declared: &Declar
 
 /// What to do for a setting at a place that is only planned yet.
 pub fn planned_setting(declared: &Declared) -> Plan {
-    Plan { subject: Subject::Setting, ..declared.create(String::new(), None) }
+    Plan { subject: Subject::Setting, ..declared.create(None, None) }
 }
 
 impl Declared<'_> {
@@ -145,7 +147,7 @@ impl Declared<'_> {
                 let ids = ids.map(ToOwned::to_owned).collect();
                 return Err(Error::AdoptionRefused(Refusal::Ambiguous { ids }));
             }
-            (None, _) => return Ok(self.create(String::new(), None)),
+            (None, _) => return Ok(self.create(None, None)),
         };
         let id = remote.id().unwrap_or_default().to_owned();
         if remote.place != *self.place {
@@ -177,6 +179,12 @@ impl Declared<'_> {
             return Err(Error::Elsewhere { id, organization: remote.place.organization });
         }
         let changes = self.changes(&remote.state);
+        let fixed = changes.iter().filter(|c| self.fixed.contains(&c.field.as_str()));
+        let fixed: Vec<String> = fixed.map(|c| c.field.clone()).collect();
+        if !fixed.is_empty() {
+            let id = remote.id().unwrap_or_default().to_owned();
+            return Err(Error::ReferenceChanged { id, fields: fixed });
+        }
         Ok(Plan {
             action: if changes.is_empty() { Action::Nothing } else { Action::Update },
             changes,
@@ -189,13 +197,13 @@ impl Declared<'_> {
         })
     }
 
-    fn create(&self, id: String, former: Option<String>) -> Plan {
+    fn create(&self, id: Option<String>, former: Option<String>) -> Plan {
         Plan {
             action: Action::Create,
             changes: self.changes(&Fields::default()),
             have: None,
             want: self.fields.clone(),
-            subject: Subject::Entity(id),
+            subject: id.map_or(Subject::New, Subject::Entity),
             provenance: Provenance::Created,
             adopts: false,
             former,

@@ -126,11 +126,21 @@ async fn unbound(
     entry: Entry,
     object: &Object,
 ) -> Option<Binding> {
-    if entry.as_entity()?.id != IdSource::Chosen {
+    let entity = entry.as_entity()?;
+    let was_creating = object.status.provenance.is_some();
+    if entity.id == IdSource::Key || (entity.id == IdSource::Server && !was_creating) {
         return None;
     }
     let target = resolve(engine, host, entry, object, &PlannedIds::new()).await.ok()?;
-    let id = object.derived_id();
+    let id = match entity.id {
+        // What was about to be created is found as the next reconcile would find it.
+        IdSource::Server => {
+            let found = observe::entity(engine, entry, entity, object, &target).await.ok()?;
+            let observe::Found::Derived(remote) = found else { return None };
+            remote.id()?.to_owned()
+        }
+        _ => object.derived_id(),
+    };
     let subject = Subject::from(id.as_str());
     let seen = observe::read(entry, &target, &subject, Absence::Confirmed).await;
     // What was written and does not show is there all the same, if the events tell of it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     api::status::Reason,
-    contract::{CheckError, Key, SpecError},
+    contract::{CheckError, Key, Place, SpecError},
     live::VerifyError,
     zitadel::{self, Code, identity::IdentityError},
 };
@@ -43,6 +43,25 @@ pub enum Error {
         id: String,
         /// The organization that it is in; `None`: the instance itself.
         organization: Option<String>,
+    },
+    /// What it was bound to is not where its references lead by now.
+    LeftBehind {
+        /// The id.
+        id: String,
+        /// Where it is.
+        place: Place,
+    },
+    /// What it refers to came to mean something else, and what it is bound to can't follow.
+    ReferenceChanged {
+        /// The id.
+        id: String,
+        /// The fields that would have to change.
+        fields: Vec<String>,
+    },
+    /// Something that it names by a key does not exist: ZITADEL says so.
+    NamesMissing {
+        /// What it says.
+        source: zitadel::Error,
     },
     /// The thing is the account that Kastellan itself acts as.
     OwnAccount {
@@ -121,6 +140,15 @@ pub enum Waiting {
         id: String,
         /// It was created a moment ago, and does not show yet.
         is_new: bool,
+    },
+    /// What has a name that ZITADEL knows.
+    Name {
+        /// The field that gives the name.
+        field: &'static str,
+        /// The name.
+        name: String,
+        /// How many there are: none, or several.
+        found: usize,
     },
     /// A value of a Secret or ConfigMap.
     Value {
@@ -356,13 +384,17 @@ impl Error {
             | Self::NoRole { .. }
             | Self::AdoptionRefused(_)
             | Self::Elsewhere { .. }
+            | Self::LeftBehind { .. }
+            | Self::ReferenceChanged { .. }
             | Self::OwnAccount { .. }
             | Self::Conflict { .. }
             | Self::Contested { .. }
             | Self::InstanceChanged { .. }
             | Self::Lost(_)
             | Self::NoSight { .. } => Class::Terminal,
-            Self::NotConverged(_) | Self::Host(_) => Class::Transient(None),
+            Self::NotConverged(_) | Self::Host(_) | Self::NamesMissing { .. } => {
+                Class::Transient(None)
+            }
             Self::Zitadel { source, .. } => match source.code() {
                 // Somebody was faster, or the read side lags: look again.
                 Some(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition) => {
@@ -382,7 +414,10 @@ impl Error {
             | Self::Elsewhere { .. }
             | Self::OwnAccount { .. } => Reason::InvalidSpec,
             Self::NotConnected { reason: Some(Reason::Suspended), .. } => Reason::Suspended,
-            Self::Waiting(_) | Self::NotConnected { .. } => Reason::WaitingForReference,
+            Self::LeftBehind { .. } | Self::ReferenceChanged { .. } => Reason::ReferenceChanged,
+            Self::Waiting(_) | Self::NotConnected { .. } | Self::NamesMissing { .. } => {
+                Reason::WaitingForReference
+            }
             Self::NoConsent(_) | Self::NoRole { .. } | Self::NoSight { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::Conflict { .. } => Reason::Conflict,

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use super::{
+    binding::{self, Binding},
     context::Engine,
     error::{Error, Lost, NotConverged, Result, WhileDoing},
     resolve::Target,
 };
 use crate::{
     api::status::Provenance,
-    contract::{EntityDescription, Entry, IdSource, Object, Remote, Subject},
-    live::{self, Absence, Observation},
+    contract::{EntityDescription, Entry, IdSource, Object, Place, Registry, Remote, Subject},
+    live::{self, Absence, Connection, Observation},
 };
 
 /// How long reads may lag behind our own writes.
@@ -33,16 +34,16 @@ pub enum Found {
     Named(Vec<Remote>),
     /// Nothing; it would be created under this id.
     Nothing {
-        /// The id.
-        id: String,
+        /// The id; `None`: the server chooses it.
+        id: Option<String>,
     },
     /// What the object was bound to does not exist any more. What was created in its place by a
     /// reconcile whose end was lost is `Derived`.
     Gone {
         /// The id that it had.
         former: String,
-        /// The id under which it is created again.
-        id: String,
+        /// The id under which it is created again; `None`: the server chooses it.
+        id: Option<String>,
     },
     /// The id that the spec names belongs to something in another organization.
     Elsewhere {
@@ -62,7 +63,8 @@ impl Found {
                 [only] => only.id(),
                 _ => None,
             },
-            Self::Nothing { id } | Self::Gone { id, .. } | Self::Elsewhere { id, .. } => Some(id),
+            Self::Nothing { id } | Self::Gone { id, .. } => id.as_deref(),
+            Self::Elsewhere { id, .. } => Some(id),
         }
     }
 }
@@ -78,15 +80,16 @@ pub async fn entity(
     let observer = Observer { engine, entry, entity, object, target };
     let given = observer.given().map(ToOwned::to_owned);
     if target.is_planned {
-        let id = given.unwrap_or_else(|| observer.own_id());
-        return Ok(Found::Nothing { id });
+        return Ok(Found::Nothing { id: given.or_else(|| observer.own_id()) });
     }
     if let Some(binding) = &target.binding {
-        let same_place = binding.place == target.place;
-        if same_place && let Some(remote) = observer.read(&binding.id).await? {
-            return Ok(Found::Bound(remote));
+        if binding.place != target.place {
+            return observer.left_behind(binding, given).await;
         }
-        return observer.gone(&binding.id, given).await;
+        return match observer.read(&binding.id).await? {
+            Some(remote) => Ok(Found::Bound(remote)),
+            None => observer.gone(&binding.id, given).await,
+        };
     }
     if let Some(id) = given {
         return match observer.read(&id).await? {
@@ -154,20 +157,17 @@ impl Observer<'_> {
     fn given(&self) -> Option<&str> {
         match self.entity.id {
             IdSource::Chosen => self.target.shared.identity.id.as_deref(),
-            IdSource::Key => None,
+            IdSource::Key | IdSource::Server => None,
         }
     }
 
     /// The id under which the object creates its thing.
-    fn own_id(&self) -> String {
+    fn own_id(&self) -> Option<String> {
         match self.entity.id {
-            IdSource::Chosen => self.object.derived_id(),
-            IdSource::Key => self.natural_key().unwrap_or_default().to_owned(),
+            IdSource::Chosen => Some(self.object.derived_id()),
+            IdSource::Key => self.entity.natural_key.of(&self.target.declared),
+            IdSource::Server => None,
         }
-    }
-
-    fn natural_key(&self) -> Option<&str> {
-        self.target.declared.text(self.entity.natural_key)
     }
 
     async fn read(&self, id: &str) -> Result<Option<Remote>> {
@@ -186,12 +186,41 @@ impl Observer<'_> {
         }
         let id = match self.entity.id {
             IdSource::Key => self.own_id(),
-            IdSource::Chosen => given.unwrap_or_else(|| self.object.id_after(former)),
+            IdSource::Chosen => Some(given.unwrap_or_else(|| self.object.id_after(former))),
+            IdSource::Server => match self.named().await? {
+                // Somebody was faster, or the end of a reconcile was lost.
+                found if !found.is_empty() => return Ok(Found::Named(found)),
+                _ => None,
+            },
         };
-        match self.peek(&id).await? {
-            Some(remote) if id != former => Ok(Found::Derived(remote)),
-            _ => Ok(Found::Gone { former: former.to_owned(), id }),
+        if let Some(id) = id.as_deref().filter(|id| *id != former)
+            && let Some(remote) = self.peek(id).await?
+        {
+            return Ok(Found::Derived(remote));
         }
+        Ok(Found::Gone { former: former.to_owned(), id })
+    }
+
+    /// What it refers to came to mean something else, as an organization does that was created
+    /// again. What is still where it was bound is nobody else's: it is not left there in silence.
+    async fn left_behind(&self, binding: &Binding, given: Option<String>) -> Result<Found> {
+        let (connection, former) = (&self.target.connection, &binding.place);
+        // ZITADEL refuses to read in an organization that is gone.
+        let is_gone = match &former.organization {
+            Some(organization) if former.organization != self.target.place.organization => {
+                organization_is_gone(self.engine.registry, connection, organization).await?
+            }
+            _ => false,
+        };
+        if !is_gone {
+            let subject = Subject::from(binding.id.as_str());
+            let seen = connection.observe(self.entry, former, &subject, Absence::Confirmed).await;
+            if current(&subject, seen.doing("read")?)?.is_some() {
+                let (id, place) = (binding.id.clone(), former.clone());
+                return Err(Error::LeftBehind { id, place });
+            }
+        }
+        self.gone(&binding.id, given).await
     }
 
     /// Nothing shows under the id that the spec names. ZITADEL may accept to create it all the same
@@ -209,18 +238,51 @@ impl Observer<'_> {
                 return Ok(Found::Elsewhere { id, organization });
             }
         }
-        Ok(Found::Nothing { id })
+        Ok(Found::Nothing { id: Some(id) })
     }
 
     /// Something of this name, or nothing.
     async fn by_name(&self) -> Result<Found> {
-        let id = self.own_id();
-        let Some(name) = self.natural_key() else { return Ok(Found::Nothing { id }) };
-        let (connection, place) = (&self.target.connection, &self.target.place);
-        let found = connection.find(self.entry, place, self.entity.natural_key, name).await;
-        let found = found.doing("look for")?;
-        if found.is_empty() { Ok(Found::Nothing { id }) } else { Ok(Found::Named(found)) }
+        let mut found = self.named().await?;
+        let was_creating = self.entity.id == IdSource::Server
+            && binding::was_creating(&self.object.status, &self.target.instance_binding);
+        match found.pop() {
+            None => Ok(Found::Nothing { id: self.own_id() }),
+            // It was looked for before the call: what is there now came of it.
+            Some(only) if found.is_empty() && was_creating => Ok(Found::Derived(only)),
+            Some(last) => {
+                found.push(last);
+                Ok(Found::Named(found))
+            }
+        }
     }
+
+    /// Everything with the natural key.
+    async fn named(&self) -> Result<Vec<Remote>> {
+        let Target { connection, place, declared, .. } = self.target;
+        let natural_key = self.entity.natural_key;
+        let Some(key) = natural_key.of(declared) else { return Ok(Vec::new()) };
+        let found = connection.find(self.entry, place, natural_key, &key).await;
+        let mut found = found.doing("look for")?;
+        // A list may cover more than the place. A name that is taken elsewhere is of interest; that
+        // the same is connected elsewhere is not.
+        found.retain(|remote| natural_key.field().is_some() || remote.place == *place);
+        Ok(found)
+    }
+}
+
+/// Whether an organization does not exist any more: only where the account would see it.
+pub(super) async fn organization_is_gone(
+    registry: &'static Registry,
+    connection: &Connection,
+    organization: &str,
+) -> Result<bool> {
+    let Some(root) = registry.root() else { return Ok(false) };
+    let (place, subject) = (Place::instance(), Subject::from(organization));
+    connection.invalidate(root, &place, &subject);
+    let seen = connection.observe(root, &place, &subject, Absence::Confirmed).await;
+    let is_absent = seen.doing_other("look for the organization")? == Observation::Current(None);
+    Ok(is_absent && connection.can_see(&place).await?)
 }
 
 /// Where what was found comes from: what is bound says so, and what has a derived id is ours.

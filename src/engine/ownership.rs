@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    contract::{Key, Object, Place, Subject},
+    contract::{IdSource, Key, Object, Place, Subject},
     live::Touched,
 };
 
@@ -49,6 +49,14 @@ pub enum Thing {
 }
 
 impl Thing {
+    /// The entity with this id.
+    pub fn with_id(source: IdSource, place: &Place, id: &str) -> Self {
+        match source {
+            IdSource::Chosen | IdSource::Server => Self::Id(id.to_owned()),
+            IdSource::Key => Self::Key { place: place.clone(), key: id.to_owned() },
+        }
+    }
+
     /// The entity that will have this name: ZITADEL takes names that differ in case alone for the
     /// same.
     pub fn name(place: &Place, name: &str) -> Self {
@@ -60,6 +68,7 @@ impl Thing {
         let place = place.clone();
         match subject {
             Subject::Setting => vec![Self::Setting { place }],
+            Subject::New => Vec::new(),
             Subject::Entity(id) => {
                 vec![Self::Id(id.clone()), Self::Key { place, key: id.clone() }]
             }

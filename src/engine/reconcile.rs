@@ -20,7 +20,7 @@ use crate::{
         spec::is_suspended,
         status::{Drift, Provenance, Reason},
     },
-    contract::{Entry, Fields, Object, Subject},
+    contract::{Entry, Fields, NaturalKey, Object, Subject},
 };
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is
@@ -207,8 +207,8 @@ impl<'a> Pass<'a> {
         let (engine, entry, object, target) = (self.engine, self.entry, self.object, &self.target);
         let found = observe::entity(engine, entry, entity, object, target).await?;
         tracing::debug!(found = ?found, "observed");
-        if let Some(id) = found.id().map(ToOwned::to_owned) {
-            self.claim(&id, outcome)?;
+        if !matches!(&found, observe::Found::Named(all) if all.len() > 1) {
+            self.claim(found.id(), outcome)?;
         }
         let account = &self.target.connection.account.id;
         if found.id() == Some(account) && !self.target.shared.observes() {
@@ -229,8 +229,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn plan_setting(&mut self, outcome: &mut Outcome) -> Result<Plan> {
-        let id = setting_id(&self.target);
-        self.claim(&id, outcome)?;
+        self.claim(None, outcome)?;
         if self.target.is_planned {
             return Ok(decide::planned_setting(&self.declared()));
         }
@@ -266,6 +265,10 @@ impl<'a> Pass<'a> {
             fields: &target.declared,
             lists: self.entry.lists,
             place: &target.place,
+            fixed: match self.entry.as_entity().map(|e| e.natural_key) {
+                Some(NaturalKey::References(fields)) => fields,
+                _ => &[],
+            },
             observes: target.shared.observes(),
             adoption: target.shared.adoption_policy(),
             may_not_adopt: needs_consent.then(|| NoConsent {
@@ -277,15 +280,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn claims(&self, id: &str) -> Vec<Claim> {
-        let things = Engine::things(self.entry, self.object, &self.target.place, id);
+    fn claims(&self, id: Option<&str>) -> Vec<Claim> {
+        let Target { declared, place, .. } = &self.target;
+        let things = Engine::things(self.entry, declared, place, id);
         let claim =
             |thing| Claim { domain: self.target.domain.clone(), kind: self.entry.kind(), thing };
         things.into_iter().map(claim).collect()
     }
 
     /// Claims remote things. Who only observes claims nothing.
-    fn claim(&self, id: &str, outcome: &mut Outcome) -> Result<()> {
+    fn claim(&self, id: Option<&str>, outcome: &mut Outcome) -> Result<()> {
         let (key, claims) = (&self.object.key, self.claims(id));
         if self.target.shared.observes() {
             outcome.wake.extend(self.engine.claims.watch(key, claims));
@@ -299,7 +303,7 @@ impl<'a> Pass<'a> {
     /// What was refused may become like what is declared, or be allowed.
     fn watch(&self, found: &observe::Found, outcome: &mut Outcome) {
         if let Some(id) = found.id() {
-            let claims = self.claims(id);
+            let claims = self.claims(Some(id));
             outcome.wake.extend(self.engine.claims.watch(&self.object.key, claims));
         }
     }

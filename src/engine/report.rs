@@ -164,6 +164,12 @@ impl Outcome {
         self.locate(target, Some(id));
     }
 
+    /// Something is created whose id is not known yet.
+    pub fn creating(&mut self, target: &Target) {
+        self.status.provenance = Some(Provenance::Created);
+        self.locate(target, None);
+    }
+
     /// It is bound to what it was bound to before.
     pub fn unbind(&mut self, object: &Object) {
         let former = &object.status;
@@ -174,6 +180,7 @@ impl Outcome {
         status.instance.clone_from(&former.instance);
         status.organization_id.clone_from(&former.organization_id);
         status.parents.clone_from(&former.parents);
+        status.resolved.clone_from(&former.resolved);
     }
 
     fn locate(&mut self, target: &Target, id: Option<&str>) {
@@ -183,6 +190,7 @@ impl Outcome {
         status.instance = Some(target.instance_binding.clone());
         status.organization_id.clone_from(&target.place.organization);
         status.parents.clone_from(&target.place.parents);
+        status.resolved.clone_from(&target.resolved);
     }
 
     /// What differs right now.

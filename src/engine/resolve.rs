@@ -45,6 +45,8 @@ pub struct Target {
     pub binding: Option<Binding>,
     /// The fields of the spec that all kinds share.
     pub shared: Shared,
+    /// What names in the spec stand for.
+    pub resolved: BTreeMap<String, String>,
     /// The declared fields.
     pub declared: Fields,
 }
@@ -91,8 +93,23 @@ pub async fn resolve(
             }
         },
     };
-    let inputs = inputs(entry, host, object, &instance_object, &connection)?;
+    let mut resolver = Resolver {
+        host,
+        object,
+        instance: &instance_object,
+        connection: &connection,
+        planned,
+        // What was bound counts for as long as it is.
+        resolved: binding.as_ref().map(|_| object.status.resolved.clone()).unwrap_or_default(),
+        refers_to_planned: false,
+    };
+    let inputs = resolver.inputs(entry).await?;
+    let below = entry.references.iter().filter(|r| r.role == Role::Below);
+    let below = below.filter_map(|r| inputs.id(r.field));
+    let place = below.fold(place, |place, id| place.below(id));
+    let is_planned = is_planned || resolver.refers_to_planned;
     Ok(Target {
+        resolved: resolver.resolved,
         declared: entry.desired(&object.spec, name, &inputs)?,
         instance_binding: binding::instance_binding(&instance_object),
         domain: consents.domain(&instance),
@@ -211,26 +228,62 @@ async fn by_id(
     Ok(at.below(id))
 }
 
-/// The ids of what the object refers to besides what it is in.
-fn inputs(
-    entry: Entry,
-    host: &dyn Host,
-    object: &Object,
-    instance: &Object,
-    connection: &Connection,
-) -> Result<Inputs> {
-    let mut inputs = Inputs::default();
-    for reference in entry.references.iter().filter(|r| r.role == Role::Input) {
-        match reference.read(&object.spec, &object.key.namespace)? {
-            Some(Referent::Id(id)) => inputs.insert(reference.field, id),
-            Some(Referent::Object(key)) => {
-                let Some(referred) = host.object(&key) else {
-                    return Err(Error::Waiting(Waiting::Missing(key)));
-                };
-                inputs.insert(reference.field, bound(&referred, instance, connection)?.1);
+/// Finds the ids of what an object refers to besides what it is in.
+struct Resolver<'a> {
+    host: &'a dyn Host,
+    object: &'a Object,
+    instance: &'a Object,
+    connection: &'a Connection,
+    planned: &'a PlannedIds,
+    /// The ids that names stand for.
+    resolved: BTreeMap<String, String>,
+    refers_to_planned: bool,
+}
+
+impl Resolver<'_> {
+    async fn inputs(&mut self, entry: Entry) -> Result<Inputs> {
+        let mut inputs = Inputs::default();
+        for reference in entry.references.iter().filter(|r| r.role != Role::Parent) {
+            let id = match reference.read(&self.object.spec, &self.object.key.namespace)? {
+                None => continue,
+                Some(Referent::Id(id)) => id,
+                Some(Referent::Name(name)) => self.named(reference, name).await?,
+                Some(Referent::Object(key)) => self.object(key)?,
+            };
+            inputs.insert(reference.field, id);
+        }
+        Ok(inputs)
+    }
+
+    fn object(&mut self, key: Key) -> Result<String> {
+        if let Some((_, id)) = self.planned.get(&key) {
+            self.refers_to_planned = true;
+            return Ok(id.clone());
+        }
+        let Some(referred) = self.host.object(&key) else {
+            return Err(Error::Waiting(Waiting::Missing(key)));
+        };
+        Ok(bound(&referred, self.instance, self.connection)?.1)
+    }
+
+    /// Who has a name is asked once: later it may be somebody else's.
+    async fn named(&mut self, reference: &Reference, name: String) -> Result<String> {
+        let Some(by) = reference.by_name else {
+            return Err(Error::NotConverged(NotConverged::Unreadable));
+        };
+        if let Some(id) = self.resolved.get(by.field) {
+            return Ok(id.clone());
+        }
+        let found = (by.find)(&self.connection.client, &name).await;
+        match &found.doing_other("look for what it refers to")?[..] {
+            [id] => {
+                self.resolved.insert(by.field.to_owned(), id.clone());
+                Ok(id.clone())
             }
-            None => {}
+            several => {
+                let (field, found) = (by.field, several.len());
+                Err(Error::Waiting(Waiting::Name { field, name, found }))
+            }
         }
     }
-    Ok(inputs)
 }

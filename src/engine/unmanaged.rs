@@ -8,7 +8,6 @@ use super::{
     host::Host,
     ownership::{Claim, Thing},
 };
-use crate::contract::IdSource;
 
 /// A thing that nobody declares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -33,16 +32,13 @@ pub fn unmanaged(engine: &Engine, host: &dyn Host) -> Vec<Unmanaged> {
         connection.each(|kind, remote| {
             let entity = engine.registry.find(kind).and_then(|e| e.as_entity());
             let (Some(entity), Some(id)) = (entity, remote.id()) else { return };
-            let thing = match entity.id {
-                IdSource::Chosen => Thing::Id(id.to_owned()),
-                IdSource::Key => Thing::Key { place: remote.place.clone(), key: id.to_owned() },
-            };
+            let thing = Thing::with_id(entity.id, &remote.place, id);
             let claim = Claim { domain: domain.clone(), kind, thing };
             if !engine.claims.is_declared(&claim) {
                 found.push(Unmanaged {
                     kind,
                     organization_id: remote.place.organization.clone(),
-                    name: remote.state.text(entity.natural_key).unwrap_or(id).to_owned(),
+                    name: entity.natural_key.of(&remote.state).unwrap_or_else(|| id.to_owned()),
                     id: id.to_owned(),
                 });
             }

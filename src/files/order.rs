@@ -37,8 +37,17 @@ fn depth(
     depths.insert(key.clone(), 0);
     let Some(object) = by_key.get(key) else { return 0 };
     let consents = Consents { registry: &REGISTRY, host };
-    let below = consents.references(object).iter().map(|r| depth(host, by_key, depths, r)).max();
+    let mut before = consents.references(object);
+    before.extend(by_key.values().filter(|other| names(object, other)).map(|o| o.key.clone()));
+    let below = before.iter().map(|r| depth(host, by_key, depths, r)).max();
     let depth = below.map_or(0, |d| d + 1);
     depths.insert(key.clone(), depth);
     depth
+}
+
+/// Whether an object's kind names things of another one's kind by their keys. All of them come
+/// first, be they named or not: two objects that declare the same are on one level.
+fn names(object: &Object, other: &Object) -> bool {
+    let entry = REGISTRY.find(object.key.kind);
+    entry.is_some_and(|e| e.names.iter().any(|names| names.kind == other.key.kind))
 }

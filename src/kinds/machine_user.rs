@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 
 use super::{
     organization,
-    wire::{Answer, Details, found, is_gone, lenient, some_default},
+    wire::{self, Details, found, lenient, some_default},
 };
 use crate::{
     api::spec::{Common, Identity, OrganizationScope},
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, Fields, Inputs, Kind, Place, RemoteEntity, Row, SpecError, Written,
+        EventSubject, Fields, Inputs, Kind, NaturalKey, Place, RemoteEntity, Row, SpecError,
+        Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -179,7 +180,7 @@ impl From<Wire> for RemoteEntity<MachineUserState> {
 
 impl Entity for MachineUser {
     const ENTITY: EntityDescription = EntityDescription {
-        natural_key: "userName",
+        natural_key: NaturalKey::Field("userName"),
         defaults: &[("accessTokenType", "Bearer"), ("state", "Active")],
         // "Already existing", under this id.
         exists: &["COMMAND-k2una"],
@@ -243,11 +244,12 @@ impl Entity for MachineUser {
         }
         if machine(&have.state) != machine(want) {
             let path = Path::new("/management/v1/users/{}/machine", &[&have.id])?;
-            written = put(access, &path, &machine(want)).await?;
+            written = wire::write(access, Method::PUT, &path, &machine(want)).await?;
         }
         if have.state.user_name != want.user_name {
             let path = Path::new("/management/v1/users/{}/username", &[&have.id])?;
-            written = put(access, &path, &json!({"userName": want.user_name})).await?;
+            let body = json!({"userName": want.user_name});
+            written = wire::write(access, Method::PUT, &path, &body).await?;
         }
         if let Some((from, to)) = moves.filter(|(_, to)| *to == UserState::Active) {
             written = move_to(access, &have.id, from, to).await?;
@@ -257,11 +259,7 @@ impl Entity for MachineUser {
 
     async fn delete(access: &Access, id: &str) -> Result<()> {
         let path = Path::new("/management/v1/users/{}", &[id])?;
-        let organization = access.organization();
-        match access.client.write::<Value>(Method::DELETE, organization, &path, &()).await {
-            Err(e) if !is_gone(&e) => Err(e),
-            _ => Ok(()),
-        }
+        wire::delete(access, &path).await
     }
 }
 
@@ -275,19 +273,13 @@ fn machine(want: &MachineUserState) -> Value {
     })
 }
 
-async fn put(access: &Access, path: &Path, body: &Value) -> Result<Written> {
-    let answer: Answer =
-        access.client.write(Method::PUT, access.organization(), path, body).await?;
-    Ok(answer.written())
-}
-
 /// Between inactive and locked the way leads over active: an inactive account can't be locked, and
 /// a locked one becomes inactive without being unlocked.
 async fn move_to(access: &Access, id: &str, from: UserState, to: UserState) -> Result<Written> {
     let path = match (from, to) {
         (UserState::Inactive, UserState::Locked) => {
             let path = Path::new("/management/v1/users/{}/_reactivate", &[id])?;
-            let _: Answer = post(access, &path).await?;
+            wire::write(access, Method::POST, &path, &json!({})).await?;
             "/management/v1/users/{}/_lock"
         }
         (_, UserState::Locked) => "/management/v1/users/{}/_lock",
@@ -295,9 +287,5 @@ async fn move_to(access: &Access, id: &str, from: UserState, to: UserState) -> R
         (UserState::Locked, UserState::Active) => "/management/v1/users/{}/_unlock",
         (_, UserState::Active) => "/management/v1/users/{}/_reactivate",
     };
-    Ok(post(access, &Path::new(path, &[id])?).await?.written())
-}
-
-async fn post(access: &Access, path: &Path) -> Result<Answer> {
-    access.client.write(Method::POST, access.organization(), path, &json!({})).await
+    wire::write(access, Method::POST, &Path::new(path, &[id])?, &json!({})).await
 }

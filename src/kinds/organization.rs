@@ -11,8 +11,8 @@ use super::wire::{Activity, Answer, Dated, Details, is_gone};
 use crate::{
     api::spec::{Common, Identity, Namespaces},
     contract::{
-        Access, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, Inputs, Kind, Place, Reference, RemoteEntity, Role, Row, SpecError, Written,
+        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
+        Inputs, Kind, Place, Reference, RemoteEntity, Row, SpecError, Written,
     },
     zitadel::{Capability, Path, Result, page},
 };
@@ -22,9 +22,7 @@ pub(super) const PARENT: Reference = Reference {
     field: "organizationRef",
     id_field: "organizationId",
     kinds: &["Organization"],
-    role: Role::Parent,
-    required: false,
-    consent: Consent::Implied,
+    ..Reference::PARENT
 };
 
 /// The reference of what is always in an organization.

@@ -10,14 +10,13 @@ use serde_json::{Value, json};
 
 use super::{
     organization,
-    wire::{Activity, Answer, Details, found, is_gone, lenient, some_default},
+    wire::{self, Activity, Details, found, lenient, some_default},
 };
 use crate::{
     api::spec::{Common, Identity, Namespaces, ObjectReference, OrganizationScope},
     contract::{
-        Access, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, Inputs, Kind, Place, Reference, RemoteEntity, Role, Row, SpecError, Version,
-        Written,
+        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
+        Inputs, Kind, Place, Reference, RemoteEntity, Row, SpecError, Version, Written,
     },
     zitadel::{Capability, Path, Result, page},
 };
@@ -27,9 +26,8 @@ pub(super) const PARENT: Reference = Reference {
     field: "projectRef",
     id_field: "projectId",
     kinds: &["Project"],
-    role: Role::Parent,
     required: true,
-    consent: Consent::Implied,
+    ..Reference::PARENT
 };
 
 /// The project that something belongs to.
@@ -255,10 +253,7 @@ impl Entity for Project {
         let mut written = Written::default();
         if without_state(&have.state) != without_state(want) {
             let path = Path::new(PATH, &[&have.id])?;
-            let body = wire(want);
-            let answer: Answer =
-                access.client.write(Method::PUT, access.organization(), &path, &body).await?;
-            written = answer.written();
+            written = wire::write(access, Method::PUT, &path, &body(want)).await?;
         }
         match want.state {
             Some(state) if have.state.state != want.state => {
@@ -269,16 +264,12 @@ impl Entity for Project {
     }
 
     async fn delete(access: &Access, id: &str) -> Result<()> {
-        let (organization, path) = (access.organization(), Path::new(PATH, &[id])?);
-        match access.client.write::<Value>(Method::DELETE, organization, &path, &()).await {
-            Err(e) if !is_gone(&e) => Err(e),
-            _ => Ok(()),
-        }
+        wire::delete(access, &Path::new(PATH, &[id])?).await
     }
 }
 
 /// The body of v1's create and update; the update resets what is omitted.
-fn wire(want: &ProjectState) -> Value {
+fn body(want: &ProjectState) -> Value {
     json!({
         "name": want.name,
         "projectRoleAssertion": want.project_role_assertion,
@@ -320,7 +311,7 @@ async fn create_v1(access: &Access, want: &ProjectState) -> Result<Written> {
     }
     let path = "/management/v1/projects";
     let created: Created =
-        access.client.write(Method::POST, access.organization(), path, &wire(want)).await?;
+        access.client.write(Method::POST, access.organization(), path, &body(want)).await?;
     Ok(Written { id: Some(created.id), version: created.details.version() })
 }
 
@@ -329,8 +320,5 @@ async fn set_state(access: &Access, id: &str, state: Activity) -> Result<Written
         Activity::Active => "/management/v1/projects/{}/_reactivate",
         Activity::Inactive => "/management/v1/projects/{}/_deactivate",
     };
-    let path = Path::new(path, &[id])?;
-    let answer: Answer =
-        access.client.write(Method::POST, access.organization(), &path, &json!({})).await?;
-    Ok(answer.written())
+    wire::write(access, Method::POST, &Path::new(path, &[id])?, &json!({})).await
 }

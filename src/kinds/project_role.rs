@@ -9,16 +9,20 @@ use serde_json::{Value, json};
 
 use super::{
     project::{self, ProjectScope},
-    wire::{Answer, Details, is_gone},
+    wire::{self, Details},
 };
 use crate::{
     api::spec::{Adoption, Common},
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Kind, Place, RemoteEntity, Row, SpecError, Written,
+        EventSubject, IdSource, Inputs, Kind, Names, NaturalKey, Place, RemoteEntity, Row,
+        SpecError, Written,
     },
     zitadel::{Error, Path, Result, page},
 };
+
+/// How others name roles.
+pub(super) const BY_KEY: Names = Names { list: "roleKeys", kind: "ProjectRole" };
 
 /// The spec.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -119,7 +123,7 @@ fn search(access: &Access, query: Value) -> impl Stream<Item = Result<Row<Wire>>
 }
 
 /// The body of a create and of an update, which resets what is omitted. A name is required.
-fn wire(key: &str, want: &ProjectRoleState) -> Value {
+fn body(key: &str, want: &ProjectRoleState) -> Value {
     let display_name = want.display_name.as_deref().filter(|name| !name.is_empty());
     json!({
         "roleKey": key,
@@ -131,7 +135,7 @@ fn wire(key: &str, want: &ProjectRoleState) -> Value {
 impl Entity for ProjectRole {
     const ENTITY: EntityDescription = EntityDescription {
         id: IdSource::Key,
-        natural_key: "key",
+        natural_key: NaturalKey::Field("key"),
         listed_by: Breadth::Place,
         ..EntityDescription::NAMED
     };
@@ -158,9 +162,8 @@ impl Entity for ProjectRole {
 
     async fn create(access: &Access, key: &str, want: &ProjectRoleState) -> Result<Written> {
         let path = Path::new("/management/v1/projects/{}/roles", &[access.parent()])?;
-        let (organization, body) = (access.organization(), wire(key, want));
-        let answer: Answer = access.client.write(Method::POST, organization, &path, &body).await?;
-        Ok(Written { id: Some(key.to_owned()), ..answer.written() })
+        let written = wire::write(access, Method::POST, &path, &body(key, want)).await?;
+        Ok(Written { id: Some(key.to_owned()), ..written })
     }
 
     async fn update(
@@ -169,17 +172,11 @@ impl Entity for ProjectRole {
         want: &ProjectRoleState,
     ) -> Result<Written> {
         let path = path(access, &have.id)?;
-        let (organization, body) = (access.organization(), wire(&have.id, want));
-        let answer: Answer = access.client.write(Method::PUT, organization, &path, &body).await?;
-        Ok(answer.written())
+        wire::write(access, Method::PUT, &path, &body(&have.id, want)).await
     }
 
     async fn delete(access: &Access, key: &str) -> Result<()> {
-        let (organization, path) = (access.organization(), path(access, key)?);
-        match access.client.write::<Value>(Method::DELETE, organization, &path, &()).await {
-            Err(e) if !is_gone(&e) => Err(e),
-            _ => Ok(()),
-        }
+        wire::delete(access, &path(access, key)?).await
     }
 }
 

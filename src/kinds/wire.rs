@@ -1,13 +1,14 @@
 //! Forms that many of ZITADEL's answers have in common.
 
 use jiff::Timestamp;
+use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    contract::{Version, Written},
-    zitadel::{Code, Error, Result},
+    contract::{Access, Version, Written},
+    zitadel::{Code, Error, Path, Result},
 };
 
 /// `details` of v1 and of the older v2 services.
@@ -95,6 +96,25 @@ pub(super) mod count {
     }
 }
 
+/// A write in the organization of a place, which answers with `details`.
+pub(super) async fn write(
+    access: &Access,
+    method: Method,
+    path: &Path,
+    body: &Value,
+) -> Result<Written> {
+    let answer: Answer = access.client.write(method, access.organization(), path, body).await?;
+    Ok(answer.written())
+}
+
+/// A deletion in the organization of a place; that there is nothing is success.
+pub(super) async fn delete(access: &Access, path: &Path) -> Result<()> {
+    match access.client.write::<Value>(Method::DELETE, access.organization(), path, &()).await {
+        Err(e) if !is_gone(&e) => Err(e),
+        _ => Ok(()),
+    }
+}
+
 /// `Ok(None)` where a read finds nothing.
 pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
@@ -117,8 +137,10 @@ pub(super) enum Activity {
     /// Yes.
     #[default]
     #[serde(alias = "PROJECT_STATE_ACTIVE", alias = "ORGANIZATION_STATE_ACTIVE")]
+    #[serde(alias = "USER_GRANT_STATE_ACTIVE", alias = "PROJECT_GRANT_STATE_ACTIVE")]
     Active,
     /// No, until it is activated again.
     #[serde(alias = "PROJECT_STATE_INACTIVE", alias = "ORGANIZATION_STATE_INACTIVE")]
+    #[serde(alias = "USER_GRANT_STATE_INACTIVE", alias = "PROJECT_GRANT_STATE_INACTIVE")]
     Inactive,
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::{lock::lock, pending::PendingWrite, permits::WritePermits};
 use crate::{
-    contract::{Access, Entry, Place, Remote, Row, Subject},
+    contract::{Access, Entry, NaturalKey, Place, Remote, Row, Subject},
     zitadel::{Error, Result},
 };
 
@@ -235,16 +235,16 @@ impl Collection {
         }
     }
 
-    /// All items whose field has this text, regardless of case.
-    pub(super) fn find(&self, field: &str, value: &str) -> Vec<Remote> {
+    /// All items with this natural key, regardless of case.
+    pub(super) fn find(&self, natural_key: NaturalKey, value: &str) -> Vec<Remote> {
         let value = value.to_lowercase();
         let data = lock(&self.data);
         // What we have just deleted does not exist any more, whatever the last list said.
         let is_going =
             |subject: &Subject| matches!(data.pending.get(subject), Some((PendingWrite::Gone, _)));
         let is_it = |r: &&Remote| {
-            let text = r.state.text(field);
-            text.is_some_and(|t| t.to_lowercase() == value) && !is_going(&r.subject)
+            let key = natural_key.of(&r.state);
+            key.is_some_and(|key| key.to_lowercase() == value) && !is_going(&r.subject)
         };
         let mut found: Vec<Remote> = data.readable().filter(is_it).cloned().collect();
         found.sort_by(|a, b| a.subject.cmp(&b.subject));

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::instance::FeedStatus,
-    contract::{Access, ConnectionSpec, Entry, Key, Place, Registry, Remote, Subject},
+    contract::{Access, ConnectionSpec, Entry, Key, NaturalKey, Place, Registry, Remote, Subject},
     zitadel::{
         Client, Result,
         identity::{AccountIdentity, IdentityError, Sight, fetch_account, fetch_instance},
@@ -211,11 +211,11 @@ impl Connection {
         &self,
         entry: Entry,
         place: &Place,
-        field: &str,
+        natural_key: NaturalKey,
         value: &str,
     ) -> Result<Vec<Remote>> {
         self.informer.feed.serve(&self.client, entry).await;
-        self.informer.store.find(entry, &self.access(place.clone()), field, value).await
+        self.informer.store.find(entry, &self.access(place.clone()), natural_key, value).await
     }
 
     /// Lists the collection and tells when something of it was changed last, as far as it shows.

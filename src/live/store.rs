@@ -15,7 +15,7 @@ use super::{
     permits::{WritePermit, WritePermits},
 };
 use crate::{
-    contract::{Access, Breadth, Entry, Place, Registry, Remote, Subject, Version},
+    contract::{Access, Breadth, Entry, NaturalKey, Place, Registry, Remote, Subject, Version},
     zitadel::Result,
 };
 
@@ -146,7 +146,7 @@ impl Store {
         &self,
         entry: Entry,
         access: &Access,
-        field: &str,
+        natural_key: NaturalKey,
         value: &str,
     ) -> Result<Vec<Remote>> {
         let collection = self.collection(entry, &access.place);
@@ -155,7 +155,7 @@ impl Store {
         for subject in collection.edited_by_others() {
             self.refresh(&collection, entry, access, Some(&subject)).await?;
         }
-        Ok(collection.find(field, value))
+        Ok(collection.find(natural_key, value))
     }
 
     /// Lists the collection and tells when something of it was changed last, as far as it shows.
@@ -179,9 +179,10 @@ impl Store {
         write: PendingWrite,
     ) {
         if let Some(Version { changed, .. }) = write.version() {
+            // An event may tell less of the place than the call did.
             let touched = Touched {
                 kind: entry.kind(),
-                place: place.clone(),
+                place: listed_at(entry, place),
                 subject: Some(subject.clone()),
             };
             let mut own = lock(&self.own);
@@ -302,7 +303,9 @@ impl Store {
     }
 
     pub(super) fn is_own(&self, date: Timestamp, touched: &Touched) -> bool {
-        lock(&self.own).contains(&(date, touched.clone()))
+        let Some(entry) = self.registry.find(touched.kind) else { return false };
+        let place = listed_at(entry, &touched.place);
+        lock(&self.own).contains(&(date, Touched { place, ..touched.clone() }))
     }
 
     /// Forgets own writes of before.
@@ -325,6 +328,9 @@ fn key(entry: Entry, place: &Place) -> CollectionKey {
 fn listed_at(entry: Entry, place: &Place) -> Place {
     match entry.as_entity().map(|e| e.listed_by) {
         Some(Breadth::Instance) => Place::instance(),
+        Some(Breadth::Organization) => {
+            Place { organization: place.organization.clone(), parents: Vec::new() }
+        }
         _ => place.clone(),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 /// What is wrong with the effective natural key of an object.
 pub(super) fn check(manifest: &Manifest, schema: &Value) -> Vec<Finding> {
     let Some(entity) = manifest.entry.as_entity() else { return Vec::new() };
-    let natural_key = entity.natural_key;
+    let Some(natural_key) = entity.natural_key.field() else { return Vec::new() };
     let (spec, name) = (&manifest.object.spec, &manifest.object.key.name);
     // What can't be read was found by the schema.
     let Ok(desired) = manifest.entry.desired(spec, name, &Inputs::default()) else {

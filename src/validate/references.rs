@@ -12,7 +12,7 @@ use crate::{
         spec::{Namespaces, NamespacesFrom, is_suspended, only_observes},
         status::Status,
     },
-    contract::{IdSource, Inputs, Key, Object, reference::Referent},
+    contract::{IdSource, Inputs, Key, NaturalKey, Object, reference::Referent},
     engine::{Error, consent::Consents, host::Host, report},
     files::{FileHost, Folder, Manifest, Place, environment::Environment},
     kinds::REGISTRY,
@@ -64,7 +64,7 @@ fn references(manifest: &Manifest) -> Vec<(&'static str, Key)> {
     let object = &manifest.object;
     let read = |field, referent| match referent {
         Referent::Object(key) => Some((field, key)),
-        Referent::Id(_) => None,
+        Referent::Id(_) | Referent::Name(_) => None,
     };
     let all = manifest.entry.references.iter();
     all.filter_map(|r| read(r.field, r.read(&object.spec, &object.key.namespace).ok()??)).collect()
@@ -207,7 +207,9 @@ impl Check<'_> {
         let parents = entry.parents().filter_map(|r| {
             Some(match r.read(&object.spec, namespace).ok()?? {
                 Referent::Object(key) => key.to_string(),
-                Referent::Id(id) => format!("{} {id} of {instance}", r.kinds.join(" or ")),
+                Referent::Id(id) | Referent::Name(id) => {
+                    format!("{} {id} of {instance}", r.kinds.join(" or "))
+                }
             })
         });
         let place = parents.last().unwrap_or_else(|| instance.to_string());
@@ -215,14 +217,26 @@ impl Check<'_> {
         let Some(entity) = entry.as_entity() else {
             return vec![(format!("{kind} of {place}"), "/spec".to_owned())];
         };
-        let desired = entry.desired(&object.spec, &object.key.name, &Inputs::default()).ok();
-        let key = entity.natural_key;
-        let name = desired.and_then(|f| f.text(key).map(str::to_lowercase));
-        let by_name =
-            name.map(|n| (format!("{kind} named {n} in {place}"), format!("/spec/{key}")));
+        let by_name = match entity.natural_key {
+            NaturalKey::Field(key) => {
+                let desired = entry.desired(&object.spec, &object.key.name, &Inputs::default());
+                let name = desired.ok().and_then(|f| f.text(key).map(str::to_lowercase));
+                name.map(|n| (format!("{kind} named {n} in {place}"), format!("/spec/{key}")))
+            }
+            NaturalKey::References(fields) => {
+                let referents = fields.iter().map(|id_field| {
+                    let reference = entry.references.iter().find(|r| r.id_field == *id_field);
+                    reference.and_then(|r| r.read(&object.spec, namespace).ok().flatten())
+                });
+                Some((
+                    format!("{kind} of {:?} in {place}", referents.collect::<Vec<_>>()),
+                    "/spec".into(),
+                ))
+            }
+        };
         let id = match entity.id {
             IdSource::Chosen => object.spec.get("id").and_then(Value::as_str),
-            IdSource::Key => None,
+            IdSource::Key | IdSource::Server => None,
         };
         let by_id = id.map(|id| (format!("{kind} {id} of {instance}"), "/spec/id".to_owned()));
         by_name.into_iter().chain(by_id).collect()

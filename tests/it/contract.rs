@@ -1,14 +1,17 @@
 //! The contract of a kind: what every kind does, in everything that it can be in. What is declared
 //! follows from the schemas.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 use kastellan::contract::{Fields, Place, diff};
 use serde_json::{Value, json};
 
 use crate::{
-    samples::{Placed, place_below, placed},
+    samples::{Object, Placed, placed},
     world::{World, condition},
 };
 
@@ -56,16 +59,19 @@ impl Case {
         merged(self.p.scope(), more)
     }
 
-    /// A world with what this is in, and the place.
-    async fn world(&self) -> (World, Place) {
+    /// A world with what this is in and refers to, the place, and the fields that say what it
+    /// connects.
+    async fn world(&self) -> (World, Place, Fields) {
         let world = World::new(&self.kind().to_lowercase()).await;
-        let mut place = Place::instance();
-        for (kind, spec) in self.p.surroundings() {
-            world.apply(kind, "home", spec).await;
-            let status = world.ready(kind, "home").await;
-            place = place_below(kind, &place, status["id"].as_str().unwrap());
+        let mut ids: HashMap<(String, String), String> = HashMap::new();
+        for Object { kind, name, spec } in self.p.surroundings() {
+            world.apply(kind, name, spec).await;
+            let status = world.ready(kind, name).await;
+            ids.insert((kind.to_owned(), name.to_owned()), status["id"].as_str().unwrap().into());
         }
-        (world, place)
+        let id = |kind: &str, name: &str| ids[&(kind.to_owned(), name.to_owned())].clone();
+        let (place, connected) = self.p.located(id);
+        (world, place, connected)
     }
 
     /// Waits until the live thing has these fields: what others changed is noticed by the next poll
@@ -117,12 +123,12 @@ fn merged(mut a: Value, b: &Value) -> Value {
 }
 
 async fn of_entities(behaviour: impl AsyncFn(Case)) {
-    let entities = placed().into_iter().filter(|p| p.natural_key().is_some());
+    let entities = placed().into_iter().filter(|p| p.is_entity());
     join_all(entities.map(|p| behaviour(Case::new(p)))).await;
 }
 
 async fn of_settings(behaviour: impl AsyncFn(Case)) {
-    let settings = placed().into_iter().filter(|p| p.natural_key().is_none());
+    let settings = placed().into_iter().filter(|p| !p.is_entity());
     join_all(settings.map(|p| behaviour(Case::new(p)))).await;
 }
 
@@ -130,14 +136,15 @@ async fn of_settings(behaviour: impl AsyncFn(Case)) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entities_live() {
     of_entities(async |case| {
-        let (world, place) = case.world().await;
+        let (world, place, connected) = case.world().await;
         let kind = case.kind();
         world.apply(kind, "it", case.spec(&case.declared)).await;
         let status = world.ready(kind, "it").await;
         let id = status["id"].as_str().unwrap().to_owned();
         if case.p.is_keyed() {
-            assert_eq!(id, "it", "the key is the object's name");
-        } else {
+            let key = connected.iter().next().map_or(json!("it"), |(_, key)| key.clone());
+            assert_eq!(id, key, "the key is the object's name, or what it connects");
+        } else if case.p.has_chosen_id() {
             let uid = world.api(kind).get("it").await.unwrap().metadata.uid.unwrap();
             assert_eq!(id, uid, "the id is derived from the UID");
         }
@@ -180,19 +187,24 @@ async fn entities_live() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entities_are_adopted() {
     of_entities(async |case| {
-        let (world, place) = case.world().await;
+        let (world, place, connected) = case.world().await;
         let (kind, entry) = (case.kind(), case.p.entry);
-        let natural_key = case.p.natural_key().unwrap();
         // Names count regardless of case; a key is one in this very form.
-        let name = if case.p.is_keyed() { "it" } else { "ONE" };
-        let named = json!({natural_key: name});
-        let (there, id) = if case.p.is_keyed() {
-            (case.changed.clone(), "it")
-        } else {
-            (merged(case.changed.clone(), &named), "before")
+        let (named, id) = match case.p.natural_key() {
+            Some(key) if case.p.is_keyed() => (json!({key: "it"}), "it".to_owned()),
+            Some(key) => (json!({key: "ONE"}), "before".to_owned()),
+            None => {
+                let only = connected.iter().next().and_then(|(_, id)| id.as_str());
+                (json!({}), only.unwrap_or_default().to_owned())
+            }
         };
-        let state = Fields::from(merged(there.clone(), &named));
-        let id = entry.create(&world.at(&place), id, &state).await.unwrap();
+        let there = if case.p.is_keyed() {
+            case.changed.clone()
+        } else {
+            merged(case.changed.clone(), &named)
+        };
+        let state = Fields::from(merged(there.clone(), &named)).overlay(&connected);
+        let id = entry.create(&world.at(&place), &id, &state).await.unwrap();
 
         // It differs: it is refused, the difference is shown, nothing is written.
         let events = world.events();
@@ -233,7 +245,7 @@ async fn entities_are_adopted() {
         case.has(&world, &place, &id, &case.declared).await;
         world.delete(kind, "it").await;
         world.gone(kind, "it").await;
-        if case.p.is_keyed() {
+        if !case.p.has_chosen_id() {
             return;
         }
 
@@ -250,14 +262,16 @@ async fn entities_are_adopted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn entities_end() {
     of_entities(async |case| {
-        let (world, place) = case.world().await;
+        let (world, place, _) = case.world().await;
         let kind = case.kind();
         let by_default = !case.p.entry.as_entity().unwrap().retain_by_default;
         let policies = [(None, by_default), (Some("Delete"), true), (Some("Retain"), false)];
         for (n, (policy, goes)) in policies.into_iter().enumerate() {
             let name = format!("it-{n}");
             let mut more = case.declared.clone();
-            more[case.p.natural_key().unwrap()] = json!(name);
+            if let Some(natural_key) = case.p.natural_key() {
+                more[natural_key] = json!(name);
+            }
             if let Some(policy) = policy {
                 more["deletionPolicy"] = json!(policy);
             }
@@ -276,7 +290,7 @@ async fn entities_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_are_kept() {
     of_settings(async |case| {
-        let (world, place) = case.world().await;
+        let (world, place, _) = case.world().await;
         let kind = case.kind();
         let is_own = case.p.parent.is_some();
         if !is_own {
@@ -329,7 +343,7 @@ async fn settings_are_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_end() {
     of_settings(async |case| {
-        let (world, place) = case.world().await;
+        let (world, place, _) = case.world().await;
         let (kind, entry, at) = (case.kind(), case.p.entry, world.at(&place));
         let is_own = case.p.parent.is_some();
         let before = world.live(kind, &place, "").await.unwrap();

@@ -3,8 +3,8 @@
 mod folders;
 
 use kastellan::{
-    contract::{Access, Fields, Inputs, Key, Place, diff},
-    engine::{Engine, decide::Action, report::Outcome},
+    contract::{Access, Fields, Inputs, Key, diff},
+    engine::{decide::Action, report::Outcome},
 };
 use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     inprocess::Lab,
     remote::entry,
-    samples::{Placed, place_below, placed},
+    samples::{Object, Placed, placed},
 };
 
 /// How often each law is tried a kind: `PROPTEST_CASES`, else 64.
@@ -34,28 +34,39 @@ struct Bench {
 impl Bench {
     async fn new(p: Placed, live: &Fields) -> Self {
         let lab = Lab::new().await;
-        let mut place = Place::instance();
-        for (kind, spec) in p.surroundings() {
-            let outcome = lab.apply(kind, "home", spec).await;
+        for Object { kind, name, spec } in p.surroundings() {
+            let outcome = lab.apply(kind, name, spec).await;
             assert!(outcome.status.is_ready(), "{outcome:?}");
-            let object = lab.object(&crate::inprocess::key(kind, "ns", "home")).unwrap();
-            let id = outcome.status.id.expect("it exists");
-            place = place_below(kind, &Engine::place_of(&object), &id);
         }
+        let id = |kind: &str, name: &str| {
+            let object =
+                lab.objects().into_iter().find(|o| o.key.kind == kind && o.key.name == name);
+            object.and_then(|o| o.status.id.clone()).expect("it exists")
+        };
+        let (place, connected) = p.located(id);
         let at = Access { client: lab.client.clone(), place };
         let mut scope = p.scope();
         let mut id = String::new();
-        if let Some(natural_key) = p.natural_key() {
+        if p.is_entity() {
             id = "before".into();
-            let live = if p.is_keyed() {
-                scope[natural_key] = json!(id);
-                scope["adoptionPolicy"] = json!("Always");
-                live.overlay(&Fields::from(json!({natural_key: id})))
-            } else {
+            let mut live = live.overlay(&connected);
+            match p.natural_key() {
+                Some(key) if p.is_keyed() => {
+                    scope[key] = json!(id);
+                    live = live.overlay(&Fields::from(json!({key: id})));
+                }
+                None if p.is_keyed() => {
+                    let (_, only) = connected.iter().next().expect("it connects something");
+                    id = only.as_str().expect("an id").to_owned();
+                }
+                _ => {}
+            }
+            if p.has_chosen_id() {
                 scope["id"] = json!(id);
-                live.clone()
-            };
-            p.entry.create(&at, &id, &live).await.unwrap();
+            } else {
+                scope["adoptionPolicy"] = json!("Always");
+            }
+            id = p.entry.create(&at, &id, &live).await.unwrap();
         } else {
             let have = p.entry.read(&at, "").await.unwrap().unwrap();
             if have.state != *live {

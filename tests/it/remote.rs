@@ -53,7 +53,7 @@ impl Entry {
         Ok(kind.create(at, id, want).await?.id.expect("the answer has an id"))
     }
 
-    /// All entities at a place.
+    /// All entities at a place, or addressed below it.
     pub(crate) async fn list(self, at: &Access) -> Vec<Remote> {
         let contract::Entry::Entity(kind) = self.0 else { panic!("{:?} is no entity", self.0) };
         let rows: Vec<Row<Remote>> = kind.list(at).try_collect().await.unwrap();
@@ -61,7 +61,11 @@ impl Entry {
             Row::Read(remote) => remote,
             Row::Odd { id } => panic!("{id:?} can't be read"),
         });
-        read.filter(|remote| remote.place == at.place).collect()
+        let is_there = |place: &Place| {
+            place.organization == at.place.organization
+                && place.parents.starts_with(&at.place.parents)
+        };
+        read.filter(|remote| is_there(&remote.place)).collect()
     }
 
     /// Reads an entity by its id, or the setting.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kastellan::{
     api::spec::{Common, Identity},
-    contract::{Fields, IdSource, ListOrder, Place, Reference},
+    contract::{Fields, IdSource, ListOrder, NaturalKey, Place, Reference, Role},
     kinds::REGISTRY,
 };
 use proptest::{prelude::*, sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
@@ -45,31 +45,87 @@ impl Placed {
         self.entry.as_entity().is_some_and(|e| e.id == IdSource::Key)
     }
 
-    /// The field that people know it by; of a setting none.
-    pub(crate) fn natural_key(self) -> Option<&'static str> {
-        self.entry.as_entity().map(|e| e.natural_key)
+    /// Whether there are many of it, each with an id.
+    pub(crate) fn is_entity(self) -> bool {
+        self.entry.as_entity().is_some()
     }
 
-    /// What has to be declared first, outermost first: kind and spec of objects named `home`.
-    pub(crate) fn surroundings(self) -> Vec<(&'static str, Value)> {
-        let mut objects = Vec::new();
-        let mut parent = self.parent;
-        while let Some(reference) = parent {
-            let kind = entry(reference.kinds[0]);
-            parent = kind.parents().next();
-            let mut spec = place_in(parent);
-            if let Some(entity) = kind.as_entity() {
-                spec[entity.natural_key] = json!("Home");
-            }
-            objects.push((kind.kind(), spec));
+    /// The field that people know it by; of a setting, and of what only connects others, none.
+    pub(crate) fn natural_key(self) -> Option<&'static str> {
+        self.entry.as_entity().and_then(|e| e.natural_key.field())
+    }
+
+    /// Whether its id follows from what it is called, or from what it connects.
+    pub(crate) fn has_chosen_id(self) -> bool {
+        self.entry.as_entity().is_some_and(|e| e.id == IdSource::Chosen)
+    }
+
+    /// What it is in, outermost first: objects named `home`.
+    pub(crate) fn parents(self) -> Vec<Object> {
+        chain(self.parent, "home")
+    }
+
+    /// What has to be declared first: what it is in, and what it refers to besides, named `guest`.
+    pub(crate) fn surroundings(self) -> Vec<Object> {
+        let mut objects = self.parents();
+        for reference in self.referred() {
+            objects.extend(chain(Some(reference), "guest"));
         }
-        objects.reverse();
+        for parent in self.parents() {
+            let parent = Self { entry: entry(parent.kind), parent: None };
+            for reference in parent.referred() {
+                objects.extend(chain(Some(reference), "guest"));
+            }
+        }
+        // Roles that it may name.
+        let role = entry("ProjectRole");
+        let of = role.parents().next().unwrap();
+        let projects = objects.iter().filter(|o| o.kind == "Project");
+        let roles: Vec<Object> = projects
+            .map(|project| {
+                let spec = json!({of.field: {"name": project.name}, "key": "home"});
+                Object { kind: role.kind(), name: project.name, spec }
+            })
+            .collect();
+        if self.managed().contains_key("roleKeys") {
+            objects.extend(roles);
+        }
+        let order = |kind: &str| REGISTRY.all().position(|e| e.kind() == kind);
+        objects.sort_by_key(|o| (order(o.kind), o.name != "home"));
+        objects.dedup_by_key(|o| (o.kind, o.name));
         objects
     }
 
-    /// The part of its spec that says what it is in.
+    /// What it has to refer to besides what it is in.
+    pub(crate) fn referred(self) -> impl Iterator<Item = &'static Reference> {
+        self.entry.references.iter().filter(|r| r.role != Role::Parent && r.required)
+    }
+
+    /// The part of its spec that says what it is in, and what it connects.
     pub(crate) fn scope(self) -> Value {
-        place_in(self.parent)
+        let mut scope = place_in(self.parent);
+        for reference in self.referred() {
+            scope[reference.field] = json!({"name": "guest"});
+        }
+        scope
+    }
+
+    /// The place of what is in `home`, and the fields that say what it connects, once it is known
+    /// which ids the surroundings have.
+    pub(crate) fn located(self, id: impl Fn(&str, &str) -> String) -> (Place, Fields) {
+        let mut place = Place::instance();
+        for Object { kind, name, .. } in self.parents() {
+            place = place_below(kind, &place, &id(kind, name));
+        }
+        let mut fields = json!({});
+        for reference in self.referred() {
+            let guest = id(reference.kinds[0], "guest");
+            if reference.role == Role::Below {
+                place = place.below(&guest);
+            }
+            fields[reference.id_field] = json!(guest);
+        }
+        (place, Fields::from(fields))
     }
 
     /// The fields that can be managed and that can change, with their schemas: what its spec has
@@ -84,9 +140,8 @@ impl Placed {
         fields.retain(|field, _| {
             let is_shared = shared.iter().any(|of| of["properties"].get(field).is_some());
             let references = self.entry.references.iter();
-            let is_reference = references
-                .flat_map(|r| [r.field, r.id_field])
-                .any(|of_reference| of_reference == field);
+            let is_reference =
+                references.flat_map(Reference::fields).any(|of_reference| of_reference == field);
             let is_fixed = self.is_keyed() && self.natural_key() == Some(field);
             !(is_shared || is_reference || is_fixed || field == "allowedNamespaces")
         });
@@ -99,7 +154,7 @@ impl Placed {
     pub(crate) fn complete(self) -> impl Strategy<Value = Fields> {
         self.managed()
             .into_iter()
-            .map(|(path, schema)| value(&path, &schema).prop_map(move |v| (path.clone(), v)))
+            .map(|(path, schema)| self.value(&path, &schema).prop_map(move |v| (path.clone(), v)))
             .collect::<Vec<_>>()
             .prop_map(|all| Fields::from_map(all.into_iter().collect()))
     }
@@ -117,7 +172,7 @@ impl Placed {
     /// Two values of a field; the first is not what ZITADEL sets by itself.
     pub(crate) fn values(self, path: &str, schema: &Value) -> [Value; 2] {
         let mut runner = TestRunner::deterministic();
-        let strategy = value(path, schema);
+        let strategy = self.value(path, schema);
         let defaults = self.entry.as_entity().map(|e| e.defaults).unwrap_or_default();
         let is_default = |v: &Value| {
             let is_named = defaults.iter().any(|(of, default)| *of == path && v == default);
@@ -135,6 +190,38 @@ impl Placed {
     }
 }
 
+/// An object that something else needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    pub(crate) kind: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) spec: Value,
+}
+
+/// What a reference leads to, with what that is in, outermost first.
+fn chain(reference: Option<&'static Reference>, name: &'static str) -> Vec<Object> {
+    let (mut objects, mut reference, mut name) = (Vec::new(), reference, name);
+    while let Some(of) = reference {
+        let kind = entry(of.kinds[0]);
+        reference = kind.parents().next();
+        let mut spec = place_in(reference);
+        match kind.as_entity().map(|e| e.natural_key) {
+            Some(NaturalKey::Field(field)) => {
+                spec[field] = json!(if name == "home" { "Home" } else { "Guest" });
+            }
+            _ => {
+                for referred in (Placed { entry: kind, parent: None }).referred() {
+                    spec[referred.field] = json!({"name": "guest"});
+                }
+            }
+        }
+        objects.push(Object { kind: kind.kind(), name, spec });
+        name = "home";
+    }
+    objects.reverse();
+    objects
+}
+
 fn place_in(parent: Option<&Reference>) -> Value {
     parent.map_or_else(|| json!({}), |parent| json!({parent.field: {"name": "home"}}))
 }
@@ -142,6 +229,23 @@ fn place_in(parent: Option<&Reference>) -> Value {
 /// The place of what is in the thing with this id, which is itself at `place`.
 pub(crate) fn place_below(kind: &str, place: &Place, id: &str) -> Place {
     if REGISTRY.root() == REGISTRY.find(kind) { Place::organization(id) } else { place.below(id) }
+}
+
+impl Placed {
+    /// Any value of a field that ZITADEL takes here.
+    fn value(self, path: &str, schema: &Value) -> BoxedStrategy<Value> {
+        let roles = match (path, self.parent.map(|parent| parent.kinds[0])) {
+            ("roles", None) => ["IAM_OWNER", "IAM_OWNER_VIEWER"],
+            ("roles", Some("Organization")) => ["ORG_OWNER", "ORG_OWNER_VIEWER"],
+            ("roles", Some("Project")) => ["PROJECT_OWNER", "PROJECT_OWNER_VIEWER"],
+            ("roles", Some(_)) => ["PROJECT_GRANT_OWNER", "PROJECT_GRANT_OWNER_VIEWER"],
+            ("roleKeys", _) => {
+                return subsequence(vec!["home"], 0..=1).prop_map(|keys| json!(keys)).boxed();
+            }
+            _ => return value(path, schema),
+        };
+        subsequence(roles.to_vec(), 1..=2).prop_shuffle().prop_map(|roles| json!(roles)).boxed()
+    }
 }
 
 fn leaves(path: &str, schema: &Value, into: &mut BTreeMap<String, Value>) {

@@ -34,6 +34,19 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              to create another one here",
             place(organization.as_deref())
         ),
+        Error::LeftBehind { id, place } => format!(
+            "{noun} {id} is still in {place}, and the reference leads elsewhere by now; it is not \
+             moved. Let this object refer to where it is; or delete this object, with \
+             deletionPolicy: Retain to keep it, and create another one"
+        ),
+        Error::ReferenceChanged { id, fields } => format!(
+            "{noun} {id} has another {}: ZITADEL can't change that. Delete this object and create \
+             another one",
+            fields.join(", ")
+        ),
+        Error::NamesMissing { source } => {
+            format!("waiting for something that {noun} names and that does not exist: {source}")
+        }
         Error::OwnAccount { id } => format!(
             "{noun} {id} is the account that Kastellan itself acts as: changing it could lock \
              Kastellan out. Observe it (mode: Observe), or delete this object"
@@ -108,6 +121,12 @@ fn waiting(waiting: &Waiting) -> String {
         }
         Waiting::Remote { noun, id, is_new: true } => {
             format!("waiting for {noun} {id}: it does not show yet")
+        }
+        Waiting::Name { field, name, found: 0 } => {
+            format!("waiting for {field} {name}: nothing in this instance has it")
+        }
+        Waiting::Name { field, name, found } => {
+            format!("{field} {name} means {found} things in this instance: name one by its id")
         }
         Waiting::Value { kind, namespace, name, key, missing } => {
             let what = format!("{kind} {namespace}/{name}");

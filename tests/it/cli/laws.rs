@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::{
     remote::entry,
-    samples::{place_below, placed},
+    samples::{Object, place_below, placed},
 };
 
 /// Three more organizations, forty projects, every policy.
@@ -95,16 +95,18 @@ async fn populate(client: &Client) {
 /// makes it. Places are told by names too, for ids differ.
 async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, Fields)> {
     let client = desk.client(&desk.emulator().pat());
+    let me: Value = client.get(None, "/auth/v1/users/me").await.unwrap();
+    let own = me["user"]["id"].as_str().unwrap().to_owned();
     let mut all = BTreeMap::new();
     for p in placed() {
         let mut places = vec![(String::new(), Place::instance())];
-        for (kind, _) in p.surroundings() {
+        for Object { kind, .. } in p.parents() {
             let natural_key = entry(kind).as_entity().unwrap().natural_key;
             let mut below = Vec::new();
             for (name, place) in places {
                 let at = Access { client: client.clone(), place };
                 below.extend(entry(kind).list(&at).await.iter().map(|remote| {
-                    let name = format!("{name}/{}", remote.state.text(natural_key).unwrap());
+                    let name = format!("{name}/{}", natural_key.of(&remote.state).unwrap());
                     (name, place_below(kind, &at.place, remote.id().unwrap()))
                 }));
             }
@@ -112,12 +114,13 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
         }
         for (home, place) in places {
             let at = Access { client: client.clone(), place };
-            let found: Vec<Remote> = if p.natural_key().is_some() {
+            let found: Vec<Remote> = if p.is_entity() {
                 p.entry.list(&at).await
             } else {
                 p.entry.read(&at, "").await.unwrap().into_iter().collect()
             };
-            for remote in found {
+            // The account that exports is made by no manifest.
+            for remote in found.into_iter().filter(|r| r.id() != Some(&*own)) {
                 let sorted = remote.state.iter().map(|(path, value)| {
                     let mut value = value.clone();
                     if let (Value::Array(list), true) = (&mut value, p.is_set(path)) {
@@ -125,8 +128,9 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
                     }
                     (path.clone(), value)
                 });
-                let name = p.natural_key().and_then(|key| remote.state.text(key));
-                let key = (p.entry.kind(), home.clone(), name.unwrap_or_default().to_owned());
+                let natural_key = p.entry.as_entity().map(|e| e.natural_key);
+                let name = natural_key.and_then(|key| key.of(&remote.state));
+                let key = (p.entry.kind(), home.clone(), name.unwrap_or_default());
                 all.insert(key, (remote.own, Fields::from_map(sorted.collect())));
             }
         }
@@ -180,8 +184,7 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         assert_eq!(text, &other[path], "{path}");
     }
     assert_eq!(states(&first).await, states(&second).await, "down to what is not written");
-    let settings =
-        placed().iter().filter(|p| p.natural_key().is_none() && p.parent.is_none()).count();
+    let settings = placed().iter().filter(|p| !p.is_entity() && p.parent.is_none()).count();
     assert_eq!(
         one.len(),
         settings + 4 + 42 + 2 + 1,
