@@ -18,6 +18,7 @@ mod chart;
 mod cli;
 mod conflicts;
 mod contract;
+mod crashes;
 mod deletion;
 mod examples;
 mod faults;

@@ -1,0 +1,102 @@
+//! The operator dies between any two calls, for every kind: nothing is made twice, nothing is left.
+
+use kastellan::{
+    api::status::Provenance,
+    contract::{Access, Fields, Key},
+};
+
+use crate::{
+    inprocess::{Crash, Lab, key},
+    samples::{Object, Placed, placed},
+};
+
+/// What a kind needs, settled, and an object of it that nobody has looked at.
+struct Bench {
+    lab: Lab,
+    it: Key,
+    /// Where it will be.
+    at: Access,
+}
+
+async fn declare(p: Placed) -> Bench {
+    let lab = Lab::new().await;
+    for Object { kind, name, spec } in p.surroundings() {
+        lab.declare("ns", kind, name, spec);
+    }
+    lab.settle().await;
+    // Each field with a value that ZITADEL does not set by itself: as many calls as it can take.
+    let fields = p.managed().into_iter().map(|(path, schema)| {
+        let [value, _] = p.values(&path, &schema);
+        (path, value)
+    });
+    let fields: serde_json::Value = Fields::from_map(fields.collect()).to().unwrap();
+    let mut spec = p.scope();
+    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    spec["deletionPolicy"] = "Delete".into();
+    let it = lab.declare("ns", p.entry.kind(), "it", spec);
+    let id = |kind: &str, name: &str| lab.status(&key(kind, "ns", name)).id.unwrap();
+    let (place, _) = p.located(id);
+    let at = Access { client: lab.client.clone(), place };
+    Bench { lab, it, at }
+}
+
+fn entities() -> impl Iterator<Item = Placed> {
+    placed().into_iter().filter(|p| p.is_entity())
+}
+
+/// How many things of the kind were ever made.
+fn made(lab: &Lab, p: Placed) -> usize {
+    let creates = p.entry.events.iter().flat_map(|filter| filter.creates);
+    creates.map(|event| lab.count(event)).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_creation() {
+    for p in entities() {
+        for sent in [false, true] {
+            for after in 0.. {
+                let Bench { mut lab, it, .. } = declare(p).await;
+                let before = made(&lab, p);
+                if !lab.crash(&it, Crash { after, sent }).await {
+                    assert!(after > 1, "{p:?}: it takes some calls");
+                    break;
+                }
+                lab.settle().await;
+                let told = format!("{p:?} after {after} calls, sent: {sent}");
+                assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
+                assert_eq!(lab.status(&it).provenance, Some(Provenance::Created), "{told}");
+                assert_eq!(made(&lab, p), before + 1, "{told}");
+            }
+        }
+    }
+}
+
+/// Also of one that died while it was created.
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_deletion() {
+    for p in entities() {
+        for created in [false, true] {
+            for sent in [false, true] {
+                for after in 0.. {
+                    let Bench { mut lab, it, at } = declare(p).await;
+                    let before = p.entry.list(&at).await;
+                    let crash = Crash { after, sent };
+                    if created {
+                        lab.settle().await;
+                        lab.delete(&it);
+                    }
+                    if !lab.crash(&it, crash).await {
+                        break;
+                    }
+                    if !created {
+                        lab.delete(&it);
+                    }
+                    lab.settle().await;
+                    let told = format!("{p:?}, created: {created}, after {after}, sent: {sent}");
+                    assert!(lab.object(&it).is_none(), "{told}: {:?}", lab.reason(&it));
+                    assert_eq!(p.entry.list(&at).await, before, "{told}");
+                }
+            }
+        }
+    }
+}
