@@ -2,6 +2,7 @@
 //! conditions, and the CRD made of both. `zitadel.kastellan.dev/v1alpha1`. Pure.
 
 pub mod instance;
+pub mod secret;
 pub mod spec;
 pub mod status;
 

@@ -15,6 +15,7 @@ pub mod place;
 pub mod reference;
 pub mod registry;
 pub mod remote;
+pub mod secret;
 pub mod spec;
 
 pub use crate::zitadel::page::Row;
@@ -31,4 +32,5 @@ pub use place::{Access, Place};
 pub use reference::{Consent, Reference, Role};
 pub use registry::Registry;
 pub use remote::{Remote, RemoteEntity, RemoteSetting, Subject, Version, Written};
+pub use secret::{Issued, Issues};
 pub use spec::{Inputs, SpecError, decode};

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`resolve`] | references, consents, connection | reads |
 //! | [`observe`] | what is live: by binding, id, derived id, natural key | reads |
-//! | [`decide`], [`decide_deletion`] | what to do | none: pure |
+//! | [`decide`], [`decide_deletion`], [`decide_secret`] | what to do | none: pure |
 //! | [`apply`] | the writes; the only file that writes to ZITADEL | writes |
 //! | [`report`] | status, Events, when to look again; the only file that makes a status | none |
 
@@ -22,6 +22,7 @@ mod contention;
 pub mod context;
 pub mod decide;
 pub mod decide_deletion;
+pub mod decide_secret;
 mod delete;
 pub mod error;
 pub mod events;
@@ -33,6 +34,7 @@ pub mod plan;
 pub mod reconcile;
 pub mod report;
 pub mod resolve;
+mod secret;
 pub mod unmanaged;
 
 pub use context::Engine;

@@ -20,6 +20,7 @@ mod lease;
 mod metrics;
 mod namespaces;
 mod options;
+mod output;
 mod pauses;
 mod permits;
 mod problem;
@@ -117,6 +118,7 @@ async fn work(context: Arc<Context>, beside: &mut JoinSet<()>) {
         };
         namespaces::follow(client, c.host.namespaces.clone(), metrics, changed).await;
     });
+    start(beside, &context, "outputs", "Secrets".into(), output::follow);
     for watched in context.host.stores.watches() {
         let subject = format!("{} {}", watched.0, watched.1.as_deref().unwrap_or_default());
         start(beside, &context, "watch", subject, move |c| watch::run(c, watched.clone()));

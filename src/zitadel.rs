@@ -34,7 +34,7 @@ pub use client::Client;
 pub use config::Config;
 pub use error::{Error, Result};
 pub use id::is_id;
-pub use path::Path;
+pub use path::{Path, percent_encoded};
 pub use requests::Requests;
 pub use status::{Code, Status};
 pub use transport::{Transport, TransportError};

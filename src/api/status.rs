@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::secret::SecretStatus;
+
 /// The status of every kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -34,6 +36,9 @@ pub struct Status {
     /// up: by then they count, whoever has the name later.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resolved: BTreeMap<String, String>,
+    /// The Secret that holds what ZITADEL issued for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretStatus>,
     /// Whether Kastellan created it or found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
@@ -138,6 +143,7 @@ pub enum Reason {
     WaitingForReference,
     InvalidSpec,
     ReferenceChanged,
+    SecretMissing,
     AdoptionRefused,
     Conflict,
     Contested,
@@ -155,7 +161,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InSync,
         Self::Creating,
         Self::Updating,
@@ -163,6 +169,7 @@ impl Reason {
         Self::WaitingForReference,
         Self::InvalidSpec,
         Self::ReferenceChanged,
+        Self::SecretMissing,
         Self::AdoptionRefused,
         Self::Conflict,
         Self::Contested,
@@ -195,6 +202,9 @@ impl Reason {
             }
             Self::ReferenceChanged => {
                 "What it refers to came to mean something else, and what it is bound to can't follow. Delete the object and create another one, or let it refer to what it was."
+            }
+            Self::SecretMissing => {
+                "The Secret does not hold what was written into it, and `onMissing: Stall` says that nothing new is issued. Bring it back, or set `onMissing: Reissue`."
             }
             Self::AdoptionRefused => {
                 "Something of this name exists and differs; `status.drift` shows how. Make them alike, or set `adoptionPolicy: Always`, or choose another name."

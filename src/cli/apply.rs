@@ -1,6 +1,9 @@
 //! `kastellan apply`
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
@@ -10,7 +13,7 @@ use super::{
     stop,
 };
 use crate::{
-    files::{Folder, apply::unless_stopped, session::Session},
+    files::{Folder, Manifest, apply::unless_stopped, session::Session},
     validate::{self, Severity},
 };
 
@@ -45,8 +48,33 @@ pub(super) struct Args {
     /// Keep applying: as files change, and as somebody changes ZITADEL. Not together with --timeout.
     #[arg(short, long, conflicts_with = "timeout")]
     watch: bool,
+    /// Where the Secrets are written that objects declare with spec.secret: `dir:DIR` writes
+    /// DIR/NAMESPACE/NAME/KEY, readable by you alone, as --secret-dir reads them; what is there
+    /// already is not issued again. Needed only where an object declares one.
+    #[arg(long, value_name = "dir:DIR", value_parser = secrets_to)]
+    secrets_to: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
+}
+
+fn secrets_to(text: &str) -> std::result::Result<PathBuf, String> {
+    let dir = text.strip_prefix("dir:").filter(|dir| !dir.is_empty());
+    dir.map(Into::into).ok_or_else(|| "write dir: and a directory, such as dir:secrets".into())
+}
+
+/// A secret that nobody keeps would be lost: said before anything is written.
+fn check_secrets(args: &Args, folder: &Folder) -> Result<()> {
+    let writes = |m: &&Manifest| {
+        let issues = m.entry.as_entity().is_some_and(|entity| entity.issues.is_some());
+        issues && m.object.spec.get("secret").is_some_and(|secret| !secret.is_null())
+    };
+    match folder.manifests.iter().find(writes) {
+        Some(manifest) if args.secrets_to.is_none() => Err(output::fail(
+            format!("{} writes a Secret, and there is no place for it", manifest.object.key),
+            Some("say where: --secrets-to dir:DIR, or take spec.secret out"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 pub(super) async fn run(args: Args) -> Result {
@@ -58,7 +86,11 @@ pub(super) async fn run(args: Args) -> Result {
     let Some(begun) = begun else {
         return Err(output::fail("stopped before anything was applied", None));
     };
-    let (folder, session) = begun?;
+    let (folder, mut session) = begun?;
+    check_secrets(&args, &folder)?;
+    if let Some(dir) = &args.secrets_to {
+        session.write_secrets_to(dir.clone());
+    }
     let exit = Box::pin(once(&session, &stop, true)).await;
     if !args.watch {
         return if exit == Exit::Fine { Ok(exit) } else { Err(exit) };
@@ -168,6 +200,9 @@ impl Watch<'_> {
         let connection = &self.args.connection;
         self.folder.fingerprint = folder.fingerprint;
         let Ok(environment) = connection.environment(&folder) else { return false };
+        if check_secrets(self.args, &folder).is_err() {
+            return false;
+        }
         match self.session.renew(&folder, connection.secret_dir(), &environment) {
             Ok(renewed) => {
                 for key in renewed.gone {

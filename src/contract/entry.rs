@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{
     Access, CheckError, ConnectionKind, Description, Entity, EntityDescription, Fields, Inputs,
-    Kind, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Setting, SpecError, Subject,
-    Written, crd, decode,
+    Issued, Kind, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Setting, SpecError,
+    Subject, Written, crd, decode, secret,
 };
 use crate::{
     api::status::Status,
@@ -59,6 +59,12 @@ pub trait ErasedEntity: ErasedKind {
     async fn update(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written>;
     /// See [`Entity::delete`].
     async fn delete(&self, access: &Access, id: &str) -> Result<()>;
+    /// See [`Entity::has_secret`].
+    fn has_secret(&self, state: &Fields) -> Result<bool>;
+    /// See [`Entity::values`].
+    fn values(&self, id: &str, state: &Fields) -> Result<Vec<(&'static str, String)>>;
+    /// See [`Entity::issue`].
+    async fn issue(&self, access: &Access, id: &str) -> Result<Issued>;
 }
 
 /// A [`Setting`] whose state is [`Fields`].
@@ -205,6 +211,9 @@ impl<K: Entity> ErasedKind for EntityKind<K> {
         name: &str,
         inputs: &Inputs,
     ) -> std::result::Result<Fields, SpecError> {
+        if let Some(issues) = K::ENTITY.issues {
+            secret::declared(issues, spec)?;
+        }
         desired::<K>(spec, name, inputs)
     }
 }
@@ -299,6 +308,18 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
 
     async fn delete(&self, access: &Access, id: &str) -> Result<()> {
         K::delete(access, id).await
+    }
+
+    fn has_secret(&self, state: &Fields) -> Result<bool> {
+        Ok(K::has_secret(&typed(state)?))
+    }
+
+    fn values(&self, id: &str, state: &Fields) -> Result<Vec<(&'static str, String)>> {
+        Ok(K::values(id, &typed(state)?))
+    }
+
+    async fn issue(&self, access: &Access, id: &str) -> Result<Issued> {
+        K::issue(access, id).await
     }
 }
 

@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Access, EventFilter, Fields, Inputs, List, Reference, RemoteEntity, RemoteSetting, Row,
-    SpecError, Written, crd::Rule,
+    Access, EventFilter, Fields, Inputs, Issued, Issues, List, Reference, RemoteEntity,
+    RemoteSetting, Row, SpecError, Written, crd::Rule,
 };
-use crate::zitadel::Result;
+use crate::zitadel::{Error, Result};
 
 /// What a kind is, as data.
 #[derive(Debug, Clone, Copy)]
@@ -86,6 +86,8 @@ pub struct EntityDescription {
     pub missing: &'static [&'static str],
     /// What one list call covers.
     pub listed_by: Breadth,
+    /// The secret that it has.
+    pub issues: Option<&'static Issues>,
 }
 
 impl EntityDescription {
@@ -98,6 +100,7 @@ impl EntityDescription {
         exists: &[],
         missing: &[],
         listed_by: Breadth::Place,
+        issues: None,
     };
 }
 
@@ -197,6 +200,21 @@ pub trait Entity: Kind {
     ) -> impl Future<Output = Result<Written>> + Send;
     /// Deletes it; that it does not exist is success.
     fn delete(access: &Access, id: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Whether it has a secret, as it is configured.
+    fn has_secret(state: &Self::State) -> bool {
+        let _ = state;
+        false
+    }
+    /// The values of its own that templates can use; none of them secret.
+    fn values(id: &str, state: &Self::State) -> Vec<(&'static str, String)> {
+        let _ = (id, state);
+        Vec::new()
+    }
+    /// Gives it another secret, which ends the former one.
+    fn issue(access: &Access, id: &str) -> impl Future<Output = Result<Issued>> + Send {
+        let _ = (access, id);
+        async { Err(Error::Malformed { endpoint: "(no call)".into(), what: "no secret".into() }) }
+    }
 }
 
 /// Always there, once per place.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::decide_secret::SecretRefusal;
 use crate::{
     api::status::Reason,
     contract::{CheckError, Key, Place, SpecError},
@@ -63,6 +64,24 @@ pub enum Error {
         /// What it says.
         source: zitadel::Error,
     },
+    /// The Secret of the object does not get what it should.
+    Secret {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Why not.
+        refusal: SecretRefusal,
+    },
+    /// The Secret of the object is away, and may come back.
+    SecretAway {
+        /// Its name.
+        name: String,
+        /// How long that is waited for.
+        left: Duration,
+    },
+    /// The Secret of the object can't be read or written.
+    Output(OutputError),
     /// The thing is the account that Kastellan itself acts as.
     OwnAccount {
         /// Its id.
@@ -163,6 +182,17 @@ pub enum Waiting {
         /// Why there is no value.
         missing: Missing,
     },
+}
+
+/// Why a Secret can't be read or written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutputError {
+    /// The operator may not.
+    Forbidden(String),
+    /// There is no place for it.
+    NowhereToWrite,
+    /// Something else, which may pass.
+    Failed(String),
 }
 
 /// Why there is no value.
@@ -333,6 +363,12 @@ impl From<SpecError> for Error {
     }
 }
 
+impl From<OutputError> for Error {
+    fn from(e: OutputError) -> Self {
+        Self::Output(e)
+    }
+}
+
 impl From<NoConsent> for Error {
     fn from(e: NoConsent) -> Self {
         Self::NoConsent(Box::new(e))
@@ -386,15 +422,19 @@ impl Error {
             | Self::Elsewhere { .. }
             | Self::LeftBehind { .. }
             | Self::ReferenceChanged { .. }
+            | Self::Secret { .. }
+            | Self::Output(OutputError::Forbidden(_) | OutputError::NowhereToWrite)
             | Self::OwnAccount { .. }
             | Self::Conflict { .. }
             | Self::Contested { .. }
             | Self::InstanceChanged { .. }
             | Self::Lost(_)
             | Self::NoSight { .. } => Class::Terminal,
-            Self::NotConverged(_) | Self::Host(_) | Self::NamesMissing { .. } => {
-                Class::Transient(None)
-            }
+            Self::SecretAway { left, .. } => Class::Transient(Some(*left)),
+            Self::NotConverged(_)
+            | Self::Host(_)
+            | Self::NamesMissing { .. }
+            | Self::Output(OutputError::Failed(_)) => Class::Transient(None),
             Self::Zitadel { source, .. } => match source.code() {
                 // Somebody was faster, or the read side lags: look again.
                 Some(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition) => {
@@ -414,6 +454,14 @@ impl Error {
             | Self::Elsewhere { .. }
             | Self::OwnAccount { .. } => Reason::InvalidSpec,
             Self::NotConnected { reason: Some(Reason::Suspended), .. } => Reason::Suspended,
+            Self::Secret { refusal: SecretRefusal::Taken, .. } => Reason::Conflict,
+            Self::Secret { refusal: SecretRefusal::WouldEnd, .. } => Reason::AdoptionRefused,
+            Self::Secret { refusal: SecretRefusal::Missing, .. } | Self::SecretAway { .. } => {
+                Reason::SecretMissing
+            }
+            Self::Output(OutputError::Forbidden(_)) => Reason::Forbidden,
+            Self::Output(OutputError::NowhereToWrite) => Reason::InvalidSpec,
+            Self::Output(OutputError::Failed(_)) => Reason::NotConverged,
             Self::LeftBehind { .. } | Self::ReferenceChanged { .. } => Reason::ReferenceChanged,
             Self::Waiting(_) | Self::NotConnected { .. } | Self::NamesMissing { .. } => {
                 Reason::WaitingForReference

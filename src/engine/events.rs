@@ -36,13 +36,19 @@ pub enum EventReason {
     Recreated,
     /// See [`EventReason::about`].
     Recovered,
+    /// See [`EventReason::about`].
+    SecretIssued,
+    /// See [`EventReason::about`].
+    SecretReissued,
+    /// See [`EventReason::about`].
+    SecretRotated,
     /// A failure that needs a person has begun; its reason is that of the condition.
     Failed(Reason),
 }
 
 impl EventReason {
     /// All that are no failures.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Created,
         Self::Updated,
         Self::Adopted,
@@ -54,11 +60,21 @@ impl EventReason {
         Self::LeftoverRemoved,
         Self::Recreated,
         Self::Recovered,
+        Self::SecretIssued,
+        Self::SecretReissued,
+        Self::SecretRotated,
     ];
 
     /// Whether it is a warning.
     pub const fn is_warning(self) -> bool {
-        matches!(self, Self::Drift | Self::RetainedInZitadel | Self::Recreated | Self::Failed(_))
+        matches!(
+            self,
+            Self::Drift
+                | Self::RetainedInZitadel
+                | Self::Recreated
+                | Self::SecretReissued
+                | Self::Failed(_)
+        )
     }
 
     /// What it means, for the documentation.
@@ -99,6 +115,15 @@ impl EventReason {
                  could depend on it yet: it was deleted by its id and is created again under it."
             }
             Self::Recovered => "A failure that needed a person is over.",
+            Self::SecretIssued => "A secret was issued and written into the Secret.",
+            Self::SecretReissued => {
+                "Another secret was issued and written into the Secret, which ends the former one. \
+                 The message says why."
+            }
+            Self::SecretRotated => {
+                "Another secret was issued, as `rotateAfter` or the annotation \
+                 `kastellan.dev/renew-at` asks, which ends the former one."
+            }
             Self::Failed(reason) => reason.about(),
         }
     }

@@ -5,11 +5,30 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::error::Missing;
+use super::error::{Missing, OutputError};
 use crate::{
     api::status::Status,
     contract::{Key, Object},
 };
+
+/// A Secret into which something is written that ZITADEL issued.
+#[derive(Debug, Clone, Default)]
+pub struct OutputSecret {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub data: BTreeMap<String, SecretString>,
+    /// Its type; `None`: `Opaque`.
+    pub kind: Option<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether it is the object's alone.
+    pub is_own: bool,
+    /// Whether it is deleted with the object.
+    pub goes_with_owner: bool,
+}
 
 /// Where objects, Secrets and namespaces are.
 #[async_trait]
@@ -28,6 +47,19 @@ pub trait Host: Send + Sync {
     -> Result<SecretString, Missing>;
     /// A value of a `ConfigMap`.
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing>;
+    /// A Secret that objects write, as it is; `None`: there is none.
+    async fn output(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<OutputSecret>, OutputError>;
+    /// Writes the Secret of an object; `dry_run`: only finds out whether it could.
+    async fn write_output(
+        &self,
+        object: &Object,
+        secret: &OutputSecret,
+        dry_run: bool,
+    ) -> Result<(), OutputError>;
     /// Keeps a status before a call is made that it has to survive.
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String>;
 }

@@ -29,6 +29,8 @@ struct Record {
     refused: Option<Instant>,
     /// It was lost by ZITADEL and recreated: once is enough.
     recreated: bool,
+    /// Since when its Secret does not hold what was written into it.
+    secret_absent: Option<Instant>,
     /// Somebody else's changes.
     contention: Option<Contention>,
     /// What it had belongs to another object.
@@ -66,6 +68,17 @@ impl Memory {
     /// How long its deletion is known.
     pub(super) fn deleting_for(&self, key: &Key) -> Duration {
         self.with(key, |r| r.deleting.get_or_insert_with(Instant::now).elapsed())
+    }
+
+    /// How long its Secret has not held what was written into it; `is_there`: it does.
+    pub(super) fn secret_absent_for(&self, key: &Key, is_there: bool) -> Duration {
+        if is_there {
+            if let Some(r) = self.lock().get_mut(key) {
+                r.secret_absent = None;
+            }
+            return Duration::ZERO;
+        }
+        self.with(key, |r| r.secret_absent.get_or_insert_with(Instant::now).elapsed())
     }
 
     /// How long ZITADEL has been refusing what it does not show.

@@ -14,6 +14,7 @@ use super::{
     ownership::Claim,
     report::{Outcome, setting_id},
     resolve::{self, PlannedIds, Target},
+    secret::SecretStage,
 };
 use crate::{
     api::{
@@ -330,6 +331,10 @@ impl<'a> Pass<'a> {
     /// Does what the plan says and reads back until it is so.
     async fn carry_out(&self, plan: Plan, outcome: &mut Outcome) -> Result<()> {
         self.report_drift(&plan, outcome)?;
+        let secret = SecretStage::of(self)?;
+        if let (Some(secret), Action::Create) = (&secret, plan.action) {
+            secret.admit().await?;
+        }
         let remote = match (plan.action, plan.have.clone()) {
             (Action::Nothing, Some(remote)) => remote,
             _ => {
@@ -354,6 +359,9 @@ impl<'a> Pass<'a> {
             return Err(Error::NotConverged(error));
         }
         self.engine.memory.hold(&self.object.key)?;
+        if let Some(secret) = secret {
+            Box::pin(secret.ensure(&remote, plan.provenance, outcome)).await?;
+        }
         outcome.in_sync(self.object, self.entry.noun);
         Ok(())
     }

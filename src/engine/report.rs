@@ -11,6 +11,7 @@ use super::{
     binding::Binding,
     decide::{Action, Plan, fields},
     decide_deletion::Release,
+    decide_secret::Cause,
     error::{Class, Error},
     events::{EventReason, EventRecord},
     resolve::Target,
@@ -196,6 +197,30 @@ impl Outcome {
     /// What differs right now.
     pub fn differs(&mut self, changes: Vec<Drift>) {
         self.status.drift = changes;
+    }
+
+    /// A secret was issued and written.
+    pub fn secret_issued(&mut self, name: &str, cause: &Cause) {
+        let (reason, why) = match cause {
+            Cause::First => (EventReason::SecretIssued, String::new()),
+            Cause::CutOff => {
+                (EventReason::SecretReissued, ": an attempt to issue one was cut off".into())
+            }
+            Cause::Missing => {
+                (EventReason::SecretReissued, ": it did not hold the former one any more".into())
+            }
+            Cause::Changed(by) if by.is_empty() => {
+                (EventReason::SecretReissued, ": the former one was changed in ZITADEL".into())
+            }
+            Cause::Changed(by) => (
+                EventReason::SecretReissued,
+                format!(": the former one was changed in ZITADEL by {by}"),
+            ),
+            Cause::Keys => (EventReason::SecretReissued, ": its keys changed".into()),
+            Cause::Rotation => (EventReason::SecretRotated, ": it was time".into()),
+            Cause::Asked => (EventReason::SecretRotated, ": as the annotation asks".into()),
+        };
+        self.event(reason, format!("issued a secret into Secret {name}{why}"));
     }
 
     /// It was read back, and is as declared.

@@ -11,11 +11,18 @@ use std::{
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use super::environment::{Environment, SECRET};
+use super::{
+    environment::{Environment, SECRET},
+    output,
+};
 use crate::{
     api::status::Status,
     contract::{Key, Object},
-    engine::{error::Missing, host::Host, report::Outcome},
+    engine::{
+        error::{Missing, OutputError},
+        host::{Host, OutputSecret},
+        report::Outcome,
+    },
     files::Folder,
 };
 
@@ -26,6 +33,8 @@ pub struct FileHost {
     secrets: HashMap<(String, String, String), SecretString>,
     config_maps: HashMap<(String, String, String), String>,
     secret_dir: Option<PathBuf>,
+    /// Where Secrets are written.
+    pub(super) secrets_to: Option<PathBuf>,
     environment: Environment,
 }
 
@@ -41,6 +50,7 @@ impl FileHost {
             secrets: folder.secrets.clone(),
             config_maps: folder.config_maps.clone(),
             secret_dir,
+            secrets_to: None,
             environment,
         }
     }
@@ -122,6 +132,25 @@ impl Host for FileHost {
             .get(&(namespace.into(), name.into(), key.into()))
             .cloned()
             .ok_or(Missing::Object)
+    }
+
+    async fn output(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<OutputSecret>, OutputError> {
+        let dir = self.secrets_to.as_deref().ok_or(OutputError::NowhereToWrite)?;
+        output::read(dir, namespace, name)
+    }
+
+    async fn write_output(
+        &self,
+        object: &Object,
+        secret: &OutputSecret,
+        dry_run: bool,
+    ) -> Result<(), OutputError> {
+        let dir = self.secrets_to.as_deref().ok_or(OutputError::NowhereToWrite)?;
+        output::write(dir, &object.key.namespace, secret, dry_run)
     }
 
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing> {

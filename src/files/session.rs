@@ -77,6 +77,11 @@ impl Session {
         Ok(Self { engine, host, implied })
     }
 
+    /// Writes the Secrets that objects declare into this directory.
+    pub fn write_secrets_to(&mut self, dir: PathBuf) {
+        self.host.secrets_to = Some(dir);
+    }
+
     /// Goes on with another state of the folder, with the same connections; what is remembered of
     /// objects that stay is kept. An Instance that is gone from the files stays in force while an
     /// object needs it. On an error nothing has changed.
@@ -86,7 +91,8 @@ impl Session {
         secret_dir: Option<PathBuf>,
         environment: &Environment,
     ) -> Result<Renewed, NoConnection> {
-        let host = FileHost::new(folder, secret_dir, environment.clone());
+        let mut host = FileHost::new(folder, secret_dir, environment.clone());
+        host.secrets_to.clone_from(&self.host.secrets_to);
         let needed = needed(&host);
         let is_gone = |o: &Arc<Object>| host.object(&o.key).is_none();
         let (instances, others): (Vec<_>, Vec<_>) =

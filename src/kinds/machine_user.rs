@@ -4,6 +4,7 @@
 use futures::{Stream, TryStreamExt};
 use reqwest::Method;
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -12,11 +13,14 @@ use super::{
     wire::{self, Details, found, lenient, some_default},
 };
 use crate::{
-    api::spec::{Common, Identity, OrganizationScope},
+    api::{
+        secret::SecretScope,
+        spec::{Common, Identity, OrganizationScope},
+    },
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, Fields, Inputs, Kind, NaturalKey, Place, RemoteEntity, Row, SpecError,
-        Written,
+        EventSubject, Fields, Inputs, Issued, Issues, Kind, NaturalKey, Place, RemoteEntity, Row,
+        SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -30,6 +34,8 @@ pub struct MachineUser {
     identity: Identity,
     #[serde(flatten)]
     organization: OrganizationScope,
+    #[serde(flatten)]
+    secret: SecretScope,
     #[serde(flatten)]
     state: MachineUserState,
 }
@@ -116,6 +122,8 @@ impl Kind for MachineUser {
                 "user.reactivated",
                 "user.locked",
                 "user.unlocked",
+                "user.machine.secret.set",
+                "user.machine.secret.removed",
                 "user.removed",
             ],
             creates: &["user.machine.added"],
@@ -185,6 +193,16 @@ impl Entity for MachineUser {
         // "Already existing", under this id.
         exists: &["COMMAND-k2una"],
         listed_by: Breadth::Instance,
+        issues: Some(&Issues {
+            value: "clientSecret",
+            values: &["clientId", "userId", "userName"],
+            keys: &[
+                ("clientId", "${clientId}"),
+                ("clientSecret", "${clientSecret}"),
+                ("issuer", "${issuer}"),
+            ],
+            events: &["user.machine.secret.set", "user.machine.secret.removed"],
+        }),
         ..EntityDescription::NAMED
     };
 
@@ -257,11 +275,39 @@ impl Entity for MachineUser {
         Ok(written)
     }
 
+    fn has_secret(_: &MachineUserState) -> bool {
+        true
+    }
+
+    fn values(id: &str, state: &MachineUserState) -> Vec<(&'static str, String)> {
+        // The client id is the user name, or the login name where that has to hold the domain.
+        let user_name = state.user_name.clone().unwrap_or_default();
+        vec![("clientId", user_name.clone()), ("userName", user_name), ("userId", id.to_owned())]
+    }
+
+    async fn issue(access: &Access, id: &str) -> Result<Issued> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Generated {
+            client_secret: SecretString,
+            #[serde(default)]
+            details: Details,
+        }
+        let path = Path::new(SECRET, &[id])?;
+        let generated: Generated =
+            access.client.write(Method::PUT, access.organization(), &path, &json!({})).await?;
+        let version = generated.details.version();
+        Ok(Issued { secret: generated.client_secret, version })
+    }
+
     async fn delete(access: &Access, id: &str) -> Result<()> {
         let path = Path::new("/management/v1/users/{}", &[id])?;
         wire::delete(access, &path).await
     }
 }
+
+/// Where the secret of an account is.
+const SECRET: &str = "/management/v1/users/{}/secret";
 
 /// What the endpoint of machines takes; an update resets what is omitted. A name is required.
 fn machine(want: &MachineUserState) -> Value {

@@ -71,6 +71,8 @@ struct Data {
     pending: HashMap<Subject, (PendingWrite, Instant)>,
     /// Who else changed something since it was read.
     editors: HashMap<Subject, String>,
+    /// Who else gave something another secret since we did.
+    secret_editors: HashMap<Subject, String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -296,6 +298,18 @@ impl Collection {
         lock(&self.data).items.keys().cloned().collect()
     }
 
+    pub(super) fn set_secret_editor(&self, subject: &Subject, by: &str) {
+        lock(&self.data).secret_editors.insert(subject.clone(), by.into());
+    }
+
+    pub(super) fn secret_editor(&self, subject: &Subject) -> Option<String> {
+        lock(&self.data).secret_editors.get(subject).cloned()
+    }
+
+    pub(super) fn forget_secret_editor(&self, subject: &Subject) {
+        lock(&self.data).secret_editors.remove(subject);
+    }
+
     pub(super) fn take_editor(&self, subject: &Subject) -> Option<String> {
         lock(&self.data).editors.remove(subject)
     }
@@ -331,7 +345,9 @@ impl Data {
         }
         // Who changed what nobody asked about, and is gone, is of no interest.
         let (items, stale) = (&self.items, &self.stale);
-        self.editors.retain(|s, _| items.contains_key(s) || stale.contains_key(s));
+        let is_known = |s: &Subject| items.contains_key(s) || stale.contains_key(s);
+        self.editors.retain(|s, _| is_known(s));
+        self.secret_editors.retain(|s, _| is_known(s));
     }
 
     /// Takes what was read, if it may be believed. `epoch`: the newest one when the read began;

@@ -248,6 +248,11 @@ impl Connection {
         self.informer.store.take_editor(entry, place, subject)
     }
 
+    /// Who gave this thing another secret since ours, as far as the feed told.
+    pub fn secret_editor(&self, entry: Entry, place: &Place, subject: &Subject) -> Option<String> {
+        self.informer.store.secret_editor(entry, place, subject)
+    }
+
     /// Asks the event feed what others changed.
     pub async fn poll_feed(&self, editors: ReportEditors) -> Result<Changes> {
         self.informer.feed.poll(&self.client, &self.informer.store, editors).await

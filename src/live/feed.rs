@@ -186,6 +186,10 @@ fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTr
             }
             let thing = Touched { kind: entry.kind(), place, subject };
             if !store.is_own(event.creation_date, &thing) {
+                let issues = entry.as_entity().and_then(|e| e.issues);
+                if issues.is_some_and(|issues| issues.events.contains(&event.name())) {
+                    store.secret_changed(&thing, editors.name(event));
+                }
                 store.edited(&thing, editors.name(event));
                 touched.insert(thing);
             }

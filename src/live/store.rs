@@ -15,7 +15,9 @@ use super::{
     permits::{WritePermit, WritePermits},
 };
 use crate::{
-    contract::{Access, Breadth, Entry, NaturalKey, Place, Registry, Remote, Subject, Version},
+    contract::{
+        Access, Breadth, Entry, Issued, NaturalKey, Place, Registry, Remote, Subject, Version,
+    },
     zitadel::Result,
 };
 
@@ -178,20 +180,63 @@ impl Store {
         subject: &Subject,
         write: PendingWrite,
     ) {
-        if let Some(Version { changed, .. }) = write.version() {
-            // An event may tell less of the place than the call did.
-            let touched = Touched {
-                kind: entry.kind(),
-                place: listed_at(entry, place),
-                subject: Some(subject.clone()),
-            };
-            let mut own = lock(&self.own);
-            own.insert((*changed, touched));
-            if let Ok(before) = changed.checked_sub(OWN_WRITES) {
-                forget(&mut own, before);
-            }
-        }
+        self.remember_own(entry, place, subject, write.version());
         self.collection(entry, place).expect(subject, write);
+    }
+
+    fn remember_own(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+        version: Option<&Version>,
+    ) {
+        let Some(Version { changed, .. }) = version else { return };
+        // An event may tell less of the place than the call did.
+        let touched = Touched {
+            kind: entry.kind(),
+            place: listed_at(entry, place),
+            subject: Some(subject.clone()),
+        };
+        let mut own = lock(&self.own);
+        own.insert((*changed, touched));
+        if let Ok(before) = changed.checked_sub(OWN_WRITES) {
+            forget(&mut own, before);
+        }
+    }
+
+    /// We gave a thing another secret, or tried to: whatever others did before does not count any
+    /// more.
+    pub(super) fn secret_issued(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+        issued: Option<&Issued>,
+    ) {
+        self.remember_own(entry, place, subject, issued.and_then(|i| i.version.as_ref()));
+        let collection = self.collection(entry, place);
+        collection.forget_secret_editor(subject);
+        collection.invalidate(subject);
+    }
+
+    /// Somebody else gave a thing another secret.
+    pub(super) fn secret_changed(&self, touched: &Touched, by: &str) {
+        let (Some(entry), Some(subject)) = (self.registry.find(touched.kind), &touched.subject)
+        else {
+            return;
+        };
+        self.collection(entry, &touched.place).set_secret_editor(subject, by);
+    }
+
+    /// Who gave a thing another secret since ours.
+    pub(super) fn secret_editor(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+    ) -> Option<String> {
+        self.collection(entry, place).secret_editor(subject)
     }
 
     /// One thing is stale: it will be read again.

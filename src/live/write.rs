@@ -8,7 +8,7 @@ use super::{
     store::Observation,
 };
 use crate::{
-    contract::{Access, Entry, Fields, Place, Remote, Subject, Written},
+    contract::{Access, Entry, Fields, Issued, Place, Remote, Subject, Written},
     zitadel::{self, Result},
 };
 
@@ -76,6 +76,18 @@ impl WriteSession<'_> {
         };
         let answer = answer.map(|()| Written::default());
         self.conclude(&Subject::from(id), answer, |_| PendingWrite::Gone).map(|_| ())
+    }
+
+    /// Gives an entity another secret.
+    pub async fn issue(&self, id: &str) -> Result<Issued> {
+        let (entry, place, subject) = (self.entry, &self.access.place, Subject::from(id));
+        let answer = match entry {
+            Entry::Entity(kind) => kind.issue(&self.access, id).await,
+            _ => Err(not_this_shape()),
+        };
+        let store = &self.connection.informer.store;
+        store.secret_issued(entry, place, &subject, answer.as_ref().ok());
+        answer
     }
 
     /// Resets an organization's own setting, so that it inherits again.

@@ -11,13 +11,19 @@ use kube::{
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-use super::{namespaces::Namespaces, problem::Problem, references::References, stores::Stores};
+use super::{
+    namespaces::Namespaces, output, problem::Problem, references::References, stores::Stores,
+};
 use crate::{
     api::{self, FINALIZER, MANAGER, status::Status},
     contract::{Key, Object},
-    engine::{consent::Consents, error::Missing, host::Host},
+    engine::{
+        consent::Consents,
+        error::{Missing, OutputError},
+        host::{Host, OutputSecret},
+    },
     kinds::REGISTRY,
 };
 
@@ -31,6 +37,8 @@ pub(super) struct KubeHost {
     pub(super) stores: Stores,
     pub(super) namespaces: Arc<Namespaces>,
     pub(super) references: References,
+    /// Whether an object was seen that writes a Secret.
+    pub(super) outputs: watch::Sender<bool>,
     writing: Semaphore,
 }
 
@@ -42,6 +50,7 @@ impl KubeHost {
             stores: Stores::new(namespaces),
             namespaces: Arc::default(),
             references: References::default(),
+            outputs: watch::Sender::new(false),
             writing: Semaphore::new(WRITES),
         }
     }
@@ -178,6 +187,25 @@ impl Host for KubeHost {
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing> {
         let map: ConfigMap = self.get(namespace, name).await?;
         map.data.and_then(|mut d| d.remove(key)).ok_or(Missing::Key)
+    }
+
+    async fn output(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<OutputSecret>, OutputError> {
+        self.outputs.send_if_modified(|needed| !std::mem::replace(needed, true));
+        output::read(&self.client, namespace, name).await
+    }
+
+    async fn write_output(
+        &self,
+        object: &Object,
+        secret: &OutputSecret,
+        dry_run: bool,
+    ) -> Result<(), OutputError> {
+        let _permit = self.permit().await;
+        output::write(&self.client, object, secret, dry_run).await
     }
 
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String> {

@@ -78,19 +78,23 @@ impl Endpoint for String {
     }
 }
 
-/// One segment of a path, percent-encoded: all but ASCII letters, digits, `-`, `_`, `.` and `~`.
+/// One segment of a path, percent-encoded.
 ///
 /// Fails with an empty segment, `.` and `..`: no encoding protects these, because URLs treat
 /// `%2e%2e` as `..`.
 pub fn segment(text: &str) -> Result<String> {
-    use std::fmt::Write;
     let invalid = |problem| Error::InvalidPath { path: text.into(), problem };
     match text {
-        "" => return Err(invalid("an empty segment")),
-        "." | ".." => return Err(invalid("a segment of dots")),
-        _ => {}
+        "" => Err(invalid("an empty segment")),
+        "." | ".." => Err(invalid("a segment of dots")),
+        _ => Ok(percent_encoded(text)),
     }
-    Ok(text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+}
+
+/// A text of which all but ASCII letters, digits, `-`, `_`, `.` and `~` is percent-encoded.
+pub fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             encoded.push(char::from(byte));
         } else {
@@ -98,7 +102,7 @@ pub fn segment(text: &str) -> Result<String> {
             write!(encoded, "%{byte:02X}").ok();
         }
         encoded
-    }))
+    })
 }
 
 /// The URL of a path below `base`. Fails unless the URL holds the path exactly as given: with `..`,

@@ -18,8 +18,8 @@ use kastellan::{
     engine::{
         Engine,
         consent::Consents,
-        error::Missing,
-        host::Host,
+        error::{Missing, OutputError},
+        host::{Host, OutputSecret},
         plan::{Preview, plan},
         reconcile::reconcile,
         report::Outcome,
@@ -28,7 +28,7 @@ use kastellan::{
     kinds::REGISTRY,
     live::{Changes, ReportEditors, Touched},
     zitadel::{
-        AddressPolicy, Client, Transport, TransportError,
+        AddressPolicy, Client, Credentials, Transport, TransportError,
         transport::{Request, Response},
     },
 };
@@ -132,6 +132,10 @@ pub(crate) struct MemoryHost {
     labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
     /// Values of Secrets, by their names.
     secrets: Mutex<HashMap<String, String>>,
+    /// Secrets that objects wrote, by namespace and name.
+    pub(crate) outputs: Mutex<BTreeMap<(String, String), OutputSecret>>,
+    /// How the next writes of Secrets fail.
+    pub(crate) output_error: Mutex<Option<OutputError>>,
 }
 
 impl MemoryHost {
@@ -178,6 +182,39 @@ impl Host for MemoryHost {
     async fn config_map(&self, _: &str, _: &str, _: &str) -> Result<String, Missing> {
         Err(Missing::Object)
     }
+    async fn output(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<OutputSecret>, OutputError> {
+        let outputs = self.outputs.lock().unwrap();
+        Ok(outputs.get(&(namespace.to_owned(), name.to_owned())).cloned())
+    }
+    async fn write_output(
+        &self,
+        object: &Object,
+        secret: &OutputSecret,
+        dry_run: bool,
+    ) -> Result<(), OutputError> {
+        if let Some(error) = self.output_error.lock().unwrap().clone() {
+            return Err(error);
+        }
+        if !dry_run {
+            let key = (object.key.namespace.clone(), secret.name.clone());
+            let mut outputs = self.outputs.lock().unwrap();
+            // As server-side apply does it: what others wrote stays.
+            let before = outputs.remove(&key).filter(|_| !secret.is_own).unwrap_or_default();
+            let mut after = secret.clone();
+            for (key, value) in before.data {
+                after.data.entry(key).or_insert(value);
+            }
+            for (key, value) in before.annotations {
+                after.annotations.entry(key).or_insert(value);
+            }
+            outputs.insert(key, after);
+        }
+        Ok(())
+    }
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String> {
         self.put(Object { status: status.clone(), ..object.clone() });
         Ok(())
@@ -190,7 +227,7 @@ pub(crate) struct Lab {
     pub(crate) client: Client,
     pub(crate) engine: Engine,
     net: Net,
-    host: MemoryHost,
+    pub(crate) host: MemoryHost,
     crash: Arc<Mutex<Option<Crash>>>,
     ages: AtomicI64,
 }
@@ -268,12 +305,18 @@ impl Lab {
     }
 
     fn client(net: &Net, pat: &str) -> Client {
+        Self::client_on(net, Credentials::token(&pat.to_owned().into()).unwrap())
+    }
+
+    /// A client with its own credentials.
+    pub(crate) fn client_as(&self, credentials: Credentials) -> Client {
+        Self::client_on(&self.net, credentials)
+    }
+
+    fn client_on(net: &Net, credentials: Credentials) -> Client {
         let config = kastellan::zitadel::Config {
             addresses: AddressPolicy::any(),
-            ..kastellan::zitadel::Config::new(
-                "http://localhost".parse().unwrap(),
-                kastellan::zitadel::Credentials::token(&pat.to_owned().into()).unwrap(),
-            )
+            ..kastellan::zitadel::Config::new("http://localhost".parse().unwrap(), credentials)
         };
         Client::with_transport(config, Box::new(InProcess(net.clone(), Arc::default()))).unwrap()
     }

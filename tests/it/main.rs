@@ -39,5 +39,6 @@ mod remote;
 mod rest;
 mod samples;
 mod scripts;
+mod secrets;
 mod tenancy;
 mod world;

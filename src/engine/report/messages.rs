@@ -4,7 +4,11 @@ use super::{Pause, Removed};
 use crate::{
     engine::{
         decide_deletion::Release,
-        error::{Doing, Error, Lost, Missing, NoConsent, NotConverged, Purpose, Refusal, Waiting},
+        decide_secret::SecretRefusal,
+        error::{
+            Doing, Error, Lost, Missing, NoConsent, NotConverged, OutputError, Purpose, Refusal,
+            Waiting,
+        },
     },
     zitadel,
 };
@@ -46,6 +50,37 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
         ),
         Error::NamesMissing { source } => {
             format!("waiting for something that {noun} names and that does not exist: {source}")
+        }
+        Error::Secret { namespace, name, refusal } => {
+            let secret = format!("Secret {namespace}/{name}");
+            match refusal {
+                SecretRefusal::Taken => format!(
+                    "{secret} exists and is not managed by this object: delete it, choose another \
+                     name, or set secret.policy: Merge"
+                ),
+                SecretRefusal::WouldEnd => format!(
+                    "{noun} was there before, and nobody can read its secret: a new one would end \
+                     the present one. Set secret.onMissing: Reissue to have one issued into {secret}"
+                ),
+                SecretRefusal::Missing => format!(
+                    "{secret} does not hold the secret of {noun}, and secret.onMissing is Stall: \
+                     bring it back, or set secret.onMissing: Reissue, which ends the present one"
+                ),
+            }
+        }
+        Error::SecretAway { name, left } => format!(
+            "Secret {name} does not hold what was written into it; in {} s a new one is issued",
+            left.as_secs()
+        ),
+        Error::Output(OutputError::Forbidden(message)) => format!(
+            "the operator may not write Secrets here: {message}; set the chart's value \
+             rbac.writeSecrets: true"
+        ),
+        Error::Output(OutputError::NowhereToWrite) => {
+            "spec.secret names a Secret, and there is no place to write it".into()
+        }
+        Error::Output(OutputError::Failed(message)) => {
+            format!("could not write the Secret: {message}")
         }
         Error::OwnAccount { id } => format!(
             "{noun} {id} is the account that Kastellan itself acts as: changing it could lock \

@@ -1,0 +1,94 @@
+//! `spec.secret`: the Secret into which something that ZITADEL issues is written, the same for every
+//! kind that has one.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a kind has that issues a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretScope {
+    /// The Secret that gets what ZITADEL issues. Omitted: no secret is asked for and none is
+    /// written; one that was written before stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretSpec>,
+}
+
+/// A Secret, and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretSpec {
+    /// Name of the Secret, in the namespace of this object.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Keys of the Secret and what they hold: text in which `${clientId}`, `${clientSecret}`,
+    /// `${issuer}` and others stand for values, as they are or by a filter: `${issuer:url}`,
+    /// `:json`, `:base64`; `$${` stands for `${`. Omitted: the keys that the kind has by default.
+    #[schemars(length(max = 50), extend("maxProperties" = 50))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<BTreeMap<String, String>>,
+    /// Type of the Secret. Omitted: `Opaque`. A Secret that exists keeps its type.
+    #[schemars(length(min = 1, max = 253))]
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Labels of the Secret. Omitted: none but Kastellan's own.
+    #[schemars(extend("maxProperties" = 50))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations of the Secret. Omitted: none but Kastellan's own.
+    #[schemars(extend("maxProperties" = 50))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// Whose the Secret is. Omitted: `Own`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<SecretPolicy>,
+    /// After how long a new secret is issued, such as `2160h`. The former one ends at that moment:
+    /// whoever uses it has to read the new one. Omitted: never.
+    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotate_after: Option<String>,
+    /// What happens when the Secret is gone, or does not hold what was written. Omitted: what
+    /// Kastellan issued is issued again, what it adopted is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_missing: Option<OnMissing>,
+}
+
+/// Whose a Secret is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SecretPolicy {
+    /// This object's: it is created by it, and goes with it. One that exists is not touched.
+    #[default]
+    Own,
+    /// Somebody else's too: the keys are added to those that it has, and stay when this object goes.
+    Merge,
+}
+
+/// What happens when a value is not where it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnMissing {
+    /// A new one is issued, which ends the present one.
+    Reissue,
+    /// Nothing, until somebody decides.
+    Stall,
+}
+
+/// What is known of the Secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretStatus {
+    /// Its name.
+    pub name: String,
+    /// When what it holds was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<String>,
+    /// When a new one will be issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotates_at: Option<String>,
+    /// Since when one is being issued; left behind only by an attempt that was cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
+    /// What the annotation `kastellan.dev/renew-at` said when it was last acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewed_for: Option<String>,
+}

@@ -1,0 +1,239 @@
+//! What a kind issues, and the templates by which it gets into a Secret. Pure.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::{SpecError, Version, decode};
+use crate::api::secret::{SecretScope, SecretSpec};
+
+/// Whoever uses a secret has to learn of the next one in time.
+const SHORTEST: SignedDuration = SignedDuration::from_hours(1);
+
+/// A secret that something has: it can be issued again, which ends the former one, and never read.
+#[derive(Debug, Clone, Copy)]
+pub struct Issues {
+    /// The value that is secret, such as `clientSecret`.
+    pub value: &'static str,
+    /// The values that are known besides, of all kinds: see [`COMMON`].
+    pub values: &'static [&'static str],
+    /// Keys of the Secret where the spec names none, with their templates.
+    pub keys: &'static [(&'static str, &'static str)],
+    /// The events by which it gets another one.
+    pub events: &'static [&'static str],
+}
+
+/// Values that templates of every kind can use.
+pub const COMMON: [&str; 4] = ["issuer", "tokenEndpoint", "jwksUri", "organizationId"];
+
+/// What was issued.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The secret.
+    pub secret: SecretString,
+    /// How fresh a read must be to show it.
+    pub version: Option<Version>,
+}
+
+/// The Secret that a spec declares, with its templates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredSecret {
+    /// What the spec says.
+    pub spec: SecretSpec,
+    /// Its keys and what they hold.
+    pub templates: BTreeMap<String, Template>,
+    /// How long a secret is used.
+    pub rotate_after: Option<SignedDuration>,
+}
+
+/// The Secret that a spec declares, if it does.
+pub fn declared(issues: &Issues, spec: &Value) -> Result<Option<DeclaredSecret>, SpecError> {
+    let Some(spec) = decode::<SecretScope>(spec)?.secret else { return Ok(None) };
+    let known: Vec<&str> =
+        [issues.value].into_iter().chain(issues.values.iter().copied()).chain(COMMON).collect();
+    let default = || issues.keys.iter().map(|(k, t)| ((*k).to_owned(), (*t).to_owned())).collect();
+    let texts: BTreeMap<String, String> = spec.data.clone().unwrap_or_else(default);
+    let read = |(key, text): (&String, &String)| {
+        if !is_key(key) {
+            let what = "letters, digits, -, _ and . make a key of a Secret";
+            return Err(SpecError::new(&format!("secret.data[{key:?}]"), what));
+        }
+        let template = Template::read(text, &known);
+        let template =
+            template.map_err(|what| SpecError::new(&format!("secret.data[{key:?}]"), what))?;
+        Ok((key.clone(), template))
+    };
+    let templates = texts.iter().map(read).collect::<Result<_, _>>()?;
+    let rotate_after = spec.rotate_after.as_deref().map(lifetime).transpose()?;
+    Ok(Some(DeclaredSecret { spec, templates, rotate_after }))
+}
+
+fn is_key(key: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=253).contains(&key.len())
+        && key.chars().all(is_allowed)
+        && key != "."
+        && !key.starts_with("..")
+}
+
+fn lifetime(text: &str) -> Result<SignedDuration, SpecError> {
+    let parsed = text.parse::<SignedDuration>().ok().filter(|d| *d >= SHORTEST);
+    parsed.ok_or_else(|| SpecError::new("secret.rotateAfter", "is at least 1h, such as 2160h"))
+}
+
+/// Values by their names.
+pub type Values = BTreeMap<&'static str, SecretString>;
+
+/// A text in which placeholders stand for values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Value { name: String, filter: Filter },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filter {
+    AsIs,
+    Json,
+    Url,
+    Base64,
+}
+
+impl Filter {
+    fn named(name: Option<&str>) -> Option<Self> {
+        match name {
+            None => Some(Self::AsIs),
+            Some("json") => Some(Self::Json),
+            Some("url") => Some(Self::Url),
+            Some("base64") => Some(Self::Base64),
+            Some(_) => None,
+        }
+    }
+
+    fn apply(self, value: &str) -> String {
+        match self {
+            Self::AsIs => value.to_owned(),
+            Self::Json => serde_json::Value::from(value).to_string(),
+            Self::Url => crate::zitadel::percent_encoded(value),
+            Self::Base64 => STANDARD.encode(value),
+        }
+    }
+}
+
+impl Template {
+    /// Reads a text whose placeholders may be these values.
+    pub fn read(text: &str, known: &[&str]) -> Result<Self, String> {
+        let (mut pieces, mut plain, mut rest) = (Vec::new(), String::new(), text);
+        while let Some(at) = rest.find("${") {
+            let (before, from) = rest.split_at(at);
+            if let Some(before) = before.strip_suffix('$') {
+                plain.push_str(before);
+                plain.push_str("${");
+                rest = from.get(2..).unwrap_or_default();
+                continue;
+            }
+            plain.push_str(before);
+            let inner = from.get(2..).unwrap_or_default();
+            let Some((placeholder, after)) = inner.split_once('}') else {
+                return Err("${ without } behind it; write $${ for ${ itself".into());
+            };
+            let (name, filter) = match placeholder.split_once(':') {
+                Some((name, filter)) => (name, Some(filter)),
+                None => (placeholder, None),
+            };
+            if !known.contains(&name) {
+                return Err(format!("${{{name}}} is not known; there are {}", known.join(", ")));
+            }
+            let Some(filter) = Filter::named(filter) else {
+                return Err(format!("${{{placeholder}}}: the filters are json, url, base64"));
+            };
+            if !plain.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+            }
+            pieces.push(Piece::Value { name: name.to_owned(), filter });
+            rest = after;
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// Whether a value stands somewhere in it.
+    pub fn uses(&self, value: &str) -> bool {
+        self.0.iter().any(|p| matches!(p, Piece::Value { name, .. } if name == value))
+    }
+
+    /// Whether it is this value as it is, and nothing else.
+    pub fn is_only(&self, value: &str) -> bool {
+        matches!(&self.0[..], [Piece::Value { name, filter: Filter::AsIs }] if name == value)
+    }
+
+    /// The text; `None`: a value is not there.
+    pub fn render(&self, values: &Values) -> Option<SecretString> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(plain) => text.push_str(plain),
+                Piece::Value { name, filter } => {
+                    let value = values.get(name.as_str())?;
+                    text.push_str(&filter.apply(value.expose_secret()));
+                }
+            }
+        }
+        Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 2] = ["id", "secret"];
+
+    fn rendered(text: &str) -> Result<String, String> {
+        let values = [("id", "a b"), ("secret", "\"x\"")];
+        let values = values.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let template = Template::read(text, &KNOWN)?;
+        Ok(template.render(&values).unwrap().expose_secret().to_owned())
+    }
+
+    #[test]
+    fn placeholders_stand_for_values() {
+        for (text, expected) in [
+            ("", ""),
+            ("plain $ {} }", "plain $ {} }"),
+            ("${id}", "a b"),
+            ("<${id}|${secret}>", "<a b|\"x\">"),
+            ("${id:url}", "a%20b"),
+            ("${secret:json}", "\"\\\"x\\\"\""),
+            ("${id:base64}", "YSBi"),
+            ("$${id} is ${id}", "${id} is a b"),
+        ] {
+            assert_eq!(rendered(text).as_deref(), Ok(expected), "{text}");
+        }
+        for (text, says) in [
+            ("${other}", "is not known; there are id, secret"),
+            ("${id:rot13}", "the filters are"),
+            ("${id", "without }"),
+        ] {
+            assert!(rendered(text).unwrap_err().contains(says), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_template_needs_is_told() {
+        let read = |text: &str| Template::read(text, &KNOWN).unwrap();
+        assert!(read("a ${secret:json}").uses("secret") && !read("$${secret}").uses("secret"));
+        assert!(read("${secret}").is_only("secret") && !read("${secret} ").is_only("secret"));
+        let none = Values::new();
+        assert!(read("a").render(&none).is_some() && read("${id}").render(&none).is_none());
+    }
+}

@@ -1,0 +1,266 @@
+//! Stage 3 for the Secret of an object: whether what it holds is kept, written or issued. Pure.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{
+    secret::{OnMissing, SecretPolicy, SecretStatus},
+    status::Provenance,
+};
+
+/// How long a Secret may be away before it counts as gone: tools move and restore it.
+pub const ABSENCE: Duration = Duration::from_secs(10);
+
+/// What is known of a Secret and of what it should hold.
+#[derive(Debug, Clone)]
+pub struct SecretFacts {
+    /// The Secret; `None`: there is none.
+    pub found: Option<FoundSecret>,
+    /// Whose it is.
+    pub policy: SecretPolicy,
+    /// What the spec says of a value that is missing.
+    pub on_missing: Option<OnMissing>,
+    /// Whether there is a secret at all, as the remote side is configured.
+    pub issues: bool,
+    /// Where the remote side comes from.
+    pub provenance: Provenance,
+    /// What the status says.
+    pub known: Option<SecretStatus>,
+    /// Who gave it another secret since.
+    pub changed_by: Option<String>,
+    /// How often a new one is issued.
+    pub rotate_after: Option<SignedDuration>,
+    /// What the annotation asks for that was not done yet.
+    pub asked: Option<String>,
+    /// How long the Secret has been away.
+    pub absent_for: Duration,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// A Secret as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts, each by itself, that never exclude another"
+)]
+pub struct FoundSecret {
+    /// It is marked as this object's.
+    pub is_ours: bool,
+    /// It holds what was written into it.
+    pub is_intact: bool,
+    /// What it holds was issued before what the status knows of.
+    pub is_older: bool,
+    /// It is as the spec wants it now.
+    pub is_current: bool,
+    /// The secret can be read from it as it is.
+    pub holds_value: bool,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretAction {
+    /// Nothing.
+    Keep,
+    /// It is written with the secret that it holds, or without one.
+    Write,
+    /// A new secret is issued and written.
+    Issue(Cause),
+    /// It may come back.
+    Wait(Duration),
+    /// Nothing, and it is said why.
+    Refuse(SecretRefusal),
+}
+
+/// Why a secret is issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// There was none.
+    First,
+    /// An attempt was cut off, and nobody knows what it issued.
+    CutOff,
+    /// The Secret is gone, or was edited.
+    Missing,
+    /// Somebody else gave it another one.
+    Changed(String),
+    /// It is time.
+    Rotation,
+    /// The annotation asks for it.
+    Asked,
+    /// The keys changed, and the secret can't be read from those that there are.
+    Keys,
+}
+
+/// Why nothing is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretRefusal {
+    /// The Secret is somebody else's.
+    Taken,
+    /// A new secret would end the one of an adopted thing.
+    WouldEnd,
+    /// The spec says so.
+    Missing,
+}
+
+/// Whether a Secret may be used at all: told before anything is created.
+pub fn admission(found: Option<FoundSecret>, policy: SecretPolicy) -> Result<(), SecretRefusal> {
+    match (found, policy) {
+        (Some(found), SecretPolicy::Own) if !found.is_ours => Err(SecretRefusal::Taken),
+        _ => Ok(()),
+    }
+}
+
+/// What to do for a Secret.
+pub fn secret(facts: SecretFacts) -> SecretAction {
+    if let Err(refusal) = admission(facts.found, facts.policy) {
+        return SecretAction::Refuse(refusal);
+    }
+    let is_current = facts.found.is_some_and(|f| f.is_ours && f.is_current && f.is_intact);
+    if !facts.issues {
+        return if is_current { SecretAction::Keep } else { SecretAction::Write };
+    }
+    let known = facts.known.unwrap_or_default();
+    if known.pending.is_some() {
+        return SecretAction::Issue(Cause::CutOff);
+    }
+    if facts.asked.is_some() && known.issued_at.is_some() {
+        return SecretAction::Issue(Cause::Asked);
+    }
+    let may_reissue = facts.on_missing != Some(OnMissing::Stall);
+    if known.issued_at.is_none() {
+        // A Secret that is ours and intact outlived a status that was lost.
+        if is_current {
+            return SecretAction::Keep;
+        }
+        return match (facts.provenance, facts.on_missing) {
+            (Provenance::Created, _) | (_, Some(OnMissing::Reissue)) => {
+                SecretAction::Issue(Cause::First)
+            }
+            _ => SecretAction::Refuse(SecretRefusal::WouldEnd),
+        };
+    }
+    if let Some(by) = facts.changed_by {
+        return if may_reissue {
+            SecretAction::Issue(Cause::Changed(by))
+        } else {
+            SecretAction::Refuse(SecretRefusal::Missing)
+        };
+    }
+    let there = facts.found.filter(|f| f.is_ours && f.is_intact && !f.is_older);
+    let Some(there) = there else {
+        return match ABSENCE.checked_sub(facts.absent_for).filter(|left| !left.is_zero()) {
+            _ if !may_reissue => SecretAction::Refuse(SecretRefusal::Missing),
+            Some(left) => SecretAction::Wait(left),
+            None => SecretAction::Issue(Cause::Missing),
+        };
+    };
+    if rotates_at(&known, facts.rotate_after).is_some_and(|at| at <= facts.now) {
+        return SecretAction::Issue(Cause::Rotation);
+    }
+    match (there.is_current, there.holds_value) {
+        (true, _) => SecretAction::Keep,
+        (false, true) => SecretAction::Write,
+        (false, false) => SecretAction::Issue(Cause::Keys),
+    }
+}
+
+/// When a new secret is due.
+pub fn rotates_at(known: &SecretStatus, rotate_after: Option<SignedDuration>) -> Option<Timestamp> {
+    let issued: Timestamp = known.issued_at.as_deref()?.parse().ok()?;
+    issued.checked_add(rotate_after?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTACT: FoundSecret = FoundSecret {
+        is_ours: true,
+        is_intact: true,
+        is_older: false,
+        is_current: true,
+        holds_value: true,
+    };
+
+    fn now() -> Timestamp {
+        "2026-01-02T00:00:00Z".parse().unwrap()
+    }
+
+    fn known() -> SecretStatus {
+        let issued_at = Some("2026-01-01T00:00:00Z".into());
+        SecretStatus { name: "s".into(), issued_at, ..SecretStatus::default() }
+    }
+
+    fn facts() -> SecretFacts {
+        SecretFacts {
+            found: Some(INTACT),
+            policy: SecretPolicy::Own,
+            on_missing: None,
+            issues: true,
+            provenance: Provenance::Created,
+            known: Some(known()),
+            changed_by: None,
+            rotate_after: None,
+            asked: None,
+            absent_for: ABSENCE,
+            now: now(),
+        }
+    }
+
+    #[test]
+    fn each_row_of_the_rule() {
+        use Cause::{Asked, Changed, CutOff, First, Keys, Missing, Rotation};
+        use SecretAction::{Issue, Keep, Refuse, Wait, Write};
+        let pending = SecretStatus { pending: Some("x".into()), ..known() };
+        let foreign = FoundSecret { is_ours: false, ..INTACT };
+        let none = SecretFacts { found: None, known: None, ..facts() };
+        let adopted = SecretFacts { provenance: Provenance::Adopted, ..none.clone() };
+        let gone = SecretFacts { found: None, ..facts() };
+        let stall = Some(OnMissing::Stall);
+        let found = |found: FoundSecret| SecretFacts { found: Some(found), ..facts() };
+        for (facts, expected) in [
+            (facts(), Keep),
+            (found(foreign), Refuse(SecretRefusal::Taken)),
+            (SecretFacts { known: None, ..found(foreign) }, Refuse(SecretRefusal::Taken)),
+            (
+                SecretFacts { known: None, policy: SecretPolicy::Merge, ..found(foreign) },
+                Issue(First),
+            ),
+            (none.clone(), Issue(First)),
+            // Its owner can't say no to the first one.
+            (SecretFacts { on_missing: stall, ..none }, Issue(First)),
+            (adopted.clone(), Refuse(SecretRefusal::WouldEnd)),
+            (SecretFacts { on_missing: stall, ..adopted.clone() }, Refuse(SecretRefusal::WouldEnd)),
+            (SecretFacts { on_missing: Some(OnMissing::Reissue), ..adopted }, Issue(First)),
+            // The status was lost.
+            (SecretFacts { known: None, ..facts() }, Keep),
+            (SecretFacts { known: Some(pending), ..facts() }, Issue(CutOff)),
+            (gone.clone(), Issue(Missing)),
+            (SecretFacts { absent_for: Duration::from_secs(4), ..gone.clone() }, {
+                Wait(Duration::from_secs(6))
+            }),
+            (SecretFacts { on_missing: stall, ..gone }, Refuse(SecretRefusal::Missing)),
+            (found(FoundSecret { is_intact: false, ..INTACT }), Issue(Missing)),
+            (found(FoundSecret { is_older: true, ..INTACT }), Issue(Missing)),
+            (SecretFacts { changed_by: Some("m".into()), ..facts() }, Issue(Changed("m".into()))),
+            (
+                SecretFacts { changed_by: Some("m".into()), on_missing: stall, ..facts() },
+                Refuse(SecretRefusal::Missing),
+            ),
+            (SecretFacts { asked: Some("1".into()), ..facts() }, Issue(Asked)),
+            (
+                SecretFacts { rotate_after: Some(SignedDuration::from_hours(24)), ..facts() },
+                Issue(Rotation),
+            ),
+            (SecretFacts { rotate_after: Some(SignedDuration::from_hours(25)), ..facts() }, Keep),
+            (found(FoundSecret { is_current: false, ..INTACT }), Write),
+            (found(FoundSecret { is_current: false, holds_value: false, ..INTACT }), Issue(Keys)),
+            // Without a secret the rest of it is written.
+            (SecretFacts { issues: false, ..facts() }, Keep),
+            (SecretFacts { issues: false, found: None, known: None, ..facts() }, Write),
+        ] {
+            assert_eq!(secret(facts.clone()), expected, "{facts:?}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Secrets that objects write, as files: `DIR/NAMESPACE/NAME/KEY`, the layout that `--secret-dir`
+//! reads, and beside them what was written when.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::engine::{error::OutputError, host::OutputSecret};
+
+/// The file that holds the annotations of a Secret. Its name is no key of one: a key can't hold
+/// a blank.
+const ANNOTATIONS: &str = ".kastellan annotations.json";
+
+/// A Secret as it is; `None`: there is none.
+pub(super) fn read(
+    dir: &Path,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<OutputSecret>, OutputError> {
+    let dir = place(dir, namespace, name)?;
+    let files = match fs::read_dir(&dir) {
+        Ok(files) => files,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(&dir, &e)),
+    };
+    let mut secret = OutputSecret { name: name.to_owned(), ..OutputSecret::default() };
+    for file in files {
+        let path = file.map_err(|e| failed(&dir, &e))?.path();
+        let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            // What is no text, or no file, was not written here.
+            Err(_) => continue,
+        };
+        if key == ANNOTATIONS {
+            secret.annotations = serde_json::from_str(&text).unwrap_or_default();
+        } else {
+            secret.data.insert(key, SecretString::from(text));
+        }
+    }
+    Ok(Some(secret))
+}
+
+/// Writes a Secret; only its owner can read it. What was written last is in place before it is said
+/// to be.
+pub(super) fn write(
+    dir: &Path,
+    namespace: &str,
+    secret: &OutputSecret,
+    dry_run: bool,
+) -> Result<(), OutputError> {
+    let dir = place(dir, namespace, &secret.name)?;
+    create(&dir).map_err(|e| failed(&dir, &e))?;
+    if dry_run {
+        // Whether it could: what was made for that is not a Secret.
+        return fs::remove_dir(&dir).map_err(|e| failed(&dir, &e));
+    }
+    let annotations: BTreeMap<_, _> = secret.annotations.iter().collect();
+    let annotations =
+        serde_json::to_string(&annotations).map_err(|e| OutputError::Failed(e.to_string()))?;
+    if secret.is_own {
+        remove_others(&dir, secret).map_err(|e| failed(&dir, &e))?;
+    }
+    for (key, value) in &secret.data {
+        put(&dir, key, value.expose_secret()).map_err(|e| failed(&dir.join(key), &e))?;
+    }
+    put(&dir, ANNOTATIONS, &annotations).map_err(|e| failed(&dir, &e))
+}
+
+/// The directory of a Secret. What a manifest says leads nowhere else.
+fn place(dir: &Path, namespace: &str, name: &str) -> Result<PathBuf, OutputError> {
+    for part in [namespace, name] {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+        if part.starts_with('.') || part.is_empty() || !part.chars().all(is_plain) {
+            return Err(OutputError::Failed(format!("{part:?} is no name of a directory")));
+        }
+    }
+    Ok(dir.join(namespace).join(name))
+}
+
+fn create(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+/// The keys that it had and has no more.
+fn remove_others(dir: &Path, secret: &OutputSecret) -> io::Result<()> {
+    for file in fs::read_dir(dir)? {
+        let file = file?;
+        let key = file.file_name().to_string_lossy().into_owned();
+        if key != ANNOTATIONS && !secret.data.contains_key(&key) && file.file_type()?.is_file() {
+            fs::remove_file(file.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// A file is there as a whole, or as it was.
+fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let temporary = dir.join(format!(".{name}.new"));
+    let mut file = options.open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(temporary, dir.join(name))
+}
+
+fn failed(path: &Path, e: &io::Error) -> OutputError {
+    OutputError::Failed(format!("{}: {e}", path.display()))
+}
