@@ -25,6 +25,7 @@ use crate::{
 };
 
 pub(crate) mod administrators;
+pub(crate) mod applications;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod grants;
@@ -172,6 +173,7 @@ pub(crate) fn routes() -> Vec<Route> {
         settings::routes(),
         policies::routes(),
         projects::routes(),
+        applications::routes(),
         project_roles::routes(),
         grants::routes(),
         organizations::routes(),

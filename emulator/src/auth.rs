@@ -53,9 +53,10 @@ pub(crate) fn token_of<'a>(state: &'a State, token: &str) -> Option<&'a Token> {
     let user = state.write.users.get(&token.user)?;
     let now = state.clock.now();
     let organization = state.write.organizations.get(&user.stamp.owner)?;
-    let made = match &token.personal {
-        Some(id) => user.tokens.get(id).filter(|token| !token.is_expired(now))?.position,
-        None => token.made,
+    let made = if token.personal {
+        user.tokens.get(&token.id).filter(|token| !token.is_expired(now))?.position
+    } else {
+        token.made
     };
     let good = user.state.exists()
         && made > user.barred

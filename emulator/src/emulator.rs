@@ -254,7 +254,7 @@ impl Emulator {
         ];
         drafts.extend(memberships(&state, &id, &organization, roles));
         let _ = state.push(&Editor::server(), drafts);
-        credentials::register_token(&mut state, &pat, &id, &token);
+        credentials::register_token(&mut state, &pat, &id, &token, &credentials::TOKEN_SCOPES);
         NewUser { id, pat }
     }
 

@@ -136,7 +136,7 @@ impl Faults {
 
     /// All tokens of the token endpoint expire now. Personal access tokens stay good.
     pub fn expire_tokens(&self) {
-        self.state().tokens.retain(|_, token| token.personal.is_some());
+        self.state().tokens.retain(|_, token| token.personal);
     }
 
     /// The token endpoint says that its tokens are good for so many seconds, whatever their real

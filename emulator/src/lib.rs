@@ -88,9 +88,9 @@
 //! requests, permissions, errors, pages and the feed are there.
 //!
 //! # Not there
-//! People (only machine users), applications, roles, grants, identity providers, login: the
-//! interfaces of these answer 404 as unknown paths do. Administrators of project grants are refused
-//! as a resource that is not named.
+//! Identity providers, login, metadata, features, and most of what people have: the interfaces of
+//! these answer 404 as unknown paths do. Administrators of project grants are refused as a resource
+//! that is not named. Metadata of SAML that are to be fetched count as missing.
 
 mod api;
 mod auth;

@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     clock,
-    message::message,
     store::{Event, Position},
 };
 
+pub(crate) mod application;
 pub(crate) mod grant;
 pub(crate) mod instance;
 pub(crate) mod member;
@@ -22,9 +22,11 @@ pub(crate) mod organization;
 pub(crate) mod policy;
 pub(crate) mod project;
 pub(crate) mod role;
+mod stamp;
 pub(crate) mod table;
 pub(crate) mod user;
 
+use application::{ApplicationKey, Applications};
 use grant::Grants;
 use instance::{Instance, Restrictions, Security};
 use member::Members;
@@ -32,6 +34,7 @@ use organization::Organization;
 use policy::Policy;
 use project::Project;
 use role::Roles;
+pub(crate) use stamp::Stamp;
 use table::Table;
 use user::User;
 
@@ -44,59 +47,6 @@ pub(crate) enum Side {
 
 /// The fields of a thing: the payloads of its events, laid over each other.
 pub(crate) use crate::proto::Request as Fields;
-
-/// When a thing was made and changed, by which event, and whose it is.
-#[derive(Clone, Debug)]
-pub(crate) struct Stamp {
-    pub(crate) created: Timestamp,
-    pub(crate) changed: Timestamp,
-    pub(crate) sequence: u64,
-    pub(crate) owner: String,
-}
-
-impl Stamp {
-    pub(crate) fn new(event: &Event) -> Self {
-        Self {
-            created: event.creation_date,
-            changed: event.creation_date,
-            sequence: event.sequence,
-            owner: event.resource_owner.clone(),
-        }
-    }
-
-    pub(crate) fn touch(&mut self, event: &Event) {
-        self.changed = event.creation_date;
-        self.sequence = event.sequence;
-    }
-
-    /// `details` as reads tell them.
-    pub(crate) fn details(&self) -> Value {
-        message! {
-            "sequence" => self.sequence.to_string(),
-            "creationDate" => clock::text(self.created),
-            "changeDate" => clock::text(self.changed),
-            "resourceOwner" => &*self.owner,
-        }
-    }
-
-    /// `details` as changes tell them.
-    pub(crate) fn change_details(&self) -> Value {
-        message! {
-            "sequence" => self.sequence.to_string(),
-            "changeDate" => clock::text(self.changed),
-            "resourceOwner" => &*self.owner,
-        }
-    }
-
-    /// `details` as creations through the older interfaces tell them.
-    pub(crate) fn creation_details(&self) -> Value {
-        message! {
-            "sequence" => self.sequence.to_string(),
-            "creationDate" => clock::text(self.changed),
-            "resourceOwner" => &*self.owner,
-        }
-    }
-}
 
 /// Lays an event's payload over the fields.
 pub(crate) fn overlay(fields: &mut Fields, event: &Event) {
@@ -136,6 +86,9 @@ pub(crate) struct Model {
     pub(crate) security: Option<Security>,
     pub(crate) organizations: Table<Organization>,
     pub(crate) projects: Table<Project>,
+    pub(crate) applications: Applications,
+    /// The keys of applications.
+    pub(crate) keys: Table<ApplicationKey>,
     pub(crate) roles: Roles,
     pub(crate) grants: Grants,
     pub(crate) users: Table<User>,
@@ -153,6 +106,8 @@ impl Model {
             security: None,
             organizations: Table::default(),
             projects: Table::default(),
+            applications: Applications::new(side),
+            keys: Table::default(),
             roles: Roles::default(),
             grants: Grants::default(),
             users: Table::default(),
@@ -191,13 +146,22 @@ impl Model {
         };
         self.latest.insert(table, event.creation_date);
         if event.event_type == "project.removed" {
-            for table in ["roles", "grants"] {
+            for table in ["roles", "grants", "applications", "keys"] {
                 self.latest.insert(table, event.creation_date);
             }
         }
         if event.event_type == "org.removed" {
             // Every table drops what belonged to it, so every table has seen the event.
-            for table in ["projects", "roles", "grants", "users", "members", "policies"] {
+            for table in [
+                "projects",
+                "applications",
+                "keys",
+                "roles",
+                "grants",
+                "users",
+                "members",
+                "policies",
+            ] {
                 self.latest.insert(table, event.creation_date);
             }
         }
@@ -222,6 +186,8 @@ impl Model {
             for project in &projects {
                 self.members.forget_scope(project);
             }
+            self.applications.forget_owner(id);
+            self.keys.remove_owned(id);
             self.roles.forget_owner(id);
             self.grants.forget(|grant| {
                 grant.stamp.owner == *id
@@ -247,7 +213,18 @@ impl Model {
         if self.grants.apply_project(self.side, position, event) {
             return "grants";
         }
+        if event.event_type.starts_with("project.application.oidc.key.") {
+            application::key::apply(&mut self.keys, position, event);
+            return "keys";
+        }
+        if event.event_type.starts_with("project.application.") {
+            application::key::follow(&mut self.keys, self.side, event);
+            self.applications.apply(position, event);
+            return "applications";
+        }
         if event.event_type == "project.removed" {
+            application::key::follow(&mut self.keys, self.side, event);
+            self.applications.end_project(event);
             self.members.forget_scope(&event.aggregate_id);
             self.roles.forget_project(&event.aggregate_id);
             if self.side == Side::Read {

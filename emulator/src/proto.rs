@@ -4,13 +4,17 @@
 //! protobuf's JSON mapping (unknown fields and unknown enum names are ignored, wrong types are
 //! not); checking follows ZITADEL's validation rules and comes later, after the permission checks.
 
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
+};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
     errors::{ApiError, Code, Form},
     json::{self, Broken, Json, Node},
-    parsers::timestamp,
+    parsers::{duration, timestamp},
 };
 
 mod rules;
@@ -72,6 +76,10 @@ enum Kind {
     /// A whole number up to this one.
     Number(u64),
     Date,
+    /// A time span; it is read as nanoseconds.
+    Duration,
+    /// Base64; it is read as that of the standard alphabet, with padding.
+    Bytes,
     Choice(&'static [&'static str]),
     Message(&'static Message),
 }
@@ -85,9 +93,9 @@ pub(crate) enum Rule {
     LengthIfSet(usize, usize),
     /// A list has at most this many entries.
     MaxItems(usize),
-    /// An enum's number is one of those that are declared.
+    /// An enum's number, or each of a list of such, is one of those that are declared.
     Defined,
-    /// An enum is not its first value.
+    /// An enum, or each of a list of such, is not its first value.
     NotFirst,
     /// Empty or an e-mail address.
     Email,
@@ -95,6 +103,10 @@ pub(crate) enum Rule {
     True,
     /// The number of characters of each entry of a list lies between these two.
     EachLength(usize, usize),
+    /// A time span lies between zero and so many seconds.
+    UpTo(u32),
+    /// Bytes are at most so many.
+    MaxBytes(usize),
 }
 
 /// The usual length of a name or an id that has to be there.
@@ -128,6 +140,14 @@ impl Field {
 
     pub(crate) const fn date(name: &'static str) -> Self {
         Self::of(name, Kind::Date)
+    }
+
+    pub(crate) const fn duration(name: &'static str) -> Self {
+        Self::of(name, Kind::Duration)
+    }
+
+    pub(crate) const fn bytes(name: &'static str) -> Self {
+        Self::of(name, Kind::Bytes)
     }
 
     /// An enum, by the names of its values from 0 on.
@@ -319,6 +339,16 @@ fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiEr
             None => return wrong("google.protobuf.Timestamp"),
         },
         (Kind::Date, _) => return wrong("google.protobuf.Timestamp"),
+        (Kind::Duration, Json::Text(value)) => match duration::parse(value) {
+            Some(nanos) => Value::from(nanos),
+            None => return wrong("google.protobuf.Duration"),
+        },
+        (Kind::Duration, _) => return wrong("google.protobuf.Duration"),
+        (Kind::Bytes, Json::Text(value)) => match bytes(value) {
+            Some(bytes) => Value::from(STANDARD.encode(bytes)),
+            None => return wrong("bytes"),
+        },
+        (Kind::Bytes, _) => return wrong("bytes"),
         // A name that is not declared counts as absent.
         (Kind::Choice(values), Json::Text(name)) => {
             return Ok(values.iter().position(|value| value == name).map(Value::from));
@@ -330,6 +360,15 @@ fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiEr
         (Kind::Choice(_), _) => return wrong("enum"),
         (Kind::Message(message), _) => Value::Object(object(message, node, text)?),
     }))
+}
+
+/// Base64 of either alphabet, with or without padding.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    const ANY_PADDING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let alphabet =
+        if text.contains(['-', '_']) { &alphabet::URL_SAFE } else { &alphabet::STANDARD };
+    GeneralPurpose::new(alphabet, ANY_PADDING).decode(text).ok()
 }
 
 /// A number, or a text that holds one; fractions of zero are allowed.

@@ -1,7 +1,7 @@
 //! A fresh instance: what is there before the first call.
 
 use crate::{
-    api::{credentials, organizations, users},
+    api::{applications, credentials, organizations, users},
     emulator::{Error, Options},
     keys::{KeyFile, Pair},
     model::policy,
@@ -77,24 +77,25 @@ pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<Strin
     if let Ok(events) = organizations::creation(&organization, "ZITADEL", &state.domain) {
         drafts.extend(events);
     }
+    let zitadel = Aggregate::new("project", &*project, &*organization);
     drafts.extend([
         Draft::new(&instance, "instance.default.org.set").with("orgId", &*organization),
-        Draft::new(&Aggregate::new("project", &*project, &*organization), "project.added")
-            .with("name", "ZITADEL")
-            .take(
-                "project_names",
-                format!("{organization}:ZITADEL"),
-                "Project already exists on organization",
-            ),
+        Draft::new(&zitadel, "project.added").with("name", "ZITADEL").take(
+            "project_names",
+            format!("{organization}:ZITADEL"),
+            "Project already exists on organization",
+        ),
         Draft::new(&instance, "instance.iam.project.set").with("projectId", &*project),
         Draft::new(&instance, "instance.domain.added")
-            .with("domain", generated)
+            .with("domain", generated.as_str())
             .with("generated", true),
         Draft::new(&instance, "instance.domain.added").with("domain", &*options.domain),
         Draft::new(&instance, "instance.domain.primary.set").with("domain", &*options.domain),
         users::creation(&state, &state.admin, &organization, &request),
         credentials::token_added(&admin, &token, FAR),
     ]);
+    let hosts = [&*generated, &*options.domain];
+    drafts.extend(applications::setup(&mut state, &zitadel, &hosts));
     if let Some(file) = &file {
         let pair = Pair::from_private(&file.key)?;
         let expires = &file.expiration_date;
@@ -103,6 +104,7 @@ pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<Strin
     drafts.extend(memberships(&state, &state.admin, &organization, &["IAM_OWNER", "ORG_OWNER"]));
     let _ = state.push(&Editor::server(), drafts);
     let id = state.admin.clone();
-    credentials::register_token(&mut state, pat, &id, &token);
+    // The token of a setup has no scopes.
+    credentials::register_token(&mut state, pat, &id, &token, &[]);
     Ok((state, options.key_file.clone()))
 }

@@ -16,6 +16,10 @@ use crate::{
     store::{Aggregate, Draft, Editor, Position, Store},
 };
 
+mod standstill;
+
+use standstill::Standstill;
+
 /// How long tokens of the token endpoint are good.
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 
@@ -49,8 +53,10 @@ impl Projection {
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) user: String,
-    /// The personal access token it is; `None` for one from the token endpoint.
-    pub(crate) personal: Option<String>,
+    pub(crate) id: String,
+    /// Whether it is a personal access token, and not one from the token endpoint.
+    pub(crate) personal: bool,
+    pub(crate) issued: Timestamp,
     pub(crate) expires: Option<Timestamp>,
     /// Behind how many events it was made, for one from the token endpoint.
     pub(crate) made: Position,
@@ -69,6 +75,7 @@ pub(crate) struct State {
     pub(crate) read: Model,
     pub(crate) projection: Projection,
     pending: VecDeque<(Instant, Position)>,
+    standstill: Standstill,
     pub(crate) tokens: HashMap<String, Token>,
     pub(crate) token_lifetime: Duration,
     pub(crate) instance_id: String,
@@ -90,6 +97,7 @@ impl State {
             read: Model::new(Side::Read),
             projection: Projection::default(),
             pending: VecDeque::new(),
+            standstill: Standstill::default(),
             tokens: HashMap::new(),
             token_lifetime: TOKEN_LIFETIME,
             domain: domain.to_owned(),
@@ -116,6 +124,10 @@ impl State {
         let visible = (!self.projection.late_commits.is_zero())
             .then(|| Instant::now() + self.projection.late_commits.mul_f64(rand::random::<f64>()));
         let range = self.store.append(editor, date, drafts, visible)?;
+        let mut written = range.clone().filter_map(|position| self.store.get(position));
+        if written.any(standstill::concerns) && self.standstill.tries_again() {
+            self.resume(false);
+        }
         let due = Instant::now() + self.projection.lag;
         for position in range.clone() {
             let Some(event) = self.store.get(position) else {
@@ -133,10 +145,25 @@ impl State {
     /// Lets the read side apply what is due.
     pub(crate) fn catch_up(&mut self) {
         let now = Instant::now();
+        if self.standstill.is_over(now) {
+            self.resume(true);
+        }
         while let Some((due, position)) = self.pending.front().copied()
             && due <= now
         {
             self.pending.pop_front();
+            if let Some(event) = self.store.get(position)
+                && !self.standstill.holds(position, event, &self.read)
+            {
+                self.read.apply(position, event);
+            }
+        }
+    }
+
+    /// Gives up the event at which the tables of applications stand still, and goes on to the next
+    /// such, or beyond all of them.
+    fn resume(&mut self, beyond_all: bool) {
+        while let Some(position) = self.standstill.next(beyond_all, &self.read, &self.store) {
             if let Some(event) = self.store.get(position) {
                 self.read.apply(position, event);
             }
@@ -182,6 +209,7 @@ impl State {
         self.write = Model::new(Side::Write);
         self.read = Model::new(Side::Read);
         self.pending.clear();
+        self.standstill = Standstill::default();
         for (position, event) in self.store.all().iter().enumerate() {
             self.write.apply(position, event);
             self.read.apply(position, event);

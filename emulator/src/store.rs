@@ -138,7 +138,7 @@ impl Draft {
 }
 
 /// Names that stay taken when their organization is removed.
-const KEPT: [&str; 3] = ["project_role", "project_grant", "user_grant"];
+const KEPT: [&str; 4] = ["project_role", "project_grant", "user_grant", "appname"];
 
 /// The position of an event in the log: also the order in which things were made.
 pub(crate) type Position = usize;

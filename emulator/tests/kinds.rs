@@ -1,5 +1,5 @@
-//! Project roles, users and password policies beyond the recordings: what lags, what is lost, what
-//! outlives its parent, and who may do what.
+//! Project roles, applications, users and password policies beyond the recordings: what lags, what
+//! is lost, what outlives its parent, and who may do what.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -13,6 +13,7 @@ use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use zitadel_emulator::{Emulator, Options};
@@ -84,6 +85,20 @@ impl Caller {
         roles.iter().map(|role| role["key"].as_str().unwrap().to_owned()).collect()
     }
 
+    async fn add_api(&self, project: &str, id: &str, name: &str) -> (u16, Value) {
+        let body = json!({
+            "projectId": project, "applicationId": id, "name": name, "apiConfiguration": {}
+        });
+        self.call("POST", &application_service("CreateApplication"), body).await
+    }
+
+    /// The name by which reads know an application.
+    async fn application(&self, id: &str) -> Option<String> {
+        let body = json!({ "applicationId": id });
+        let found = self.call("POST", &application_service("GetApplication"), body).await.1;
+        found["application"]["name"].as_str().map(str::to_owned)
+    }
+
     async fn add_machine(&self, id: &str, user_name: &str) -> (u16, Value) {
         let body = json!({ "userId": id, "userName": user_name, "name": user_name });
         self.call("POST", "/management/v1/users/machine", body).await
@@ -96,6 +111,15 @@ impl Caller {
 
 fn project_service(method: &str) -> String {
     format!("/zitadel.project.v2.ProjectService/{method}")
+}
+
+fn application_service(method: &str) -> String {
+    format!("/zitadel.application.v2.ApplicationService/{method}")
+}
+
+/// Metadata of a service provider, base64 as in requests.
+fn metadata(entity: &str) -> String {
+    STANDARD.encode(format!("<EntityDescriptor entityID=\"{entity}\"/>"))
 }
 
 /// The id that ZITADEL gives the place of a refusal.
@@ -319,6 +343,110 @@ async fn the_instance_reads_lengths_of_32_bits() {
     assert_eq!((instance["code"].as_u64(), place(&instance)), (Some(3), ""));
     let (_, own) = caller.call("POST", "/management/v1/policies/password/complexity", length).await;
     assert_eq!(place(&own), "MODEL-Lsp0e");
+}
+
+#[tokio::test]
+async fn an_application_under_the_id_of_another_holds_up_the_reads_of_all() {
+    let caller = Caller::new().organization("holding-up").await;
+    caller.project("project").await;
+    assert_eq!(caller.add_api("project", "one", "first").await.0, 200);
+    assert_eq!(caller.add_api("project", "one", "second").await.0, 200);
+    // Two events have no place: the application and its configuration.
+    for id in ["two", "three"] {
+        assert_eq!(caller.add_api("project", id, id).await.0, 200);
+        assert_eq!(caller.application(id).await, None);
+    }
+    assert_eq!(caller.add_api("project", "four", "four").await.0, 200);
+    for (id, name) in [("one", "first"), ("two", "two"), ("three", "three"), ("four", "four")] {
+        assert_eq!(caller.application(id).await.as_deref(), Some(name));
+    }
+    // The write side knows the second one.
+    let body = json!({ "projectId": "project", "applicationId": "one", "name": "second" });
+    let (_, refusal) = caller.call("POST", &application_service("UpdateApplication"), body).await;
+    assert_eq!(refusal["details"][0]["debug"]["id"], "COMMAND-2m8vx");
+}
+
+#[tokio::test]
+async fn what_happens_to_a_namesake_in_another_project_happens_to_the_one_that_shows() {
+    let caller = Caller::new().organization("namesakes").await;
+    for project in ["here", "there"] {
+        caller.project(project).await;
+        assert_eq!(caller.add_api(project, "shared", project).await.0, 200);
+    }
+    caller.must("DELETE", "/management/v1/projects/there/apps/shared", Value::Null).await;
+    assert_eq!(caller.application("shared").await.as_deref(), Some("here"));
+    for id in ["one", "two"] {
+        caller.add_api("here", id, id).await;
+    }
+    assert_eq!(caller.application("shared").await, None);
+    let path = "/management/v1/projects/here/apps/shared";
+    caller.must("PUT", path, json!({ "name": "still there" })).await;
+}
+
+#[tokio::test]
+async fn the_names_of_applications_outlive_their_project_and_entities_do_not() {
+    let caller = Caller::new().organization("leftovers").await;
+    let add_provider = async |name: &str, entity: &str| {
+        let body = json!({ "name": name, "metadataXml": metadata(entity) });
+        caller.call("POST", "/management/v1/projects/project/apps/saml", body).await.0
+    };
+    caller.project("project").await;
+    assert_eq!(add_provider("app", "https://sp.example.com").await, 200);
+    assert_eq!(add_provider("other", "https://SP.example.com").await, 409);
+    caller.must("DELETE", "/management/v1/projects/project", Value::Null).await;
+    assert_eq!(add_provider("other", "https://sp.example.com").await, 400);
+    caller.project("project").await;
+    assert_eq!(add_provider("App", "https://sp.example.com").await, 409);
+    assert_eq!(add_provider("other", "https://sp.example.com").await, 200);
+}
+
+#[tokio::test]
+async fn an_organization_takes_its_applications_and_their_keys_along() {
+    let admin = Caller::new();
+    let caller = admin.organization("doomed").await;
+    caller.project("project").await;
+    let apps = "/management/v1/projects/project/apps";
+    let body = json!({ "name": "api", "authMethodType": "API_AUTH_METHOD_TYPE_PRIVATE_KEY_JWT" });
+    let made = caller.must("POST", &format!("{apps}/api"), body).await;
+    let keys = format!("{apps}/{}/keys", made["appId"].as_str().unwrap());
+    caller.must("POST", &keys, json!({ "type": "KEY_TYPE_JSON" })).await;
+    let count = async || {
+        let of = json!({ "filters": [{ "projectIdFilter": { "projectId": "project" } }] });
+        let apps = admin.must("POST", &application_service("ListApplications"), of.clone()).await;
+        let keys = admin.must("POST", &application_service("ListApplicationKeys"), of).await;
+        [&apps["applications"], &keys["keys"]].map(|list| list.as_array().map_or(0, Vec::len))
+    };
+    assert_eq!(count().await, [1, 1]);
+    caller.must("DELETE", &format!("/v2/organizations/{}", caller.organization), json!({})).await;
+    assert_eq!(count().await, [0, 0]);
+}
+
+#[tokio::test]
+async fn reads_of_applications_lag_behind_writes() {
+    let caller = Caller::new().organization("lagging").await;
+    caller.project("project").await;
+    caller.emulator.faults().lag(Duration::from_hours(1));
+    assert_eq!(caller.add_api("project", "api", "api").await.0, 200);
+    assert_eq!(caller.application("api").await, None);
+    assert_eq!(caller.add_api("project", "other", "API").await.0, 409);
+}
+
+#[tokio::test]
+async fn metadata_of_saml_are_checked_and_never_fetched() {
+    let caller = Caller::new().organization("metadata").await;
+    caller.project("project").await;
+    let apps = "/management/v1/projects/project/apps/saml";
+    for (what, refused) in [
+        (json!({ "metadataXml": STANDARD.encode("<EntitiesDescriptor/>") }), "SAML-bquso"),
+        (json!({ "metadataXml": STANDARD.encode("<EntityDescriptor>") }), "SAML-bquso"),
+        (json!({ "metadataUrl": "https://sp.example.com/metadata" }), "SAML-wmqlo1"),
+        (json!({}), ""),
+    ] {
+        let mut body = what;
+        body["name"] = json!("app");
+        let (status, answer) = caller.call("POST", apps, body).await;
+        assert_eq!((status, place(&answer)), (400, refused));
+    }
 }
 
 impl Caller {

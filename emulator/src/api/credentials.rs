@@ -115,14 +115,21 @@ fn remove_secret(call: &mut Call<'_>) -> Answer {
 // Keys and tokens.
 
 /// The expiry that a request asks for.
-fn expiry(request: &Request, now: Timestamp) -> Result<String, ApiError> {
+pub(super) fn expiry(request: &Request, now: Timestamp) -> Result<String, ApiError> {
     match request.date("expirationDate") {
         None => Ok(NEVER.to_owned()),
-        Some(date) if date <= now => {
-            Err(ApiError::invalid("DOMAIN-dv3t5", "Errors.AuthNKey.ExpireBeforeNow"))
-        }
+        Some(date) if date <= now => Err(expired()),
         Some(date) => Ok(clock::text(date)),
     }
+}
+
+pub(super) fn expired() -> ApiError {
+    ApiError::invalid("DOMAIN-dv3t5", "Errors.AuthNKey.ExpireBeforeNow")
+}
+
+/// A new key, the server's work.
+pub(super) fn new_pair() -> Result<Pair, ApiError> {
+    Pair::generate().map_err(|error| ApiError::internal("EMU-1", error.to_string()))
 }
 
 /// The event that makes a personal access token.
@@ -134,16 +141,25 @@ pub(crate) fn token_added(user: &Aggregate, token: &str, expires: &str) -> Draft
 }
 
 /// Makes a secret text stand for a personal access token.
-pub(crate) fn register_token(state: &mut State, secret: &str, user: &str, token: &str) {
+pub(crate) fn register_token(
+    state: &mut State,
+    secret: &str,
+    user: &str,
+    token: &str,
+    scopes: &[&str],
+) {
+    let issued = state.clock.now();
     state.tokens.insert(
         secret.to_owned(),
         Token {
             user: user.to_owned(),
-            personal: Some(token.to_owned()),
+            id: token.to_owned(),
+            personal: true,
+            issued,
             expires: None,
             made: 0,
             for_zitadel: true,
-            scopes: TOKEN_SCOPES.map(str::to_owned).to_vec(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         },
     );
 }
@@ -163,7 +179,7 @@ fn add_token(call: &mut Call<'_>) -> Answer {
     let token = call.state.clock.id();
     let event = call.push(vec![token_added(&user, &token, &expires)])?;
     let secret = new_token();
-    register_token(call.state, &secret, &user.id, &token);
+    register_token(call.state, &secret, &user.id, &token, &TOKEN_SCOPES);
     Ok(json!({
         "tokenId": token,
         "token": secret,
@@ -202,8 +218,7 @@ fn add_key(call: &mut Call<'_>) -> Answer {
     let key = call.state.clock.id();
     let given = call.request.text("publicKey");
     let (public, file) = if given.is_empty() {
-        let pair =
-            Pair::generate().map_err(|error| ApiError::internal("EMU-1", error.to_string()))?;
+        let pair = new_pair()?;
         let file = KeyFile {
             r#type: "serviceaccount".to_owned(),
             key_id: key.clone(),
@@ -258,7 +273,7 @@ fn token_view(token: &Credential) -> Value {
     }
 }
 
-fn key_view(key: &Credential) -> Value {
+pub(super) fn key_view(key: &Credential) -> Value {
     message! {
         "id" => &*key.id,
         "details" => key.stamp.details(),

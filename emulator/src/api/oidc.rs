@@ -5,23 +5,25 @@ use axum::{
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::{credentials, host, settings::LANGUAGES, users};
 use crate::{
     auth,
     errors::json_response,
-    keys::{self, Pair},
+    keys::Pair,
     message::message,
     model::{organization::State as Life, user::User},
     state::{State, Token},
 };
+
+mod assertions;
+mod introspection;
+
+use assertions::verified;
 
 /// The scope that makes a token good for ZITADEL's own interfaces.
 const FOR_ZITADEL: &str = "urn:zitadel:iam:org:project:id:zitadel:aud";
@@ -55,6 +57,7 @@ pub(crate) fn pages() -> Vec<Page> {
         page(Method::GET, "/.well-known/openid-configuration", discovery),
         page(Method::GET, "/oauth/v2/keys", key_set),
         page(Method::POST, "/oauth/v2/token", token),
+        page(Method::POST, "/oauth/v2/introspect", introspection::introspect),
         page(Method::GET, "/oidc/v1/userinfo", user_info),
         page(Method::POST, "/oidc/v1/userinfo", user_info),
         page(Method::GET, "/ui/login/register/org", registration),
@@ -197,14 +200,18 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     text.split_once(':').map(|(name, password)| (name.to_owned(), password.to_owned()))
 }
 
-/// The request to the token endpoint.
+/// The request to the token endpoint, or to that of introspection.
 struct Asked<'a> {
     form: Vec<(String, String)>,
     headers: &'a HeaderMap,
     issuer: String,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(state: &State, parts: &'a Parts, body: &Bytes) -> Self {
+        Self { form: form(body), headers: &parts.headers, issuer: issuer(state, parts) }
+    }
+
     fn get(&self, name: &str) -> &str {
         self.form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str())
     }
@@ -224,11 +231,12 @@ impl Asked<'_> {
 }
 
 fn token(state: &mut State, parts: &Parts, body: &Bytes) -> Response {
-    let asked = Asked { form: form(body), headers: &parts.headers, issuer: issuer(state, parts) };
+    let asked = Asked::new(state, parts, body);
     let user = match asked.get("grant_type") {
         "" => Err(Refused::new("invalid_request", "grant_type missing")),
         JWT_PROFILE => by_assertion(state, &asked),
         "client_credentials" => by_secret(state, &asked),
+        "authorization_code" => Err(introspection::by_code(state, &asked)),
         other => Err(Refused::new("unsupported_grant_type", format!("\"{other}\" not supported"))),
     };
     user.and_then(|user| issue(state, &user, &asked)).unwrap_or_else(Refused::response)
@@ -251,34 +259,6 @@ fn active(user: &User) -> Result<String, Refused> {
     } else {
         Err(Refused::new("invalid_request", "Errors.User.NotActive"))
     }
-}
-
-/// The user that an assertion speaks for: signed by a key of theirs, made for this instance, not
-/// expired, not older than an hour.
-fn verified<'a>(state: &'a State, assertion: &str, issuer: &str) -> Option<&'a User> {
-    let header = jsonwebtoken::decode_header(assertion).ok()?;
-    let claimed: Value = assertion
-        .split('.')
-        .nth(1)
-        .and_then(|part| URL_SAFE_NO_PAD.decode(part).ok())
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())?;
-    let user = state.write.users.get(claimed.get("sub")?.as_str()?)?;
-    let user = Some(user).filter(|user| user.state.exists())?;
-    let now = state.clock.now();
-    let key = user.keys.get(header.kid.as_deref()?).filter(|key| !key.is_expired(now))?;
-    let public = STANDARD.decode(&key.public_key).ok()?;
-    let mut rules = Validation::new(header.alg);
-    // Expiry is checked against the clock of this server.
-    rules.validate_exp = false;
-    rules.set_audience(&[issuer]);
-    rules.set_issuer(&[&user.id]);
-    rules.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
-    let key = keys::verification(&public, header.alg)?;
-    let claims = jsonwebtoken::decode::<Value>(assertion, &key, &rules).ok()?.claims;
-    let now = now.as_second();
-    let age = now - claims.get("iat")?.as_i64()?;
-    let expires = claims.get("exp")?.as_i64()?;
-    ((-1..=3_600).contains(&age) && expires + 1 > now).then_some(user)
 }
 
 fn by_secret(state: &State, asked: &Asked<'_>) -> Result<String, Refused> {
@@ -308,25 +288,28 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
     let lifetime = i64::try_from(state.token_lifetime.as_secs()).unwrap_or(i64::MAX);
     let now = state.clock.now();
     let expires = now.as_second().saturating_add(lifetime);
+    let id = state.clock.id();
     let claims = json!({
         "iss": asked.issuer,
         "sub": user,
         "aud": [user],
         "iat": now.as_second(),
         "exp": expires,
-        "jti": state.clock.id(),
+        "jti": id,
     });
     let wants_jwt =
         state.write.users.get(user).is_some_and(|user| user.fields.number("accessTokenType") == 1);
     let access = if wants_jwt { signed(&claims)? } else { credentials::new_token() };
-    let id =
-        if scopes.iter().any(|scope| scope == "openid") { Some(signed(&claims)?) } else { None };
+    let wants_id = scopes.iter().any(|scope| scope == "openid");
+    let id_token = if wants_id { Some(signed(&claims)?) } else { None };
     let expires = now.checked_add(state.token_lifetime).unwrap_or(Timestamp::MAX);
     state.tokens.insert(
         access.clone(),
         Token {
             user: user.to_owned(),
-            personal: None,
+            id,
+            personal: false,
+            issued: now,
             expires: Some(expires),
             made: state.store.len(),
             for_zitadel: scopes.iter().any(|scope| scope == FOR_ZITADEL),
@@ -337,7 +320,7 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
         "access_token" => access,
         "token_type" => "Bearer",
         "expires_in" => lifetime.saturating_sub(1).max(0),
-        "id_token" => id,
+        "id_token" => id_token,
     };
     let mut response = json_response(StatusCode::OK, &body);
     response
@@ -375,11 +358,16 @@ fn user_info(state: &mut State, parts: &Parts, body: &Bytes) -> Response {
         });
         return json_response(StatusCode::UNAUTHORIZED, &body);
     };
-    let profile = token.scopes.iter().any(|scope| scope == "profile");
+    json_response(StatusCode::OK, &claims_of(state, user, &token.scopes))
+}
+
+/// What a token with these scopes tells of its user.
+fn claims_of(state: &State, user: &User, scopes: &[String]) -> Value {
+    let profile = scopes.iter().any(|scope| scope == "profile");
     let organization = state.read.organizations.get(&user.stamp.owner);
-    let organization = organization.filter(|_| token.scopes.iter().any(|scope| scope == OWNER));
+    let organization = organization.filter(|_| scopes.iter().any(|scope| scope == OWNER));
     let seen = users::view(state, user);
-    let body = message! {
+    message! {
         "sub" => &*user.id,
         "name" => profile.then(|| user.display_name()),
         "preferred_username" => profile
@@ -390,8 +378,7 @@ fn user_info(state: &mut State, parts: &Parts, body: &Bytes) -> Response {
         "urn:zitadel:iam:user:resourceowner:name" => organization.map(|of| &*of.name),
         "urn:zitadel:iam:user:resourceowner:primary_domain" =>
             organization.map(|of| &*of.primary_domain),
-    };
-    json_response(StatusCode::OK, &body)
+    }
 }
 
 // The login.

@@ -18,6 +18,7 @@ use crate::{
 mod commands;
 mod listing;
 
+pub(super) use commands::parent;
 use commands::{add, create_v2, delete_v2, remove, set_active, update, update_v2};
 use listing::search_v2;
 

@@ -110,7 +110,7 @@ impl Row for User {
     }
 }
 
-/// A key or a personal access token.
+/// A key, of a user or of an application, or a personal access token.
 #[derive(Clone, Debug)]
 pub(crate) struct Credential {
     pub(crate) id: String,
@@ -122,7 +122,7 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    fn new(id: &str, fields: &Fields, position: Position, event: &Event) -> Self {
+    pub(super) fn new(id: &str, fields: &Fields, position: Position, event: &Event) -> Self {
         let expires = [fields.text("expirationDate"), fields.text("expiration")].concat();
         Self {
             id: id.to_owned(),

@@ -72,9 +72,8 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
             let Kind::Choice(values) = field.kind else {
                 return None;
             };
-            let number = value.and_then(Value::as_i64)?;
-            usize::try_from(number)
-                .map_or(true, |number| number >= values.len())
+            numbers(value)
+                .any(|number| usize::try_from(number).map_or(true, |number| number >= values.len()))
                 .then(|| "value must be one of the defined enum values".to_owned())
         }
         Rule::NotFirst => {
@@ -82,7 +81,8 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
                 return None;
             };
             let first = values.first().copied().unwrap_or_default();
-            (value.and_then(Value::as_i64).unwrap_or_default() == 0)
+            let omitted = value.is_none() && !field.repeated;
+            (omitted || numbers(value).any(|number| number == 0))
                 .then(|| format!("value must not be in list [{first}]"))
         }
         Rule::Email => text
@@ -92,6 +92,16 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
         Rule::True => {
             (value == Some(&Value::Bool(false))).then(|| "value must equal true".to_owned())
         }
+        Rule::UpTo(seconds) => {
+            let most = i64::from(seconds) * 1_000_000_000;
+            value
+                .and_then(Value::as_i64)
+                .is_some_and(|nanos| !(0..=most).contains(&nanos))
+                .then(|| format!("value must be inside range [0s, {seconds}s]"))
+        }
+        Rule::MaxBytes(max) => text
+            .is_some_and(|text| text.trim_end_matches('=').len() * 3 / 4 > max)
+            .then(|| format!("value length must be at most {max} bytes")),
         Rule::EachLength(min, max) => value
             .and_then(Value::as_array)
             .is_some_and(|list| {
@@ -102,6 +112,13 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
             })
             .then(|| format!("value length must be between {min} and {max} runes, inclusive")),
     }
+}
+
+/// The numbers of an enum, or of a list of such.
+fn numbers(value: Option<&Value>) -> impl Iterator<Item = i64> {
+    let one = value.and_then(Value::as_i64);
+    let list = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    one.into_iter().chain(list.iter().filter_map(Value::as_i64))
 }
 
 /// A JSON name as Go writes it.

@@ -3,30 +3,21 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Answer, Call, creation_details, grants},
+    super::{Answer, Call, creation_details, grants, projects},
     At,
 };
 use crate::{
     errors::ApiError,
-    model::{difference, is_zero, project::Project},
+    model::{difference, is_zero},
     proto::Request,
     store::{Aggregate, Draft, Event},
 };
 
 /// The project as an aggregate, if the caller may write roles in it.
 fn project(call: &Call<'_>, at: &At) -> Result<Aggregate, ApiError> {
-    let owned =
-        |project: &&Project| at.owner.as_ref().is_none_or(|owner| project.stamp.owner == *owner);
-    let project = call
-        .state
-        .write
-        .projects
-        .get(&at.project)
-        .filter(|project| project.state.exists())
-        .filter(owned)
-        .ok_or_else(|| ApiError::precondition("COMMAND-EbFMN", "Project not found"))?;
-    call.permit_one("project.role.write", &project.stamp.owner, &project.id)?;
-    Ok(Aggregate::new("project", &*project.id, &*project.stamp.owner))
+    let project = projects::parent(call, &at.project, at.owner.as_deref())?;
+    call.permit_one("project.role.write", &project.owner, &project.id)?;
+    Ok(project)
 }
 
 /// A key is unique in its project without regard to case. Nothing but the removal of the role

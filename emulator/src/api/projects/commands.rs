@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Answer, Call, cascade_details, change_details, creation_details, date, grants},
+    super::{
+        Answer, Call, applications, cascade_details, change_details, creation_details, date, grants,
+    },
     missing,
 };
 use crate::{
@@ -107,6 +109,17 @@ fn existing<'a>(call: &'a Call<'_>, id: &str, owner: Option<&str>) -> Option<&'a
         .filter(|project| owner.is_none_or(|owner| project.stamp.owner == owner))
 }
 
+/// The project that something is about to be made in, as an aggregate.
+pub(in crate::api) fn parent(
+    call: &Call<'_>,
+    id: &str,
+    owner: Option<&str>,
+) -> Result<Aggregate, ApiError> {
+    let project = existing(call, id, owner)
+        .ok_or_else(|| ApiError::precondition("COMMAND-EbFMN", "Project not found"))?;
+    Ok(Aggregate::new("project", &*project.id, &*project.stamp.owner))
+}
+
 /// Changes a project; tells its details and the date of its last change.
 fn change(
     call: &mut Call<'_>,
@@ -182,6 +195,8 @@ fn removal(state: &State, project: &Project) -> Vec<Draft> {
     let owner = &project.stamp.owner;
     let removed = Draft::new(&Aggregate::new("project", &*project.id, &**owner), "project.removed")
         .release("project_names", unique(owner, project.name()));
+    let removed = applications::entities_of_project(state, &project.id)
+        .fold(removed, |removed, entity| removed.release(applications::ENTITIES, entity));
     std::iter::once(removed).chain(grants::removals_of_project(state, &project.id)).collect()
 }
 
