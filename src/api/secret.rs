@@ -20,7 +20,7 @@ pub struct SecretScope {
 #[serde(rename_all = "camelCase")]
 pub struct SecretSpec {
     /// Name of the Secret, in the namespace of this object.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9][-a-z0-9.]*$"))]
     pub name: String,
     /// Keys of the Secret and what they hold: text in which `${clientId}`, `${clientSecret}`,
     /// `${issuer}` and others stand for values, as they are or by a filter: `${issuer:url}`,

@@ -55,6 +55,7 @@ pub fn declared(issues: &Issues, spec: &Value) -> Result<Option<DeclaredSecret>,
     let known: Vec<&str> =
         [issues.value].into_iter().chain(issues.values.iter().copied()).chain(COMMON).collect();
     let default = || issues.keys.iter().map(|(k, t)| ((*k).to_owned(), (*t).to_owned())).collect();
+    check_metadata(&spec)?;
     let texts: BTreeMap<String, String> = spec.data.clone().unwrap_or_else(default);
     let read = |(key, text): (&String, &String)| {
         if !is_key(key) {
@@ -69,6 +70,28 @@ pub fn declared(issues: &Issues, spec: &Value) -> Result<Option<DeclaredSecret>,
     let templates = texts.iter().map(read).collect::<Result<_, _>>()?;
     let rotate_after = spec.rotate_after.as_deref().map(lifetime).transpose()?;
     Ok(Some(DeclaredSecret { spec, templates, rotate_after }))
+}
+
+/// Types by which Kubernetes itself would put credentials of others into a Secret, or take it for
+/// a login of its own.
+const POWERFUL: [&str; 2] =
+    ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"];
+/// Labels and annotations that say whose a Secret is.
+const RESERVED: [&str; 3] =
+    ["app.kubernetes.io/managed-by", "kastellan.dev/", "issued.kastellan.dev/"];
+
+fn check_metadata(spec: &SecretSpec) -> Result<(), SpecError> {
+    if let Some(kind) = spec.kind.as_deref().filter(|kind| POWERFUL.contains(kind)) {
+        return Err(SpecError::new("secret.type", format!("{kind} is for Kubernetes alone")));
+    }
+    for (field, map) in [("labels", &spec.labels), ("annotations", &spec.annotations)] {
+        let is_reserved = |key: &&String| RESERVED.iter().any(|r| key.starts_with(r));
+        if let Some(key) = map.iter().flatten().map(|(key, _)| key).find(is_reserved) {
+            let field = format!("secret.{field}[{key:?}]");
+            return Err(SpecError::new(&field, "is for Kastellan alone"));
+        }
+    }
+    Ok(())
 }
 
 fn is_key(key: &str) -> bool {

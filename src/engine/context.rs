@@ -31,6 +31,8 @@ pub struct Engine {
     /// How long a deletion waits for another object that declares the same thing: in Git a move to
     /// another namespace is a deletion and a creation, in either order.
     pub deletion_pause: Duration,
+    /// How long a Secret may be away before it counts as gone: tools move and restore it.
+    pub secret_pause: Duration,
     /// What its clients count.
     pub requests: Arc<Requests>,
     pub(super) memory: Memory,
@@ -46,15 +48,18 @@ impl Engine {
             addresses,
             connect: Box::new(Client::new),
             deletion_pause: Duration::from_secs(10),
+            secret_pause: Duration::from_secs(10),
             requests: Arc::default(),
             memory: Memory::default(),
         }
     }
 
-    /// The same with another [`deletion_pause`](Self::deletion_pause).
+    /// The same with other pauses before something ends:
+    /// [`deletion_pause`](Self::deletion_pause), [`secret_pause`](Self::secret_pause).
     #[must_use]
-    pub fn with_deletion_pause(mut self, pause: Duration) -> Self {
+    pub fn with_pauses(mut self, pause: Duration) -> Self {
         self.deletion_pause = pause;
+        self.secret_pause = pause;
         self
     }
 

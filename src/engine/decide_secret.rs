@@ -9,9 +9,6 @@ use crate::api::{
     status::Provenance,
 };
 
-/// How long a Secret may be away before it counts as gone: tools move and restore it.
-pub const ABSENCE: Duration = Duration::from_secs(10);
-
 /// What is known of a Secret and of what it should hold.
 #[derive(Debug, Clone)]
 pub struct SecretFacts {
@@ -35,6 +32,8 @@ pub struct SecretFacts {
     pub asked: Option<String>,
     /// How long the Secret has been away.
     pub absent_for: Duration,
+    /// How long it may be away before it counts as gone: tools move and restore it.
+    pub pause: Duration,
     /// Now.
     pub now: Timestamp,
 }
@@ -149,7 +148,7 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
     }
     let there = facts.found.filter(|f| f.is_ours && f.is_intact && !f.is_older);
     let Some(there) = there else {
-        return match ABSENCE.checked_sub(facts.absent_for).filter(|left| !left.is_zero()) {
+        return match facts.pause.checked_sub(facts.absent_for).filter(|left| !left.is_zero()) {
             _ if !may_reissue => SecretAction::Refuse(SecretRefusal::Missing),
             Some(left) => SecretAction::Wait(left),
             None => SecretAction::Issue(Cause::Missing),
@@ -203,7 +202,8 @@ mod tests {
             changed_by: None,
             rotate_after: None,
             asked: None,
-            absent_for: ABSENCE,
+            absent_for: Duration::from_secs(10),
+            pause: Duration::from_secs(10),
             now: now(),
         }
     }

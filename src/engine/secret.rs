@@ -118,6 +118,7 @@ impl<'a> SecretStage<'a> {
             rotate_after: self.declared.rotate_after,
             asked: self.asked(known.as_ref()),
             absent_for: memory.secret_absent_for(key, is_there),
+            pause: self.pass.engine.secret_pause,
             now: Timestamp::now(),
             known,
         });

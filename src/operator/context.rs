@@ -51,8 +51,8 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(client: Client, options: Options, stop: watch::Receiver<bool>) -> Self {
-        let engine = Engine::new(&REGISTRY, options.addresses.clone())
-            .with_deletion_pause(options.deletion_pause);
+        let engine =
+            Engine::new(&REGISTRY, options.addresses.clone()).with_pauses(options.deletion_pause);
         let metrics = Arc::new(Metrics::new(engine.requests.clone()));
         let host = KubeHost::new(client.clone(), &options.namespaces);
         let wakers = Arc::new(Wakers::new(host.stores.resources()));

@@ -62,7 +62,9 @@ pub(super) async fn write(
     dry_run: bool,
 ) -> Result<(), OutputError> {
     let api = Api::<Secret>::namespaced(client.clone(), &object.key.namespace);
-    let params = PatchParams { dry_run, ..PatchParams::apply(MANAGER).force() };
+    // A key that somebody else wrote into a Secret of theirs stays theirs.
+    let force = secret.is_own;
+    let params = PatchParams { dry_run, force, ..PatchParams::apply(MANAGER) };
     let patch = Patch::Apply(body(object, secret));
     api.patch(&secret.name, &params, &patch).await.map(|_| ()).map_err(|e| error(&e))
 }

@@ -332,13 +332,17 @@ async fn a_crash_between_any_two_calls_leaves_no_client_without_a_secret_that_wo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_template_that_means_nothing_is_refused_before_anything_is_asked() {
+async fn a_secret_that_can_not_be_is_refused_before_anything_is_asked() {
     for (data, says) in [
-        (json!({"a": "${clientSecrets}"}), "is not known"),
-        (json!({"a": "${clientId:rot13}"}), "the filters are"),
-        (json!({"../a": "x"}), "make a key of a Secret"),
+        (json!({"data": {"a": "${clientSecrets}"}}), "is not known"),
+        (json!({"data": {"a": "${clientId:rot13}"}}), "the filters are"),
+        (json!({"data": {"../a": "x"}}), "make a key of a Secret"),
+        (json!({"type": "kubernetes.io/service-account-token"}), "for Kubernetes alone"),
+        (json!({"annotations": {"issued.kastellan.dev/1": "{}"}}), "for Kastellan alone"),
+        (json!({"labels": {"app.kubernetes.io/managed-by": "me"}}), "for Kastellan alone"),
+        (json!({"rotateAfter": "5m"}), "at least 1h"),
     ] {
-        let lab = lab_with(json!({"secret": {"data": data}})).await;
+        let lab = lab_with(json!({"secret": data})).await;
         let (reason, message) = lab.reason(&it());
         assert_eq!(reason, Reason::InvalidSpec.to_string(), "{message}");
         assert!(message.contains(says), "{message}");

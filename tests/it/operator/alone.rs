@@ -3,9 +3,14 @@
 
 use std::time::Instant;
 
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kastellan::{kinds, operator::LeaseOptions};
-use kube::{Api, Client, api::DeleteParams, config::Kubeconfig};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
+    config::Kubeconfig,
+};
 use serde_json::json;
 
 use super::chart_account::{of_chart, without_rights};
@@ -121,6 +126,7 @@ async fn works_with_the_charts_rights(client: &Client, kubeconfig: &Kubeconfig, 
     world.reason("Instance", "default", "Unauthenticated").await;
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     world.ready("Instance", "default").await;
+    writes_secrets(&world).await;
     world.delete("Organization", "acme").await;
     world.gone("Organization", "acme").await;
     for (n, namespace) in watched.iter().enumerate().skip(1) {
@@ -129,6 +135,48 @@ async fn works_with_the_charts_rights(client: &Client, kubeconfig: &Kubeconfig, 
     world.delete("Instance", "default").await;
     world.gone("Instance", "default").await;
     world.stop().await;
+}
+
+/// A Secret for what ZITADEL issues: written, restored, and gone with its object.
+async fn writes_secrets(world: &World) {
+    let spec = json!({"organizationRef": {"name": "acme"}, "secret": {"name": "bot"}});
+    world.apply("MachineUser", "bot", spec).await;
+    let status = world.ready("MachineUser", "bot").await;
+    assert_eq!(status["secret"]["name"], "bot");
+    let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.namespace);
+    let first = secrets.get("bot").await.unwrap();
+    let owner = first.metadata.owner_references.as_ref().unwrap()[0].clone();
+    assert_eq!((&*owner.kind, &*owner.name), ("MachineUser", "bot"));
+    let keys = first.data.as_ref().unwrap().keys();
+    assert!(keys.eq(["clientId", "clientSecret", "issuer"]), "{first:?}");
+
+    // What is deleted is issued again, what is edited too: the operator hears of both.
+    secrets.delete("bot", &DeleteParams::default()).await.unwrap();
+    let issued = |former: Secret| async move {
+        let secrets: Api<Secret> = Api::namespaced(world.client.clone(), &world.namespace);
+        let is_another = |now: &Option<Secret>| {
+            now.as_ref().is_some_and(|now| now.data.is_some() && now.data != former.data)
+        };
+        let find = async || secrets.get_opt("bot").await.unwrap();
+        eventually("another Secret", find, is_another).await.unwrap()
+    };
+    let second = issued(first).await;
+    let edit = json!({"stringData": {"clientSecret": "mine"}});
+    let edited = secrets.patch("bot", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    assert_ne!(edited.data, second.data);
+    issued(edited).await;
+    world.noted("bot", "SecretReissued", "").await;
+    world.ready("MachineUser", "bot").await;
+
+    // One that was there before is refused.
+    world.secret("theirs", "k", "v").await;
+    let spec = json!({"organizationRef": {"name": "acme"}, "secret": {"name": "theirs"}});
+    world.apply("MachineUser", "other", spec).await;
+    world.reason("MachineUser", "other", "Conflict").await;
+    for name in ["bot", "other"] {
+        world.delete("MachineUser", name).await;
+        world.gone("MachineUser", name).await;
+    }
 }
 
 async fn says_that_a_crd_was_deleted_and_goes_on_when_it_is_back(client: &Client) {
