@@ -166,6 +166,19 @@ pub struct Namespaces {
     pub selector: Option<LabelSelector>,
 }
 
+/// Which namespaces may refer to something, and by which kinds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AllowedNamespaces {
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "its fields are documented")]
+    pub namespaces: Namespaces,
+    /// Kinds that may refer to it, such as `ProjectRole`. Omitted: those that give nobody access to
+    /// anything; UserGrant, ProjectGrant and Administrator have to be named.
+    #[schemars(length(max = 50), inner(length(min = 1, max = 63)))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<String>>,
+}
+
 /// See [`Namespaces::from`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NamespacesFrom {

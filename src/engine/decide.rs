@@ -231,6 +231,7 @@ mod tests {
     struct Case {
         fields: Fields,
         place: Place,
+        fixed: &'static [&'static str],
         observes: bool,
         adoption: AdoptionPolicy,
         may_not_adopt: Option<NoConsent>,
@@ -241,6 +242,7 @@ mod tests {
             Self {
                 fields: Fields::from(json!({"name": "a"})),
                 place: Place::organization("o"),
+                fixed: &[],
                 observes: false,
                 adoption: AdoptionPolicy::IfIdentical,
                 may_not_adopt: None,
@@ -256,6 +258,7 @@ mod tests {
                 fields: &self.fields,
                 lists: &[],
                 place: &self.place,
+                fixed: self.fixed,
                 observes: self.observes,
                 adoption: self.adoption,
                 may_not_adopt: self.may_not_adopt.clone(),
@@ -282,6 +285,25 @@ mod tests {
                 assert!(!other.adopts);
             }
         }
+    }
+
+    #[test]
+    fn what_says_which_thing_it_is_never_changes() {
+        let case = Case { fixed: &["name"], ..Case::new() };
+        let same = case.entity(Found::Bound(remote("1", "a")), Provenance::Created).unwrap();
+        assert_eq!(same.action, Action::Nothing);
+        let other = case.entity(Found::Bound(remote("1", "b")), Provenance::Created);
+        let Err(Error::ReferenceChanged { id, fields }) = other else { panic!("{other:?}") };
+        assert_eq!((&*id, fields), ("1", vec!["name".to_owned()]));
+    }
+
+    #[test]
+    fn an_id_that_the_server_chooses_is_not_known_before() {
+        let new = Case::new().entity(Found::Nothing { id: None }, Provenance::Created).unwrap();
+        assert_eq!(
+            (new.action, new.subject.clone(), new.id()),
+            (Action::Create, Subject::New, None)
+        );
     }
 
     #[test]
@@ -392,14 +414,14 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_is_created_and_what_is_gone_created_again() {
-        let new = Case::new().entity(Found::Nothing { id: "1".into() }, Provenance::Created);
+        let new = Case::new().entity(Found::Nothing { id: Some("1".into()) }, Provenance::Created);
         let new = new.unwrap();
         assert_eq!(
             (new.action, new.id(), new.former.as_deref()),
             (Action::Create, Some("1"), None)
         );
         assert_eq!(new.provenance, Provenance::Created);
-        let gone = Found::Gone { former: "1".into(), id: "2".into() };
+        let gone = Found::Gone { former: "1".into(), id: Some("2".into()) };
         let again = Case::new().entity(gone, Provenance::Created).unwrap();
         assert_eq!(
             (again.action, again.id(), again.former.as_deref()),

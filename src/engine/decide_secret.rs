@@ -22,6 +22,8 @@ pub struct SecretFacts {
     pub issues: bool,
     /// Where the remote side comes from.
     pub provenance: Provenance,
+    /// Whether who declares it owns what it is in.
+    pub owns_place: bool,
     /// What the status says.
     pub known: Option<SecretStatus>,
     /// Who gave it another secret since.
@@ -98,6 +100,8 @@ pub enum SecretRefusal {
     Taken,
     /// A new secret would end the one of an adopted thing.
     WouldEnd,
+    /// What was there before belongs to another namespace.
+    NotOwned,
     /// The spec says so.
     Missing,
 }
@@ -118,6 +122,11 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
     let is_current = facts.found.is_some_and(|f| f.is_ours && f.is_current && f.is_intact);
     if !facts.issues {
         return if is_current { SecretAction::Keep } else { SecretAction::Write };
+    }
+    // What was there before may have rights that nobody meant for this namespace: to issue its
+    // secret is to log in as it.
+    if facts.provenance == Provenance::Adopted && !facts.owns_place {
+        return SecretAction::Refuse(SecretRefusal::NotOwned);
     }
     let known = facts.known.unwrap_or_default();
     if known.pending.is_some() {
@@ -198,6 +207,7 @@ mod tests {
             on_missing: None,
             issues: true,
             provenance: Provenance::Created,
+            owns_place: true,
             known: Some(known()),
             changed_by: None,
             rotate_after: None,
@@ -208,13 +218,17 @@ mod tests {
         }
     }
 
+    fn never_issued() -> SecretFacts {
+        SecretFacts { found: None, known: None, ..facts() }
+    }
+
     #[test]
     fn each_row_of_the_rule() {
         use Cause::{Asked, Changed, CutOff, First, Keys, Missing, Rotation};
         use SecretAction::{Issue, Keep, Refuse, Wait, Write};
         let pending = SecretStatus { pending: Some("x".into()), ..known() };
         let foreign = FoundSecret { is_ours: false, ..INTACT };
-        let none = SecretFacts { found: None, known: None, ..facts() };
+        let none = never_issued();
         let adopted = SecretFacts { provenance: Provenance::Adopted, ..none.clone() };
         let gone = SecretFacts { found: None, ..facts() };
         let stall = Some(OnMissing::Stall);
@@ -233,6 +247,15 @@ mod tests {
             (adopted.clone(), Refuse(SecretRefusal::WouldEnd)),
             (SecretFacts { on_missing: stall, ..adopted.clone() }, Refuse(SecretRefusal::WouldEnd)),
             (SecretFacts { on_missing: Some(OnMissing::Reissue), ..adopted }, Issue(First)),
+            (
+                SecretFacts {
+                    provenance: Provenance::Adopted,
+                    owns_place: false,
+                    on_missing: Some(OnMissing::Reissue),
+                    ..never_issued()
+                },
+                Refuse(SecretRefusal::NotOwned),
+            ),
             // The status was lost.
             (SecretFacts { known: None, ..facts() }, Keep),
             (SecretFacts { known: Some(pending), ..facts() }, Issue(CutOff)),

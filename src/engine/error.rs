@@ -456,6 +456,7 @@ impl Error {
             Self::NotConnected { reason: Some(Reason::Suspended), .. } => Reason::Suspended,
             Self::Secret { refusal: SecretRefusal::Taken, .. } => Reason::Conflict,
             Self::Secret { refusal: SecretRefusal::WouldEnd, .. } => Reason::AdoptionRefused,
+            Self::Secret { refusal: SecretRefusal::NotOwned, .. } => Reason::Forbidden,
             Self::Secret { refusal: SecretRefusal::Missing, .. } | Self::SecretAway { .. } => {
                 Reason::SecretMissing
             }

@@ -39,6 +39,8 @@ pub struct Target {
     pub place: Place,
     /// Whether the namespace may act on the instance itself.
     pub instance_scope: bool,
+    /// Whether what it is in is its own namespace's, or it may act on the instance itself.
+    pub owns_place: bool,
     /// What it is in is only planned yet: nothing can be asked there.
     pub is_planned: bool,
     /// What the object is bound to there.
@@ -80,6 +82,8 @@ pub async fn resolve(
             found: connection.instance_id.clone(),
         });
     }
+    let owns_place =
+        instance_scope || matches!(&parent, Parent::Object(o, _) if o.key.namespace == *namespace);
     let (place, is_planned) = match parent {
         Parent::Instance => (Place::instance(), false),
         Parent::Id(reference, id) => (by_id(engine, &connection, reference, id).await?, false),
@@ -117,6 +121,7 @@ pub async fn resolve(
         connection,
         place,
         instance_scope,
+        owns_place,
         is_planned,
         binding,
         shared,

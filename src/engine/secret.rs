@@ -114,6 +114,7 @@ impl<'a> SecretStage<'a> {
             on_missing: self.declared.spec.on_missing,
             issues: has_secret,
             provenance,
+            owns_place: self.pass.target.owns_place,
             changed_by: self.changed_by(&remote.subject),
             rotate_after: self.declared.rotate_after,
             asked: self.asked(known.as_ref()),

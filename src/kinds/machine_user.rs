@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{
         secret::SecretScope,
-        spec::{Common, Identity, OrganizationScope},
+        spec::{AllowedNamespaces, Common, Identity, OrganizationScope},
     },
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
@@ -27,6 +27,7 @@ use crate::{
 
 /// The spec.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct MachineUser {
     #[serde(flatten)]
     common: Common,
@@ -34,6 +35,9 @@ pub struct MachineUser {
     identity: Identity,
     #[serde(flatten)]
     organization: OrganizationScope,
+    /// Namespaces whose objects may refer to this account. Omitted: only its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_namespaces: Option<AllowedNamespaces>,
     #[serde(flatten)]
     secret: SecretScope,
     #[serde(flatten)]

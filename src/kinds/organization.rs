@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::wire::{Activity, Answer, Dated, Details, is_gone};
 use crate::{
-    api::spec::{Common, Identity, Namespaces},
+    api::spec::{AllowedNamespaces, Common, Identity},
     contract::{
         Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
         Inputs, Kind, Place, Reference, RemoteEntity, Row, SpecError, Written,
@@ -38,7 +38,7 @@ pub struct Organization {
     identity: Identity,
     /// Namespaces whose objects may refer to this organization. Omitted: only its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    allowed_namespaces: Option<Namespaces>,
+    allowed_namespaces: Option<AllowedNamespaces>,
     #[serde(flatten)]
     state: OrganizationState,
 }

@@ -13,7 +13,7 @@ use super::{
     wire::{self, Activity, Details, found, lenient, some_default},
 };
 use crate::{
-    api::spec::{Common, Identity, Namespaces, ObjectReference, OrganizationScope},
+    api::spec::{AllowedNamespaces, Common, Identity, ObjectReference, OrganizationScope},
     contract::{
         Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
         Inputs, Kind, Place, Reference, RemoteEntity, Row, SpecError, Version, Written,
@@ -60,19 +60,6 @@ pub struct Project {
     allowed_namespaces: Option<AllowedNamespaces>,
     #[serde(flatten)]
     state: ProjectState,
-}
-
-/// Which namespaces may refer to a project, and by which kinds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct AllowedNamespaces {
-    #[serde(flatten)]
-    #[allow(missing_docs, reason = "its fields are documented")]
-    pub namespaces: Namespaces,
-    /// Kinds that may refer to it, such as `ProjectRole`. Omitted: those that give nobody access to
-    /// anything.
-    #[schemars(length(max = 50), inner(length(min = 1, max = 63)))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kinds: Option<Vec<String>>,
 }
 
 /// The fields that can be managed.

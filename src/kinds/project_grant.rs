@@ -13,7 +13,7 @@ use super::{
     wire::{self, Activity, Details, found, lenient, some_default},
 };
 use crate::{
-    api::spec::{Adoption, Common, ObjectReference},
+    api::spec::{Adoption, AllowedNamespaces, Common, ObjectReference},
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
         EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Place, Reference, RemoteEntity,
@@ -42,7 +42,7 @@ pub struct ProjectGrant {
     project: ProjectScope,
     /// Namespaces whose objects may refer to this grant. Omitted: only its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    allowed_namespaces: Option<project::AllowedNamespaces>,
+    allowed_namespaces: Option<AllowedNamespaces>,
     /// The Organization object that gets the project. One of another namespace must allow it by its
     /// `allowedNamespaces`. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]

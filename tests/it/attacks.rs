@@ -1,6 +1,7 @@
 //! What a tenant may try on others, and what comes of it. `docs/security.md` tells the same in
 //! prose.
 
+mod escalation;
 mod interference;
 
 use kastellan::{

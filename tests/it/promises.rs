@@ -2,7 +2,7 @@
 //! part, and when somebody changes their mind.
 
 use kastellan::{
-    api::status::Provenance,
+    api::status::{Provenance, Reason},
     contract::{Fields, Key, Place},
     engine::events::EventReason,
 };
@@ -100,6 +100,64 @@ async fn a_thing_whose_organization_is_refused_is_not_taken_for_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_still_where_its_reference_led_before_is_told_and_not_made_again() {
+    let lab = Lab::new().await;
+    let (home, shop, _) = tenant(&lab).await;
+    let former = lab.status(&shop).id.unwrap();
+    let made = lab.count("project.added");
+    // The object comes to mean another organization; the former one is still there.
+    lab.lose(&home);
+    lab.declare("ns", "Organization", "home", json!({"name": "Another"}));
+    lab.settle().await;
+    let (reason, message) = lab.reason(&shop);
+    assert_eq!(reason, Reason::ReferenceChanged.to_string(), "{message}");
+    assert!(message.contains(&former) && message.contains("still in"), "{message}");
+    assert_eq!(lab.count("project.added"), made);
+    // Gone there, it is made where it is declared.
+    let organization = lab.status(&shop).organization_id.unwrap();
+    let path = format!("/v2/organizations/{organization}");
+    let nothing = json!({});
+    lab.client.write::<Value>(reqwest::Method::DELETE, None, &path, &nothing).await.unwrap();
+    lab.poll().await.unwrap();
+    lab.settle().await;
+    assert!(lab.status(&shop).is_ready(), "{:?}", lab.reason(&shop));
+    assert_eq!(lab.count("project.added"), made + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_name_is_looked_up_once() {
+    let lab = Lab::new().await;
+    tenant(&lab).await;
+    let grant = json!({
+        "organizationRef": {"name": "home"}, "projectRef": {"name": "shop"},
+        "userLoginName": "ada", "roleKeys": [],
+    });
+    let grant = lab.declare("ns", "UserGrant", "ada", grant);
+    lab.settle().await;
+    let (reason, message) = lab.reason(&grant);
+    assert_eq!(reason, Reason::WaitingForReference.to_string(), "{message}");
+    assert!(message.contains("userLoginName ada"), "{message}");
+    let ada = lab.emulator.add_user("ada", "Ada", &[]);
+    lab.settle().await;
+    assert!(lab.status(&grant).is_ready(), "{:?}", lab.reason(&grant));
+    assert_eq!(lab.status(&grant).resolved["userLoginName"], ada.id);
+
+    // Somebody else gets the name: the grant is still the former one's.
+    let path = format!("/management/v1/users/{}/username", ada.id);
+    let renamed = json!({"userName": "ada.byron"});
+    let at = lab.client.get::<Value>(None, "/auth/v1/users/me").await.unwrap();
+    let organization = at["user"]["details"]["resourceOwner"].as_str();
+    lab.client.write::<Value>(reqwest::Method::PUT, organization, &path, &renamed).await.unwrap();
+    lab.emulator.add_user("ada", "Another", &[]);
+    let before = lab.status(&grant);
+    lab.emulator.reset_calls();
+    lab.settle().await;
+    assert_eq!((lab.status(&grant).id, lab.status(&grant).resolved), (before.id, before.resolved));
+    let calls = lab.emulator.calls();
+    assert!(!calls.iter().any(|c| c.path.contains("/v2/users")), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_created_under_a_given_id_is_ours_wherever_the_operator_dies() {
     for sent in [false, true] {
         for after in 0..12 {
@@ -123,8 +181,8 @@ async fn events_of_roles_touch_the_role_and_not_its_project() {
     let lab = Lab::new().await;
     let (_, shop, home) = tenant(&lab).await;
     let project = lab.status(&shop).id.unwrap();
-    lab.poll().await.unwrap();
     let at = lab.minnie(Some(home.as_str()));
+    lab.poll().await.unwrap();
     let at = at.at(Place::organization(&home).below(&project));
     let reader = Fields::from(json!({"key": "reader", "displayName": "Reader"}));
     entry("ProjectRole").create(&at, "reader", &reader).await.unwrap();

@@ -62,6 +62,10 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
                     "{noun} was there before, and nobody can read its secret: a new one would end \
                      the present one. Set secret.onMissing: Reissue to have one issued into {secret}"
                 ),
+                SecretRefusal::NotOwned => format!(
+                    "{noun} was there before, in something that another namespace declares: its \
+                     secret is issued only to that namespace, or with the Instance's instanceScope"
+                ),
                 SecretRefusal::Missing => format!(
                     "{secret} does not hold the secret of {noun}, and secret.onMissing is Stall: \
                      bring it back, or set secret.onMissing: Reissue, which ends the present one"
