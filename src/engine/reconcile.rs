@@ -331,17 +331,13 @@ impl<'a> Pass<'a> {
     /// Does what the plan says and reads back until it is so.
     async fn carry_out(&self, plan: Plan, outcome: &mut Outcome) -> Result<()> {
         self.report_drift(&plan, outcome)?;
-        let secret = SecretStage::of(self)?;
+        let secret = SecretStage::of(self.writer())?;
         if let (Some(secret), Action::Create) = (&secret, plan.action) {
             secret.admit().await?;
         }
         let remote = match (plan.action, plan.have.clone()) {
             (Action::Nothing, Some(remote)) => remote,
-            _ => {
-                let Self { engine, host, entry, object, target } = self;
-                let writer = Writer { engine, host: *host, entry: *entry, object, target };
-                Box::pin(writer.apply(&plan, outcome)).await?
-            }
+            _ => Box::pin(self.writer().apply(&plan, outcome)).await?,
         };
         if plan.adopts
             && self.target.binding.is_none()
@@ -388,6 +384,11 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
+    fn writer(&self) -> Writer<'_> {
+        let Self { engine, host, entry, object, target } = self;
+        Writer { engine, host: *host, entry: *entry, object, target }
+    }
+
     /// Who changed a thing, or the one that it was.
     fn editor(&self, plan: &Plan, former: Option<&str>) -> Option<String> {
         let subject = former.map_or_else(|| plan.subject.clone(), Subject::from);
@@ -406,9 +407,7 @@ impl<'a> Pass<'a> {
         }
         let bound = target.binding.as_ref().map(|b| b.id.clone());
         let id = bound.unwrap_or_else(|| self.object.derived_id());
-        let Self { engine, host, object, .. } = self;
-        let writer = Writer { engine, host: *host, entry, object, target };
-        match writer.recreate_lost(&id, outcome).await {
+        match self.writer().recreate_lost(&id, outcome).await {
             Ok(is_deleted) => is_deleted,
             // It is reported as lost all the same, and tried again.
             Err(e) => {

@@ -10,11 +10,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    apply::Writer,
     decide_deletion::default_policy,
     decide_secret::{self, Cause, FoundSecret, SecretAction, SecretFacts},
     error::{Error, Result, WhileDoing},
     host::OutputSecret,
-    reconcile::Pass,
     report::Outcome,
 };
 use crate::{
@@ -63,7 +63,7 @@ struct Made {
 
 /// The Secret of an object that declares one.
 pub(super) struct SecretStage<'a> {
-    pass: &'a Pass<'a>,
+    writer: Writer<'a>,
     kind: &'static dyn ErasedEntity,
     issues: &'static Issues,
     declared: DeclaredSecret,
@@ -71,11 +71,11 @@ pub(super) struct SecretStage<'a> {
 
 impl<'a> SecretStage<'a> {
     /// `None`: the object declares none.
-    pub(super) fn of(pass: &'a Pass<'a>) -> Result<Option<Self>> {
-        let Entry::Entity(kind) = pass.entry else { return Ok(None) };
+    pub(super) fn of(writer: Writer<'a>) -> Result<Option<Self>> {
+        let Entry::Entity(kind) = writer.entry else { return Ok(None) };
         let Some(issues) = kind.entity().issues else { return Ok(None) };
-        let declared = declared(issues, &pass.object.spec)?;
-        Ok(declared.map(|declared| Self { pass, kind, issues, declared }))
+        let declared = declared(issues, &writer.object.spec)?;
+        Ok(declared.map(|declared| Self { writer, kind, issues, declared }))
     }
 
     /// Whether the Secret may be used and written, before anything is created for it.
@@ -86,7 +86,7 @@ impl<'a> SecretStage<'a> {
         decide_secret::admission(facts, self.policy()).map_err(|r| self.refused(r))?;
         if is_new {
             let none = self.output(&BTreeMap::new(), &[]);
-            self.pass.host.write_output(self.pass.object, &none, true).await?;
+            self.writer.host.write_output(self.writer.object, &none, true).await?;
         }
         Ok(())
     }
@@ -103,8 +103,8 @@ impl<'a> SecretStage<'a> {
         let values = self.values(id, &remote.state)?;
         let inputs = self.inputs(&values);
         let found = self.find().await?;
-        let memory = &self.pass.engine.memory;
-        let key = &self.pass.object.key;
+        let memory = &self.writer.engine.memory;
+        let key = &self.writer.object.key;
         let facts = found.as_ref().map(|(s, mark)| self.facts(s, mark.as_ref(), &inputs));
         let is_there = facts.is_some_and(|f| f.is_ours && f.is_intact && !f.is_older);
         let known = self.known(outcome);
@@ -114,12 +114,12 @@ impl<'a> SecretStage<'a> {
             on_missing: self.declared.spec.on_missing,
             issues: has_secret,
             provenance,
-            owns_place: self.pass.target.owns_place,
+            owns_place: self.writer.target.owns_place,
             changed_by: self.changed_by(&remote.subject),
             rotate_after: self.declared.rotate_after,
             asked: self.asked(known.as_ref()),
             absent_for: memory.secret_absent_for(key, is_there),
-            pause: self.pass.engine.secret_pause,
+            pause: self.writer.engine.secret_pause,
             now: Timestamp::now(),
             known,
         });
@@ -150,7 +150,7 @@ impl<'a> SecretStage<'a> {
     }
 
     async fn issue(&self, id: &str, made: Made, cause: Cause, outcome: &mut Outcome) -> Result<()> {
-        let Pass { host, entry, object, target, .. } = self.pass;
+        let Writer { host, entry, object, target, .. } = self.writer;
         let name = self.declared.spec.name.clone();
         let asked = object.annotations.get(RENEW).cloned();
         let known = self.known(outcome).unwrap_or_default();
@@ -158,7 +158,7 @@ impl<'a> SecretStage<'a> {
         let pending = Some(Timestamp::now().to_string());
         outcome.status.secret = Some(SecretStatus { name: name.clone(), pending, ..known });
         host.remember(object, &outcome.status).await.map_err(Error::Host)?;
-        let session = target.connection.begin_write(*entry, &target.place).await?;
+        let session = target.connection.begin_write(entry, &target.place).await?;
         let issued = session.issue(id).await.doing("issue a secret for")?;
         drop(session);
         let at = Timestamp::now().to_string();
@@ -196,7 +196,7 @@ impl<'a> SecretStage<'a> {
         let mark = serde_json::to_string(&mark).map_err(|e| Error::Host(e.to_string()))?;
         let output = self.output(&data, &[(self.mark_name(), mark)]);
         let output = OutputSecret { kind: kind.or(output.kind), ..output };
-        self.pass.host.write_output(self.pass.object, &output, false).await?;
+        self.writer.host.write_output(self.writer.object, &output, false).await?;
         Ok(())
     }
 
@@ -243,10 +243,10 @@ impl<'a> SecretStage<'a> {
 
     /// What stays in ZITADEL keeps its Secret.
     fn goes_with_owner(&self) -> bool {
-        let Pass { entry, object, target, .. } = self.pass;
+        let Writer { entry, object, target, .. } = self.writer;
         let in_organization = target.place.organization.is_some();
         let policy = deletion_policy(&object.spec)
-            .unwrap_or_else(|| default_policy(*entry, object.status.provenance, in_organization));
+            .unwrap_or_else(|| default_policy(entry, object.status.provenance, in_organization));
         self.policy() == SecretPolicy::Own && policy == DeletionPolicy::Delete
     }
 
@@ -255,12 +255,12 @@ impl<'a> SecretStage<'a> {
     }
 
     fn mark_name(&self) -> String {
-        let Pass { object, .. } = self.pass;
+        let Writer { object, .. } = self.writer;
         format!("{MARK}{}", object.uid.as_deref().unwrap_or(&object.key.name))
     }
 
     async fn find(&self) -> Result<Option<(OutputSecret, Option<Mark>)>> {
-        let Pass { host, object, .. } = self.pass;
+        let Writer { host, object, .. } = self.writer;
         let found = host.output(&object.key.namespace, &self.declared.spec.name).await?;
         Ok(found.map(|secret| {
             let mark = secret.annotations.get(&self.mark_name());
@@ -270,7 +270,7 @@ impl<'a> SecretStage<'a> {
     }
 
     fn facts(&self, secret: &OutputSecret, mark: Option<&Mark>, inputs: &str) -> FoundSecret {
-        let status = self.pass.object.status.secret.as_ref();
+        let status = self.writer.object.status.secret.as_ref();
         let issued = status.and_then(|s| s.issued_at.as_deref()?.parse::<Timestamp>().ok());
         let spec = &self.declared.spec;
         let has = |wanted: &Option<BTreeMap<String, String>>, has: &BTreeMap<String, String>| {
@@ -297,7 +297,7 @@ impl<'a> SecretStage<'a> {
 
     /// The values that are no secret.
     fn values(&self, id: &str, state: &Fields) -> Result<Values> {
-        let target = &self.pass.target;
+        let target = &self.writer.target;
         let issuer = target.connection.spec.issuer.trim_end_matches('/');
         let mut values = Values::new();
         values.insert("issuer", issuer.into());
@@ -331,14 +331,14 @@ impl<'a> SecretStage<'a> {
     }
 
     fn asked(&self, known: Option<&SecretStatus>) -> Option<String> {
-        let asked = self.pass.object.annotations.get(RENEW)?;
+        let asked = self.writer.object.annotations.get(RENEW)?;
         let done = known.and_then(|known| known.renewed_for.as_ref());
         (done != Some(asked)).then(|| asked.clone())
     }
 
     fn changed_by(&self, subject: &Subject) -> Option<String> {
-        let target = &self.pass.target;
-        target.connection.secret_editor(self.pass.entry, &target.place, subject)
+        let target = &self.writer.target;
+        target.connection.secret_editor(self.writer.entry, &target.place, subject)
     }
 
     /// A status that was lost is made again from what the Secret tells.
@@ -351,7 +351,7 @@ impl<'a> SecretStage<'a> {
     fn note(&self, outcome: &mut Outcome, at: Option<String>) {
         let known = self.known(outcome).unwrap_or_default();
         let name = self.declared.spec.name.clone();
-        let asked = self.pass.object.annotations.get(RENEW).cloned();
+        let asked = self.writer.object.annotations.get(RENEW).cloned();
         let renewed_for = known.renewed_for.clone().or(asked);
         let issued_at = at.or(known.issued_at.clone());
         outcome.status.secret = Some(SecretStatus { name, issued_at, renewed_for, ..known });
@@ -366,7 +366,7 @@ impl<'a> SecretStage<'a> {
     }
 
     fn refused(&self, refusal: decide_secret::SecretRefusal) -> Error {
-        let namespace = self.pass.object.key.namespace.clone();
+        let namespace = self.writer.object.key.namespace.clone();
         Error::Secret { namespace, name: self.declared.spec.name.clone(), refusal }
     }
 }

@@ -87,6 +87,7 @@ async fn after_a_restore_everything_is_listed_again_and_made_as_declared() {
     let at = home(&lab).await;
     let changed = project(&lab, "changed", false);
     lab.settle().await;
+    lab.poll().await.unwrap();
     let backup = lab.emulator.faults().back_up();
     project(&lab, "changed", true);
     let lost = project(&lab, "lost", true);

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use kastellan::{
-    api::spec::{Common, Identity},
+    api::{
+        secret::SecretScope,
+        spec::{Common, Identity},
+    },
     contract::{Fields, IdSource, ListOrder, NaturalKey, Place, Reference, Role},
     kinds::REGISTRY,
 };
@@ -135,7 +138,11 @@ impl Placed {
         let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
         let mut spec = crd.pointer(path).unwrap().clone();
         let fields = spec["properties"].as_object_mut().unwrap();
-        let shared = [schemars::schema_for!(Common), schemars::schema_for!(Identity)];
+        let shared = [
+            schemars::schema_for!(Common),
+            schemars::schema_for!(Identity),
+            schemars::schema_for!(SecretScope),
+        ];
         let shared = shared.map(|schema| serde_json::to_value(schema).unwrap());
         fields.retain(|field, _| {
             let is_shared = shared.iter().any(|of| of["properties"].get(field).is_some());
