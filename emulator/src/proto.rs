@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     errors::{ApiError, Code, Form},
     json::{self, Broken, Json, Node},
-    parsers::timestamp,
+    parsers::{duration, timestamp},
 };
 
 mod rules;
@@ -36,7 +36,7 @@ impl Message {
         let field = self.fields.iter().find(|field| field.name == name);
         match field.map(|field| field.kind) {
             Some(Kind::Flag) => Value::Bool(false),
-            Some(Kind::Number(_) | Kind::Choice(_)) => Value::from(0),
+            Some(Kind::Number(_) | Kind::Choice(_) | Kind::Duration) => Value::from(0),
             Some(Kind::Text) => Value::from(""),
             _ => Value::Null,
         }
@@ -72,6 +72,8 @@ enum Kind {
     /// A whole number up to this one.
     Number(u64),
     Date,
+    /// Read as a number of nanoseconds.
+    Duration,
     Choice(&'static [&'static str]),
     Message(&'static Message),
 }
@@ -130,6 +132,10 @@ impl Field {
         Self::of(name, Kind::Date)
     }
 
+    pub(crate) const fn duration(name: &'static str) -> Self {
+        Self::of(name, Kind::Duration)
+    }
+
     /// An enum, by the names of its values from 0 on.
     pub(crate) const fn choice(name: &'static str, values: &'static [&'static str]) -> Self {
         Self { rules: &[Rule::Defined], ..Self::of(name, Kind::Choice(values)) }
@@ -152,7 +158,8 @@ impl Field {
     }
 }
 
-/// A request as it was read: fields by their JSON names, enums and 64-bit numbers as numbers.
+/// A request as it was read: fields by their JSON names, enums, 64-bit numbers and durations as
+/// numbers.
 /// Fields that were omitted, or `null`, are not there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request(pub(crate) Map<String, Value>);
@@ -319,6 +326,11 @@ fn single(field: &Field, node: &Node, text: &str) -> Result<Option<Value>, ApiEr
             None => return wrong("google.protobuf.Timestamp"),
         },
         (Kind::Date, _) => return wrong("google.protobuf.Timestamp"),
+        (Kind::Duration, Json::Text(value)) => match duration::parse(value) {
+            Some(nanos) => Value::from(nanos),
+            None => return wrong("google.protobuf.Duration"),
+        },
+        (Kind::Duration, _) => return wrong("google.protobuf.Duration"),
         // A name that is not declared counts as absent.
         (Kind::Choice(values), Json::Text(name)) => {
             return Ok(values.iter().position(|value| value == name).map(Value::from));
