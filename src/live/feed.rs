@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::instance::{FeedMode, FeedStatus},
-    contract::{Entry, Registry, Subject},
+    contract::{Entry, EventPlace, Registry, Subject},
     zitadel::{Client, Result},
 };
 
@@ -184,10 +184,16 @@ fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTr
             {
                 touched.extend(store.forget_below(id));
             }
-            let thing = Touched { kind: entry.kind(), place, subject };
-            if !store.is_own(event.creation_date, &thing) {
-                store.edited(&thing, editors.name(event));
-                touched.insert(thing);
+            let places = match filter.place {
+                EventPlace::Everywhere => store.places(entry.kind()),
+                _ => vec![place],
+            };
+            for place in places {
+                let thing = Touched { kind: entry.kind(), place, subject: subject.clone() };
+                if !store.is_own(event.creation_date, &thing) {
+                    store.edited(&thing, editors.name(event));
+                    touched.insert(thing);
+                }
             }
         }
     }

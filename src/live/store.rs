@@ -219,6 +219,12 @@ impl Store {
         }
     }
 
+    /// The places of which something of a kind was asked for.
+    pub(super) fn places(&self, kind: &str) -> Vec<Place> {
+        let collections = lock(&self.collections);
+        collections.keys().filter(|(k, _)| *k == kind).map(|(_, place)| place.clone()).collect()
+    }
+
     /// Somebody else touched a thing. What was never read needs no mark.
     pub(super) fn edited(&self, touched: &Touched, by: &str) {
         let Some(entry) = self.registry.find(touched.kind) else { return };

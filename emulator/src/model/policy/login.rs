@@ -21,6 +21,7 @@ pub(crate) const SECOND_FACTORS: &[&str] = &[
     "SECOND_FACTOR_TYPE_U2F",
     "SECOND_FACTOR_TYPE_OTP_EMAIL",
     "SECOND_FACTOR_TYPE_OTP_SMS",
+    "SECOND_FACTOR_TYPE_RECOVERY_CODES",
 ];
 /// The multi factors by their numbers, in requests and in events.
 pub(crate) const MULTI_FACTORS: &[&str] =
