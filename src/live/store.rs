@@ -179,18 +179,26 @@ impl Store {
         write: PendingWrite,
     ) {
         if let Some(Version { changed, .. }) = write.version() {
-            let touched = Touched {
-                kind: entry.kind(),
-                place: place.clone(),
-                subject: Some(subject.clone()),
-            };
-            let mut own = lock(&self.own);
-            own.insert((*changed, touched));
-            if let Ok(before) = changed.checked_sub(OWN_WRITES) {
-                forget(&mut own, before);
-            }
+            self.remember_own(entry, place, subject, *changed);
         }
         self.collection(entry, place).expect(subject, write);
+    }
+
+    /// A call of ours took effect at this time, by ZITADEL's clock.
+    pub(super) fn remember_own(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+        changed: Timestamp,
+    ) {
+        let touched =
+            Touched { kind: entry.kind(), place: place.clone(), subject: Some(subject.clone()) };
+        let mut own = lock(&self.own);
+        own.insert((changed, touched));
+        if let Ok(before) = changed.checked_sub(OWN_WRITES) {
+            forget(&mut own, before);
+        }
     }
 
     /// One thing is stale: it will be read again.

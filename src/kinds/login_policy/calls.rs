@@ -173,7 +173,7 @@ fn without_aggregate(written: Written) -> Written {
 /// The calls of one write.
 struct Calls<'a> {
     endpoint: &'a Endpoint<'a>,
-    /// What the last one answered.
+    /// What they answered.
     written: Written,
 }
 
@@ -206,7 +206,7 @@ impl Calls<'_> {
             self.remove(list, entry).await?;
             answer = self.call(Method::POST, &path, body).await;
         }
-        self.written = answer?.written();
+        self.note(&answer?);
         Ok(())
     }
 
@@ -214,11 +214,15 @@ impl Calls<'_> {
     async fn remove(&mut self, list: &List, entry: &str) -> Result<()> {
         let [_, one] = self.paths(list);
         match self.call(Method::DELETE, &Path::new(one, &[entry])?, &()).await {
-            Ok(answer) => self.written = answer.written(),
+            Ok(answer) => self.note(&answer),
             Err(e) if is_gone(&e) => {}
             Err(e) => return Err(e),
         }
         Ok(())
+    }
+
+    fn note(&mut self, answer: &Answer) {
+        self.written = answer.written().after(std::mem::take(&mut self.written));
     }
 
     fn paths(&self, list: &List) -> [&'static str; 2] {

@@ -74,8 +74,8 @@ static PROVIDER: Message = Message::new(
 const FIELDS: &[Field] = fields![];
 /// What an organization's own policy is made of; factors are checked by the command.
 const CREATION_FIELDS: &[Field] = fields![
-    Field::choice("secondFactors", SECOND_FACTORS).repeated(),
-    Field::choice("multiFactors", MULTI_FACTORS).repeated(),
+    Field::choice("secondFactors", SECOND_FACTORS).repeated().rules(&[]),
+    Field::choice("multiFactors", MULTI_FACTORS).repeated().rules(&[]),
     Field::message("idps", &PROVIDER).repeated(),
 ];
 
