@@ -6,6 +6,8 @@ use crate::contract::{Entry, Registry};
 pub mod administrator;
 pub mod domain_policy;
 pub mod instance;
+mod lifetime;
+pub mod login_policy;
 pub mod machine_user;
 pub mod organization;
 pub mod password_complexity_policy;
@@ -29,6 +31,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<privacy_policy::PrivacyPolicy>(),
     Entry::setting::<domain_policy::DomainPolicy>(),
     Entry::setting::<password_complexity_policy::PasswordComplexityPolicy>(),
+    Entry::setting::<login_policy::LoginPolicy>(),
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),

@@ -38,6 +38,7 @@ pub(crate) mod organizations;
 pub(crate) mod policies;
 pub(crate) mod project_roles;
 pub(crate) mod projects;
+pub(crate) mod providers;
 pub(crate) mod settings;
 pub(crate) mod users;
 
@@ -172,6 +173,7 @@ pub(crate) fn routes() -> Vec<Route> {
     [
         settings::routes(),
         policies::routes(),
+        providers::routes(),
         projects::routes(),
         applications::routes(),
         project_roles::routes(),

@@ -21,6 +21,7 @@ pub(crate) mod member;
 pub(crate) mod organization;
 pub(crate) mod policy;
 pub(crate) mod project;
+pub(crate) mod provider;
 pub(crate) mod role;
 mod stamp;
 pub(crate) mod table;
@@ -31,8 +32,12 @@ use grant::Grants;
 use instance::{Instance, Restrictions, Security};
 use member::Members;
 use organization::Organization;
-use policy::Policy;
+use policy::{
+    Policy,
+    login::{Change, Logins},
+};
 use project::Project;
+use provider::Provider;
 use role::Roles;
 pub(crate) use stamp::Stamp;
 use table::Table;
@@ -93,6 +98,9 @@ pub(crate) struct Model {
     pub(crate) grants: Grants,
     pub(crate) users: Table<User>,
     pub(crate) members: Members,
+    /// What login policies allow.
+    pub(crate) logins: Logins,
+    pub(crate) providers: Table<Provider>,
     policies: HashMap<(String, &'static str), Policy>,
     latest: HashMap<&'static str, Timestamp>,
 }
@@ -112,6 +120,8 @@ impl Model {
             grants: Grants::default(),
             users: Table::default(),
             members: Members::default(),
+            logins: Logins::default(),
+            providers: Table::default(),
             policies: HashMap::new(),
             latest: HashMap::new(),
         }
@@ -145,32 +155,14 @@ impl Model {
             _ => return,
         };
         self.latest.insert(table, event.creation_date);
-        if event.event_type == "project.removed" {
-            for table in ["roles", "grants", "applications", "keys"] {
-                self.latest.insert(table, event.creation_date);
-            }
-        }
-        if event.event_type == "org.removed" {
-            // Every table drops what belonged to it, so every table has seen the event.
-            for table in [
-                "projects",
-                "applications",
-                "keys",
-                "roles",
-                "grants",
-                "users",
-                "members",
-                "policies",
-            ] {
-                self.latest.insert(table, event.creation_date);
-            }
+        for table in also_seen_by(event.event_type) {
+            self.latest.insert(table, event.creation_date);
         }
     }
 
     fn apply_organization(&mut self, position: Position, event: &Event) -> &'static str {
-        if let Some(kind) = policy::of_event(event.event_type) {
-            policy::apply(&mut self.policies, kind, event);
-            return "policies";
+        if let Some(table) = self.apply_policy(position, event) {
+            return table;
         }
         if event.event_type.starts_with("org.member.") {
             self.members.apply(self.side, position, event);
@@ -197,6 +189,8 @@ impl Model {
             });
             self.members.forget_scope(id);
             self.policies.retain(|(owner, _), _| owner != id);
+            self.logins.forget(id);
+            self.providers.remove_owned(id);
         }
         organization::apply(&mut self.organizations, position, event);
         "organizations"
@@ -244,9 +238,8 @@ impl Model {
     }
 
     fn apply_instance(&mut self, position: Position, event: &Event) -> &'static str {
-        if let Some(kind) = policy::of_event(event.event_type) {
-            policy::apply(&mut self.policies, kind, event);
-            return "policies";
+        if let Some(table) = self.apply_policy(position, event) {
+            return table;
         }
         if event.event_type.starts_with("instance.member.") {
             self.members.apply(self.side, position, event);
@@ -258,5 +251,59 @@ impl Model {
         }
         self.instance.apply(event);
         "instance"
+    }
+
+    /// Applies an event of a policy or of an identity provider, of the instance or an organization.
+    fn apply_policy(&mut self, position: Position, event: &Event) -> Option<&'static str> {
+        if let Some(kind) = policy::of_event(event.event_type) {
+            policy::apply(&mut self.policies, kind, event);
+            if event.event_type == "org.policy.login.removed" {
+                self.logins.forget(&event.aggregate_id);
+            }
+            return Some("policies");
+        }
+        let policy = self.policies.get_mut(&(event.aggregate_id.clone(), policy::LOGIN.name));
+        match self.logins.apply(self.side, policy.is_some(), event) {
+            Some(Change::Factors) => {
+                if let Some(policy) = policy {
+                    policy.stamp.touch(event);
+                }
+                return Some("policies");
+            }
+            Some(Change::Providers) => return Some("provider links"),
+            None => {}
+        }
+        if !provider::apply(&mut self.providers, position, event) {
+            return None;
+        }
+        // No command takes a deleted provider out of the policies; their reads do.
+        if event.event_type.ends_with(".idp.removed") && self.side == Side::Read {
+            let fields = Fields(event.payload.clone().unwrap_or_default());
+            self.logins.forget_provider(fields.text("id"));
+        }
+        Some("providers")
+    }
+}
+
+/// The tables that an event reaches besides its own: those that drop what belonged to what is gone.
+fn also_seen_by(event_type: &str) -> &'static [&'static str] {
+    match event_type {
+        "project.removed" => &["roles", "grants", "applications", "keys"],
+        "org.removed" => &[
+            "projects",
+            "applications",
+            "keys",
+            "roles",
+            "grants",
+            "users",
+            "members",
+            "policies",
+            "providers",
+            "provider links",
+        ],
+        "org.policy.login.removed" | "org.idp.removed" | "instance.idp.removed" => {
+            &["provider links"]
+        }
+        _ => &[],
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod duration;
 pub(crate) mod language;
 pub(crate) mod mail;
 pub(crate) mod timestamp;
+pub(crate) mod uri;
 pub(crate) mod xml;

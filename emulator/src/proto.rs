@@ -40,7 +40,7 @@ impl Message {
         let field = self.fields.iter().find(|field| field.name == name);
         match field.map(|field| field.kind) {
             Some(Kind::Flag) => Value::Bool(false),
-            Some(Kind::Number(_) | Kind::Choice(_)) => Value::from(0),
+            Some(Kind::Number(_) | Kind::Choice(_) | Kind::Duration) => Value::from(0),
             Some(Kind::Text) => Value::from(""),
             _ => Value::Null,
         }
@@ -172,7 +172,8 @@ impl Field {
     }
 }
 
-/// A request as it was read: fields by their JSON names, enums and 64-bit numbers as numbers.
+/// A request as it was read: fields by their JSON names, enums, 64-bit numbers and durations as
+/// numbers.
 /// Fields that were omitted, or `null`, are not there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request(pub(crate) Map<String, Value>);

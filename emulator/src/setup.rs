@@ -74,6 +74,11 @@ pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<Strin
         let initial = (kind.initial)().as_object().cloned().unwrap_or_default();
         drafts.push(Draft::new(&instance, added).payload(initial));
     }
+    drafts.extend([
+        Draft::new(&instance, "instance.policy.login.secondfactor.added").with("mfaType", 1),
+        Draft::new(&instance, "instance.policy.login.secondfactor.added").with("mfaType", 2),
+        Draft::new(&instance, "instance.policy.login.multifactor.added").with("mfaType", 1),
+    ]);
     if let Ok(events) = organizations::creation(&organization, "ZITADEL", &state.domain) {
         drafts.extend(events);
     }

@@ -34,6 +34,8 @@ pub enum EventPlace {
     BelowAggregate,
     /// Below something in the aggregate whose id is in the payload under this name.
     BelowPayload(&'static str),
+    /// Wherever things of the kind are: the instance and all organizations.
+    Everywhere,
 }
 
 /// Which thing an event touched.
@@ -61,10 +63,11 @@ pub struct EventFacts<'a> {
 }
 
 impl EventFilter {
-    /// Where the thing is, and which it is; `None`: anything at the place.
+    /// Where the thing is, and which it is; `None`: anything at the place. Of what is everywhere
+    /// only the instance's.
     pub fn touched(&self, event: EventFacts<'_>) -> (Place, Option<Subject>) {
         let place = match self.place {
-            EventPlace::Instance => Place::instance(),
+            EventPlace::Instance | EventPlace::Everywhere => Place::instance(),
             EventPlace::Aggregate => Place::organization(event.aggregate),
             EventPlace::Owner => Place::organization(event.owner),
             EventPlace::BelowAggregate => Place::organization(event.owner).below(event.aggregate),

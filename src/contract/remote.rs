@@ -106,4 +106,18 @@ pub struct Written {
     pub id: Option<String>,
     /// How fresh a read must be to show it.
     pub version: Option<Version>,
+    /// When the calls before the last one took effect, where a write took several, by ZITADEL's
+    /// clock: their events are ours too.
+    pub earlier: Vec<Timestamp>,
+}
+
+impl Written {
+    /// What a write answered whose last call answered this, and those before it `before`.
+    #[must_use]
+    pub fn after(self, before: Self) -> Self {
+        let mut earlier = before.earlier;
+        earlier.extend(before.version.as_ref().map(|version| version.changed));
+        earlier.extend(self.earlier);
+        Self { id: self.id.or(before.id), version: self.version.or(before.version), earlier }
+    }
 }

@@ -241,13 +241,13 @@ impl Entity for MachineUser {
         let path = "/management/v1/users/machine";
         let created: Created =
             access.client.write(Method::POST, access.organization(), path, &body).await?;
-        let written =
-            Written { version: created.details.version(), id: Some(created.user_id.clone()) };
+        let (id, version) = (Some(created.user_id.clone()), created.details.version());
+        let written = Written { id, version, ..Written::default() };
         match want.state {
             None | Some(UserState::Active) => Ok(written),
             Some(state) => {
                 let moved = move_to(access, &created.user_id, UserState::Active, state).await?;
-                Ok(Written { version: moved.version, ..written })
+                Ok(moved.after(written))
             }
         }
     }
@@ -262,19 +262,20 @@ impl Entity for MachineUser {
         let moves = from.zip(to).filter(|(from, to)| from != to);
         // What is to be out of use is so before anything else of it changes.
         if let Some((from, to)) = moves.filter(|(_, to)| *to != UserState::Active) {
-            written = move_to(access, &have.id, from, to).await?;
+            written = move_to(access, &have.id, from, to).await?.after(written);
         }
         if machine(&have.state) != machine(want) {
             let path = Path::new("/management/v1/users/{}/machine", &[&have.id])?;
-            written = wire::write(access, Method::PUT, &path, &machine(want)).await?;
+            let put = wire::write(access, Method::PUT, &path, &machine(want)).await?;
+            written = put.after(written);
         }
         if have.state.user_name != want.user_name {
             let path = Path::new("/management/v1/users/{}/username", &[&have.id])?;
             let body = json!({"userName": want.user_name});
-            written = wire::write(access, Method::PUT, &path, &body).await?;
+            written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
         }
         if let Some((from, to)) = moves.filter(|(_, to)| *to == UserState::Active) {
-            written = move_to(access, &have.id, from, to).await?;
+            written = move_to(access, &have.id, from, to).await?.after(written);
         }
         Ok(written)
     }
@@ -326,10 +327,11 @@ fn machine(want: &MachineUserState) -> Value {
 /// Between inactive and locked the way leads over active: an inactive account can't be locked, and
 /// a locked one becomes inactive without being unlocked.
 async fn move_to(access: &Access, id: &str, from: UserState, to: UserState) -> Result<Written> {
+    let mut written = Written::default();
     let path = match (from, to) {
         (UserState::Inactive, UserState::Locked) => {
             let path = Path::new("/management/v1/users/{}/_reactivate", &[id])?;
-            wire::write(access, Method::POST, &path, &json!({})).await?;
+            written = wire::write(access, Method::POST, &path, &json!({})).await?;
             "/management/v1/users/{}/_lock"
         }
         (_, UserState::Locked) => "/management/v1/users/{}/_lock",
@@ -337,5 +339,6 @@ async fn move_to(access: &Access, id: &str, from: UserState, to: UserState) -> R
         (UserState::Locked, UserState::Active) => "/management/v1/users/{}/_unlock",
         (_, UserState::Active) => "/management/v1/users/{}/_reactivate",
     };
-    wire::write(access, Method::POST, &Path::new(path, &[id])?, &json!({})).await
+    let path = Path::new(path, &[id])?;
+    Ok(wire::write(access, Method::POST, &path, &json!({})).await?.after(written))
 }

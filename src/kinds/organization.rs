@@ -143,12 +143,11 @@ impl Entity for Organization {
         let body = json!({"name": want.name, "organizationId": id, "orgId": id});
         let created: Created =
             access.client.write(Method::POST, None, "/v2/organizations", &body).await?;
-        let written =
-            Written { version: created.details.version(), id: Some(created.organization_id) };
+        let (id, version) = (Some(created.organization_id), created.details.version());
+        let written = Written { id, version, ..Written::default() };
         match (want.state, &written.id) {
             (Some(Activity::Inactive), Some(id)) => {
-                let version = set_state(access, id, Activity::Inactive).await?.version;
-                Ok(Written { version, ..written })
+                Ok(set_state(access, id, Activity::Inactive).await?.after(written))
             }
             _ => Ok(written),
         }
@@ -165,7 +164,7 @@ impl Entity for Organization {
         }
         match want.state {
             Some(state) if have.state.state != want.state => {
-                set_state(access, &have.id, state).await
+                Ok(set_state(access, &have.id, state).await?.after(written))
             }
             _ => Ok(written),
         }

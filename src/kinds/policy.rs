@@ -63,6 +63,15 @@ impl<'a> Endpoint<'a> {
         &self,
         zero: &S,
     ) -> Result<RemoteSetting<S>> {
+        self.read_as(zero, |_| ()).await
+    }
+
+    /// As [`Self::read`], of an answer whose fields `shape` gives the names of the state.
+    pub(super) async fn read_as<S: Serialize + DeserializeOwned>(
+        &self,
+        zero: &S,
+        shape: impl FnOnce(&mut Map<String, Value>),
+    ) -> Result<RemoteSetting<S>> {
         #[derive(Deserialize)]
         struct Read {
             policy: Policy,
@@ -81,7 +90,8 @@ impl<'a> Endpoint<'a> {
             endpoint: format!("GET {}", self.path.path()),
             what: format!("{:?} error in the policy", e.classify()),
         };
-        let Read { policy } = self.access.client.get(self.organization, &self.path).await?;
+        let Read { mut policy } = self.access.client.get(self.organization, &self.path).await?;
+        shape(&mut policy.fields);
         let zero = Fields::of(zero).map_err(malformed)?;
         let live = Fields::from(Value::Object(policy.fields)).select(&zero);
         Ok(RemoteSetting {

@@ -224,8 +224,7 @@ impl Entity for Project {
         let written = access.client.with_fallback(CREATE, by_v2, by_v1).await?;
         match (want.state, &written.id) {
             (Some(Activity::Inactive), Some(id)) => {
-                let version = set_state(access, id, Activity::Inactive).await?.version;
-                Ok(Written { version, ..written })
+                Ok(set_state(access, id, Activity::Inactive).await?.after(written))
             }
             _ => Ok(written),
         }
@@ -244,7 +243,7 @@ impl Entity for Project {
         }
         match want.state {
             Some(state) if have.state.state != want.state => {
-                set_state(access, &have.id, state).await
+                Ok(set_state(access, &have.id, state).await?.after(written))
             }
             _ => Ok(written),
         }
@@ -286,7 +285,7 @@ async fn create_v2(access: &Access, id: &str, want: &ProjectState) -> Result<Wri
     let created: Created = access.client.write(Method::POST, None, path, &body).await?;
     let aggregate = access.organization().map(ToOwned::to_owned);
     let version = created.creation_date.map(|changed| Version { aggregate, changed });
-    Ok(Written { id: Some(created.project_id), version })
+    Ok(Written { id: Some(created.project_id), version, ..Written::default() })
 }
 
 async fn create_v1(access: &Access, want: &ProjectState) -> Result<Written> {
@@ -299,7 +298,8 @@ async fn create_v1(access: &Access, want: &ProjectState) -> Result<Written> {
     let path = "/management/v1/projects";
     let created: Created =
         access.client.write(Method::POST, access.organization(), path, &body(want)).await?;
-    Ok(Written { id: Some(created.id), version: created.details.version() })
+    let version = created.details.version();
+    Ok(Written { id: Some(created.id), version, ..Written::default() })
 }
 
 async fn set_state(access: &Access, id: &str, state: Activity) -> Result<Written> {

@@ -203,11 +203,12 @@ impl Entity for ProjectGrant {
         let body = json!({"grantedOrgId": granted, "roleKeys": want.role_keys});
         let created: Created =
             access.client.write(Method::POST, access.organization(), &path, &body).await?;
-        let mut version = created.details.version();
+        let (id, version) = (created.grant_id, created.details.version());
+        let mut written = Written { version, ..Written::default() };
         if want.state == Some(Activity::Inactive) {
-            version = move_to(access, &created.grant_id, Activity::Inactive).await?.version;
+            written = move_to(access, &id, Activity::Inactive).await?.after(written);
         }
-        Ok(Written { id: Some(created.grant_id), version })
+        Ok(Written { id: Some(id), ..written })
     }
 
     async fn update(
@@ -223,10 +224,10 @@ impl Entity for ProjectGrant {
         if have.state.role_keys != want.role_keys {
             let path = path(access, PATH, &have.id)?;
             let body = json!({"roleKeys": want.role_keys});
-            written = wire::write(access, Method::PUT, &path, &body).await?;
+            written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
         }
         if let Some(to) = moves.filter(|to| *to == Activity::Active) {
-            written = move_to(access, &have.id, to).await?;
+            written = move_to(access, &have.id, to).await?.after(written);
         }
         Ok(written)
     }

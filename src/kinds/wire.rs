@@ -37,7 +37,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn written(&self) -> Written {
-        Written { id: None, version: self.details.version() }
+        Written { version: self.details.version(), ..Written::default() }
     }
 }
 
@@ -55,7 +55,7 @@ impl Dated {
             .change_date
             .or(self.creation_date)
             .map(|changed| Version { aggregate: Some(aggregate.to_owned()), changed });
-        Written { id: id.map(ToOwned::to_owned), version }
+        Written { id: id.map(ToOwned::to_owned), version, ..Written::default() }
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::instance::{FeedMode, FeedStatus},
-    contract::{Entry, Registry, Subject},
+    contract::{Entry, EventPlace, Registry, Subject},
     zitadel::{Client, Result},
 };
 
@@ -184,8 +184,15 @@ fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTr
             {
                 touched.extend(store.forget_below(id));
             }
-            let thing = Touched { kind: entry.kind(), place, subject };
-            if !store.is_own(event.creation_date, &thing) {
+            let places = match filter.place {
+                EventPlace::Everywhere => store.places(entry.kind()),
+                _ => vec![place],
+            };
+            for place in places {
+                let thing = Touched { kind: entry.kind(), place, subject: subject.clone() };
+                if store.is_own(event.creation_date, &thing) {
+                    continue;
+                }
                 let issues = entry.as_entity().and_then(|e| e.issues);
                 if issues.is_some_and(|issues| issues.events.contains(&event.name())) {
                     store.secret_changed(&thing, editors.name(event));

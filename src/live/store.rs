@@ -180,18 +180,20 @@ impl Store {
         subject: &Subject,
         write: PendingWrite,
     ) {
-        self.remember_own(entry, place, subject, write.version());
+        if let Some(Version { changed, .. }) = write.version() {
+            self.remember_own(entry, place, subject, *changed);
+        }
         self.collection(entry, place).expect(subject, write);
     }
 
-    fn remember_own(
+    /// A call of ours took effect at this time, by ZITADEL's clock.
+    pub(super) fn remember_own(
         &self,
         entry: Entry,
         place: &Place,
         subject: &Subject,
-        version: Option<&Version>,
+        changed: Timestamp,
     ) {
-        let Some(Version { changed, .. }) = version else { return };
         // An event may tell less of the place than the call did.
         let touched = Touched {
             kind: entry.kind(),
@@ -199,7 +201,7 @@ impl Store {
             subject: Some(subject.clone()),
         };
         let mut own = lock(&self.own);
-        own.insert((*changed, touched));
+        own.insert((changed, touched));
         if let Ok(before) = changed.checked_sub(OWN_WRITES) {
             forget(&mut own, before);
         }
@@ -214,7 +216,9 @@ impl Store {
         subject: &Subject,
         issued: Option<&Issued>,
     ) {
-        self.remember_own(entry, place, subject, issued.and_then(|i| i.version.as_ref()));
+        if let Some(Version { changed, .. }) = issued.and_then(|i| i.version.as_ref()) {
+            self.remember_own(entry, place, subject, *changed);
+        }
         let collection = self.collection(entry, place);
         collection.forget_secret_editor(subject);
         collection.invalidate(subject);
@@ -263,6 +267,12 @@ impl Store {
                 collection.invalidate_all();
             }
         }
+    }
+
+    /// The places of which something of a kind was asked for.
+    pub(super) fn places(&self, kind: &str) -> Vec<Place> {
+        let collections = lock(&self.collections);
+        collections.keys().filter(|(k, _)| *k == kind).map(|(_, place)| place.clone()).collect()
     }
 
     /// Somebody else touched a thing. What was never read needs no mark.

@@ -112,6 +112,9 @@ impl WriteSession<'_> {
             Ok(written) => {
                 let pending = pending(written.version.clone());
                 let store = &self.connection.informer.store;
+                for date in &written.earlier {
+                    store.remember_own(self.entry, &self.access.place, subject, *date);
+                }
                 store.expect(self.entry, &self.access.place, subject, pending);
             }
             Err(_) => self.connection.invalidate_collection(self.entry, &self.access.place),

@@ -29,6 +29,7 @@ mod instance;
 mod intercept;
 mod laws;
 mod layers;
+mod login;
 mod lost;
 mod metrics;
 mod modes;

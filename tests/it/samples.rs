@@ -150,7 +150,9 @@ impl Placed {
             let is_reference =
                 references.flat_map(Reference::fields).any(|of_reference| of_reference == field);
             let is_fixed = self.is_keyed() && self.natural_key() == Some(field);
-            !(is_shared || is_reference || is_fixed || field == "allowedNamespaces")
+            // Providers have to exist first.
+            let is_beside = ["allowedNamespaces", "identityProviderIds"].contains(&field.as_str());
+            !(is_shared || is_reference || is_fixed || is_beside)
         });
         let mut found = BTreeMap::new();
         leaves("", &spec, &mut found);
@@ -272,7 +274,14 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
     if let Some(choices) = schema["enum"].as_array() {
         return prop::sample::select(choices.clone()).boxed();
     }
+    if let Some(choices) = schema["items"]["enum"].as_array() {
+        let n = choices.len();
+        return subsequence(choices.clone(), 0..=n).prop_shuffle().prop_map(Value::from).boxed();
+    }
     match (path, schema["type"].as_str()) {
+        (path, _) if path.ends_with("Lifetime") => {
+            (1..100_u32).prop_map(|hours| json!(format!("{hours}h"))).boxed()
+        }
         (_, Some("boolean")) => any::<bool>().prop_map(Value::from).boxed(),
         (_, Some("integer")) => {
             let bound = |name: &str, or: i64| {

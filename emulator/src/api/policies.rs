@@ -17,6 +17,7 @@ use crate::{
     store::{Aggregate, Draft, Event},
 };
 
+mod login;
 mod org_iam;
 mod passwords;
 
@@ -46,6 +47,7 @@ pub(super) fn routes() -> Vec<Route> {
     let domain_path = "/admin/v1/policies/domain";
     let mut routes = instance(privacy_path, privacy_path, &PRIVACY);
     routes.extend(instance(domain_path, domain_path, &DOMAIN));
+    routes.extend(login::routes());
     routes.extend(passwords::routes());
     routes.extend(organization(&privacy, &PRIVACY));
     routes.extend(organization(&domain, &DOMAIN));
@@ -222,19 +224,11 @@ fn read_own(call: &Call<'_>, kind: &Kind, owner: &str) -> Answer {
 }
 
 fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
-    let owner = match (call.query_flag("ctx.instance")?, call.query("ctx.orgId")) {
-        (true, _) => call.state.instance_id.clone(),
-        (_, id) if !id.is_empty() => id,
-        _ => call.organization.clone(),
-    };
+    let owner = context(call)?;
     let (policy, is_default) = stands(call, kind, &owner);
     let policy = policy.ok_or_else(|| ApiError::internal("QUERY-0", "Errors.Internal"))?;
     let mut settings = message! {
-        "resourceOwnerType" => if is_default {
-            "RESOURCE_OWNER_TYPE_INSTANCE"
-        } else {
-            "RESOURCE_OWNER_TYPE_ORG"
-        },
+        "resourceOwnerType" => owner_type(is_default),
     };
     if let Some(settings) = settings.as_object_mut() {
         settings.extend(names.iter().filter_map(|(have, name)| {
@@ -242,6 +236,19 @@ fn read_v2(call: &Call<'_>, kind: &Kind, names: &[(&str, &str)]) -> Answer {
         }));
     }
     Ok(json!({ "details": policy.stamp.details(), "settings": settings }).into())
+}
+
+/// The instance or the organization that a call of the newer interface asks about.
+fn context(call: &Call<'_>) -> Result<String, ApiError> {
+    Ok(match (call.query_flag("ctx.instance")?, call.query("ctx.orgId")) {
+        (true, _) => call.state.instance_id.clone(),
+        (_, id) if !id.is_empty() => id,
+        _ => call.organization.clone(),
+    })
+}
+
+fn owner_type(is_default: bool) -> &'static str {
+    if is_default { "RESOURCE_OWNER_TYPE_INSTANCE" } else { "RESOURCE_OWNER_TYPE_ORG" }
 }
 
 // Commands.
@@ -278,6 +285,21 @@ fn update_instance(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) 
 }
 
 fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
+    let drafts = addition(call, kind, want)?;
+    let position = call.state.store.len();
+    call.push(drafts)?;
+    Ok(json!({ "details": creation_details(&event_at(call.state, position)?) }).into())
+}
+
+/// The events that give an organization its own policy.
+///
+/// # Errors
+/// 409 when it has one.
+fn addition(
+    call: &Call<'_>,
+    kind: &Kind,
+    want: Map<String, Value>,
+) -> Result<Vec<Draft>, ApiError> {
     passwords::check(kind, &want)?;
     let owner = target(call);
     if call.state.write.policy(&owner, kind).is_some() {
@@ -291,9 +313,7 @@ fn add(call: &mut Call<'_>, kind: &Kind, want: Map<String, Value>) -> Answer {
     if let Some(scoped) = changes {
         drafts.extend(users::user_name_changes(call.state, &owner, scoped));
     }
-    let position = call.state.store.len();
-    call.push(drafts)?;
-    Ok(json!({ "details": creation_details(&event_at(call.state, position)?) }).into())
+    Ok(drafts)
 }
 
 fn change(call: &mut Call<'_>, kind: &Kind, want: &Map<String, Value>) -> Answer {

@@ -12,8 +12,10 @@ use crate::{
     store::Event,
 };
 
+pub(crate) mod login;
 mod passwords;
 
+pub(crate) use login::LOGIN;
 pub(crate) use passwords::{AGE, COMPLEXITY, LOCKOUT, NOTIFICATION};
 
 /// A policy as it stands.
@@ -48,7 +50,13 @@ pub(crate) struct Kind {
 
 /// A field's name in requests and answers.
 pub(crate) fn api_name(field: &'static str) -> &'static str {
-    if field == "maxOTPAttempts" { "maxOtpAttempts" } else { field }
+    match field {
+        "maxOTPAttempts" => "maxOtpAttempts",
+        "forceMFA" => "forceMfa",
+        "forceMFALocalOnly" => "forceMfaLocalOnly",
+        "defaultRedirectURI" => "defaultRedirectUri",
+        _ => field,
+    }
 }
 
 const PRIVACY_FIELDS: &[Field] = &[
@@ -128,8 +136,8 @@ pub(crate) static DOMAIN: Kind = Kind {
 };
 
 /// All kinds.
-pub(crate) static KINDS: [&Kind; 6] =
-    [&PRIVACY, &DOMAIN, &COMPLEXITY, &AGE, &LOCKOUT, &NOTIFICATION];
+pub(crate) static KINDS: [&Kind; 7] =
+    [&LOGIN, &PRIVACY, &DOMAIN, &COMPLEXITY, &AGE, &LOCKOUT, &NOTIFICATION];
 
 /// The kind that an event belongs to.
 pub(super) fn of_event(event_type: &str) -> Option<&'static Kind> {

@@ -1,0 +1,328 @@
+//! `LoginPolicy`: how people log in, with the factors and identity providers that are allowed. The
+//! instance's (`/admin/v1/policies/login`) or an organization's own (`/management/v1/policies/login`).
+//! A write replaces the scalars and leaves the lists; each entry of a list has calls of its own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{
+    lifetime::Lifetime,
+    organization,
+    policy::{self, Endpoint},
+};
+use crate::{
+    api::spec::{Common, OrganizationScope},
+    contract::{
+        Access, CheckError, Description, EventFilter, EventPlace, EventSubject, Inputs, Kind, List,
+        RemoteSetting, Setting, SpecError, Written, crd::Rule,
+    },
+    zitadel::Result,
+};
+
+mod calls;
+
+/// The spec.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LoginPolicy {
+    #[serde(flatten)]
+    common: Common,
+    #[serde(flatten)]
+    organization: OrganizationScope,
+    #[serde(flatten)]
+    state: LoginPolicyState,
+}
+
+/// The fields that can be managed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LoginPolicyState {
+    /// Whether people log in with user name and password. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_username_password: Option<bool>,
+    /// Whether people register themselves. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_register: Option<bool>,
+    /// Whether people log in through the identity providers. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_external_idp: Option<bool>,
+    /// Whether everybody needs a second factor or a multi factor. Without any of them in
+    /// `secondFactors` and `multiFactors` nobody can log in. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    force_mfa: Option<bool>,
+    /// Whether those need one who log in without an identity provider. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    force_mfa_local_only: Option<bool>,
+    /// Whether people log in with a passkey. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passwordless_type: Option<PasswordlessType>,
+    /// Whether the login hides the link to reset a password. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hide_password_reset: Option<bool>,
+    /// Whether the login asks for a password although it does not know the user name. Omitted: not
+    /// managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ignore_unknown_usernames: Option<bool>,
+    /// Whether an unknown user name leads to the organization that has the domain behind its `@`.
+    /// Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allow_domain_discovery: Option<bool>,
+    /// Whether an e-mail address is no login name. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disable_login_with_email: Option<bool>,
+    /// Whether a phone number is no login name. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disable_login_with_phone: Option<bool>,
+    /// Where a login leads that no application began; `""`: to the console. Omitted: not managed.
+    #[schemars(length(max = 500))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    default_redirect_uri: Option<String>,
+    /// How long a password is not asked for again, such as `240h`. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_check_lifetime: Option<Lifetime>,
+    /// How long an identity provider is not asked again, such as `240h`. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_login_check_lifetime: Option<Lifetime>,
+    /// How long people who did not set up a second factor are not asked to, such as `720h`; `0s`:
+    /// they never are. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mfa_init_skip_lifetime: Option<Lifetime>,
+    /// How long a second factor is not asked for again, such as `18h`. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_factor_check_lifetime: Option<Lifetime>,
+    /// How long a multi factor is not asked for again, such as `12h`. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_factor_check_lifetime: Option<Lifetime>,
+    /// Second factors that are allowed, exactly these; their order means nothing. `[]`: none.
+    /// Omitted: not managed.
+    #[schemars(length(max = 10))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_factors: Option<Vec<SecondFactor>>,
+    /// Multi factors that are allowed, exactly these; their order means nothing. `[]`: none.
+    /// Omitted: not managed.
+    #[schemars(length(max = 10))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    multi_factors: Option<Vec<MultiFactor>>,
+    /// Ids of the identity providers that the login offers, exactly these; their order means
+    /// nothing. An organization may name its own and the instance's. `[]`: none. Omitted: not
+    /// managed.
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_-]+$"))
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_provider_ids: Option<Vec<String>>,
+}
+
+/// Whether people log in without a password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PasswordlessType {
+    /// No.
+    #[default]
+    #[serde(alias = "PASSWORDLESS_TYPE_NOT_ALLOWED")]
+    NotAllowed,
+    /// Whoever has set up a passkey.
+    #[serde(alias = "PASSWORDLESS_TYPE_ALLOWED")]
+    Allowed,
+}
+
+/// What is asked for besides a password.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum SecondFactor {
+    /// A one-time password of an app.
+    #[serde(alias = "SECOND_FACTOR_TYPE_OTP")]
+    Otp,
+    /// A security key.
+    #[serde(alias = "SECOND_FACTOR_TYPE_U2F")]
+    U2f,
+    /// A one-time password by e-mail.
+    #[serde(alias = "SECOND_FACTOR_TYPE_OTP_EMAIL")]
+    OtpEmail,
+    /// A one-time password by SMS.
+    #[serde(alias = "SECOND_FACTOR_TYPE_OTP_SMS")]
+    OtpSms,
+    /// A recovery code. ZITADEL 4 knows it.
+    #[serde(alias = "SECOND_FACTOR_TYPE_RECOVERY_CODES")]
+    RecoveryCodes,
+}
+
+/// What is asked for in place of a password.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum MultiFactor {
+    /// A security key that verifies who uses it: a passkey.
+    #[serde(alias = "MULTI_FACTOR_TYPE_U2F_WITH_VERIFICATION")]
+    U2fWithVerification,
+}
+
+impl LoginPolicyState {
+    /// What ZITADEL omits from its answers.
+    fn zero() -> Self {
+        let (no, never) = (Some(false), Some(Lifetime::default()));
+        Self {
+            allow_username_password: no,
+            allow_register: no,
+            allow_external_idp: no,
+            force_mfa: no,
+            force_mfa_local_only: no,
+            passwordless_type: Some(PasswordlessType::NotAllowed),
+            hide_password_reset: no,
+            ignore_unknown_usernames: no,
+            allow_domain_discovery: no,
+            disable_login_with_email: no,
+            disable_login_with_phone: no,
+            default_redirect_uri: Some(String::new()),
+            password_check_lifetime: never,
+            external_login_check_lifetime: never,
+            mfa_init_skip_lifetime: never,
+            second_factor_check_lifetime: never,
+            multi_factor_check_lifetime: never,
+            second_factors: Some(Vec::new()),
+            multi_factors: Some(Vec::new()),
+            identity_provider_ids: Some(Vec::new()),
+        }
+    }
+
+    /// With sets in one order: ZITADEL has them in the order in which they came, twice what came
+    /// twice.
+    fn in_order(mut self) -> Self {
+        fn sort<T: Ord>(set: &mut Option<Vec<T>>) {
+            if let Some(set) = set {
+                set.sort();
+                set.dedup();
+            }
+        }
+        sort(&mut self.second_factors);
+        sort(&mut self.multi_factors);
+        sort(&mut self.identity_provider_ids);
+        self
+    }
+}
+
+impl Kind for LoginPolicy {
+    type State = LoginPolicyState;
+    const DESCRIPTION: Description = Description {
+        kind: "LoginPolicy",
+        plural: "loginpolicies",
+        short: "zlogin",
+        about: "How people log in, with which factors and identity providers: the instance's rule, \
+                or with organizationRef or organizationId that organization's own.",
+        noun: "the login policy",
+        references: &[organization::PARENT],
+        events: &[
+            policy::of_instance(&[
+                "instance.policy.login.added",
+                "instance.policy.login.changed",
+                "instance.policy.login.secondfactor.added",
+                "instance.policy.login.secondfactor.removed",
+                "instance.policy.login.multifactor.added",
+                "instance.policy.login.multifactor.removed",
+                "instance.policy.login.idpprovider.added",
+                "instance.policy.login.idpprovider.removed",
+                "instance.policy.login.idpprovider.cascade.removed",
+            ]),
+            policy::of_organization(
+                &[
+                    "org.policy.login.added",
+                    "org.policy.login.changed",
+                    "org.policy.login.removed",
+                    "org.policy.login.secondfactor.added",
+                    "org.policy.login.secondfactor.removed",
+                    "org.policy.login.multifactor.added",
+                    "org.policy.login.multifactor.removed",
+                    "org.policy.login.idpprovider.added",
+                    "org.policy.login.idpprovider.removed",
+                    "org.policy.login.idpprovider.cascade.removed",
+                ],
+                &["org.policy.login.added"],
+            ),
+            // A deleted provider leaves all policies, and no event of theirs says so.
+            policy::of_organization(&["org.idp.removed"], &[]),
+            EventFilter {
+                aggregate: "instance",
+                types: &["instance.idp.removed"],
+                creates: &[],
+                removes: &[],
+                place: EventPlace::Everywhere,
+                subject: EventSubject::Setting,
+            },
+        ],
+        lists: &[
+            List::set("secondFactors"),
+            List::set("multiFactors"),
+            List::set("identityProviderIds"),
+        ],
+        rules: &[Rule {
+            rule: r"!has(self.defaultRedirectUri) || self.defaultRedirectUri == '' || self.defaultRedirectUri.matches('^(https?://[^/?#\\s]+|[A-Za-z][A-Za-z0-9+.-]*:[^/\\s])\\S*$')",
+            message: "defaultRedirectUri must be a URL such as https://app.example.com, or empty \
+                      for the console",
+        }],
+        unchanged: &["INSTANCE-5M9vdd", "Org-5M9vdd"],
+        permissions: &[
+            "iam.policy.read",
+            "iam.policy.write",
+            "iam.idp.read",
+            "policy.read",
+            "policy.write",
+            "org.idp.read",
+        ],
+        ..Description::EMPTY
+    };
+
+    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<LoginPolicyState, SpecError> {
+        Ok(self.state.clone().in_order())
+    }
+}
+
+impl Setting for LoginPolicy {
+    async fn read(access: &Access) -> Result<RemoteSetting<LoginPolicyState>> {
+        let read = endpoint(access).read_as(&LoginPolicyState::zero(), named).await?;
+        Ok(RemoteSetting { state: read.state.in_order(), ..read })
+    }
+
+    async fn write(
+        access: &Access,
+        have: &RemoteSetting<LoginPolicyState>,
+        want: &LoginPolicyState,
+    ) -> Result<Written> {
+        calls::write(&endpoint(access), have, want).await
+    }
+
+    async fn reset(access: &Access) -> Result<()> {
+        endpoint(access).reset().await
+    }
+
+    async fn check(
+        access: &Access,
+        want: &LoginPolicyState,
+    ) -> std::result::Result<(), CheckError> {
+        for id in want.identity_provider_ids.iter().flatten() {
+            if calls::owner_type(access, id).await?.is_none() {
+                let what = format!("there is no identity provider {id} that this policy may offer");
+                return Err(SpecError::new("identityProviderIds", what).into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn endpoint(access: &Access) -> Endpoint<'_> {
+    Endpoint::new(access, calls::INSTANCE, calls::ORGANIZATION)
+}
+
+/// Gives the lists of an answer our names. A factor that this version does not know is left alone.
+fn named(fields: &mut Map<String, Value>) {
+    fn known<T: DeserializeOwned>(list: Option<&mut Value>) {
+        if let Some(Value::Array(list)) = list {
+            list.retain(|value| serde_json::from_value::<T>(value.clone()).is_ok());
+        }
+    }
+    known::<SecondFactor>(fields.get_mut("secondFactors"));
+    known::<MultiFactor>(fields.get_mut("multiFactors"));
+    let providers = fields.remove("idps").unwrap_or_default();
+    let ids = providers.as_array().into_iter().flatten().filter_map(|idp| idp.get("idpId"));
+    fields.insert("identityProviderIds".into(), ids.cloned().collect());
+}
