@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{namespaces::Namespaces, problem::Problem, references::References, stores::Stores};
+use super::{
+    namespaces::Namespaces, packed::Packed, problem::Problem, references::References,
+    stores::Stores,
+};
 use crate::{
     api::{self, FINALIZER, MANAGER, status::Status},
     contract::{Key, Object},
@@ -63,9 +66,9 @@ impl KubeHost {
     }
 
     /// The API of one object's kind and namespace.
-    fn api(&self, key: &Key) -> Option<Api<DynamicObject>> {
-        let resource = self.stores.resource(key.kind)?;
-        Some(Api::namespaced_with(self.client.clone(), &key.namespace, resource))
+    fn api(&self, key: &Key) -> Option<Api<Packed>> {
+        let names = self.stores.names(key.kind)?;
+        Some(Api::namespaced_with(self.client.clone(), &key.namespace, &names))
     }
 
     /// Patches metadata by a JSON patch.
@@ -106,7 +109,7 @@ impl KubeHost {
             }
             other => other?,
         };
-        self.stores.written(key, &after);
+        self.stores.written(key, after);
         Ok(())
     }
 
