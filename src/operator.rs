@@ -2,8 +2,9 @@
 //! object is the engine's; here is what Kubernetes adds: watches, finalizers, status, events,
 //! health, metrics, shutdown.
 //!
-//! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `health`, `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`,
-//! `stores`; `permits`, `namespaces`, `sources`, `lease`, `host`; `events`, `finalizer`, `context`;
+//! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `packed`, `health`,
+//! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`;
+//! `permits`, `namespaces`, `sources`, `lease`, `host`; `events`, `finalizer`, `context`;
 //! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
 
 mod admin;
@@ -21,6 +22,7 @@ mod metrics;
 mod namespaces;
 mod options;
 mod output;
+mod packed;
 mod pauses;
 mod permits;
 mod problem;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
@@ -85,21 +85,26 @@ impl Thing {
     }
 }
 
-/// The age of a claim, then the UID.
-type Seniority = (i64, String);
+/// An object that claims something.
+struct Claimant {
+    /// Its age, then its UID.
+    seniority: (i64, String),
+    key: Key,
+}
 
 /// All claims of all objects.
 #[derive(Default)]
 pub struct Claims(Mutex<Tables>);
 
+/// Each claim and each claimant is there once, and shared.
 #[derive(Default)]
 struct Tables {
     /// The oldest first; nearly always one.
-    claimants: HashMap<Claim, Vec<(Seniority, Key)>>,
-    of: HashMap<Key, (Seniority, Vec<Claim>)>,
+    claimants: HashMap<Arc<Claim>, Vec<Arc<Claimant>>>,
+    of: HashMap<Key, (Arc<Claimant>, Vec<Arc<Claim>>)>,
     /// Who wants to know what becomes of a thing without a claim to it.
-    watchers: HashMap<Claim, HashSet<Key>>,
-    watched: HashMap<Key, Vec<Claim>>,
+    watchers: HashMap<Arc<Claim>, HashSet<Key>>,
+    watched: HashMap<Key, Vec<Arc<Claim>>>,
 }
 
 impl Claims {
@@ -111,22 +116,26 @@ impl Claims {
         t.unwatch(&object.key);
         let seniority = object.seniority();
         // An object of the same name that was recreated meanwhile is another one, with another age.
-        let is_the_same = t.of.get(&object.key).is_some_and(|(s, _)| *s == seniority);
+        let known = t.of.get(&object.key).map(|(claimant, _)| claimant.clone());
+        let known = known.filter(|claimant| claimant.seniority == seniority);
         let (mut winner, mut losers) =
-            (None, t.remove(&object.key, if is_the_same { &claims } else { &[] }));
+            (None, t.remove(&object.key, if known.is_some() { &claims } else { &[] }));
+        let claimant =
+            known.unwrap_or_else(|| Arc::new(Claimant { seniority, key: object.key.clone() }));
+        let claims = t.shared(claims);
         for claim in &claims {
             let all = t.claimants.entry(claim.clone()).or_insert_with(|| Vec::with_capacity(1));
             winner = winner.or_else(|| {
-                all.first().filter(|(s, _)| *s < seniority).map(|(_, key)| key.clone())
+                all.first().filter(|c| c.seniority < claimant.seniority).map(|c| c.key.clone())
             });
-            if let Err(place) = all.binary_search_by(|(s, _)| s.cmp(&seniority)) {
+            if let Err(place) = all.binary_search_by(|c| c.seniority.cmp(&claimant.seniority)) {
                 if winner.is_none() {
-                    losers.extend(all.iter().skip(place).map(|(_, key)| key.clone()));
+                    losers.extend(all.iter().skip(place).map(|c| c.key.clone()));
                 }
-                all.insert(place, (seniority.clone(), object.key.clone()));
+                all.insert(place, claimant.clone());
             }
         }
-        t.of.insert(object.key.clone(), (seniority, claims));
+        t.of.insert(object.key.clone(), (claimant, claims));
         (winner, losers)
     }
 
@@ -144,6 +153,7 @@ impl Claims {
     pub fn watch(&self, key: &Key, things: Vec<Claim>) -> Vec<Key> {
         let others = self.release(key);
         let mut t = self.lock();
+        let things = t.shared(things);
         for thing in &things {
             t.watchers.entry(thing.clone()).or_default().insert(key.clone());
         }
@@ -160,11 +170,11 @@ impl Claims {
     /// Other objects that claim one of these, the oldest first.
     pub fn claimants(&self, claims: &[Claim], but: &Key) -> Vec<Key> {
         let t = self.lock();
-        let all: BTreeMap<&Seniority, &Key> = claims
+        let all: BTreeMap<&(i64, String), &Key> = claims
             .iter()
-            .filter_map(|c| t.claimants.get(c))
+            .filter_map(|claim| t.claimants.get(claim))
             .flatten()
-            .map(|(s, k)| (s, k))
+            .map(|claimant| (&claimant.seniority, &claimant.key))
             .collect();
         all.into_values().filter(|k| *k != but).cloned().collect()
     }
@@ -173,10 +183,12 @@ impl Claims {
     pub fn concerned(&self, domain: &Key, touched: &Touched) -> Vec<Key> {
         let t = self.lock();
         let of = |thing| Claim { domain: domain.clone(), kind: touched.kind, thing };
-        let claims: Vec<Claim> = match &touched.subject {
-            Some(subject) => Thing::touched(&touched.place, subject).into_iter().map(of).collect(),
+        let claims: Vec<Arc<Claim>> = match &touched.subject {
+            Some(subject) => {
+                Thing::touched(&touched.place, subject).into_iter().map(of).map(Arc::new).collect()
+            }
             None => {
-                let is_meant = |c: &&Claim| {
+                let is_meant = |c: &&Arc<Claim>| {
                     c.domain == *domain && c.kind == touched.kind && c.thing.is_at(&touched.place)
                 };
                 t.claimants.keys().chain(t.watchers.keys()).filter(is_meant).cloned().collect()
@@ -184,7 +196,7 @@ impl Claims {
         };
         let mut concerned = Vec::new();
         for claim in &claims {
-            let owner = t.claimants.get(claim).and_then(|all| all.first()).map(|(_, key)| key);
+            let owner = t.claimants.get(claim).and_then(|all| all.first()).map(|c| &c.key);
             concerned.extend(owner.into_iter().chain(t.watchers.get(claim).into_iter().flatten()));
         }
         let mut seen = HashSet::new();
@@ -208,15 +220,24 @@ impl Claims {
 }
 
 impl Tables {
+    /// The claims, as they are there already where they are.
+    fn shared(&self, claims: Vec<Claim>) -> Vec<Arc<Claim>> {
+        let known = |claim: &Claim| {
+            let claimed = self.claimants.get_key_value(claim).map(|(known, _)| known);
+            claimed.or_else(|| self.watchers.get_key_value(claim).map(|(known, _)| known)).cloned()
+        };
+        claims.into_iter().map(|c| known(&c).unwrap_or_else(|| Arc::new(c))).collect()
+    }
+
     /// Takes back the claims of an object, all `but` these. Returns others that claim one that was
     /// taken back.
     fn remove(&mut self, key: &Key, but: &[Claim]) -> Vec<Key> {
-        let Some((seniority, claims)) = self.of.get(key) else { return Vec::new() };
+        let Some((claimant, claims)) = self.of.get(key) else { return Vec::new() };
         let mut others = Vec::new();
         for claim in claims.iter().filter(|c| !but.contains(c)) {
             if let Some(all) = self.claimants.get_mut(claim) {
-                all.retain(|(s, _)| s != seniority);
-                others.extend(all.iter().map(|(_, key)| key.clone()));
+                all.retain(|c| c.seniority != claimant.seniority);
+                others.extend(all.iter().map(|c| c.key.clone()));
                 if all.is_empty() {
                     self.claimants.remove(claim);
                 }

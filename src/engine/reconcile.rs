@@ -46,10 +46,8 @@ async fn stages(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
     let Some(entry) = engine.registry.find(object.key.kind) else { return Outcome::of(object) };
     let inherited = engine.memory.take_inherited(&object.key);
     let inherits = inherited.is_some();
-    let object = &match inherited {
-        Some(status) => Object { status, ..object.clone() },
-        None => object.clone(),
-    };
+    let heir = inherited.map(|status| Object { status, ..object.clone() });
+    let object = heir.as_ref().unwrap_or(object);
     let mut outcome = Outcome::of(object);
     if inherits {
         outcome.inherited();

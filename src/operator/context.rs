@@ -55,7 +55,7 @@ impl Context {
             Engine::new(&REGISTRY, options.addresses.clone()).with_pauses(options.deletion_pause);
         let metrics = Arc::new(Metrics::new(engine.requests.clone()));
         let host = KubeHost::new(client.clone(), &options.namespaces);
-        let wakers = Arc::new(Wakers::new(host.stores.resources()));
+        let wakers = Arc::new(Wakers::new());
         let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
         Self {
             engine,
@@ -192,7 +192,7 @@ impl Context {
         let count =
             |set: &Mutex<HashSet<Key>>| set.lock().unwrap_or_else(PoisonError::into_inner).len();
         let lags = self.followers.lags();
-        let mut tables = vec![
+        let tables = vec![
             ("references", self.host.references.len()),
             ("followers", lags.len()),
             ("permits", self.permits.len()),
@@ -201,8 +201,8 @@ impl Context {
             ("reconciled", count(&self.reconciled)),
             ("counted", self.counted.lock().unwrap_or_else(PoisonError::into_inner).len()),
             ("objects", self.host.stores.len()),
+            ("written", self.host.stores.written_len()),
         ];
-        tables.extend(self.host.stores.remembered());
         self.metrics.render(Snapshot {
             not_ready: self.readiness.oldest_not_ready(),
             queues: self.permits.depths(),

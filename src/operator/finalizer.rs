@@ -3,10 +3,10 @@
 //! By a JSON patch with a test: a server-side apply of a finalizer would recreate an object that was
 //! deleted meanwhile.
 
-use kube::{ResourceExt, api::DynamicObject};
+use kube::ResourceExt;
 use serde_json::json;
 
-use super::host::KubeHost;
+use super::{host::KubeHost, packed::Packed};
 use crate::{
     api::{
         FINALIZER,
@@ -17,14 +17,14 @@ use crate::{
 };
 
 /// Whether the object has it.
-pub(super) fn is_on(o: &DynamicObject) -> bool {
+pub(super) fn is_on(o: &Packed) -> bool {
     o.finalizers().iter().any(|f| f == FINALIZER)
 }
 
 /// Sets or removes it, as the spec says.
 pub(super) async fn adjust(
     host: &KubeHost,
-    o: &DynamicObject,
+    o: &Packed,
     object: &Object,
 ) -> Result<(), kube::Error> {
     // What can't be read causes no call, and the API server may refuse every change of it.
@@ -42,7 +42,7 @@ pub(super) async fn adjust(
     }
 }
 
-async fn add(host: &KubeHost, o: &DynamicObject, object: &Object) -> Result<(), kube::Error> {
+async fn add(host: &KubeHost, o: &Packed, object: &Object) -> Result<(), kube::Error> {
     let add = if o.finalizers().is_empty() {
         json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})
     } else {
@@ -56,7 +56,7 @@ async fn add(host: &KubeHost, o: &DynamicObject, object: &Object) -> Result<(), 
 /// Removes it, if it is on.
 pub(super) async fn remove(
     host: &KubeHost,
-    o: &DynamicObject,
+    o: &Packed,
     object: &Object,
 ) -> Result<(), kube::Error> {
     let Some(index) = o.finalizers().iter().position(|f| f == FINALIZER) else { return Ok(()) };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, ResourceExt,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::{
-    namespaces::Namespaces, output, problem::Problem, references::References, stores::Stores,
+    namespaces::Namespaces, output, packed::Packed, problem::Problem, references::References,
+    stores::Stores,
 };
 use crate::{
     api::{self, FINALIZER, MANAGER, status::Status},
@@ -72,9 +73,9 @@ impl KubeHost {
     }
 
     /// The API of one object's kind and namespace.
-    fn api(&self, key: &Key) -> Option<Api<DynamicObject>> {
-        let resource = self.stores.resource(key.kind)?;
-        Some(Api::namespaced_with(self.client.clone(), &key.namespace, resource))
+    fn api(&self, key: &Key) -> Option<Api<Packed>> {
+        let names = self.stores.names(key.kind)?;
+        Some(Api::namespaced_with(self.client.clone(), &key.namespace, &names))
     }
 
     /// Patches metadata by a JSON patch.
@@ -115,7 +116,7 @@ impl KubeHost {
             }
             other => other?,
         };
-        self.stores.written(key, &after);
+        self.stores.written(key, after);
         Ok(())
     }
 

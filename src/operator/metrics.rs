@@ -14,7 +14,10 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-use crate::{contract::Key, engine::unmanaged::Unmanaged, kinds::REGISTRY, zitadel::Requests};
+use crate::{
+    api::status::Reason, contract::Key, engine::unmanaged::Unmanaged, kinds::REGISTRY,
+    zitadel::Requests,
+};
 
 /// Declares the labels of a metric.
 macro_rules! labels {
@@ -159,8 +162,8 @@ impl Metrics {
         self.reconciles.get_or_create(&Kind { kind }).inc();
     }
 
-    pub(super) fn failed(&self, kind: &'static str, reason: &str) {
-        self.errors.get_or_create(&KindReason { kind, reason: reason.into() }).inc();
+    pub(super) fn failed(&self, kind: &'static str, reason: Reason) {
+        self.errors.get_or_create(&KindReason { kind, reason: reason.to_string() }).inc();
     }
 
     pub(super) fn drifted(&self, kind: &'static str, corrected: bool) {
@@ -186,10 +189,10 @@ impl Metrics {
         &self,
         kind: &'static str,
         ready: &'static str,
-        reason: &str,
+        reason: Reason,
         change: i64,
     ) {
-        let labels = KindReady { kind, ready, reason: reason.into() };
+        let labels = KindReady { kind, ready, reason: reason.to_string() };
         self.objects.get_or_create(&labels).inc_by(change);
     }
 

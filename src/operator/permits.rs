@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn permits() -> Arc<Permits> {
-        Arc::new(Permits::new(Arc::new(Wakers::new(std::iter::empty()))))
+        Arc::new(Permits::new(Arc::new(Wakers::new())))
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) struct Readiness {
 
 struct Reported {
     ready: &'static str,
-    reason: String,
+    reason: Reason,
     /// Since when it has not been Ready, as far as this process knows.
     not_ready: Option<Instant>,
 }
@@ -68,18 +68,18 @@ impl Readiness {
             Some("False") => "False",
             _ => "Unknown",
         };
-        let reason = condition.map_or(Reason::Creating.to_string(), |c| c.reason.clone());
-        if ready == "False" && !goes_on(&reason) {
-            self.metrics.failed(key.kind, &reason);
+        let reason = status.reason().unwrap_or(Reason::Creating);
+        if ready == "False" && !goes_on(reason) {
+            self.metrics.failed(key.kind, reason);
         }
-        self.metrics.count_object(key.kind, ready, &reason, 1);
+        self.metrics.count_object(key.kind, ready, reason, 1);
         let mut all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let former = all.remove(key);
         let since = former.as_ref().and_then(|r| r.not_ready);
         let not_ready = (ready == "False").then(|| since.unwrap_or_else(Instant::now));
         all.insert(key.clone(), Reported { ready, reason, not_ready });
         if let Some(Reported { ready, reason, .. }) = former {
-            self.metrics.count_object(key.kind, ready, &reason, -1);
+            self.metrics.count_object(key.kind, ready, reason, -1);
         }
     }
 
@@ -88,7 +88,7 @@ impl Readiness {
         self.panics.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         let former = self.reported.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         if let Some(Reported { ready, reason, .. }) = former {
-            self.metrics.count_object(key.kind, ready, &reason, -1);
+            self.metrics.count_object(key.kind, ready, reason, -1);
         }
     }
 
@@ -117,7 +117,6 @@ impl Readiness {
 }
 
 /// Whether a reason of an object that is not Ready is a step on its way, not an error.
-fn goes_on(reason: &str) -> bool {
-    let steps = [Reason::Creating, Reason::Updating, Reason::Deleting, Reason::Observing];
-    steps.iter().any(|step| step.to_string() == reason)
+fn goes_on(reason: Reason) -> bool {
+    matches!(reason, Reason::Creating | Reason::Updating | Reason::Deleting | Reason::Observing)
 }

@@ -2,17 +2,17 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use kube::{api::DynamicObject, runtime::controller::Action};
+use kube::runtime::controller::Action;
 use tracing::Instrument;
 
 use super::{
     context::{Context, is_connection},
     feed, finalizer,
+    packed::Packed,
     pauses::{backoff, jittered},
     permits::Group,
     problem::Problem,
     report::{report, report_panic},
-    stores::key_of,
     tasks::catch,
     watch::is_referred_to,
 };
@@ -33,10 +33,10 @@ const LEASE_LOST: Duration = Duration::from_secs(5);
 /// error.
 pub(super) async fn run(
     kind: &'static str,
-    o: Arc<DynamicObject>,
+    o: Arc<Packed>,
     context: Arc<Context>,
 ) -> Result<Action, Infallible> {
-    let key = key_of(kind, &o);
+    let key = o.key(kind);
     drop(o);
     // What is not listed yet must not be taken for missing. When it is, everything is woken.
     if !context.is_open() || context.is_stopping() {
@@ -50,7 +50,8 @@ pub(super) async fn run(
     let action = async {
         match catch(&context.metrics, "reconcile", &subject, when_permitted(&key, &context)).await {
             Some(action) => action,
-            None => after_panic(&key, &context).await,
+            // In a box, as all that takes room and is not always there.
+            None => Box::pin(after_panic(&key, &context)).await,
         }
     };
     let action = action.instrument(span).await;

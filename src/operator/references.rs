@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::contract::Key;
@@ -11,37 +11,41 @@ use crate::contract::Key;
 #[derive(Default)]
 pub(super) struct References(Mutex<Index>);
 
+/// Each key is there once, and shared.
 #[derive(Default)]
 struct Index {
-    of: HashMap<Key, Vec<Key>>,
-    to: HashMap<Key, HashSet<Key>>,
+    of: HashMap<Arc<Key>, Vec<Arc<Key>>>,
+    to: HashMap<Arc<Key>, HashSet<Arc<Key>>>,
 }
 
 impl References {
     /// Replaces what an object refers to.
     pub(super) fn set(&self, key: &Key, to: Vec<Key>) {
         let mut index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if index.of.get(key).is_some_and(|former| *former == to) {
+        if index.of.get(key).is_some_and(|former| former.iter().map(|k| &**k).eq(&to)) {
             return;
         }
-        index.remove(key);
+        let key = index.shared(key.clone());
+        index.remove(&key);
+        let to: Vec<Arc<Key>> = to.into_iter().map(|target| index.shared(target)).collect();
         for target in &to {
             index.to.entry(target.clone()).or_default().insert(key.clone());
         }
         if !to.is_empty() {
-            index.of.insert(key.clone(), to);
+            index.of.insert(key, to);
         }
     }
 
     /// Forgets an object. Returns what it referred to.
     pub(super) fn remove(&self, key: &Key) -> Vec<Key> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+        let former = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        former.iter().map(|target| Key::clone(target)).collect()
     }
 
     /// Objects that refer to this one.
     pub(super) fn referrers(&self, key: &Key) -> Vec<Key> {
         let index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        index.to.get(key).into_iter().flatten().cloned().collect()
+        index.to.get(key).into_iter().flatten().map(|referrer| Key::clone(referrer)).collect()
     }
 
     /// Number of entries, for metrics.
@@ -52,7 +56,14 @@ impl References {
 }
 
 impl Index {
-    fn remove(&mut self, key: &Key) -> Vec<Key> {
+    /// A key, as it is there already where it is.
+    fn shared(&self, key: Key) -> Arc<Key> {
+        let refers = self.of.get_key_value(&key).map(|(known, _)| known);
+        let known = refers.or_else(|| self.to.get_key_value(&key).map(|(known, _)| known));
+        known.cloned().unwrap_or_else(|| Arc::new(key))
+    }
+
+    fn remove(&mut self, key: &Key) -> Vec<Arc<Key>> {
         let former = self.of.remove(key).unwrap_or_default();
         for target in &former {
             if let Some(all) = self.to.get_mut(target) {

@@ -1,10 +1,9 @@
 //! What a reconcile came to, as Kubernetes shows it: at most one status patch, then Events.
 
-use kube::api::DynamicObject;
-
 use super::{
     context::{Context, is_connection},
     events, finalizer,
+    packed::Packed,
     problem::Problem,
 };
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
 /// Reports an outcome.
 pub(super) async fn report(
     context: &Context,
-    o: &DynamicObject,
+    o: &Packed,
     object: &Object,
     outcome: Outcome,
 ) -> Result<(), kube::Error> {

@@ -8,19 +8,16 @@ use std::{
 
 use kube::{
     ResourceExt,
-    api::{ApiResource, DynamicObject},
-    core::GroupVersionKind,
     runtime::{
         reflector::{ObjectRef, Store, store::Writer},
         watcher::Event,
     },
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 
+use super::packed::{Content, Names, Packed, lenient};
 use crate::{
-    api,
     contract::{Key, Object},
     kinds::REGISTRY,
 };
@@ -33,16 +30,14 @@ pub(super) struct Stores {
     kinds: HashMap<&'static str, KindStore>,
     /// Watches that have not listed their objects yet.
     unlisted: watch::Sender<HashSet<Watched>>,
-    /// What was written and the watch may not have brought back yet: resource version and status.
-    written: Mutex<HashMap<Key, (u64, Value)>>,
-    /// What of an object matters to others, as they were last told.
-    signatures: Mutex<HashMap<Key, u64>>,
+    /// What was written and the watch has not brought back yet.
+    written: Mutex<HashMap<Key, Packed>>,
 }
 
 struct KindStore {
-    resource: ApiResource,
-    writer: Mutex<Writer<DynamicObject>>,
-    reader: Store<DynamicObject>,
+    names: Names,
+    writer: Mutex<Writer<Packed>>,
+    reader: Store<Packed>,
 }
 
 impl Stores {
@@ -50,52 +45,38 @@ impl Stores {
     pub(super) fn new(namespaces: &[String]) -> Self {
         let mut stores = HashMap::new();
         let mut unlisted = HashSet::new();
-        for names in REGISTRY.all() {
-            let gvk = GroupVersionKind::gvk(api::GROUP, api::VERSION, names.kind());
-            let resource = ApiResource::from_gvk_with_plural(&gvk, names.plural);
-            let mut writer = Writer::<DynamicObject>::new(resource.clone());
+        for names in REGISTRY.all().map(Names::of) {
+            let mut writer = Writer::<Packed>::new(names);
             // The store takes part of its objects from each watch and is never replaced as a whole.
             writer.apply_watcher_event(&Event::Init);
             writer.apply_watcher_event(&Event::InitDone);
             let reader = writer.as_reader();
-            stores.insert(names.kind(), KindStore { resource, writer: Mutex::new(writer), reader });
+            let kind = names.kind;
+            stores.insert(kind, KindStore { names, writer: Mutex::new(writer), reader });
             if namespaces.is_empty() {
-                unlisted.insert((names.kind(), None));
+                unlisted.insert((kind, None));
             }
-            unlisted.extend(namespaces.iter().map(|ns| (names.kind(), Some(ns.clone()))));
+            unlisted.extend(namespaces.iter().map(|ns| (kind, Some(ns.clone()))));
         }
-        Self {
-            kinds: stores,
-            unlisted: watch::Sender::new(unlisted),
-            written: Mutex::default(),
-            signatures: Mutex::default(),
-        }
+        Self { kinds: stores, unlisted: watch::Sender::new(unlisted), written: Mutex::default() }
     }
 
-    pub(super) fn resource(&self, kind: &str) -> Option<&ApiResource> {
-        Some(&self.kinds.get(kind)?.resource)
+    pub(super) fn names(&self, kind: &str) -> Option<Names> {
+        Some(self.kinds.get(kind)?.names)
     }
 
-    pub(super) fn resources(&self) -> impl Iterator<Item = (&'static str, ApiResource)> {
-        self.kinds.iter().map(|(kind, store)| (*kind, store.resource.clone()))
-    }
-
-    pub(super) fn reader(&self, kind: &str) -> Option<Store<DynamicObject>> {
+    pub(super) fn reader(&self, kind: &str) -> Option<Store<Packed>> {
         Some(self.kinds.get(kind)?.reader.clone())
     }
 
-    /// Puts an object into its store, packed. Returns it as the engine sees it.
-    pub(super) fn insert(&self, kind: &'static str, mut o: DynamicObject) -> Option<Object> {
-        pack(&mut o);
-        let (key, version) = (key_of(kind, &o), version(&o));
-        let event = Event::Apply(o);
-        self.apply(kind, &event);
+    /// Puts an object into its store.
+    pub(super) fn insert(&self, key: &Key, o: Packed) {
+        let version = o.version();
+        self.apply(key.kind, &Event::Apply(o));
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.get(&key).is_some_and(|(ours, _)| *ours <= version) {
-            written.remove(&key);
+        if written.get(key).is_some_and(|ours| ours.version() <= version) {
+            written.remove(key);
         }
-        let Event::Apply(o) = event else { return None };
-        Some(convert(key.clone(), &o, written.get(&key)))
     }
 
     /// Removes an object and what is remembered of it.
@@ -109,10 +90,9 @@ impl Stores {
     /// Forgets what is remembered of an object that is gone.
     pub(super) fn forget(&self, key: &Key) {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        self.signatures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    fn apply(&self, kind: &str, event: &Event<DynamicObject>) {
+    fn apply(&self, kind: &str, event: &Event<Packed>) {
         if let Some(store) = self.kinds.get(kind) {
             let mut writer = store.writer.lock().unwrap_or_else(PoisonError::into_inner);
             writer.apply_watcher_event(event);
@@ -141,14 +121,14 @@ impl Stores {
     }
 
     /// An object as the watch brought it.
-    pub(super) fn get(&self, key: &Key) -> Option<Arc<DynamicObject>> {
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Packed>> {
         let store = self.kinds.get(key.kind)?;
-        let reference = ObjectRef::new_with(&key.name, store.resource.clone());
+        let reference = ObjectRef::new_with(&key.name, store.names);
         store.reader.get(&reference.within(&key.namespace))
     }
 
     /// The newest of an object, also as the engine sees it.
-    pub(super) fn newest(&self, key: &Key) -> Option<(Arc<DynamicObject>, Object)> {
+    pub(super) fn newest(&self, key: &Key) -> Option<(Arc<Packed>, Object)> {
         // Taken before the store is asked: what was written is forgotten only once the store has
         // it.
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,9 +138,9 @@ impl Stores {
     }
 
     /// All objects of a kind.
-    pub(super) fn state(&self, kind: &'static str) -> Vec<(Key, Arc<DynamicObject>)> {
+    pub(super) fn state(&self, kind: &'static str) -> Vec<(Key, Arc<Packed>)> {
         let all = self.kinds.get(kind).map(|store| store.reader.state()).unwrap_or_default();
-        all.into_iter().map(|o| (key_of(kind, &o), o)).collect()
+        all.into_iter().map(|o| (o.key(kind), o)).collect()
     }
 
     /// All objects.
@@ -175,80 +155,34 @@ impl Stores {
     }
 
     /// A status was written; `after` is the object afterwards.
-    pub(super) fn written(&self, key: &Key, after: &DynamicObject) {
-        let status = after.data.get("status").cloned().unwrap_or_default();
+    pub(super) fn written(&self, key: &Key, after: Packed) {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        written.insert(key.clone(), (version(after), status));
+        // The watch may have been faster than the answer.
+        if self.get(key).is_some_and(|o| o.version() < after.version()) {
+            written.insert(key.clone(), after);
+        }
     }
 
-    /// Whether what others act on has changed.
-    pub(super) fn is_news(&self, key: &Key, signature: u64) -> bool {
-        let mut all = self.signatures.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(key.clone(), signature) != Some(signature)
+    /// Number of statuses that are remembered, for metrics.
+    pub(super) fn written_len(&self) -> usize {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
-
-    /// Number of entries of what is remembered, for metrics.
-    pub(super) fn remembered(&self) -> [(&'static str, usize); 2] {
-        [
-            ("written", self.written.lock().unwrap_or_else(PoisonError::into_inner).len()),
-            ("signatures", self.signatures.lock().unwrap_or_else(PoisonError::into_inner).len()),
-        ]
-    }
-}
-
-/// Which object it is.
-pub(super) fn key_of(kind: &'static str, o: &DynamicObject) -> Key {
-    Key { kind, namespace: o.namespace().unwrap_or_default(), name: o.name_any() }
-}
-
-/// An object without what its metadata say.
-#[derive(Default, Serialize, Deserialize)]
-struct Content {
-    #[serde(default)]
-    spec: Value,
-    #[serde(default)]
-    status: Value,
-}
-
-/// Drops what nobody reads and makes one text of spec and status: as trees they take six times the
-/// memory, and they would be most of it.
-fn pack(o: &mut DynamicObject) {
-    o.metadata.managed_fields = None;
-    o.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
-    let mut part = |name: &str| o.data.get_mut(name).map(Value::take).unwrap_or_default();
-    let content = Content { spec: part("spec"), status: part("status") };
-    // Trees of JSON can always be written.
-    o.data = Value::String(serde_json::to_string(&content).unwrap_or_default());
-}
-
-fn unpack(o: &DynamicObject) -> Content {
-    o.data.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// An object as the engine sees it, with the status that was written last.
-fn convert(key: Key, o: &DynamicObject, written: Option<&(u64, Value)>) -> Object {
-    let ours = written.filter(|(ours, _)| *ours > version(o)).map(|(_, status)| status);
-    let content = unpack(o);
-    let status = ours.cloned().unwrap_or(content.status);
+fn convert(key: Key, o: &Packed, written: Option<&Packed>) -> Object {
+    let Content { spec, status } = o.content();
+    let newer = written.filter(|ours| ours.version() > o.version());
+    let status = newer.map_or(status, |ours| ours.content().status);
     Object {
         uid: o.uid(),
         generation: o.metadata.generation.unwrap_or_default(),
         created: o.creation_timestamp().map_or(0, |t| t.0.as_second()),
         is_deleting: o.metadata.deletion_timestamp.is_some(),
         annotations: o.annotations().clone(),
-        spec: if content.spec.is_null() { json!({}) } else { content.spec },
+        spec: if spec.is_null() { json!({}) } else { spec },
         details: lenient(&status),
         status: lenient(&status),
         key,
     }
-}
-
-/// Resource versions of one resource are comparable numbers.
-fn version(o: &DynamicObject) -> u64 {
-    o.resource_version().and_then(|v| v.parse().ok()).unwrap_or_default()
-}
-
-/// A status that can't be read is none: it will be written again.
-fn lenient<T: DeserializeOwned + Default>(status: &Value) -> T {
-    serde_json::from_value(status.clone()).unwrap_or_default()
 }

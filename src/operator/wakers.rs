@@ -6,28 +6,26 @@ use std::{
     time::Duration,
 };
 
-use kube::{
-    api::{ApiResource, DynamicObject},
-    runtime::reflector::ObjectRef,
-};
+use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::contract::Key;
+use super::packed::{Names, Packed};
+use crate::{contract::Key, kinds::REGISTRY};
 
 /// Objects that are woken at once where all are.
 const BATCH: usize = 64;
 /// The pause after them.
 const PAUSE: Duration = Duration::from_millis(10);
 
-type Reference = ObjectRef<DynamicObject>;
+type Reference = ObjectRef<Packed>;
 
 /// See the module.
-pub(super) struct Wakers(HashMap<&'static str, (ApiResource, Mutex<UnboundedSender<Reference>>)>);
+pub(super) struct Wakers(HashMap<&'static str, (Names, Mutex<UnboundedSender<Reference>>)>);
 
 impl Wakers {
-    pub(super) fn new(resources: impl Iterator<Item = (&'static str, ApiResource)>) -> Self {
-        let entry = |(kind, resource)| (kind, (resource, Mutex::new(unbounded_channel().0)));
-        Self(resources.map(entry).collect())
+    pub(super) fn new() -> Self {
+        let waker = |names: Names| (names.kind, (names, Mutex::new(unbounded_channel().0)));
+        Self(REGISTRY.all().map(Names::of).map(waker).collect())
     }
 
     /// What is woken from now on comes from here.
@@ -40,8 +38,8 @@ impl Wakers {
 
     /// Has an object reconciled soon.
     pub(super) fn wake(&self, key: &Key) {
-        let Some((resource, sender)) = self.0.get(key.kind) else { return };
-        let reference = ObjectRef::new_with(&key.name, resource.clone()).within(&key.namespace);
+        let Some((names, sender)) = self.0.get(key.kind) else { return };
+        let reference = ObjectRef::new_with(&key.name, *names).within(&key.namespace);
         // Without a controller nothing is reconciled, and when one starts everything is woken.
         sender.lock().unwrap_or_else(PoisonError::into_inner).send(reference).ok();
     }

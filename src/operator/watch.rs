@@ -3,30 +3,28 @@
 //! Several of them fill one store, so that a list of one must not clear what another brought: an
 //! object is gone only if the list of its own namespace does not show it.
 
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use kube::{
-    Api,
-    api::DynamicObject,
+    Api, ResourceExt,
     runtime::watcher::{self, Event, watcher},
 };
 
 use super::{
     attempts::Attempts,
     context::{Context, is_connection},
+    packed::{Packed, lenient},
     problem::Problem,
-    stores::{Watched, key_of},
+    stores::Watched,
     tasks::catch_now,
 };
 use crate::{
-    api::{GROUP, status::Status},
-    contract::{Key, Object},
+    api::{
+        GROUP,
+        status::{InstanceBinding, Status},
+    },
+    contract::Key,
     kinds::REGISTRY,
 };
 
@@ -37,22 +35,25 @@ const MISSING: Duration = Duration::from_secs(1);
 /// A watch that does not fail for so long works, even if it brings nothing.
 const CALM: Duration = Duration::from_mins(1);
 
+/// Objects of a list that come at once: more would be the most that the operator ever holds.
+const PAGE: u32 = 100;
+
 /// Watches until it is aborted.
 pub(super) async fn run(context: Arc<Context>, watched: Watched) {
     let (kind, namespace) = &watched;
-    let Some(resource) = context.host.stores.resource(kind) else { return };
+    let Some(names) = context.host.stores.names(kind) else { return };
     let client = context.host.client.clone();
     let (api, place) = match namespace {
         Some(namespace) => {
-            (Api::namespaced_with(client, namespace, resource), format!("namespace {namespace}"))
+            (Api::namespaced_with(client, namespace, &names), format!("namespace {namespace}"))
         }
-        None => (Api::all_with(client, resource), "all namespaces".into()),
+        None => (Api::all_with(client, &names), "all namespaces".into()),
     };
-    let what = format!("list and watch {}.{GROUP} in {place}", resource.plural);
+    let what = format!("list and watch {}.{GROUP} in {place}", names.plural);
     let mut attempts = Attempts::new(what, context.metrics.clone(), LONGEST);
     let mut list = List { context: &context, watched: &watched, found: HashSet::new() };
     loop {
-        let mut events = watcher(api.clone(), watcher::Config::default()).boxed();
+        let mut events = watcher(api.clone(), watcher::Config::default().page_size(PAGE)).boxed();
         loop {
             let event = if attempts.is_failing() {
                 match tokio::time::timeout(CALM, events.next()).await {
@@ -114,17 +115,21 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    fn apply(&mut self, event: Event<DynamicObject>) {
+    fn apply(&mut self, event: Event<Packed>) {
         let (kind, _) = *self.watched;
         match event {
             Event::Init => self.found.clear(),
             Event::InitApply(o) => {
-                self.found.insert(key_of(kind, &o));
-                self.each(&key_of(kind, &o), || changed(self.context, kind, o));
+                let key = o.key(kind);
+                self.each(&key, || changed(self.context, &key, o));
+                self.found.insert(key);
             }
-            Event::Apply(o) => self.each(&key_of(kind, &o), || changed(self.context, kind, o)),
+            Event::Apply(o) => {
+                let key = o.key(kind);
+                self.each(&key, || changed(self.context, &key, o));
+            }
             Event::Delete(o) => {
-                let key = key_of(kind, &o);
+                let key = o.key(kind);
                 self.each(&key, || gone(self.context, &key));
             }
             Event::InitDone => {
@@ -153,15 +158,16 @@ impl List<'_> {
 
 /// Wakes an object that changed, and whoever refers to it if it changed in a way that matters to
 /// them.
-fn changed(context: &Context, kind: &'static str, o: DynamicObject) {
-    let Some(object) = context.host.stores.insert(kind, o) else { return };
-    let is_news =
-        is_referred_to(kind) && context.host.stores.is_news(&object.key, signature(&object));
+fn changed(context: &Context, key: &Key, o: Packed) {
+    let stores = &context.host.stores;
+    let is_news = is_referred_to(key.kind)
+        && stores.get(key).is_none_or(|former| signature(key, &former) != signature(key, &o));
+    stores.insert(key, o);
     // Before that everything is woken anyway.
     if context.is_open() {
-        context.wake(&object.key);
+        context.wake(key);
         if is_news {
-            context.wake_referrers(&object.key);
+            context.wake_referrers(key);
         }
     }
 }
@@ -180,12 +186,28 @@ pub(super) fn is_referred_to(kind: &str) -> bool {
     REGISTRY.connection().description().kind == kind || REGISTRY.all().any(is_parent)
 }
 
-/// What others act on, as a hash. Whether a connection is Ready is not in it: while it is away, what was seen
-/// stays.
-fn signature(o: &Object) -> u64 {
-    let is_ready = !is_connection(&o.key) && o.status.is_ready();
-    let Status { id, instance_id, instance, .. } = &o.status;
-    let mut hasher = DefaultHasher::new();
-    (&o.uid, o.generation, id, instance_id, instance, o.is_deleting, is_ready).hash(&mut hasher);
-    hasher.finish()
+/// What others act on.
+#[derive(PartialEq)]
+struct Signature {
+    uid: Option<String>,
+    generation: Option<i64>,
+    id: Option<String>,
+    instance_id: Option<String>,
+    instance: Option<InstanceBinding>,
+    is_deleting: bool,
+    is_ready: bool,
+}
+
+fn signature(key: &Key, o: &Packed) -> Signature {
+    let status: Status = lenient(&o.content().status);
+    Signature {
+        uid: o.uid(),
+        generation: o.metadata.generation,
+        is_deleting: o.metadata.deletion_timestamp.is_some(),
+        // While a connection is away, what was seen stays.
+        is_ready: !is_connection(key) && status.is_ready(),
+        id: status.id,
+        instance_id: status.instance_id,
+        instance: status.instance,
+    }
 }
