@@ -21,6 +21,9 @@ use crate::{
 };
 
 mod calls;
+mod words;
+
+use words::{MultiFactor, PasswordlessType, SecondFactor};
 
 /// The spec.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -112,50 +115,6 @@ pub struct LoginPolicyState {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_provider_ids: Option<Vec<String>>,
-}
-
-/// Whether people log in without a password.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum PasswordlessType {
-    /// No.
-    #[default]
-    #[serde(alias = "PASSWORDLESS_TYPE_NOT_ALLOWED")]
-    NotAllowed,
-    /// Whoever has set up a passkey.
-    #[serde(alias = "PASSWORDLESS_TYPE_ALLOWED")]
-    Allowed,
-}
-
-/// What is asked for besides a password.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum SecondFactor {
-    /// A one-time password of an app.
-    #[serde(alias = "SECOND_FACTOR_TYPE_OTP")]
-    Otp,
-    /// A security key.
-    #[serde(alias = "SECOND_FACTOR_TYPE_U2F")]
-    U2f,
-    /// A one-time password by e-mail.
-    #[serde(alias = "SECOND_FACTOR_TYPE_OTP_EMAIL")]
-    OtpEmail,
-    /// A one-time password by SMS.
-    #[serde(alias = "SECOND_FACTOR_TYPE_OTP_SMS")]
-    OtpSms,
-    /// A recovery code. ZITADEL 4 knows it.
-    #[serde(alias = "SECOND_FACTOR_TYPE_RECOVERY_CODES")]
-    RecoveryCodes,
-}
-
-/// What is asked for in place of a password.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum MultiFactor {
-    /// A security key that verifies who uses it: a passkey.
-    #[serde(alias = "MULTI_FACTOR_TYPE_U2F_WITH_VERIFICATION")]
-    U2fWithVerification,
 }
 
 impl LoginPolicyState {
@@ -269,7 +228,6 @@ impl Kind for LoginPolicy {
             "policy.write",
             "org.idp.read",
         ],
-        ..Description::EMPTY
     };
 
     fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<LoginPolicyState, SpecError> {
@@ -315,13 +273,13 @@ fn endpoint(access: &Access) -> Endpoint<'_> {
 
 /// Gives the lists of an answer our names. A factor that this version does not know is left alone.
 fn named(fields: &mut Map<String, Value>) {
-    fn known<T: DeserializeOwned>(list: Option<&mut Value>) {
-        if let Some(Value::Array(list)) = list {
+    fn retain_known<T: DeserializeOwned>(fields: &mut Map<String, Value>, list: &str) {
+        if let Some(Value::Array(list)) = fields.get_mut(list) {
             list.retain(|value| serde_json::from_value::<T>(value.clone()).is_ok());
         }
     }
-    known::<SecondFactor>(fields.get_mut("secondFactors"));
-    known::<MultiFactor>(fields.get_mut("multiFactors"));
+    retain_known::<SecondFactor>(fields, "secondFactors");
+    retain_known::<MultiFactor>(fields, "multiFactors");
     let providers = fields.remove("idps").unwrap_or_default();
     let ids = providers.as_array().into_iter().flatten().filter_map(|idp| idp.get("idpId"));
     fields.insert("identityProviderIds".into(), ids.cloned().collect());

@@ -36,7 +36,7 @@ async fn home(lab: &Lab) -> String {
     lab.status(&home).id.unwrap()
 }
 
-fn own(lab: &Lab, fields: Value) -> Key {
+fn own(lab: &Lab, fields: &Value) -> Key {
     let mut spec = json!({"organizationRef": {"name": "home"}});
     spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     lab.declare("ns", KIND, "own", spec)
@@ -57,7 +57,7 @@ async fn the_first_own_policy_keeps_what_was_inherited() {
     let instance = lab.apply(KIND, "default", json!({"identityProviderIds": [linked]})).await;
     assert!(instance.status.is_ready(), "{instance:?}");
 
-    let key = own(&lab, json!({"allowRegister": false, "passwordCheckLifetime": "1h30m"}));
+    let key = own(&lab, &json!({"allowRegister": false, "passwordCheckLifetime": "1h30m"}));
     assert!(lab.look(&key).await.status.is_ready());
     assert_eq!(
         live(&lab, Some(&*home), &LISTS).await,
@@ -83,11 +83,11 @@ async fn a_factor_that_was_added_before_there_was_a_policy_is_made_visible() {
     let factor = json!({"type": "SECOND_FACTOR_TYPE_OTP_EMAIL"});
     by_minnie(&lab, Some(&*home), Method::POST, path, factor).await;
 
-    let key = own(&lab, json!({"allowRegister": false}));
+    let key = own(&lab, &json!({"allowRegister": false}));
     assert!(lab.look(&key).await.status.is_ready());
     assert_eq!(live(&lab, Some(&*home), &LISTS[..1]).await, [json!(["Otp", "U2f"])]);
 
-    let key = own(&lab, json!({"secondFactors": ["OtpEmail", "Otp"]}));
+    let key = own(&lab, &json!({"secondFactors": ["OtpEmail", "Otp"]}));
     let outcome = lab.look(&key).await;
     assert!(outcome.status.is_ready(), "{outcome:?}");
     assert_eq!(live(&lab, Some(&*home), &LISTS[..1]).await, [json!(["Otp", "OtpEmail"])]);
@@ -97,7 +97,7 @@ async fn a_factor_that_was_added_before_there_was_a_policy_is_made_visible() {
 async fn a_provider_that_is_deleted_wakes_the_policies_of_all_organizations() {
     let lab = Lab::new().await;
     let (home, shared) = (home(&lab).await, provider(&lab, "shared").await);
-    let key = own(&lab, json!({"identityProviderIds": [shared], "forceMfa": true}));
+    let key = own(&lab, &json!({"identityProviderIds": [shared], "forceMfa": true}));
     assert!(lab.look(&key).await.status.is_ready());
     lab.poll().await.unwrap();
     assert_eq!(live(&lab, Some(&*home), &LISTS[2..]).await, [json!([shared])]);
@@ -115,7 +115,7 @@ async fn a_provider_that_is_deleted_wakes_the_policies_of_all_organizations() {
     let (reason, message) = lab.reason(&key);
     assert!(message.contains("identityProviderIds") && message.contains(&shared), "{message}");
     assert_eq!(reason, "InvalidSpec");
-    let key = own(&lab, json!({"identityProviderIds": [], "forceMfa": true}));
+    let key = own(&lab, &json!({"identityProviderIds": [], "forceMfa": true}));
     assert!(lab.look(&key).await.status.is_ready());
 }
 
@@ -123,13 +123,13 @@ async fn a_provider_that_is_deleted_wakes_the_policies_of_all_organizations() {
 async fn the_calls_of_one_write_are_all_our_own() {
     let lab = Lab::new().await;
     let (home, mine) = (home(&lab).await, provider(&lab, "mine").await);
-    let key = own(&lab, json!({"allowRegister": false}));
+    let key = own(&lab, &json!({"allowRegister": false}));
     assert!(lab.look(&key).await.status.is_ready());
     lab.poll().await.unwrap();
 
     let key = own(
         &lab,
-        json!({
+        &json!({
             "allowRegister": true,
             "secondFactors": ["OtpSms", "U2f"],
             "multiFactors": [],

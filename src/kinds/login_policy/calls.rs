@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{LoginPolicyState, MultiFactor, PasswordlessType, SecondFactor};
+use super::{LoginPolicyState, words::PasswordlessType};
 use crate::{
     contract::{Access, RemoteSetting, Version, Written},
     kinds::{
@@ -50,35 +50,6 @@ const PROVIDERS: List = List {
     instance: ["/admin/v1/policies/login/idps", "/admin/v1/policies/login/idps/{}"],
     organization: ["/management/v1/policies/login/idps", "/management/v1/policies/login/idps/{}"],
 };
-
-impl PasswordlessType {
-    fn wire(self) -> &'static str {
-        match self {
-            Self::NotAllowed => "PASSWORDLESS_TYPE_NOT_ALLOWED",
-            Self::Allowed => "PASSWORDLESS_TYPE_ALLOWED",
-        }
-    }
-}
-
-impl SecondFactor {
-    fn wire(self) -> &'static str {
-        match self {
-            Self::Otp => "SECOND_FACTOR_TYPE_OTP",
-            Self::U2f => "SECOND_FACTOR_TYPE_U2F",
-            Self::OtpEmail => "SECOND_FACTOR_TYPE_OTP_EMAIL",
-            Self::OtpSms => "SECOND_FACTOR_TYPE_OTP_SMS",
-            Self::RecoveryCodes => "SECOND_FACTOR_TYPE_RECOVERY_CODES",
-        }
-    }
-}
-
-impl MultiFactor {
-    fn wire(self) -> &'static str {
-        match self {
-            Self::U2fWithVerification => "MULTI_FACTOR_TYPE_U2F_WITH_VERIFICATION",
-        }
-    }
-}
 
 /// The factors of a state, by ZITADEL's words.
 fn factors(state: &LoginPolicyState) -> [Vec<&'static str>; 2] {
