@@ -6,5 +6,4 @@ pub(crate) mod duration;
 pub(crate) mod language;
 pub(crate) mod mail;
 pub(crate) mod timestamp;
-pub(crate) mod uri;
 pub(crate) mod xml;

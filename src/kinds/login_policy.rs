@@ -228,6 +228,7 @@ impl Kind for LoginPolicy {
             "policy.write",
             "org.idp.read",
         ],
+        ..Description::EMPTY
     };
 
     fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<LoginPolicyState, SpecError> {

@@ -13,7 +13,7 @@ use crate::{
         LOGIN, Policy, api_name,
         login::{Allowed, LIFETIMES, MULTI_FACTORS, PASSWORDLESS, SECOND_FACTORS},
     },
-    parsers::{duration, uri},
+    parsers::{address::Address, duration},
     store::{Aggregate, Draft},
 };
 
@@ -142,7 +142,12 @@ fn read_v2(call: &mut Call<'_>) -> Answer {
 /// Refuses an address to lead to that is none; checked before anything is looked up.
 fn check_redirect(want: &Map<String, Value>, id: &'static str) -> Result<(), ApiError> {
     let address = want.get("defaultRedirectURI").and_then(Value::as_str).unwrap_or_default();
-    if address.is_empty() || uri::is_redirect(address) {
+    let is_good = |address: Address| match &*address.scheme {
+        "" => false,
+        "http" | "https" => !address.host.is_empty(),
+        _ => true,
+    };
+    if address.is_empty() || Address::parse(address).is_some_and(is_good) {
         return Ok(());
     }
     Err(ApiError::invalid(id, "Default Redirect URI is invalid"))
