@@ -22,6 +22,7 @@ mod metrics;
 mod namespaces;
 mod options;
 mod output;
+mod outputs;
 mod packed;
 mod pauses;
 mod permits;
@@ -120,7 +121,7 @@ async fn work(context: Arc<Context>, beside: &mut JoinSet<()>) {
         };
         namespaces::follow(client, c.host.namespaces.clone(), metrics, changed).await;
     });
-    start(beside, &context, "outputs", "Secrets".into(), output::follow);
+    start(beside, &context, "outputs", "Secrets".into(), outputs::follow);
     for watched in context.host.stores.watches() {
         let subject = format!("{} {}", watched.0, watched.1.as_deref().unwrap_or_default());
         start(beside, &context, "watch", subject, move |c| watch::run(c, watched.clone()));
