@@ -173,7 +173,7 @@ pub struct AllowedNamespaces {
     #[allow(missing_docs, reason = "its fields are documented")]
     pub namespaces: Namespaces,
     /// Kinds that may refer to it, such as `ProjectRole`. Omitted: those that give nobody access to
-    /// anything; UserGrant, ProjectGrant and Administrator have to be named.
+    /// anything; `UserGrant`, `ProjectGrant` and `Administrator` have to be named.
     #[schemars(length(max = 50), inner(length(min = 1, max = 63)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,

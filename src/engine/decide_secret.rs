@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
     secret::{OnMissing, SecretPolicy, SecretStatus},
-    status::Provenance,
+    status::{Provenance, Reason},
 };
 
 /// What is known of a Secret and of what it should hold.
@@ -104,6 +104,18 @@ pub enum SecretRefusal {
     NotOwned,
     /// The spec says so.
     Missing,
+}
+
+impl SecretRefusal {
+    /// What users see.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Taken => Reason::Conflict,
+            Self::WouldEnd => Reason::AdoptionRefused,
+            Self::NotOwned => Reason::Forbidden,
+            Self::Missing => Reason::SecretMissing,
+        }
+    }
 }
 
 /// Whether a Secret may be used at all: told before anything is created.

@@ -363,6 +363,16 @@ impl From<SpecError> for Error {
     }
 }
 
+impl OutputError {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Forbidden(_) => Reason::Forbidden,
+            Self::NowhereToWrite => Reason::InvalidSpec,
+            Self::Failed(_) => Reason::NotConverged,
+        }
+    }
+}
+
 impl From<OutputError> for Error {
     fn from(e: OutputError) -> Self {
         Self::Output(e)
@@ -454,15 +464,9 @@ impl Error {
             | Self::Elsewhere { .. }
             | Self::OwnAccount { .. } => Reason::InvalidSpec,
             Self::NotConnected { reason: Some(Reason::Suspended), .. } => Reason::Suspended,
-            Self::Secret { refusal: SecretRefusal::Taken, .. } => Reason::Conflict,
-            Self::Secret { refusal: SecretRefusal::WouldEnd, .. } => Reason::AdoptionRefused,
-            Self::Secret { refusal: SecretRefusal::NotOwned, .. } => Reason::Forbidden,
-            Self::Secret { refusal: SecretRefusal::Missing, .. } | Self::SecretAway { .. } => {
-                Reason::SecretMissing
-            }
-            Self::Output(OutputError::Forbidden(_)) => Reason::Forbidden,
-            Self::Output(OutputError::NowhereToWrite) => Reason::InvalidSpec,
-            Self::Output(OutputError::Failed(_)) => Reason::NotConverged,
+            Self::Secret { refusal, .. } => refusal.reason(),
+            Self::SecretAway { .. } => Reason::SecretMissing,
+            Self::Output(e) => e.reason(),
             Self::LeftBehind { .. } | Self::ReferenceChanged { .. } => Reason::ReferenceChanged,
             Self::Waiting(_) | Self::NotConnected { .. } | Self::NamesMissing { .. } => {
                 Reason::WaitingForReference

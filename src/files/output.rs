@@ -32,11 +32,8 @@ pub(super) fn read(
     for file in files {
         let path = file.map_err(|e| failed(&dir, &e))?.path();
         let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            // What is no text, or no file, was not written here.
-            Err(_) => continue,
-        };
+        // What is no text, or no file, was not written here.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
         if key == ANNOTATIONS {
             secret.annotations = serde_json::from_str(&text).unwrap_or_default();
         } else {

@@ -29,8 +29,9 @@ pub(super) const REFERENCE: Reference = Reference {
 /// The user whom something is about.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names of the spec's fields")]
 pub(super) struct UserScope {
-    /// A MachineUser object. One of another namespace must name this kind in the `kinds` of its
+    /// A `MachineUser` object. One of another namespace must name this kind in the `kinds` of its
     /// `allowedNamespaces`. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_ref: Option<ObjectReference>,

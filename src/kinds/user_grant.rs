@@ -34,7 +34,7 @@ pub struct UserGrant {
     organization: OrganizationScope,
     #[serde(flatten)]
     user: UserScope,
-    /// The Project object whose roles are given. One of another namespace must name UserGrant in
+    /// The Project object whose roles are given. One of another namespace must name `UserGrant` in
     /// the `kinds` of its `allowedNamespaces`. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
     project_ref: Option<ObjectReference>,
@@ -43,7 +43,7 @@ pub struct UserGrant {
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     project_id: Option<String>,
-    /// The ProjectGrant object by which the organization has the project. Omitted: none, since the
+    /// The `ProjectGrant` object by which the organization has the project. Omitted: none, since the
     /// project is the organization's own. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
     project_grant_ref: Option<ObjectReference>,

@@ -74,11 +74,9 @@ async fn watch_once(
         attempts.succeeded();
         while let Some(event) = events.try_next().await.map_err(|e| Problem::from(&e))? {
             match event {
-                WatchEvent::Added(secret) | WatchEvent::Modified(secret) => {
-                    last = secret.metadata.resource_version.clone().unwrap_or_default();
-                    wake(context, &secret);
-                }
-                WatchEvent::Deleted(secret) => {
+                WatchEvent::Added(secret)
+                | WatchEvent::Modified(secret)
+                | WatchEvent::Deleted(secret) => {
                     last = secret.metadata.resource_version.clone().unwrap_or_default();
                     wake(context, &secret);
                 }

@@ -52,40 +52,13 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
             format!("waiting for something that {noun} names and that does not exist: {source}")
         }
         Error::Secret { namespace, name, refusal } => {
-            let secret = format!("Secret {namespace}/{name}");
-            match refusal {
-                SecretRefusal::Taken => format!(
-                    "{secret} exists and is not managed by this object: delete it, choose another \
-                     name, or set secret.policy: Merge"
-                ),
-                SecretRefusal::WouldEnd => format!(
-                    "{noun} was there before, and nobody can read its secret: a new one would end \
-                     the present one. Set secret.onMissing: Reissue to have one issued into {secret}"
-                ),
-                SecretRefusal::NotOwned => format!(
-                    "{noun} was there before, in something that another namespace declares: its \
-                     secret is issued only to that namespace, or with the Instance's instanceScope"
-                ),
-                SecretRefusal::Missing => format!(
-                    "{secret} does not hold the secret of {noun}, and secret.onMissing is Stall: \
-                     bring it back, or set secret.onMissing: Reissue, which ends the present one"
-                ),
-            }
+            secret(&format!("Secret {namespace}/{name}"), *refusal, noun)
         }
         Error::SecretAway { name, left } => format!(
             "Secret {name} does not hold what was written into it; in {} s a new one is issued",
             left.as_secs()
         ),
-        Error::Output(OutputError::Forbidden(message)) => format!(
-            "the operator may not write Secrets here: {message}; set the chart's value \
-             rbac.writeSecrets: true"
-        ),
-        Error::Output(OutputError::NowhereToWrite) => {
-            "spec.secret names a Secret, and there is no place to write it".into()
-        }
-        Error::Output(OutputError::Failed(message)) => {
-            format!("could not write the Secret: {message}")
-        }
+        Error::Output(e) => output(e),
         Error::OwnAccount { id } => format!(
             "{noun} {id} is the account that Kastellan itself acts as: changing it could lock \
              Kastellan out. Observe it (mode: Observe), or delete this object"
@@ -137,6 +110,40 @@ fn cause(source: &zitadel::Error) -> String {
             format!("{source}; renew the Secret of this Instance")
         }
         _ => source.to_string(),
+    }
+}
+
+fn secret(secret: &str, refusal: SecretRefusal, noun: &str) -> String {
+    match refusal {
+        SecretRefusal::Taken => format!(
+            "{secret} exists and is not managed by this object: delete it, choose another name, or \
+             set secret.policy: Merge"
+        ),
+        SecretRefusal::WouldEnd => format!(
+            "{noun} was there before, and nobody can read its secret: a new one would end the \
+             present one. Set secret.onMissing: Reissue to have one issued into {secret}"
+        ),
+        SecretRefusal::NotOwned => format!(
+            "{noun} was there before, in something that another namespace declares: its secret is \
+             issued only to that namespace, or with the Instance's instanceScope"
+        ),
+        SecretRefusal::Missing => format!(
+            "{secret} does not hold the secret of {noun}, and secret.onMissing is Stall: bring it \
+             back, or set secret.onMissing: Reissue, which ends the present one"
+        ),
+    }
+}
+
+fn output(e: &OutputError) -> String {
+    match e {
+        OutputError::Forbidden(message) => format!(
+            "the operator may not write Secrets here: {message}; set the chart's value \
+             rbac.writeSecrets: true"
+        ),
+        OutputError::NowhereToWrite => {
+            "spec.secret names a Secret, and there is no place to write it".into()
+        }
+        OutputError::Failed(message) => format!("could not write the Secret: {message}"),
     }
 }
 
