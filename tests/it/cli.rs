@@ -5,6 +5,7 @@ mod connection;
 mod files;
 mod laws;
 mod output;
+mod secrets;
 mod snapshots;
 mod stop;
 mod watch;

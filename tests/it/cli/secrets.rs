@@ -1,0 +1,73 @@
+//! Secrets that the command line writes.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use super::Desk;
+
+const BOT: &str = "\
+kind: Organization
+metadata: {name: acme}
+spec: {name: ACME}
+---
+kind: MachineUser
+metadata: {name: bot, namespace: team}
+spec:
+  organizationRef: {name: acme, namespace: default}
+  secret: {name: bot-zitadel}
+";
+
+fn read(dir: &Path, key: &str) -> String {
+    fs::read_to_string(dir.join("team/bot-zitadel").join(key)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_has_a_place_or_nothing_is_written() {
+    let desk = Desk::new().await;
+    desk.write(
+        "bot.yaml",
+        &BOT.replace("{name: ACME}", "{name: ACME, allowedNamespaces: {from: All}}").replace(
+            "kind: Organization\nmetadata: {name: acme}",
+            "kind: Organization\nmetadata: {name: acme, namespace: default}",
+        ),
+    );
+    let plan = desk.run(&["plan", "-f", "bot.yaml"]).await;
+    assert_eq!(plan.code, 2, "{}", plan.stderr);
+    let before = desk.writes();
+    let refused = desk.run(&["apply", "-f", "bot.yaml"]).await;
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert!(refused.stderr.contains("--secrets-to dir:DIR"), "{}", refused.stderr);
+    assert_eq!(desk.writes(), before, "it stops before anything is written");
+
+    let apply = ["apply", "-f", "bot.yaml", "--secrets-to", "dir:out"];
+    let ran = desk.run(&apply).await;
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let out = desk.path().join("out");
+    assert_eq!(read(&out, "clientId"), "bot");
+    let secret = read(&out, "clientSecret");
+    assert_eq!(secret.len(), 64);
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains(&secret));
+    let mode = fs::metadata(out.join("team/bot-zitadel/clientSecret")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+
+    // What is there is not issued again.
+    let writes = desk.writes();
+    assert_eq!(desk.run(&apply).await.code, 0);
+    assert_eq!((desk.writes(), read(&out, "clientSecret")), (writes, secret.clone()));
+
+    // What is not what was written is.
+    fs::remove_file(out.join("team/bot-zitadel/clientSecret")).unwrap();
+    let ran = desk.run(&apply).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_ne!(read(&out, "clientSecret"), secret);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_manifest_says_leads_to_no_other_directory() {
+    let desk = Desk::new().await;
+    let text = BOT.replace("{name: bot, namespace: team}", "{name: bot, namespace: ../../team}");
+    desk.write("bot.yaml", &text.replace("namespace: default", "namespace: ../../team"));
+    let ran = desk.run(&["apply", "-f", "bot.yaml", "--secrets-to", "dir:a/b/out"]).await;
+    assert_ne!(ran.code, 0);
+    assert!(!desk.path().join("team").exists());
+    assert!(!desk.path().join("a/b/team").exists() && !desk.path().join("a/team").exists());
+}
