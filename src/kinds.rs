@@ -7,9 +7,12 @@ pub mod administrator;
 pub mod domain_policy;
 pub mod instance;
 mod lifetime;
+pub mod lockout_policy;
 pub mod login_policy;
 pub mod machine_user;
+pub mod notification_policy;
 pub mod organization;
+pub mod password_age_policy;
 pub mod password_complexity_policy;
 mod policy;
 pub mod privacy_policy;
@@ -31,6 +34,9 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<privacy_policy::PrivacyPolicy>(),
     Entry::setting::<domain_policy::DomainPolicy>(),
     Entry::setting::<password_complexity_policy::PasswordComplexityPolicy>(),
+    Entry::setting::<password_age_policy::PasswordAgePolicy>(),
+    Entry::setting::<lockout_policy::LockoutPolicy>(),
+    Entry::setting::<notification_policy::NotificationPolicy>(),
     Entry::setting::<login_policy::LoginPolicy>(),
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),

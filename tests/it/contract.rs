@@ -327,7 +327,11 @@ async fn settings_are_kept() {
             }
         }
 
-        // What is no longer declared is released with the value that it has.
+        // What is no longer declared is released with the value that it has. Where there is only one
+        // field, nothing else can be declared.
+        if case.undeclared == json!({}) {
+            return;
+        }
         world.ready(kind, "it").await;
         world.apply(kind, "it", case.spec(&case.undeclared)).await;
         world.ready(kind, "it").await;

@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU16, AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -184,8 +184,7 @@ impl World {
             .watched
             .clone()
             .unwrap_or_else(|| self.more.iter().chain([&self.namespace]).cloned().collect());
-        // A free port; the next one, for what a killed operator held is not free at once.
-        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let admin = free_address();
         self.admin = Some(admin);
         let options = Options {
             count_unmanaged: true,
@@ -517,6 +516,19 @@ pub(crate) async fn eventually<T: std::fmt::Debug>(
         assert!(start.elapsed() < PATIENCE, "not {what}: {found:#?}");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
+}
+
+/// An address that nobody listens on, and nobody gets by asking for any: those begin at 32768. A new
+/// one each time, for what a killed operator held is not free at once.
+fn free_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let begin = 10_000 + u16::try_from(std::process::id() % 20).unwrap() * 1_000;
+    let addresses = std::iter::repeat_with(|| {
+        let port = begin + NEXT.fetch_add(1, Ordering::Relaxed) % 1_000;
+        SocketAddr::from(([127, 0, 0, 1], port))
+    });
+    let is_free = |address: &SocketAddr| TcpListener::bind(address).is_ok();
+    addresses.take(1_000).find(is_free).expect("a free port")
 }
 
 /// A condition of an object, or null.
