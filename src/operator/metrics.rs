@@ -15,7 +15,10 @@ use prometheus_client::{
 };
 
 use crate::{
-    api::status::Reason, contract::Key, engine::unmanaged::Unmanaged, kinds::REGISTRY,
+    api::status::Reason,
+    contract::Key,
+    engine::{self, unmanaged::Unmanaged},
+    kinds::REGISTRY,
     zitadel::Requests,
 };
 
@@ -31,7 +34,7 @@ macro_rules! labels {
 
 labels! {
     Kind { kind: &'static str }
-    KindReason { kind: &'static str, reason: String }
+    KindError { kind: &'static str, reason: String, class: &'static str }
     KindReady { kind: &'static str, ready: &'static str, reason: String }
     KindDrift { kind: &'static str, corrected: String }
     Access { access: &'static str }
@@ -45,7 +48,7 @@ labels! {
 pub(super) struct Metrics {
     registry: Registry,
     reconciles: Family<Kind, Counter>,
-    errors: Family<KindReason, Counter>,
+    errors: Family<KindError, Counter>,
     patches: Family<Kind, Counter>,
     drift: Family<KindDrift, Counter>,
     objects: Family<KindReady, Gauge>,
@@ -112,7 +115,11 @@ impl Metrics {
         r.register_collector(Box::new(CallTimes(requests.clone())));
         Self {
             reconciles: register(&mut r, "reconciles", "Reconciles"),
-            errors: register(&mut r, "errors", "Reconciles that ended in an error, by its reason"),
+            errors: register(
+                &mut r,
+                "errors",
+                "Reconciles that ended in an error, by its reason, and by what follows from it",
+            ),
             patches: register(&mut r, "status_patches", "Status patches sent to Kubernetes"),
             drift: register(&mut r, "drift", "Changes by somebody else to what is declared"),
             objects: register(
@@ -162,8 +169,9 @@ impl Metrics {
         self.reconciles.get_or_create(&Kind { kind }).inc();
     }
 
-    pub(super) fn failed(&self, kind: &'static str, reason: Reason) {
-        self.errors.get_or_create(&KindReason { kind, reason: reason.to_string() }).inc();
+    pub(super) fn failed(&self, kind: &'static str, error: &engine::Error) {
+        let (reason, class) = (error.reason().to_string(), error.class().as_str());
+        self.errors.get_or_create(&KindError { kind, reason, class }).inc();
     }
 
     pub(super) fn drifted(&self, kind: &'static str, corrected: bool) {

@@ -44,6 +44,9 @@ impl Readiness {
         {
             self.metrics.drifted(kind, drift.corrected);
         }
+        if let Some(error) = &outcome.error {
+            self.metrics.failed(kind, error);
+        }
         self.panics.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.key);
         if outcome.release {
             self.forget(&object.key);
@@ -69,9 +72,6 @@ impl Readiness {
             _ => "Unknown",
         };
         let reason = status.reason().unwrap_or(Reason::Creating);
-        if ready == "False" && !goes_on(reason) {
-            self.metrics.failed(key.kind, reason);
-        }
         self.metrics.count_object(key.kind, ready, reason, 1);
         let mut all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let former = all.remove(key);
@@ -114,9 +114,4 @@ impl Readiness {
         }
         oldest
     }
-}
-
-/// Whether a reason of an object that is not Ready is a step on its way, not an error.
-fn goes_on(reason: Reason) -> bool {
-    matches!(reason, Reason::Creating | Reason::Updating | Reason::Deleting | Reason::Observing)
 }

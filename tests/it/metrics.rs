@@ -53,7 +53,7 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
     for name in [
         "kastellan_reconciles_total",
         "kastellan_status_patches_total",
-        "kastellan_errors_total{kind=\"MachineUser\",reason=\"InvalidSpec\"} ",
+        "kastellan_errors_total{kind=\"MachineUser\",reason=\"InvalidSpec\",class=\"terminal\"} ",
         "kastellan_zitadel_request_duration_seconds_bucket{le=\"+Inf\",endpoint=\"/zitadel.project.v2.ProjectService/CreateProject\",method=\"POST\",code=\"ok\"} 1",
         "kastellan_not_ready_age_seconds{kind=\"MachineUser\"} ",
         "kastellan_memory_entries{table=\"objects\"} 4",
