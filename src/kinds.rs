@@ -5,6 +5,7 @@ use crate::contract::{Entry, Registry};
 
 pub mod administrator;
 pub mod domain_policy;
+mod grant;
 pub mod instance;
 mod lifetime;
 pub mod lockout_policy;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    grant::{Content, Grant},
     project::{self, ProjectScope},
     project_role,
     wire::{self, Activity, Details, found, lenient, some_default},
@@ -185,7 +186,7 @@ impl Entity for ProjectGrant {
         struct Read {
             project_grant: Wire,
         }
-        let path = path(access, PATH, id)?;
+        let path = GRANT.path(access, id)?;
         let answer: Result<Read> = access.client.get(access.organization(), &path).await;
         Ok(found(answer)?.map(|r| r.project_grant.into()))
     }
@@ -204,10 +205,8 @@ impl Entity for ProjectGrant {
         let created: Created =
             access.client.write(Method::POST, access.organization(), &path, &body).await?;
         let (id, version) = (created.grant_id, created.details.version());
-        let mut written = Written { version, ..Written::default() };
-        if want.state == Some(Activity::Inactive) {
-            written = move_to(access, &id, Activity::Inactive).await?.after(written);
-        }
+        let created = Written { version, ..Written::default() };
+        let written = GRANT.begin(access, &id, want.state, created).await?;
         Ok(Written { id: Some(id), ..written })
     }
 
@@ -216,37 +215,20 @@ impl Entity for ProjectGrant {
         have: &RemoteEntity<ProjectGrantState>,
         want: &ProjectGrantState,
     ) -> Result<Written> {
-        let mut written = Written::default();
-        let moves = want.state.filter(|to| have.state.state != Some(*to));
-        if let Some(to) = moves.filter(|to| *to == Activity::Inactive) {
-            written = move_to(access, &have.id, to).await?;
-        }
-        if have.state.role_keys != want.role_keys {
-            let path = path(access, PATH, &have.id)?;
-            let body = json!({"roleKeys": want.role_keys});
-            written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
-        }
-        if let Some(to) = moves.filter(|to| *to == Activity::Active) {
-            written = move_to(access, &have.id, to).await?.after(written);
-        }
-        Ok(written)
+        GRANT.update(access, &have.id, content(&have.state), content(want)).await
     }
 
     async fn delete(access: &Access, id: &str) -> Result<()> {
-        wire::delete(access, &path(access, PATH, id)?).await
+        wire::delete(access, &GRANT.path(access, id)?).await
     }
 }
 
-const PATH: &str = "/management/v1/projects/{}/grants/{}";
+const GRANT: Grant = Grant {
+    path: "/management/v1/projects/{}/grants/{}",
+    activate: "/management/v1/projects/{}/grants/{}/_reactivate",
+    deactivate: "/management/v1/projects/{}/grants/{}/_deactivate",
+};
 
-fn path(access: &Access, template: &'static str, id: &str) -> Result<Path> {
-    Path::new(template, &[access.parent(), id])
-}
-
-async fn move_to(access: &Access, id: &str, to: Activity) -> Result<Written> {
-    let template = match to {
-        Activity::Active => "/management/v1/projects/{}/grants/{}/_reactivate",
-        Activity::Inactive => "/management/v1/projects/{}/grants/{}/_deactivate",
-    };
-    wire::write(access, Method::POST, &path(access, template, id)?, &json!({})).await
+fn content(state: &ProjectGrantState) -> Content<'_> {
+    Content { role_keys: state.role_keys.as_deref(), state: state.state }
 }
