@@ -96,7 +96,10 @@ async fn populate(client: &Client) {
 async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, Fields)> {
     let client = desk.client(&desk.emulator().pat());
     let me: Value = client.get(None, "/auth/v1/users/me").await.unwrap();
-    let own = me["user"]["id"].as_str().unwrap().to_owned();
+    let iam: Value = client.get(None, "/management/v1/iam").await.unwrap();
+    // What no manifest makes: the account that exports, and what is in ZITADEL's own project.
+    let own = [&me["user"]["id"], &iam["iamProjectId"]].map(|id| id.as_str().unwrap().to_owned());
+    let is_own = |remote: &Remote| own.iter().any(|id| remote.id() == Some(id));
     let mut all = BTreeMap::new();
     for p in placed() {
         let mut places = vec![(String::new(), Place::instance())];
@@ -105,7 +108,8 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             let mut below = Vec::new();
             for (name, place) in places {
                 let at = Access { client: client.clone(), place };
-                below.extend(entry(kind).list(&at).await.iter().map(|remote| {
+                let found = entry(kind).list(&at).await;
+                below.extend(found.iter().filter(|remote| !is_own(remote)).map(|remote| {
                     let name = format!("{name}/{}", natural_key.of(&remote.state).unwrap());
                     (name, place_below(kind, &at.place, remote.id().unwrap()))
                 }));
@@ -119,8 +123,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             } else {
                 p.entry.read(&at, "").await.unwrap().into_iter().collect()
             };
-            // The account that exports is made by no manifest.
-            for remote in found.into_iter().filter(|r| r.id() != Some(&*own)) {
+            for remote in found.into_iter().filter(|remote| !is_own(remote)) {
                 let sorted = remote.state.iter().map(|(path, value)| {
                     let mut value = value.clone();
                     if let (Value::Array(list), true) = (&mut value, p.is_set(path)) {
