@@ -4,6 +4,7 @@
 use crate::contract::{Entry, Registry};
 
 pub mod administrator;
+pub mod api_application;
 mod application;
 pub mod domain_policy;
 mod grant;
@@ -45,6 +46,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),
     Entry::entity::<oidc_application::OidcApplication>(),
+    Entry::entity::<api_application::ApiApplication>(),
     Entry::entity::<project_grant::ProjectGrant>(),
     Entry::entity::<user_grant::UserGrant>(),
     Entry::entity::<administrator::Administrator>(),

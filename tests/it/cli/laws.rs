@@ -59,6 +59,16 @@ async fn populate(client: &Client) {
     write(Method::POST, Some(&organizations[1]), "/management/v1/projects", twin).await;
     let strange = json!({"name": "日本 \"no\": #1"});
     write(Method::POST, Some(&organizations[1]), "/management/v1/projects", strange).await;
+    let shop = json!({"name": "Shop"});
+    let shop = write(Method::POST, Some(&organizations[1]), "/management/v1/projects", shop).await;
+    let apps = format!("/management/v1/projects/{}/apps", shop["id"].as_str().unwrap());
+    let uris = json!(["https://b.example/cb", "https://a.example/cb"]);
+    for (kind, body) in [
+        ("oidc", json!({"name": "Web", "redirectUris": uris, "appType": "OIDC_APP_TYPE_NATIVE"})),
+        ("api", json!({"name": "API"})),
+    ] {
+        write(Method::POST, Some(&organizations[1]), &format!("{apps}/{kind}"), body).await;
+    }
     write(
         Method::POST,
         None,
@@ -190,8 +200,8 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
     let settings = placed().iter().filter(|p| !p.is_entity() && p.parent.is_none()).count();
     assert_eq!(
         one.len(),
-        settings + 4 + 42 + 2 + 1,
-        "settings, organizations, projects, policies of organizations"
+        settings + 4 + 43 + 2 + 2 + 1,
+        "settings, organizations, projects, applications, policies of organizations"
     );
     let stdout = first.run(&["export"]).await.stdout;
     assert_eq!(stdout.split("---\n").count(), one.len(), "stdout has the same");
