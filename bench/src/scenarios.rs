@@ -158,6 +158,7 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
             subject: Subject::from(project.id.as_str()),
             place: at.place.clone(),
             state,
+            reported: Fields::default(),
             own: true,
             version: None,
         };
