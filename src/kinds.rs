@@ -24,6 +24,7 @@ pub mod project;
 pub mod project_grant;
 pub mod project_role;
 pub mod restrictions;
+pub mod saml_application;
 pub mod security_policy;
 mod user;
 pub mod user_grant;
@@ -47,6 +48,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<machine_user::MachineUser>(),
     Entry::entity::<oidc_application::OidcApplication>(),
     Entry::entity::<api_application::ApiApplication>(),
+    Entry::entity::<saml_application::SamlApplication>(),
     Entry::entity::<project_grant::ProjectGrant>(),
     Entry::entity::<user_grant::UserGrant>(),
     Entry::entity::<administrator::Administrator>(),

@@ -59,14 +59,14 @@ impl Writer<'_> {
             written = call(&session, &plan).await;
         }
         if let Err(e) = &written
-            && let Some(lost) = self.contradiction(&plan, e)
-        {
-            return Err(lost);
-        }
-        if let Err(e) = &written
             && e.had_no_effect()
         {
             self.forget(outcome).await?;
+        }
+        if let Err(e) = &written
+            && let Some(lost) = self.contradiction(&plan, e)
+        {
+            return Err(lost);
         }
         let verb = if plan.effect() == Action::Create { "create" } else { "change" };
         let missing = self.entry.as_entity().map_or(&[][..], |entity| entity.missing);
@@ -188,20 +188,23 @@ impl Writer<'_> {
     }
 
     /// What an answer tells that contradicts what can be read: unless reads merely lag, the read
-    /// side has lost something.
+    /// side has lost something, or the account does not see all.
     fn contradiction(&self, plan: &Plan, e: &zitadel::Error) -> Option<Error> {
         let lost = match plan.id() {
+            _ if plan.subject == Subject::New && self.means_exists(e) => {
+                Error::Taken { source: e.clone() }
+            }
             id if plan.effect() == Action::Create && self.means_exists(e) => {
                 let id = id.map_or_else(|| setting_id(self.target), ToOwned::to_owned);
-                Lost::RefusedAsExisting { id }
+                Error::Lost(Lost::RefusedAsExisting { id })
             }
             _ if e.id().is_some_and(|id| self.entry.unchanged.contains(&id)) => {
-                Lost::RefusedAsUnchanged { fields: plan.changed_fields() }
+                Error::Lost(Lost::RefusedAsUnchanged { fields: plan.changed_fields() })
             }
             _ => return None,
         };
         let age = self.engine.memory.refused_for(&self.object.key);
-        (age > MAX_LAG).then_some(Error::Lost(lost))
+        (age > MAX_LAG).then_some(lost)
     }
 
     /// Reads until the own write shows; the read side may lag.

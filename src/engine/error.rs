@@ -126,6 +126,11 @@ pub enum Error {
         /// The id of what it does not see.
         id: String,
     },
+    /// Something that has to be unique is taken by what does not show here.
+    Taken {
+        /// What ZITADEL says.
+        source: zitadel::Error,
+    },
     /// The account may not delete it, though it may change it.
     MayNotDelete {
         /// The roles that may.
@@ -457,6 +462,7 @@ impl Error {
             | Self::LeftBehind { .. }
             | Self::ReferenceChanged { .. }
             | Self::CannotEmpty { .. }
+            | Self::Taken { .. }
             | Self::MayNotDelete { .. }
             | Self::Secret { .. }
             | Self::Output(OutputError::Forbidden(_) | OutputError::NowhereToWrite)
@@ -503,6 +509,7 @@ impl Error {
             | Self::NoSight { .. }
             | Self::MayNotDelete { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
+            Self::Taken { .. } => Reason::Rejected,
             Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } => Reason::Contested,
             Self::InstanceChanged { .. } => Reason::InstanceChanged,

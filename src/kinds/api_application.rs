@@ -131,7 +131,6 @@ impl Application for ApiApplication {
         field_v2: Some("apiConfiguration"),
         add: "/management/v1/projects/{}/apps/api",
         configure: "/management/v1/projects/{}/apps/{}/api_config",
-        issue: "/management/v1/projects/{}/apps/{}/api_config/_generate_client_secret",
     };
 
     fn read_as(name: String, state: Option<Activity>, read: Configuration) -> ApiApplicationState {
@@ -201,7 +200,7 @@ impl Entity for ApiApplication {
     }
 
     async fn issue(access: &Access, id: &str) -> Result<Issued> {
-        application::issue::<Self>(access, id).await
+        application::issue(access, SECRET, id).await
     }
 
     async fn delete(access: &Access, id: &str) -> Result<()> {
@@ -209,4 +208,6 @@ impl Entity for ApiApplication {
     }
 }
 
+/// Issues a secret.
+const SECRET: &str = "/management/v1/projects/{}/apps/{}/api_config/_generate_client_secret";
 const ISSUES: Issues = application::issues(&["project.application.config.api.secret.changed"]);

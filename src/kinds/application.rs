@@ -107,8 +107,6 @@ pub(super) struct Calls {
     pub(super) add: &'static str,
     /// Changes the configuration.
     pub(super) configure: &'static str,
-    /// Issues a secret.
-    pub(super) issue: &'static str,
 }
 
 /// An application of any kind in the management API.
@@ -299,7 +297,7 @@ pub(super) async fn is_taken(access: &Access, id: &str) -> Result<bool> {
 }
 
 /// See [`Entity::issue`].
-pub(super) async fn issue<A: Application>(access: &Access, id: &str) -> Result<Issued> {
+pub(super) async fn issue(access: &Access, template: &'static str, id: &str) -> Result<Issued> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Generated {
@@ -307,7 +305,7 @@ pub(super) async fn issue<A: Application>(access: &Access, id: &str) -> Result<I
         #[serde(default)]
         details: Details,
     }
-    let path = path(access, A::CALLS.issue, id)?;
+    let path = path(access, template, id)?;
     let generated: Generated =
         access.client.write(Method::POST, access.organization(), &path, &json!({})).await?;
     Ok(Issued { secret: generated.client_secret, version: generated.details.version() })

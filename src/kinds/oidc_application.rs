@@ -188,7 +188,6 @@ impl Application for OidcApplication {
         field_v2: Some("oidcConfiguration"),
         add: "/management/v1/projects/{}/apps/oidc",
         configure: "/management/v1/projects/{}/apps/{}/oidc_config",
-        issue: "/management/v1/projects/{}/apps/{}/oidc_config/_generate_client_secret",
     };
 
     fn read_as(
@@ -320,7 +319,7 @@ impl Entity for OidcApplication {
     }
 
     async fn issue(access: &Access, id: &str) -> Result<Issued> {
-        application::issue::<Self>(access, id).await
+        application::issue(access, SECRET, id).await
     }
 
     async fn delete(access: &Access, id: &str) -> Result<()> {
@@ -328,4 +327,6 @@ impl Entity for OidcApplication {
     }
 }
 
+/// Issues a secret.
+const SECRET: &str = "/management/v1/projects/{}/apps/{}/oidc_config/_generate_client_secret";
 const ISSUES: Issues = application::issues(&["project.application.config.oidc.secret.changed"]);

@@ -1,6 +1,8 @@
 //! What applications of all kinds have in common, and what ZITADEL does not do for them. What all
 //! entities do is in `contract`, `laws` and `crashes`; their secrets are in `secrets`.
 
+use std::time::Duration;
+
 use kastellan::{api::status::Reason, contract::Key};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use crate::{
 
 const OIDC: &str = "OidcApplication";
 const API: &str = "ApiApplication";
+const SAML: &str = "SamlApplication";
 
 /// The organization `home`, and in it the projects `shop` and `other`, all Ready.
 async fn lab() -> Lab {
@@ -24,15 +27,22 @@ async fn lab() -> Lab {
     lab
 }
 
-/// The spec of what is in `shop`.
-fn in_shop(fields: &Value) -> Value {
+/// The spec of what is in `shop`; each service provider has its own metadata.
+fn in_shop(kind: &str, name: &str, fields: &Value) -> Value {
     let mut spec = json!({"projectRef": {"name": "shop"}});
+    if kind == SAML {
+        spec["metadata"] = metadata(name);
+    }
     spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     spec
 }
 
+fn metadata(entity: &str) -> Value {
+    json!({"xml": format!("<EntityDescriptor entityID=\"{entity}\"/>")})
+}
+
 async fn declare(lab: &Lab, kind: &str, name: &str, fields: Value) -> Key {
-    let key = lab.declare("ns", kind, name, in_shop(&fields));
+    let key = lab.declare("ns", kind, name, in_shop(kind, name, &fields));
     lab.look(&key).await;
     key
 }
@@ -50,9 +60,13 @@ fn minnie(lab: &Lab, key: &Key) -> Access {
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_another_kind_has_is_not_taken_over() {
-    for (first, second, noun) in
-        [(API, OIDC, "the API application"), (OIDC, API, "the OIDC application")]
-    {
+    let kinds = [
+        (OIDC, "the OIDC application"),
+        (API, "the API application"),
+        (SAML, "the SAML application"),
+    ];
+    let pairs = kinds.iter().flat_map(|first| kinds.iter().map(move |second| (first, second)));
+    for ((first, noun), (second, _)) in pairs.filter(|(first, second)| first != second) {
         let lab = lab().await;
         let there = declare(&lab, first, "there", json!({"name": "Shop"})).await;
         assert_ready(&lab, &there);
@@ -66,8 +80,7 @@ async fn a_name_that_another_kind_has_is_not_taken_over() {
         assert_eq!(lab.emulator.event_count(), events);
         // In another project it is free.
         let elsewhere = json!({"projectRef": {"name": "other"}, "name": "shop"});
-        let elsewhere = lab.declare("ns", second, "elsewhere", elsewhere);
-        lab.look(&elsewhere).await;
+        let elsewhere = declare(&lab, second, "elsewhere", elsewhere).await;
         assert_ready(&lab, &elsewhere);
         // Once it is free, it is created.
         lab.delete(&there);
@@ -181,7 +194,7 @@ async fn who_may_not_delete_says_what_it_takes() {
     let project = json!({"organizationId": iam["defaultOrgId"]});
     lab.declare("ns", "Project", "shop", project);
     lab.settle().await;
-    for kind in [OIDC, API] {
+    for kind in [OIDC, API, SAML] {
         let it = declare(&lab, kind, "it", json!({})).await;
         assert_ready(&lab, &it);
         lab.emulator.set_roles(&lab.emulator.admin_id(), &["ORG_OWNER"]);
@@ -221,4 +234,33 @@ async fn a_server_without_the_application_service_chooses_the_id() {
         assert_ready(&lab, &it);
         assert_eq!(lab.count("project.application.deactivated") % 2, 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_provider_keeps_its_id_and_its_entity_id_is_its_own() {
+    let lab = lab().await;
+    let it = declare(&lab, SAML, "it", json!({})).await;
+    assert_ready(&lab, &it);
+    let id = lab.status(&it).id;
+    let renamed = json!({"name": "Renamed", "metadata": metadata("other")});
+    declare(&lab, SAML, "it", renamed).await;
+    assert_ready(&lab, &it);
+    assert_eq!(lab.status(&it).id, id);
+
+    let elsewhere = json!({"projectRef": {"name": "other"}, "metadata": metadata("other")});
+    let twin = declare(&lab, SAML, "twin", elsewhere).await;
+    let (reason, message) = lab.reason(&twin);
+    assert_eq!(reason, Reason::Rejected.to_string());
+    assert!(message.contains("SAMLEntityIDAlreadyExists"), "{message}");
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    lab.look(&twin).await;
+    let (reason, message) = lab.reason(&twin);
+    assert_eq!(reason, Reason::Rejected.to_string());
+    assert!(message.contains("something that has to be unique is taken"), "{message}");
+    assert!(lab.status(&twin).condition("Stalled").is_some());
+    assert!(lab.status(&twin).id.is_none() && lab.status(&twin).provenance.is_none());
+    lab.delete(&it);
+    lab.look(&it).await;
+    lab.look(&twin).await;
+    assert_ready(&lab, &twin);
 }

@@ -40,7 +40,7 @@ impl Case {
         for (n, (path, schema)) in fields.enumerate() {
             let [first, second] = p.values(&path, &schema);
             let nested = |value| nested(&path, value);
-            if n % 2 == 0 {
+            if n % 2 == 0 || p.requires(&path) {
                 declared = merged(declared, &nested(first));
                 changed = merged(changed, &nested(second.clone()));
                 tampered = merged(tampered, &nested(second));

@@ -51,7 +51,7 @@ impl Bench {
             id = "before".into();
             let mut live = live.overlay(&connected);
             match p.natural_key() {
-                Some(key) if p.is_keyed() => {
+                Some(key) if !p.has_chosen_id() => {
                     scope[key] = json!(id);
                     live = live.overlay(&Fields::from(json!({key: id})));
                 }

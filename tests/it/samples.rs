@@ -149,7 +149,7 @@ impl Placed {
             let references = self.entry.references.iter();
             let is_reference =
                 references.flat_map(Reference::fields).any(|of_reference| of_reference == field);
-            let is_fixed = self.is_keyed() && self.natural_key() == Some(field);
+            let is_fixed = !self.has_chosen_id() && self.natural_key() == Some(field);
             // Providers have to exist first.
             let is_beside = ["allowedNamespaces", "identityProviderIds"].contains(&field.as_str());
             !(is_shared || is_reference || is_fixed || is_beside)
@@ -159,6 +159,15 @@ impl Placed {
         // It goes with one version alone.
         found.remove("loginVersion.baseUri");
         found
+    }
+
+    /// Whether every spec has this field.
+    pub(crate) fn requires(self, path: &str) -> bool {
+        let crd = serde_json::to_value(self.entry.crd()).unwrap();
+        let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/required";
+        let field = path.split('.').next();
+        let required = crd.pointer(spec).and_then(Value::as_array);
+        required.is_some_and(|all| all.iter().any(|name| name.as_str() == field))
     }
 
     /// A complete state.
@@ -173,9 +182,12 @@ impl Placed {
     /// Some of the fields, with any values.
     pub(crate) fn some(self) -> impl Strategy<Value = Fields> {
         let fields: Vec<String> = self.managed().into_keys().collect();
+        let required: Vec<String> =
+            fields.iter().filter(|path| self.requires(path)).cloned().collect();
         let n = fields.len();
-        (self.complete(), subsequence(fields, 1..=n)).prop_map(|(all, keep)| {
-            let kept = all.iter().filter(|(path, _)| keep.contains(path));
+        (self.complete(), subsequence(fields, 1..=n)).prop_map(move |(all, keep)| {
+            let kept =
+                all.iter().filter(|(path, _)| keep.contains(path) || required.contains(path));
             Fields::from_map(kept.map(|(path, v)| (path.clone(), v.clone())).collect())
         })
     }
@@ -320,6 +332,12 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
         .boxed(),
         ("clockSkew", _) => {
             prop::sample::select(vec!["0s", "500ms", "1s", "5s"]).prop_map(Value::from).boxed()
+        }
+        ("metadata.xml", _) => {
+            let document =
+                |id| format!("<EntityDescriptor entityID=\"{id}\"></EntityDescriptor>\n");
+            let documents = ["a", "b"].map(document).to_vec();
+            prop::sample::select(documents).prop_map(Value::from).boxed()
         }
         ("backChannelLogoutUri", _) => {
             prop::sample::select(vec!["", "https://203.0.113.7/a", "https://203.0.113.7/b"])

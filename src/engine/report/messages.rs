@@ -94,6 +94,10 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              told whether it still exists. Give the account the role that it had, or one in the \
              instance"
         ),
+        Error::Taken { source } => format!(
+            "ZITADEL refuses to create {noun}, because something that has to be unique is taken, be \
+             it by what this account does not see: {source}. Change it here, or remove what has it"
+        ),
         Error::MayNotDelete { roles, source } => format!(
             "could not delete {noun}: {source}. To be allowed to change it is not enough: give the \
              account one of the roles {roles}, or set deletionPolicy: Retain"

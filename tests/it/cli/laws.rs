@@ -66,6 +66,10 @@ async fn populate(client: &Client) {
     for (kind, body) in [
         ("oidc", json!({"name": "Web", "redirectUris": uris, "appType": "OIDC_APP_TYPE_NATIVE"})),
         ("api", json!({"name": "API"})),
+        (
+            "saml",
+            json!({"name": "SP", "metadataXml": "PEVudGl0eURlc2NyaXB0b3IgZW50aXR5SUQ9ImEiLz4="}),
+        ),
     ] {
         write(Method::POST, Some(&organizations[1]), &format!("{apps}/{kind}"), body).await;
     }
@@ -200,7 +204,7 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
     let settings = placed().iter().filter(|p| !p.is_entity() && p.parent.is_none()).count();
     assert_eq!(
         one.len(),
-        settings + 4 + 43 + 2 + 2 + 1,
+        settings + 4 + 43 + 3 + 2 + 1,
         "settings, organizations, projects, applications, policies of organizations"
     );
     let stdout = first.run(&["export"]).await.stdout;

@@ -114,7 +114,8 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let exported = Shelf::new(&bench.lab).export().await;
         let mentions = |o: &&Exported| {
             // An id that the server chose is in no manifest.
-            let is_told = !p.is_entity() || p.has_chosen_id() || p.natural_key().is_some();
+            let is_named = p.is_keyed() && p.natural_key().is_some();
+            let is_told = !p.is_entity() || p.has_chosen_id() || is_named;
             o.yaml.contains(&format!("kind: {}\n", p.entry.kind()))
                 && (!is_told || o.yaml.contains(&bench.id))
         };
@@ -163,7 +164,7 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
             let mut spec: Value = declared.to().unwrap();
             spec.as_object_mut().unwrap().extend(p.scope().as_object().unwrap().clone());
             if let Some(natural_key) = p.natural_key() {
-                let names = if p.is_keyed() { ["It"; 3] } else { ["It", "It", "It, renamed"] };
+                let names = if p.has_chosen_id() { ["It", "It", "It, renamed"] } else { ["It"; 3] };
                 spec[natural_key] = json!(names[step]);
             }
             let declared = p.entry.desired(&spec, "it", &Inputs::default()).unwrap();
