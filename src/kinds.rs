@@ -4,6 +4,8 @@
 use crate::contract::{Entry, Registry};
 
 pub mod administrator;
+pub mod api_application;
+mod application;
 pub mod domain_policy;
 mod grant;
 pub mod instance;
@@ -12,6 +14,7 @@ pub mod lockout_policy;
 pub mod login_policy;
 pub mod machine_user;
 pub mod notification_policy;
+pub mod oidc_application;
 pub mod organization;
 pub mod password_age_policy;
 pub mod password_complexity_policy;
@@ -42,6 +45,8 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),
+    Entry::entity::<oidc_application::OidcApplication>(),
+    Entry::entity::<api_application::ApiApplication>(),
     Entry::entity::<project_grant::ProjectGrant>(),
     Entry::entity::<user_grant::UserGrant>(),
     Entry::entity::<administrator::Administrator>(),

@@ -36,6 +36,9 @@ pub struct Status {
     /// up: by then they count, whoever has the name later.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub resolved: BTreeMap<String, String>,
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "its fields are documented")]
+    pub reported: Reported,
     /// The Secret that holds what ZITADEL issued for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
@@ -56,6 +59,19 @@ pub struct Status {
     /// The last change by somebody else that made a difference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drift: Option<LastDrift>,
+}
+
+/// What only ZITADEL knows, where the kind has such a thing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reported {
+    /// The client id by which it logs in, or by which its users do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Where an application for OpenID Connect differs from the standard, in ZITADEL's words, such
+    /// as `NoRedirectUris`. ZITADEL accepts it all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub compliance_problems: Vec<String>,
 }
 
 /// An Instance object.
@@ -207,7 +223,7 @@ impl Reason {
                 "The Secret does not hold what was written into it, and `onMissing: Stall` says that nothing new is issued. Bring it back, or set `onMissing: Reissue`."
             }
             Self::AdoptionRefused => {
-                "Something of this name exists and differs; `status.drift` shows how. Make them alike, or set `adoptionPolicy: Always`, or choose another name."
+                "Something of this name exists and differs, as `status.drift` shows, or is of another kind. Make them alike, or set `adoptionPolicy: Always`, or choose another name."
             }
             Self::Conflict => "An older object declares the same thing. Delete one of them.",
             Self::Contested => {

@@ -5,7 +5,7 @@ use std::{marker::PhantomData, ops::Deref};
 use async_trait::async_trait;
 use futures::{Stream, StreamExt, stream::BoxStream};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
@@ -59,10 +59,12 @@ pub trait ErasedEntity: ErasedKind {
     async fn update(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written>;
     /// See [`Entity::delete`].
     async fn delete(&self, access: &Access, id: &str) -> Result<()>;
+    /// See [`Entity::is_taken`].
+    async fn is_taken(&self, access: &Access, id: &str) -> Result<bool>;
     /// See [`Entity::has_secret`].
-    fn has_secret(&self, state: &Fields) -> Result<bool>;
+    fn has_secret(&self, remote: &Remote) -> Result<bool>;
     /// See [`Entity::values`].
-    fn values(&self, id: &str, state: &Fields) -> Result<Vec<(&'static str, String)>>;
+    fn values(&self, remote: &Remote) -> Result<Vec<(&'static str, String)>>;
     /// See [`Entity::issue`].
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued>;
 }
@@ -195,7 +197,8 @@ fn desired<K: Kind>(
     inputs: &Inputs,
 ) -> std::result::Result<Fields, SpecError> {
     let state = decode::<K>(spec)?.desired(name, inputs)?;
-    Fields::of(&state).map_err(|e| SpecError::new("", e.to_string()))
+    let fields = Fields::of(&state).map_err(|e| SpecError::new("", e.to_string()))?;
+    Ok(fields.split(K::DESCRIPTION.reported).0)
 }
 
 impl<K: Entity> ErasedKind for EntityKind<K> {
@@ -252,30 +255,43 @@ fn typed<S: DeserializeOwned>(fields: &Fields) -> Result<S> {
     fields.to().map_err(|e| malformed(&e))
 }
 
-fn erased<S: Serialize>(r: RemoteEntity<S>) -> Result<Remote> {
+/// The state of something that was read, with what only ZITADEL sets.
+fn complete<S: DeserializeOwned>(remote: &Remote) -> Result<S> {
+    typed(&remote.state.overlay(&remote.reported))
+}
+
+/// The fields of a state, and those that only ZITADEL sets.
+fn fields<K: Kind>(state: &K::State) -> Result<(Fields, Fields)> {
+    let fields = Fields::of(state).map_err(|e| malformed(&e))?;
+    Ok(fields.split(K::DESCRIPTION.reported))
+}
+
+fn erased<K: Kind>(r: RemoteEntity<K::State>) -> Result<Remote> {
+    let (state, reported) = fields::<K>(&r.state)?;
     Ok(Remote {
         subject: Subject::Entity(r.id),
         place: r.place,
-        state: Fields::of(&r.state).map_err(|e| malformed(&e))?,
+        state,
+        reported,
         own: true,
         version: r.version,
     })
 }
 
-fn erased_row<S: Serialize>(row: Row<RemoteEntity<S>>) -> Row<Remote> {
+fn erased_row<K: Kind>(row: Row<RemoteEntity<K::State>>) -> Row<Remote> {
     match row {
         Row::Read(r) => {
             let id = r.id.clone();
-            erased(r).map_or_else(|_| Row::Odd { id: Some(id) }, Row::Read)
+            erased::<K>(r).map_or_else(|_| Row::Odd { id: Some(id) }, Row::Read)
         }
         Row::Odd { id } => Row::Odd { id },
     }
 }
 
-fn rows<S: Serialize>(
-    list: impl Stream<Item = Result<Row<RemoteEntity<S>>>> + Send + 'static,
+fn rows<K: Kind>(
+    list: impl Stream<Item = Result<Row<RemoteEntity<K::State>>>> + Send + 'static,
 ) -> BoxStream<'static, Result<Row<Remote>>> {
-    list.map(|row| row.map(erased_row)).boxed()
+    list.map(|row| row.map(erased_row::<K>)).boxed()
 }
 
 #[async_trait]
@@ -285,11 +301,11 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
     }
 
     fn list(&self, access: &Access) -> BoxStream<'static, Result<Row<Remote>>> {
-        rows(K::list(access))
+        rows::<K>(K::list(access))
     }
 
     async fn read(&self, access: &Access, id: &str) -> Result<Option<Remote>> {
-        K::read(access, id).await?.map(erased).transpose()
+        K::read(access, id).await?.map(erased::<K>).transpose()
     }
 
     async fn create(&self, access: &Access, id: &str, want: &Fields) -> Result<Written> {
@@ -300,7 +316,7 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
         let have = RemoteEntity {
             id: have.id().ok_or_else(not_an_entity)?.to_owned(),
             place: have.place.clone(),
-            state: typed(&have.state)?,
+            state: complete(have)?,
             version: have.version.clone(),
         };
         K::update(access, &have, &typed(want)?).await
@@ -310,12 +326,17 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
         K::delete(access, id).await
     }
 
-    fn has_secret(&self, state: &Fields) -> Result<bool> {
-        Ok(K::has_secret(&typed(state)?))
+    async fn is_taken(&self, access: &Access, id: &str) -> Result<bool> {
+        K::is_taken(access, id).await
     }
 
-    fn values(&self, id: &str, state: &Fields) -> Result<Vec<(&'static str, String)>> {
-        Ok(K::values(id, &typed(state)?))
+    fn has_secret(&self, remote: &Remote) -> Result<bool> {
+        Ok(K::has_secret(&complete(remote)?))
+    }
+
+    fn values(&self, remote: &Remote) -> Result<Vec<(&'static str, String)>> {
+        let id = remote.id().ok_or_else(not_an_entity)?;
+        Ok(K::values(id, &complete(remote)?))
     }
 
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued> {
@@ -327,10 +348,12 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
 impl<K: Setting> ErasedSetting for SettingKind<K> {
     async fn read(&self, access: &Access) -> Result<Remote> {
         let r = K::read(access).await?;
+        let (state, reported) = fields::<K>(&r.state)?;
         Ok(Remote {
             subject: Subject::Setting,
             place: access.place.clone(),
-            state: Fields::of(&r.state).map_err(|e| malformed(&e))?,
+            state,
+            reported,
             own: r.own,
             version: r.version,
         })

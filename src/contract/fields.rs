@@ -40,12 +40,27 @@ impl Fields {
         serde_json::from_value(Value::Object(root))
     }
 
-    /// These fields, with those of `over` in their place: the one way in which a write is made.
+    /// These fields, with those of `over` in their place.
     #[must_use]
     pub fn overlay(&self, over: &Self) -> Self {
         let mut all = self.0.clone();
         all.extend(over.0.clone());
         Self(all)
+    }
+
+    /// These fields, with what is declared in place of what differs: the order of a set stays.
+    #[must_use]
+    pub fn changed(&self, changes: &[Drift]) -> Self {
+        let mut all = self.0.clone();
+        all.extend(changes.iter().map(|c| (c.field.clone(), c.declared.clone())));
+        Self(all)
+    }
+
+    /// These fields without those at the paths, and those.
+    #[must_use]
+    pub fn split(mut self, paths: &[&str]) -> (Self, Self) {
+        let taken = paths.iter().filter_map(|path| self.0.remove_entry(*path)).collect();
+        (self, Self(taken))
     }
 
     /// Only the fields that `like` has too.
@@ -149,6 +164,20 @@ impl List {
     pub const fn set(path: &'static str) -> Self {
         Self { path, order: ListOrder::Set, can_be_emptied: true }
     }
+
+    /// A set that ZITADEL keeps as it is where it is to be empty.
+    pub const fn filled(path: &'static str) -> Self {
+        Self { can_be_emptied: false, ..Self::set(path) }
+    }
+
+    /// Whether a difference is one that can't be written: the list is to become empty.
+    pub fn refuses(&self, change: &Drift) -> bool {
+        let is_empty = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
+        !self.can_be_emptied
+            && self.path == change.field
+            && is_empty(&change.declared)
+            && !is_empty(&change.live)
+    }
 }
 
 /// What differs between the declared fields and the live ones.
@@ -229,6 +258,31 @@ mod tests {
             (Fields::from(json!({"x": ["1", "2"]})), Fields::from(json!({"x": ["2", "1"]})));
         assert_eq!(diff(&a, &b, &[List::set("x")]), []);
         assert_eq!(diff(&a, &b, &[]).len(), 1);
+    }
+
+    #[test]
+    fn what_differs_is_written_and_the_order_of_a_set_stays() {
+        let have = Fields::from(json!({"x": ["1", "2"], "y": ["1", "2"], "z": "a"}));
+        let want = Fields::from(json!({"x": ["2", "1"], "y": ["1"], "z": "b"}));
+        let changes = diff(&want, &have, &[List::set("x"), List::set("y")]);
+        let written = Fields::from(json!({"x": ["1", "2"], "y": ["1"], "z": "b"}));
+        assert_eq!(have.changed(&changes), written);
+    }
+
+    #[test]
+    fn a_list_that_can_not_be_emptied_refuses_only_that() {
+        let refused = |declared: Value, live: Value| {
+            let (want, have) =
+                (Fields::from(json!({"x": declared})), Fields::from(json!({"x": live})));
+            let changes = diff(&want, &have, &[List::filled("x")]);
+            let is_refused = |list: List| changes.iter().any(|change| list.refuses(change));
+            assert!(!is_refused(List::set("x")) && !is_refused(List::filled("y")));
+            is_refused(List::filled("x"))
+        };
+        assert!(refused(json!([]), json!(["1"])));
+        assert!(!refused(json!([]), json!([])));
+        assert!(!refused(json!(["2"]), json!(["1"])));
+        assert!(!refused(json!(["1"]), json!([])));
     }
 
     #[test]

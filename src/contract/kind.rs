@@ -33,6 +33,9 @@ pub struct Description {
     pub events: &'static [EventFilter],
     /// Lists whose order means nothing, or that are special in another way.
     pub lists: &'static [List],
+    /// Fields of the state that only ZITADEL sets: no spec declares them, and the status shows
+    /// them.
+    pub reported: &'static [&'static str],
     /// CEL rules besides those that follow from the rest.
     pub rules: &'static [Rule],
     /// Ids of the errors that answer a write which changes nothing.
@@ -53,6 +56,7 @@ impl Description {
         names: &[],
         events: &[],
         lists: &[],
+        reported: &[],
         rules: &[],
         unchanged: &[],
         permissions: &[],
@@ -84,6 +88,10 @@ pub struct EntityDescription {
     pub exists: &'static [&'static str],
     /// Ids of errors that mean that something it names by its key does not exist, such as a role.
     pub missing: &'static [&'static str],
+    /// Other kinds among which its natural key is unique too.
+    pub rivals: &'static [&'static str],
+    /// The roles that may delete it, where not every role that may change it does.
+    pub deleters: Option<&'static str>,
     /// What one list call covers.
     pub listed_by: Breadth,
     /// The secret that it has.
@@ -99,6 +107,8 @@ impl EntityDescription {
         defaults: &[],
         exists: &[],
         missing: &[],
+        rivals: &[],
+        deleters: None,
         listed_by: Breadth::Place,
         issues: None,
     };
@@ -200,6 +210,12 @@ pub trait Entity: Kind {
     ) -> impl Future<Output = Result<Written>> + Send;
     /// Deletes it; that it does not exist is success.
     fn delete(access: &Access, id: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Whether something has this id that can't be read here, as it is of another kind or in another
+    /// place: asked before something is created under an id that was given.
+    fn is_taken(access: &Access, id: &str) -> impl Future<Output = Result<bool>> + Send {
+        let _ = (access, id);
+        async { Ok(false) }
+    }
     /// Whether it has a secret, as it is configured.
     fn has_secret(state: &Self::State) -> bool {
         let _ = state;

@@ -84,8 +84,10 @@ pub struct Remote {
     pub subject: Subject,
     /// Where it is.
     pub place: Place,
-    /// All fields that are known, zero values included.
+    /// All fields that are known and can be declared, zero values included.
     pub state: Fields,
+    /// The fields that only ZITADEL sets.
+    pub reported: Fields,
     /// Whether a setting is the place's own; false: inherited. Entities are always their own.
     pub own: bool,
     /// How fresh this is, where the endpoint says so.

@@ -156,7 +156,7 @@ impl Writer<'_> {
         if changes.is_empty() && have.own {
             return Ok(Renewed::Needless(Box::new(have)));
         }
-        let want = have.state.overlay(declared);
+        let want = have.state.changed(&changes);
         Ok(Renewed::Plan(Box::new(Plan { changes, want, have: Some(have), ..plan.clone() })))
     }
 
@@ -311,7 +311,13 @@ impl Remover<'_> {
 
     async fn delete(&self, id: &str) -> Result<Removed> {
         let session = self.connection.begin_write(self.entry, self.place).await?;
-        session.delete(id).await.doing("delete")?;
+        let roles = self.entry.as_entity().and_then(|entity| entity.deleters);
+        session.delete(id).await.map_err(|source| match roles {
+            Some(roles) if source.code() == Some(Code::PermissionDenied) => {
+                Error::MayNotDelete { roles, source }
+            }
+            _ => Error::Zitadel { doing: Doing::Thing("delete"), source },
+        })?;
         tracing::info!(id, "deleted");
         Ok(Removed::Deleted { id: id.to_owned() })
     }
@@ -331,7 +337,7 @@ impl Remover<'_> {
         if changes.is_empty() || !have.own {
             return Ok(Removed::Unchanged);
         }
-        let want = have.state.overlay(&original);
+        let want = have.state.changed(&changes);
         session.update(&have, &want).await.doing("restore")?;
         let fields = fields(&changes);
         tracing::info!(fields = fields.join(", "), "restored");

@@ -99,6 +99,7 @@ pub fn entity(found: Found, provenance: Provenance, declared: &Declared) -> Resu
         Found::Named(all) => declared.adopt(all),
         Found::Nothing { id } => Ok(declared.create(id, None)),
         Found::Gone { former, id } => Ok(declared.create(id, Some(former))),
+        Found::Taken(refusal) => Err(Error::AdoptionRefused(refusal)),
         Found::Elsewhere { id, organization } => {
             Err(Error::Elsewhere { id, organization: Some(organization) })
         }
@@ -112,8 +113,8 @@ pub fn setting(remote: Remote, provenance: Option<Provenance>, declared: &Declar
     let found = if remote.own { Provenance::Adopted } else { Provenance::Created };
     Plan {
         action: if is_settled { Action::Nothing } else { Action::Update },
+        want: remote.state.changed(&changes),
         changes,
-        want: remote.state.overlay(declared.fields),
         have: Some(remote),
         subject: Subject::Setting,
         provenance: provenance.unwrap_or(found),
@@ -185,10 +186,16 @@ impl Declared<'_> {
             let id = remote.id().unwrap_or_default().to_owned();
             return Err(Error::ReferenceChanged { id, fields: fixed });
         }
+        let is_refused = |c: &&Drift| self.lists.iter().any(|list| list.refuses(c));
+        let fields: Vec<String> =
+            changes.iter().filter(is_refused).map(|c| c.field.clone()).collect();
+        if !fields.is_empty() && !self.observes {
+            return Err(Error::CannotEmpty { fields });
+        }
         Ok(Plan {
             action: if changes.is_empty() { Action::Nothing } else { Action::Update },
+            want: remote.state.changed(&changes),
             changes,
-            want: remote.state.overlay(self.fields),
             subject: remote.subject.clone(),
             have: Some(remote),
             provenance,
@@ -223,6 +230,7 @@ mod tests {
             subject: Subject::from(id),
             place: Place::organization("o"),
             state: Fields::from(json!({"name": name, "other": true})),
+            reported: Fields::default(),
             own: true,
             version: None,
         }

@@ -57,6 +57,8 @@ pub struct FoundSecret {
     pub is_current: bool,
     /// The secret can be read from it as it is.
     pub holds_value: bool,
+    /// It was written with a secret.
+    pub was_issued: bool,
 }
 
 /// What is to be done.
@@ -133,7 +135,8 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
     }
     let is_current = facts.found.is_some_and(|f| f.is_ours && f.is_current && f.is_intact);
     if !facts.issues {
-        return if is_current { SecretAction::Keep } else { SecretAction::Write };
+        let is_without = facts.found.is_some_and(|f| !f.was_issued);
+        return if is_current && is_without { SecretAction::Keep } else { SecretAction::Write };
     }
     // What was there before may have rights that nobody meant for this namespace: to issue its
     // secret is to log in as it.
@@ -150,7 +153,7 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
     let may_reissue = facts.on_missing != Some(OnMissing::Stall);
     if known.issued_at.is_none() {
         // A Secret that is ours and intact outlived a status that was lost.
-        if is_current {
+        if is_current && facts.found.is_some_and(|f| f.was_issued) {
             return SecretAction::Keep;
         }
         return match (facts.provenance, facts.on_missing) {
@@ -201,6 +204,7 @@ mod tests {
         is_older: false,
         is_current: true,
         holds_value: true,
+        was_issued: true,
     };
 
     fn now() -> Timestamp {
@@ -240,6 +244,7 @@ mod tests {
         use SecretAction::{Issue, Keep, Refuse, Wait, Write};
         let pending = SecretStatus { pending: Some("x".into()), ..known() };
         let foreign = FoundSecret { is_ours: false, ..INTACT };
+        let without = FoundSecret { was_issued: false, holds_value: false, ..INTACT };
         let none = never_issued();
         let adopted = SecretFacts { provenance: Provenance::Adopted, ..none.clone() };
         let gone = SecretFacts { found: None, ..facts() };
@@ -292,7 +297,9 @@ mod tests {
             (found(FoundSecret { is_current: false, ..INTACT }), Write),
             (found(FoundSecret { is_current: false, holds_value: false, ..INTACT }), Issue(Keys)),
             // Without a secret the rest of it is written.
-            (SecretFacts { issues: false, ..facts() }, Keep),
+            (SecretFacts { issues: false, ..facts() }, Write),
+            (SecretFacts { issues: false, ..found(without) }, Keep),
+            (SecretFacts { known: None, ..found(without) }, Issue(First)),
             (SecretFacts { issues: false, found: None, known: None, ..facts() }, Write),
         ] {
             assert_eq!(secret(facts.clone()), expected, "{facts:?}");

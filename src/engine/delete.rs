@@ -14,14 +14,14 @@ use super::{
     host::Host,
     observe,
     report::{self, Outcome, Pause},
-    resolve::{PlannedIds, resolve},
+    resolve::{PlannedIds, Target, resolve},
 };
 use crate::{
     api::{
         spec::{AdoptionPolicy, Shared, deletion_policy, is_suspended, only_observes},
-        status::Provenance,
+        status::{Provenance, Reason},
     },
-    contract::{Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode},
+    contract::{EntityDescription, Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode},
     live::{self, Absence},
 };
 
@@ -41,7 +41,12 @@ pub(super) async fn reconcile(
     let noun = entry.noun;
     let observes = only_observes(&object.spec);
     let binding = match Binding::of(&object.status) {
-        None if !observes && !object.is_abandoned() => unbound(engine, host, entry, object).await,
+        None if !observes && !object.is_abandoned() => {
+            match unbound(engine, host, entry, object).await {
+                Ok(found) => found,
+                Err(pause) => return outcome.paused(object, noun, &pause, INSTANCE_PAUSE),
+            }
+        }
         bound => bound,
     };
     let provenance = binding.as_ref().map(|b| b.provenance);
@@ -119,19 +124,34 @@ enum End {
 }
 
 /// Nothing was ever bound, or the status was lost. Only what shows under the object's own id is
-/// its own; what can't be asked for with consent is left alone.
+/// its own; what can't be asked for with consent is left alone. An Instance that was Ready and is
+/// not connected yet, as after a start, is waited for.
 async fn unbound(
     engine: &Engine,
     host: &dyn Host,
     entry: Entry,
     object: &Object,
+) -> Result<Option<Binding>, Pause> {
+    let Some(entity) = entry.as_entity() else { return Ok(None) };
+    match resolve(engine, host, entry, object, &PlannedIds::new()).await {
+        Ok(target) => Ok(own(engine, entry, entity, object, target).await),
+        Err(Error::NotConnected { reason: Some(Reason::InSync), .. }) => Err(Pause::Instance),
+        Err(_) => Ok(None),
+    }
+}
+
+/// What shows under the object's own id.
+async fn own(
+    engine: &Engine,
+    entry: Entry,
+    entity: &'static EntityDescription,
+    object: &Object,
+    target: Target,
 ) -> Option<Binding> {
-    let entity = entry.as_entity()?;
     let was_creating = object.status.provenance.is_some();
     if entity.id == IdSource::Key || (entity.id == IdSource::Server && !was_creating) {
         return None;
     }
-    let target = resolve(engine, host, entry, object, &PlannedIds::new()).await.ok()?;
     let id = match entity.id {
         // What was about to be created is found as the next reconcile would find it.
         IdSource::Server => {

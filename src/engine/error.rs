@@ -59,6 +59,11 @@ pub enum Error {
         /// The fields that would have to change.
         fields: Vec<String>,
     },
+    /// ZITADEL can't empty a list that is to be empty.
+    CannotEmpty {
+        /// The lists.
+        fields: Vec<String>,
+    },
     /// Something that it names by a key does not exist: ZITADEL says so.
     NamesMissing {
         /// What it says.
@@ -120,6 +125,13 @@ pub enum Error {
     NoSight {
         /// The id of what it does not see.
         id: String,
+    },
+    /// The account may not delete it, though it may change it.
+    MayNotDelete {
+        /// The roles that may.
+        roles: &'static str,
+        /// What ZITADEL says.
+        source: zitadel::Error,
     },
     /// A call failed.
     Zitadel {
@@ -260,6 +272,18 @@ pub enum Refusal {
         id: String,
         /// The organization.
         organization: Option<String>,
+    },
+    /// It is of another kind, among which names are unique too.
+    OtherKind {
+        /// Its id.
+        id: String,
+        /// How it is called: `the API application`.
+        noun: &'static str,
+    },
+    /// Something that is not to be seen here has the id that the spec names.
+    IdTaken {
+        /// The id.
+        id: String,
     },
 }
 
@@ -432,6 +456,8 @@ impl Error {
             | Self::Elsewhere { .. }
             | Self::LeftBehind { .. }
             | Self::ReferenceChanged { .. }
+            | Self::CannotEmpty { .. }
+            | Self::MayNotDelete { .. }
             | Self::Secret { .. }
             | Self::Output(OutputError::Forbidden(_) | OutputError::NowhereToWrite)
             | Self::OwnAccount { .. }
@@ -462,6 +488,7 @@ impl Error {
             Self::Spec(_)
             | Self::UnknownHost
             | Self::Elsewhere { .. }
+            | Self::CannotEmpty { .. }
             | Self::OwnAccount { .. } => Reason::InvalidSpec,
             Self::NotConnected { reason: Some(Reason::Suspended), .. } => Reason::Suspended,
             Self::Secret { refusal, .. } => refusal.reason(),
@@ -471,7 +498,10 @@ impl Error {
             Self::Waiting(_) | Self::NotConnected { .. } | Self::NamesMissing { .. } => {
                 Reason::WaitingForReference
             }
-            Self::NoConsent(_) | Self::NoRole { .. } | Self::NoSight { .. } => Reason::Forbidden,
+            Self::NoConsent(_)
+            | Self::NoRole { .. }
+            | Self::NoSight { .. }
+            | Self::MayNotDelete { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } => Reason::Contested,

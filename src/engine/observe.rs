@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     binding::{self, Binding},
     context::Engine,
-    error::{Error, Lost, NotConverged, Result, WhileDoing},
+    error::{Error, Lost, NotConverged, Refusal, Result, WhileDoing},
     resolve::Target,
 };
 use crate::{
@@ -52,19 +52,26 @@ pub enum Found {
         /// The organization.
         organization: String,
     },
+    /// Something else has its name or the id that the spec names: it can't be created.
+    Taken(Refusal),
 }
 
 impl Found {
+    /// What was found, if that is one thing.
+    pub fn remote(&self) -> Option<&Remote> {
+        match self {
+            Self::Bound(r) | Self::Given(r) | Self::Derived(r) => Some(r),
+            Self::Named(all) if all.len() == 1 => all.first(),
+            _ => None,
+        }
+    }
+
     /// The id of what was found, or under which it is created; `None`: several things.
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Bound(r) | Self::Given(r) | Self::Derived(r) => r.id(),
-            Self::Named(all) => match &all[..] {
-                [only] => only.id(),
-                _ => None,
-            },
             Self::Nothing { id } | Self::Gone { id, .. } => id.as_deref(),
             Self::Elsewhere { id, .. } => Some(id),
+            _ => self.remote().and_then(Remote::id),
         }
     }
 }
@@ -82,31 +89,13 @@ pub async fn entity(
     if target.is_planned {
         return Ok(Found::Nothing { id: given.or_else(|| observer.own_id()) });
     }
-    if let Some(binding) = &target.binding {
-        if binding.place != target.place {
-            return observer.left_behind(binding, given).await;
-        }
-        return match observer.read(&binding.id).await? {
-            Some(remote) => Ok(Found::Bound(remote)),
-            None => observer.gone(&binding.id, given).await,
-        };
+    let found = observer.find(given).await?;
+    if matches!(found, Found::Nothing { .. } | Found::Gone { .. })
+        && let Some(refusal) = observer.rival().await?
+    {
+        return Ok(Found::Taken(refusal));
     }
-    if let Some(id) = given {
-        return match observer.read(&id).await? {
-            Some(remote) => Ok(Found::Given(remote)),
-            None => observer.unseen(id).await,
-        };
-    }
-    if entity.id == IdSource::Chosen {
-        let mut id = object.derived_id();
-        for _ in 0..MAX_RECREATIONS {
-            if let Some(remote) = observer.peek(&id).await? {
-                return Ok(Found::Derived(remote));
-            }
-            id = object.id_after(&id);
-        }
-    }
-    observer.by_name().await
+    Ok(found)
 }
 
 /// What is live for a setting, which always exists.
@@ -153,6 +142,35 @@ struct Observer<'a> {
 }
 
 impl Observer<'_> {
+    /// What exists of it.
+    async fn find(&self, given: Option<String>) -> Result<Found> {
+        if let Some(binding) = &self.target.binding {
+            if binding.place != self.target.place {
+                return self.left_behind(binding, given).await;
+            }
+            return match self.read(&binding.id).await? {
+                Some(remote) => Ok(Found::Bound(remote)),
+                None => self.gone(&binding.id, given).await,
+            };
+        }
+        if let Some(id) = given {
+            return match self.read(&id).await? {
+                Some(remote) => Ok(Found::Given(remote)),
+                None => self.unseen(id).await,
+            };
+        }
+        if self.entity.id == IdSource::Chosen {
+            let mut id = self.object.derived_id();
+            for _ in 0..MAX_RECREATIONS {
+                if let Some(remote) = self.peek(&id).await? {
+                    return Ok(Found::Derived(remote));
+                }
+                id = self.object.id_after(&id);
+            }
+        }
+        self.by_name().await
+    }
+
     /// The id that the spec names, or that the natural key is.
     fn given(&self) -> Option<&str> {
         match self.entity.id {
@@ -227,6 +245,13 @@ impl Observer<'_> {
     /// where it belongs to another organization, and write to what that organization has.
     async fn unseen(&self, id: String) -> Result<Found> {
         let connection = &self.target.connection;
+        if let Entry::Entity(kind) = self.entry {
+            let access = connection.access(self.target.place.clone());
+            let is_taken = kind.is_taken(&access, &id).await;
+            if is_taken.doing_other("find out whether this id is taken")? {
+                return Ok(Found::Taken(Refusal::IdTaken { id }));
+            }
+        }
         // An organization's owner may not ask, and reaches no other organization.
         if connection.account.sight.instance {
             let owner = live::owner(&connection.client, self.entry.events, &id).await;
@@ -255,6 +280,21 @@ impl Observer<'_> {
                 Ok(Found::Named(found))
             }
         }
+    }
+
+    /// What has its name and is of another kind.
+    async fn rival(&self) -> Result<Option<Refusal>> {
+        let Target { connection, place, declared, .. } = self.target;
+        let Some(key) = self.entity.natural_key.of(declared) else { return Ok(None) };
+        let rivals = self.entity.rivals.iter();
+        for rival in rivals.filter_map(|kind| self.engine.registry.find(kind)) {
+            let found = connection.find(rival, place, self.entity.natural_key, &key).await;
+            let found = found.doing_other("look for others of this name")?;
+            if let Some(id) = found.iter().find_map(Remote::id) {
+                return Ok(Some(Refusal::OtherKind { id: id.to_owned(), noun: rival.noun }));
+            }
+        }
+        Ok(None)
     }
 
     /// Everything with the natural key.

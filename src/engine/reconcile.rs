@@ -218,11 +218,10 @@ impl<'a> Pass<'a> {
         if matches!(plan, Err(Error::AdoptionRefused(_) | Error::NoConsent(_))) {
             self.watch(&found, outcome);
         }
-        if let Err(Error::AdoptionRefused(_)) = &plan
-            && let observe::Found::Named(all) = &found
-            && let [only] = &all[..]
+        if let Err(Error::AdoptionRefused(_) | Error::CannotEmpty { .. }) = &plan
+            && let Some(remote) = found.remote()
         {
-            outcome.differs(self.declared().changes(&only.state));
+            outcome.differs(self.declared().changes(&remote.state));
         }
         plan
     }
@@ -346,6 +345,7 @@ impl<'a> Pass<'a> {
         let left = self.declared().changes(&remote.state);
         let id = remote.id().map_or_else(|| setting_id(&self.target), ToOwned::to_owned);
         outcome.bind(&self.target, &id, plan.provenance);
+        outcome.reported(&remote);
         outcome.differs(left.clone());
         if !left.is_empty() || !remote.own {
             let fields = fields(&left);

@@ -21,7 +21,7 @@ use crate::{
         instance::InstanceDetails,
         status::{Drift, LastDrift, Provenance, Readiness, Ready, Reason, Status},
     },
-    contract::{Entry, Fields, Key, Object},
+    contract::{Entry, Fields, Key, Object, Remote},
 };
 
 /// What a reconcile came to.
@@ -194,6 +194,12 @@ impl Outcome {
         status.resolved.clone_from(&target.resolved);
     }
 
+    /// What ZITADEL says of a thing besides what can be declared.
+    pub fn reported(&mut self, remote: &Remote) {
+        // What is of another form is not shown.
+        self.status.reported = remote.reported.to().unwrap_or_default();
+    }
+
     /// What differs right now.
     pub fn differs(&mut self, changes: Vec<Drift>) {
         self.status.drift = changes;
@@ -250,6 +256,9 @@ impl Outcome {
                 (Some(_), None) => self.locate(target, Some(&setting_id(target))),
                 (None, _) => self.locate(target, None),
             }
+        }
+        if let Some(remote) = &plan.have {
+            self.reported(remote);
         }
         self.status.drift = plan.changes;
         self.say(object, ready, reason, message);

@@ -24,7 +24,7 @@ use crate::{
         status::Provenance,
     },
     contract::{
-        Entry, Fields, Issues, Remote, Subject,
+        Entry, Issues, Remote, Subject,
         entry::ErasedEntity,
         secret::{DeclaredSecret, Values, declared},
     },
@@ -100,8 +100,8 @@ impl<'a> SecretStage<'a> {
         outcome: &mut Outcome,
     ) -> Result<()> {
         let Some(id) = remote.id() else { return Ok(()) };
-        let has_secret = self.kind.has_secret(&remote.state).doing("read")?;
-        let values = self.values(id, &remote.state)?;
+        let has_secret = self.kind.has_secret(remote).doing("read")?;
+        let values = self.values(remote)?;
         let inputs = self.inputs(&values);
         let found = self.find().await?;
         let memory = &self.writer.engine.memory;
@@ -136,6 +136,9 @@ impl<'a> SecretStage<'a> {
                 let secret = held.filter(|_| has_secret).cloned();
                 self.write(Made { values, inputs, kind }, secret, at.clone()).await?;
                 self.note(outcome, at);
+                if let Some(status) = outcome.status.secret.as_mut().filter(|_| !has_secret) {
+                    status.issued_at = None;
+                }
             }
             SecretAction::Issue(cause) => {
                 self.issue(id, Made { values, inputs, kind }, cause, outcome).await?;
@@ -305,11 +308,12 @@ impl<'a> SecretStage<'a> {
                 && has(&spec.labels, &secret.labels)
                 && has(&spec.annotations, &secret.annotations),
             holds_value: mark.is_some_and(|mark| mark.from.is_some()),
+            was_issued: mark.is_some_and(|mark| mark.at.is_some()),
         }
     }
 
     /// The values that are no secret.
-    fn values(&self, id: &str, state: &Fields) -> Result<Values> {
+    fn values(&self, remote: &Remote) -> Result<Values> {
         let target = &self.writer.target;
         let issuer = target.connection.spec.issuer.trim_end_matches('/');
         let mut values = Values::new();
@@ -322,7 +326,7 @@ impl<'a> SecretStage<'a> {
         if let Some(project) = target.place.parents.first() {
             values.insert("projectId", project.as_str().into());
         }
-        let own = self.kind.values(id, state).doing("read")?;
+        let own = self.kind.values(remote).doing("read")?;
         values.extend(own.into_iter().map(|(name, value)| (name, value.into())));
         Ok(values)
     }

@@ -49,8 +49,8 @@ pub struct MachineUser {
 #[serde(rename_all = "camelCase")]
 pub struct MachineUserState {
     /// User name, unique in the instance regardless of case, or in the organization where its
-    /// domain policy says `userLoginMustBeDomain`. It is also the client id of client credentials.
-    /// Omitted: the name of this object.
+    /// domain policy says `userLoginMustBeDomain`. The client id of client credentials follows from
+    /// it. Omitted: the name of this object.
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<String>,
@@ -69,6 +69,11 @@ pub struct MachineUserState {
     /// Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<UserState>,
+    /// Its login name: the user name, with the organization's domain where its domain policy says
+    /// `userLoginMustBeDomain`.
+    #[schemars(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
 }
 
 /// Form of access tokens.
@@ -135,6 +140,7 @@ impl Kind for MachineUser {
             place: EventPlace::Owner,
             subject: EventSubject::Aggregate,
         }],
+        reported: &["clientId"],
         unchanged: &["COMMAND-2n8vs", "COMMAND-6m9gs"],
         permissions: &["user.read", "user.write", "user.delete"],
         ..Description::EMPTY
@@ -156,6 +162,7 @@ struct Wire {
     details: Details,
     #[serde(alias = "username")]
     user_name: String,
+    preferred_login_name: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     state: Option<UserState>,
     machine: Machine,
@@ -184,6 +191,7 @@ impl From<Wire> for RemoteEntity<MachineUserState> {
                 description: Some(w.machine.description),
                 access_token_type: w.machine.access_token_type,
                 state: w.state,
+                client_id: w.preferred_login_name,
             },
             version,
         }
@@ -285,9 +293,9 @@ impl Entity for MachineUser {
     }
 
     fn values(id: &str, state: &MachineUserState) -> Vec<(&'static str, String)> {
-        // The client id is the user name, or the login name where that has to hold the domain.
         let user_name = state.user_name.clone().unwrap_or_default();
-        vec![("clientId", user_name.clone()), ("userName", user_name), ("userId", id.to_owned())]
+        let client_id = state.client_id.clone().unwrap_or_else(|| user_name.clone());
+        vec![("clientId", client_id), ("userName", user_name), ("userId", id.to_owned())]
     }
 
     async fn issue(access: &Access, id: &str) -> Result<Issued> {

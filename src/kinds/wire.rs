@@ -138,9 +138,11 @@ pub(super) enum Activity {
     #[default]
     #[serde(alias = "PROJECT_STATE_ACTIVE", alias = "ORGANIZATION_STATE_ACTIVE")]
     #[serde(alias = "USER_GRANT_STATE_ACTIVE", alias = "PROJECT_GRANT_STATE_ACTIVE")]
+    #[serde(alias = "APP_STATE_ACTIVE")]
     Active,
     /// No, until it is activated again.
     #[serde(alias = "PROJECT_STATE_INACTIVE", alias = "ORGANIZATION_STATE_INACTIVE")]
     #[serde(alias = "USER_GRANT_STATE_INACTIVE", alias = "PROJECT_GRANT_STATE_INACTIVE")]
+    #[serde(alias = "APP_STATE_INACTIVE")]
     Inactive,
 }

@@ -398,6 +398,7 @@ mod tests {
             subject: subject.clone(),
             place: Place::instance(),
             state: Fields::default(),
+            reported: Fields::default(),
             own: true,
             version: None,
         };

@@ -63,6 +63,7 @@ mod tests {
             subject: Subject::from("1"),
             place: Place::instance(),
             state: Fields::from(json!({"name": value})),
+            reported: Fields::default(),
             own: true,
             version,
         }

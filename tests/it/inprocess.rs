@@ -12,6 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use axum::{Router, body::Body};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kastellan::{
     api::{instance::InstanceDetails, spec::only_observes, status::Status},
     contract::{Key, Object},
@@ -456,6 +457,17 @@ impl Lab {
             }
         }
         panic!("it does not come to rest");
+    }
+
+    /// Whether the secret of a client is right: it may ask what a token means.
+    pub(crate) async fn proves(&self, client_id: &str, secret: &str) -> bool {
+        let basic = STANDARD.encode(format!("{client_id}:{secret}"));
+        let request = axum::http::Request::post("/oauth/v2/introspect")
+            .header("authorization", format!("Basic {basic}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from("token=x"))
+            .unwrap();
+        self.net.router.clone().oneshot(request).await.unwrap().status() == 200
     }
 
     /// Asks the feed.

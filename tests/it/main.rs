@@ -11,6 +11,7 @@
 )]
 
 mod apiserver;
+mod applications;
 mod attacks;
 mod bad_input;
 mod binding;

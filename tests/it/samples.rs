@@ -156,6 +156,8 @@ impl Placed {
         });
         let mut found = BTreeMap::new();
         leaves("", &spec, &mut found);
+        // It goes with one version alone.
+        found.remove("loginVersion.baseUri");
         found
     }
 
@@ -251,7 +253,12 @@ impl Placed {
             ("roleKeys", _) => {
                 return subsequence(vec!["home"], 0..=1).prop_map(|keys| json!(keys)).boxed();
             }
-            _ => return value(path, schema),
+            _ => {
+                let lists = self.entry.lists.iter();
+                let stays = lists.filter(|l| !l.can_be_emptied).any(|l| l.path == path);
+                let fits = move |value: &Value| !(stays && *value == json!([]));
+                return value(path, schema).prop_filter("a list that is not emptied", fits).boxed();
+            }
         };
         subsequence(roles.to_vec(), 1..=2).prop_shuffle().prop_map(|roles| json!(roles)).boxed()
     }
@@ -274,9 +281,19 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
     if let Some(choices) = schema["enum"].as_array() {
         return prop::sample::select(choices.clone()).boxed();
     }
+    if path == "grantTypes" {
+        // Whatever the response types are, they have their grants.
+        let more = subsequence(vec!["RefreshToken", "DeviceCode", "TokenExchange"], 0..=3);
+        let all = |more: Vec<&'static str>| [vec!["AuthorizationCode", "Implicit"], more].concat();
+        return more.prop_map(move |more| json!(all(more))).boxed();
+    }
     if let Some(choices) = schema["items"]["enum"].as_array() {
+        let least = usize::from(schema["minItems"].as_f64() >= Some(1.0));
         let n = choices.len();
-        return subsequence(choices.clone(), 0..=n).prop_shuffle().prop_map(Value::from).boxed();
+        return subsequence(choices.clone(), least..=n)
+            .prop_shuffle()
+            .prop_map(Value::from)
+            .boxed();
     }
     match (path, schema["type"].as_str()) {
         (path, _) if path.ends_with("Lifetime") => {
@@ -301,7 +318,21 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
             })
         ]
         .boxed(),
-        ("embeddedIframe.allowedOrigins", _) => {
+        ("clockSkew", _) => {
+            prop::sample::select(vec!["0s", "500ms", "1s", "5s"]).prop_map(Value::from).boxed()
+        }
+        ("backChannelLogoutUri", _) => {
+            prop::sample::select(vec!["", "https://203.0.113.7/a", "https://203.0.113.7/b"])
+                .prop_map(Value::from)
+                .boxed()
+        }
+        (
+            "embeddedIframe.allowedOrigins"
+            | "redirectUris"
+            | "postLogoutRedirectUris"
+            | "additionalOrigins",
+            _,
+        ) => {
             subsequence(vec!["https://a.example", "https://b.example", "https://c.example"], 0..=3)
                 .prop_shuffle()
                 .prop_map(|l| json!(l))

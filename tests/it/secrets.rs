@@ -1,5 +1,7 @@
 //! What ZITADEL issues gets into a Secret, stays known there, and is nowhere else.
 
+mod clients;
+
 use std::time::Duration;
 
 use kastellan::{
@@ -106,6 +108,28 @@ async fn a_secret_is_issued_once_and_its_client_logs_in() {
         assert_eq!(later(&lab).await, []);
     }
     assert_eq!(lab.emulator.event_count(), events, "at rest nothing is written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_user_names_hold_the_domain_the_client_id_does_too() {
+    let lab = Lab::new().await;
+    let home = json!({"organizationRef": {"name": "home"}});
+    let mut policy = home.clone();
+    policy["userLoginMustBeDomain"] = json!(true);
+    lab.declare("ns", "Organization", "home", json!({}));
+    lab.declare("ns", "DomainPolicy", "home", policy);
+    lab.settle().await;
+    lab.declare("ns", "MachineUser", "bot", bot(&json!({})));
+    lab.settle().await;
+    assert_good(&lab).await;
+    assert_eq!(value(&lab, "clientId"), "bot@home.localhost");
+    let reported = lab.status(&it()).reported;
+    assert_eq!(reported.client_id.as_deref(), Some("bot@home.localhost"));
+    change(&lab, &json!({"userName": "robot"}));
+    later(&lab).await;
+    assert_good(&lab).await;
+    assert_eq!(value(&lab, "clientId"), "robot@home.localhost");
+    assert_eq!(issued(&lab), 1);
 }
 
 #[tokio::test(start_paused = true)]

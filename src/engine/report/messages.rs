@@ -48,6 +48,13 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              another one",
             fields.join(", ")
         ),
+        Error::CannotEmpty { fields } => {
+            let fields = fields.join(", ");
+            format!(
+                "ZITADEL can't empty {fields} of {noun} once there is something in it: declare at \
+                 least one entry, or remove {fields} from the spec to leave it as it is"
+            )
+        }
         Error::NamesMissing { source } => {
             format!("waiting for something that {noun} names and that does not exist: {source}")
         }
@@ -86,6 +93,10 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
             "the account does not see {noun} {id}, and has no role by which it would: it can't be \
              told whether it still exists. Give the account the role that it had, or one in the \
              instance"
+        ),
+        Error::MayNotDelete { roles, source } => format!(
+            "could not delete {noun}: {source}. To be allowed to change it is not enough: give the \
+             account one of the roles {roles}, or set deletionPolicy: Retain"
         ),
         Error::Zitadel { doing, source } => {
             let doing = match doing {
@@ -224,6 +235,13 @@ fn refusal(refusal: &Refusal, noun: &str) -> String {
         Refusal::Elsewhere { id, organization } => format!(
             "{noun} {id} of this name exists in {}; choose another name",
             place(organization.as_deref())
+        ),
+        Refusal::OtherKind { id, noun: other } => {
+            format!("{other} {id} has this name already; choose another name")
+        }
+        Refusal::IdTaken { id } => format!(
+            "the id {id} belongs to something else, of another kind or in another project; change \
+             spec.id, or remove it"
         ),
     }
 }

@@ -59,6 +59,16 @@ async fn populate(client: &Client) {
     write(Method::POST, Some(&organizations[1]), "/management/v1/projects", twin).await;
     let strange = json!({"name": "日本 \"no\": #1"});
     write(Method::POST, Some(&organizations[1]), "/management/v1/projects", strange).await;
+    let shop = json!({"name": "Shop"});
+    let shop = write(Method::POST, Some(&organizations[1]), "/management/v1/projects", shop).await;
+    let apps = format!("/management/v1/projects/{}/apps", shop["id"].as_str().unwrap());
+    let uris = json!(["https://b.example/cb", "https://a.example/cb"]);
+    for (kind, body) in [
+        ("oidc", json!({"name": "Web", "redirectUris": uris, "appType": "OIDC_APP_TYPE_NATIVE"})),
+        ("api", json!({"name": "API"})),
+    ] {
+        write(Method::POST, Some(&organizations[1]), &format!("{apps}/{kind}"), body).await;
+    }
     write(
         Method::POST,
         None,
@@ -96,7 +106,10 @@ async fn populate(client: &Client) {
 async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, Fields)> {
     let client = desk.client(&desk.emulator().pat());
     let me: Value = client.get(None, "/auth/v1/users/me").await.unwrap();
-    let own = me["user"]["id"].as_str().unwrap().to_owned();
+    let iam: Value = client.get(None, "/management/v1/iam").await.unwrap();
+    // What no manifest makes: the account that exports, and what is in ZITADEL's own project.
+    let own = [&me["user"]["id"], &iam["iamProjectId"]].map(|id| id.as_str().unwrap().to_owned());
+    let is_own = |remote: &Remote| own.iter().any(|id| remote.id() == Some(id));
     let mut all = BTreeMap::new();
     for p in placed() {
         let mut places = vec![(String::new(), Place::instance())];
@@ -105,7 +118,8 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             let mut below = Vec::new();
             for (name, place) in places {
                 let at = Access { client: client.clone(), place };
-                below.extend(entry(kind).list(&at).await.iter().map(|remote| {
+                let found = entry(kind).list(&at).await;
+                below.extend(found.iter().filter(|remote| !is_own(remote)).map(|remote| {
                     let name = format!("{name}/{}", natural_key.of(&remote.state).unwrap());
                     (name, place_below(kind, &at.place, remote.id().unwrap()))
                 }));
@@ -119,8 +133,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             } else {
                 p.entry.read(&at, "").await.unwrap().into_iter().collect()
             };
-            // The account that exports is made by no manifest.
-            for remote in found.into_iter().filter(|r| r.id() != Some(&*own)) {
+            for remote in found.into_iter().filter(|remote| !is_own(remote)) {
                 let sorted = remote.state.iter().map(|(path, value)| {
                     let mut value = value.clone();
                     if let (Value::Array(list), true) = (&mut value, p.is_set(path)) {
@@ -187,8 +200,8 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
     let settings = placed().iter().filter(|p| !p.is_entity() && p.parent.is_none()).count();
     assert_eq!(
         one.len(),
-        settings + 4 + 42 + 2 + 1,
-        "settings, organizations, projects, policies of organizations"
+        settings + 4 + 43 + 2 + 2 + 1,
+        "settings, organizations, projects, applications, policies of organizations"
     );
     let stdout = first.run(&["export"]).await.stdout;
     assert_eq!(stdout.split("---\n").count(), one.len(), "stdout has the same");

@@ -1,0 +1,323 @@
+//! What applications of all kinds have in common. Created by the application service v2 (since
+//! 4.5.0), which lets the client choose the id, where that is heeded; listed, read, changed and
+//! deleted by the management API. One list holds applications of all kinds.
+
+use futures::{Stream, TryStreamExt};
+use reqwest::Method;
+use secrecy::SecretString;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::wire::{self, Activity, Details, found, lenient, some_default};
+use crate::{
+    contract::{
+        Access, Entity, EventFilter, EventPlace, EventSubject, Issued, Issues, Place, RemoteEntity,
+        Row, Version, Written,
+    },
+    zitadel::{Capability, Error, Path, Result, page},
+};
+
+pub(super) mod login;
+
+/// Permissions that applications of every kind need.
+pub(super) const PERMISSIONS: &[&str] =
+    &["project.read", "project.app.read", "project.app.write", "project.app.delete"];
+/// Of the configuration, and of the name.
+pub(super) const UNCHANGED: &[&str] = &["COMMAND-1m88i", "COMMAND-2m8vx"];
+/// An `ORG_OWNER` lacks `project.app.delete`.
+pub(super) const DELETERS: Option<&str> = Some("PROJECT_OWNER, IAM_ORG_MANAGER or IAM_OWNER");
+/// The application service v2, since 4.5.0.
+const CREATE: Capability = Capability::new("CreateApplication");
+const READ: Capability = Capability::new("GetApplication");
+const ONE: &str = "/management/v1/projects/{}/apps/{}";
+
+/// Events of applications of any kind.
+pub(super) const EVENTS: EventFilter = events(
+    &[
+        "project.application.changed",
+        "project.application.deactivated",
+        "project.application.reactivated",
+        "project.application.removed",
+    ],
+    &[],
+);
+
+/// Events of applications of one kind.
+pub(super) const fn events(
+    types: &'static [&'static str],
+    creates: &'static [&'static str],
+) -> EventFilter {
+    EventFilter {
+        aggregate: "project",
+        types,
+        creates,
+        removes: &[],
+        place: EventPlace::BelowAggregate,
+        subject: EventSubject::Payload("appId"),
+    }
+}
+
+/// What clients with a secret have.
+pub(super) const fn issues(events: &'static [&'static str]) -> Issues {
+    Issues {
+        value: "clientSecret",
+        values: &["clientId", "appId", "projectId"],
+        keys: &[
+            ("clientId", "${clientId}"),
+            ("clientSecret", "${clientSecret}"),
+            ("issuer", "${issuer}"),
+        ],
+        events,
+    }
+}
+
+/// The values of a client that templates can use.
+pub(super) fn values(id: &str, client_id: Option<&str>) -> Vec<(&'static str, String)> {
+    vec![("appId", id.to_owned()), ("clientId", client_id.unwrap_or_default().to_owned())]
+}
+
+/// A kind of application.
+pub(super) trait Application: Entity {
+    /// Its configuration as the management API tells it.
+    type Configuration: DeserializeOwned;
+    /// Its calls and their fields.
+    const CALLS: Calls;
+
+    /// What was read. ZITADEL omits what is the zero value.
+    fn read_as(name: String, state: Option<Activity>, read: Self::Configuration) -> Self::State;
+    /// Its name.
+    fn name(state: &Self::State) -> Option<&str>;
+    /// Whether it can be used.
+    fn activity(state: &Self::State) -> Option<Activity>;
+    /// The configuration for the management API, complete: updates reset what is omitted.
+    fn configuration(state: &Self::State) -> Map<String, Value>;
+    /// The same for the service v2.
+    fn configuration_v2(state: &Self::State) -> Map<String, Value> {
+        Self::configuration(state)
+    }
+}
+
+/// Where the calls of a kind of application go, and how its configuration is called.
+pub(super) struct Calls {
+    /// The configuration in answers of the management API.
+    pub(super) field: &'static str,
+    /// The same in the service v2; `None`: it does not let the client choose the id.
+    pub(super) field_v2: Option<&'static str>,
+    /// Creates one.
+    pub(super) add: &'static str,
+    /// Changes the configuration.
+    pub(super) configure: &'static str,
+    /// Issues a secret.
+    pub(super) issue: &'static str,
+}
+
+/// An application of any kind in the management API.
+#[derive(Debug, Deserialize)]
+struct Wire {
+    id: String,
+    #[serde(default)]
+    details: Details,
+    name: String,
+    #[serde(default = "some_default", deserialize_with = "lenient")]
+    state: Option<Activity>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Wire {
+    fn is<A: Application>(&self) -> bool {
+        self.rest.contains_key(A::CALLS.field)
+    }
+
+    /// A word that this version does not know makes the application unreadable, not a field of it
+    /// unknown: a change of another field would reset it.
+    fn row<A: Application>(mut self, place: &Place) -> Row<RemoteEntity<A::State>> {
+        let configuration = self.rest.remove(A::CALLS.field).unwrap_or_default();
+        let Ok(configuration) = serde_json::from_value(configuration) else {
+            return Row::Odd { id: Some(self.id) };
+        };
+        Row::Read(RemoteEntity {
+            id: self.id,
+            place: place.clone(),
+            state: A::read_as(self.name, self.state, configuration),
+            version: self.details.version(),
+        })
+    }
+}
+
+/// See [`Entity::list`].
+pub(super) fn list<A: Application>(
+    access: &Access,
+) -> impl Stream<Item = Result<Row<RemoteEntity<A::State>>>> + Send + 'static {
+    let place = access.place.clone();
+    let path = Path::new("/management/v1/projects/{}/apps/_search", &[access.parent()]);
+    let rows =
+        path.map(|path| page::rows::<Wire>(&access.client, access.organization(), path, json!({})));
+    // A path that can't be made is the only row.
+    futures::stream::iter([rows]).try_flatten().try_filter_map(move |row| {
+        std::future::ready(Ok(match row {
+            Row::Read(wire) => wire.is::<A>().then(|| wire.row::<A>(&place)),
+            Row::Odd { id } => Some(Row::Odd { id }),
+        }))
+    })
+}
+
+/// See [`Entity::read`].
+pub(super) async fn read<A: Application>(
+    access: &Access,
+    id: &str,
+) -> Result<Option<RemoteEntity<A::State>>> {
+    #[derive(Deserialize)]
+    struct Read {
+        app: Wire,
+    }
+    let answer: Result<Read> =
+        access.client.get(access.organization(), &path(access, ONE, id)?).await;
+    let wire = found(answer)?.map(|read| read.app).filter(Wire::is::<A>);
+    match wire.map(|wire| wire.row::<A>(&access.place)) {
+        None => Ok(None),
+        Some(Row::Read(remote)) => Ok(Some(remote)),
+        Some(Row::Odd { .. }) => Err(Error::Malformed {
+            endpoint: format!("GET {ONE}"),
+            what: "a configuration of another form".into(),
+        }),
+    }
+}
+
+/// See [`Entity::create`].
+pub(super) async fn create<A: Application>(
+    access: &Access,
+    id: &str,
+    want: &A::State,
+) -> Result<Written> {
+    let by_v1 = || create_v1::<A>(access, want);
+    let written = match A::CALLS.field_v2 {
+        Some(field) => {
+            let by_v2 = || create_v2::<A>(access, id, field, want);
+            access.client.with_fallback(CREATE, by_v2, by_v1).await?
+        }
+        None => by_v1().await?,
+    };
+    match (A::activity(want), &written.id) {
+        (Some(Activity::Inactive), Some(id)) => {
+            Ok(move_to(access, id, Activity::Inactive).await?.after(written))
+        }
+        _ => Ok(written),
+    }
+}
+
+/// The secret in the answer is not used: one is issued when there is a Secret for it.
+async fn create_v2<A: Application>(
+    access: &Access,
+    id: &str,
+    field: &str,
+    want: &A::State,
+) -> Result<Written> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Created {
+        application_id: String,
+        creation_date: Option<jiff::Timestamp>,
+    }
+    let body = json!({
+        "projectId": access.parent(),
+        "applicationId": id,
+        "name": A::name(want),
+        field: A::configuration_v2(want),
+    });
+    let path = "/zitadel.application.v2.ApplicationService/CreateApplication";
+    let created: Created = access.client.write(Method::POST, None, path, &body).await?;
+    let aggregate = access.organization().map(ToOwned::to_owned);
+    let version = created.creation_date.map(|changed| Version { aggregate, changed });
+    Ok(Written { id: Some(created.application_id), version, ..Written::default() })
+}
+
+async fn create_v1<A: Application>(access: &Access, want: &A::State) -> Result<Written> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Created {
+        app_id: String,
+        #[serde(default)]
+        details: Details,
+    }
+    let mut body = A::configuration(want);
+    body.insert("name".into(), json!(A::name(want)));
+    let path = Path::new(A::CALLS.add, &[access.parent()])?;
+    let created: Created =
+        access.client.write(Method::POST, access.organization(), &path, &body).await?;
+    let version = created.details.version();
+    Ok(Written { id: Some(created.app_id), version, ..Written::default() })
+}
+
+/// See [`Entity::update`].
+pub(super) async fn update<A: Application>(
+    access: &Access,
+    have: &RemoteEntity<A::State>,
+    want: &A::State,
+) -> Result<Written> {
+    let mut written = Written::default();
+    let moves = A::activity(want).filter(|to| A::activity(&have.state) != Some(*to));
+    // What is to be out of use is so before anything else of it changes.
+    if let Some(to) = moves.filter(|to| *to == Activity::Inactive) {
+        written = move_to(access, &have.id, to).await?;
+    }
+    let configuration = A::configuration(want);
+    if A::configuration(&have.state) != configuration {
+        let path = path(access, A::CALLS.configure, &have.id)?;
+        let body = Value::Object(configuration);
+        written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
+    }
+    if A::name(&have.state) != A::name(want) {
+        let path = path(access, ONE, &have.id)?;
+        let body = json!({"name": A::name(want)});
+        written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
+    }
+    if let Some(to) = moves.filter(|to| *to == Activity::Active) {
+        written = move_to(access, &have.id, to).await?.after(written);
+    }
+    Ok(written)
+}
+
+async fn move_to(access: &Access, id: &str, to: Activity) -> Result<Written> {
+    let template = match to {
+        Activity::Active => "/management/v1/projects/{}/apps/{}/_reactivate",
+        Activity::Inactive => "/management/v1/projects/{}/apps/{}/_deactivate",
+    };
+    wire::write(access, Method::POST, &path(access, template, id)?, &json!({})).await
+}
+
+/// See [`Entity::is_taken`]: ZITADEL creates an API under the id of another application, and what
+/// comes of it is hardly seen (recording `app-id-edge`). The service v2 reads in all projects; a
+/// server without it does not let the client choose.
+pub(super) async fn is_taken(access: &Access, id: &str) -> Result<bool> {
+    let read = || async {
+        let path = "/zitadel.application.v2.ApplicationService/GetApplication";
+        access.client.query::<Value>(None, path, &json!({"applicationId": id})).await.map(Some)
+    };
+    let answer = access.client.with_fallback(READ, read, || async { Ok(None) }).await;
+    Ok(found(answer)?.flatten().is_some())
+}
+
+/// See [`Entity::issue`].
+pub(super) async fn issue<A: Application>(access: &Access, id: &str) -> Result<Issued> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Generated {
+        client_secret: SecretString,
+        #[serde(default)]
+        details: Details,
+    }
+    let path = path(access, A::CALLS.issue, id)?;
+    let generated: Generated =
+        access.client.write(Method::POST, access.organization(), &path, &json!({})).await?;
+    Ok(Issued { secret: generated.client_secret, version: generated.details.version() })
+}
+
+/// See [`Entity::delete`].
+pub(super) async fn delete(access: &Access, id: &str) -> Result<()> {
+    wire::delete(access, &path(access, ONE, id)?).await
+}
+
+fn path(access: &Access, template: &'static str, id: &str) -> Result<Path> {
+    Path::new(template, &[access.parent(), id])
+}

@@ -1,0 +1,331 @@
+//! `OidcApplication`: a client of OpenID Connect.
+
+mod words;
+
+use futures::Stream;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    application::{
+        self, Application, Calls,
+        login::{self, LoginVersion},
+    },
+    lifetime::Lifetime,
+    project::{self, ProjectScope},
+    wire::Activity,
+};
+use crate::{
+    api::{
+        secret::SecretScope,
+        spec::{Common, Identity},
+    },
+    contract::{
+        Access, Description, Entity, EntityDescription, Inputs, Issued, Issues, Kind, List,
+        RemoteEntity, Row, SpecError, Written, crd::Rule,
+    },
+    zitadel::Result,
+};
+use words::{AccessTokenType, ApplicationType, AuthMethod, GrantType, ResponseType};
+
+/// The spec.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct OidcApplication {
+    #[serde(flatten)]
+    common: Common,
+    #[serde(flatten)]
+    identity: Identity,
+    #[serde(flatten)]
+    project: ProjectScope,
+    #[serde(flatten)]
+    secret: SecretScope,
+    #[serde(flatten)]
+    state: OidcApplicationState,
+}
+
+/// The fields that can be managed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OidcApplicationState {
+    /// Name, unique in the project among applications of all kinds, regardless of case. Omitted:
+    /// the name of this object.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Addresses to which users may return from the login, exactly. ZITADEL can't empty the list
+    /// once there is something in it. Omitted: not managed.
+    #[schemars(length(max = 100), inner(length(min = 1, max = 500), regex(pattern = r"^\S+$")))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_uris: Option<Vec<String>>,
+    /// Addresses to which users may return from the logout, exactly. ZITADEL can't empty the list
+    /// once there is something in it. Omitted: not managed.
+    #[schemars(length(max = 100), inner(length(min = 1, max = 500), regex(pattern = r"^\S+$")))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post_logout_redirect_uris: Option<Vec<String>>,
+    /// Origins that may call ZITADEL from a browser, besides those of `redirectUris`, exactly, such
+    /// as `https://app.example.com`. ZITADEL can't empty the list once there is something in it.
+    /// Omitted: not managed.
+    #[schemars(
+        length(max = 100),
+        inner(length(min = 1, max = 500), regex(pattern = r"^[^/?#\s]+://[^/?#\s]+$"))
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    additional_origins: Option<Vec<String>>,
+    /// What the authorization endpoint may answer, exactly. Each needs its grant in `grantTypes`:
+    /// `Code` needs `AuthorizationCode` or `DeviceCode`, the others need `Implicit`. Omitted: not
+    /// managed, and of a new application `[Code]`.
+    #[schemars(length(min = 1, max = 3))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_types: Option<Vec<ResponseType>>,
+    /// How tokens may be asked for, exactly. Omitted: not managed, and of a new application
+    /// `[AuthorizationCode]`.
+    #[schemars(length(min = 1, max = 5))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_types: Option<Vec<GrantType>>,
+    /// Where it runs. Omitted: not managed, and of a new application `Web`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application_type: Option<ApplicationType>,
+    /// How it authenticates itself. Omitted: not managed, and of a new application `Basic`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_method: Option<AuthMethod>,
+    /// Form of its access tokens. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_type: Option<AccessTokenType>,
+    /// Whether access tokens hold the user's roles. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token_role_assertion: Option<bool>,
+    /// Whether id tokens hold the user's roles. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token_role_assertion: Option<bool>,
+    /// Whether id tokens hold what the user info endpoint tells. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token_userinfo_assertion: Option<bool>,
+    /// How far the application's clock may be behind, from `0s` to `5s`. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_skew: Option<Lifetime>,
+    /// Whether it may do what the standard forbids, such as redirects to plain HTTP. Omitted: not
+    /// managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dev_mode: Option<bool>,
+    /// Whether users of a native application return to it without a page in between. Omitted: not
+    /// managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skip_native_app_success_page: Option<bool>,
+    /// Address that is told of logouts, which has to resolve to a public one; `""`: none. Omitted:
+    /// not managed.
+    #[schemars(length(max = 500), regex(pattern = r"^\S*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    back_channel_logout_uri: Option<String>,
+    /// Which login its users see. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_version: Option<LoginVersion>,
+    /// Whether it can be used. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<Activity>,
+    #[schemars(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    #[schemars(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compliance_problems: Option<Vec<String>>,
+}
+
+impl Kind for OidcApplication {
+    type State = OidcApplicationState;
+    const DESCRIPTION: Description = Description {
+        kind: "OidcApplication",
+        plural: "oidcapplications",
+        short: "zoidc",
+        about: "An application of a project whose users log in by OpenID Connect.",
+        noun: "the OIDC application",
+        references: &[project::PARENT],
+        events: &[
+            application::EVENTS,
+            application::events(
+                &[
+                    "project.application.config.oidc.added",
+                    "project.application.config.oidc.changed",
+                    "project.application.config.oidc.secret.changed",
+                ],
+                &["project.application.config.oidc.added"],
+            ),
+        ],
+        lists: &[
+            List::filled("redirectUris"),
+            List::filled("postLogoutRedirectUris"),
+            List::filled("additionalOrigins"),
+            List::set("responseTypes"),
+            List::set("grantTypes"),
+        ],
+        reported: &["clientId", "complianceProblems"],
+        rules: &[
+            login::RULE,
+            Rule {
+                rule: "!has(self.clockSkew) || duration(self.clockSkew) <= duration('5s')",
+                message: "clockSkew must be at most 5s",
+            },
+        ],
+        unchanged: application::UNCHANGED,
+        permissions: application::PERMISSIONS,
+        ..Description::EMPTY
+    };
+
+    fn desired(
+        &self,
+        name: &str,
+        _: &Inputs,
+    ) -> std::result::Result<OidcApplicationState, SpecError> {
+        let name = self.state.name.clone().unwrap_or_else(|| name.into());
+        Ok(OidcApplicationState { name: Some(name), ..self.state.clone() })
+    }
+}
+
+impl Application for OidcApplication {
+    type Configuration = words::Configuration;
+    const CALLS: Calls = Calls {
+        field: "oidcConfig",
+        field_v2: Some("oidcConfiguration"),
+        add: "/management/v1/projects/{}/apps/oidc",
+        configure: "/management/v1/projects/{}/apps/{}/oidc_config",
+        issue: "/management/v1/projects/{}/apps/{}/oidc_config/_generate_client_secret",
+    };
+
+    fn read_as(
+        name: String,
+        state: Option<Activity>,
+        read: words::Configuration,
+    ) -> OidcApplicationState {
+        let compliance_problems = Some(read.problems());
+        OidcApplicationState {
+            name: Some(name),
+            redirect_uris: Some(read.redirect_uris),
+            post_logout_redirect_uris: Some(read.post_logout_redirect_uris),
+            additional_origins: Some(read.additional_origins),
+            response_types: Some(read.response_types),
+            grant_types: Some(read.grant_types),
+            application_type: Some(read.app_type),
+            auth_method: Some(read.auth_method_type),
+            access_token_type: Some(read.access_token_type),
+            access_token_role_assertion: Some(read.access_token_role_assertion),
+            id_token_role_assertion: Some(read.id_token_role_assertion),
+            id_token_userinfo_assertion: Some(read.id_token_userinfo_assertion),
+            clock_skew: Some(read.clock_skew),
+            dev_mode: Some(read.dev_mode),
+            skip_native_app_success_page: Some(read.skip_native_app_success_page),
+            back_channel_logout_uri: Some(read.back_channel_logout_uri),
+            login_version: Some(read.login_version.into()),
+            state,
+            client_id: Some(read.client_id),
+            compliance_problems,
+        }
+    }
+
+    fn name(state: &OidcApplicationState) -> Option<&str> {
+        state.name.as_deref()
+    }
+
+    fn activity(state: &OidcApplicationState) -> Option<Activity> {
+        state.state
+    }
+
+    fn configuration(state: &OidcApplicationState) -> Map<String, Value> {
+        configuration(state, "appType", "devMode")
+    }
+
+    fn configuration_v2(state: &OidcApplicationState) -> Map<String, Value> {
+        configuration(state, "applicationType", "developmentMode")
+    }
+}
+
+/// The configuration; two of its fields are named differently in the service v2.
+fn configuration(
+    state: &OidcApplicationState,
+    application_type: &str,
+    dev_mode: &str,
+) -> Map<String, Value> {
+    let responses = state.response_types.iter().flatten().map(|t| t.wire());
+    let grants = state.grant_types.iter().flatten().map(|t| t.wire());
+    let fields = [
+        ("redirectUris", json!(state.redirect_uris)),
+        ("postLogoutRedirectUris", json!(state.post_logout_redirect_uris)),
+        ("additionalOrigins", json!(state.additional_origins)),
+        ("responseTypes", responses.collect::<Vec<_>>().into()),
+        ("grantTypes", grants.collect::<Vec<_>>().into()),
+        (application_type, json!(state.application_type.map(ApplicationType::wire))),
+        ("authMethodType", json!(state.auth_method.map(AuthMethod::wire))),
+        ("accessTokenType", json!(state.access_token_type.map(AccessTokenType::wire))),
+        ("accessTokenRoleAssertion", json!(state.access_token_role_assertion)),
+        ("idTokenRoleAssertion", json!(state.id_token_role_assertion)),
+        ("idTokenUserinfoAssertion", json!(state.id_token_userinfo_assertion)),
+        ("clockSkew", json!(state.clock_skew.map(Lifetime::wire))),
+        (dev_mode, json!(state.dev_mode)),
+        ("skipNativeAppSuccessPage", json!(state.skip_native_app_success_page)),
+        ("backChannelLogoutUri", json!(state.back_channel_logout_uri)),
+        ("loginVersion", json!(state.login_version.as_ref().map(LoginVersion::wire))),
+    ];
+    fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
+}
+
+impl Entity for OidcApplication {
+    const ENTITY: EntityDescription = EntityDescription {
+        defaults: &[
+            ("applicationType", "Web"),
+            ("authMethod", "Basic"),
+            ("accessTokenType", "Bearer"),
+            ("clockSkew", "0s"),
+            ("loginVersion.version", "Instance"),
+            ("state", "Active"),
+        ],
+        // An id that was ever used stays taken.
+        exists: &["PROJECT-lxowmp"],
+        rivals: &["ApiApplication", "SamlApplication"],
+        deleters: application::DELETERS,
+        issues: Some(&ISSUES),
+        ..EntityDescription::NAMED
+    };
+
+    fn list(
+        access: &Access,
+    ) -> impl Stream<Item = Result<Row<RemoteEntity<OidcApplicationState>>>> + Send + 'static {
+        application::list::<Self>(access)
+    }
+
+    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<OidcApplicationState>>> {
+        application::read::<Self>(access, id).await
+    }
+
+    async fn create(access: &Access, id: &str, want: &OidcApplicationState) -> Result<Written> {
+        application::create::<Self>(access, id, want).await
+    }
+
+    async fn update(
+        access: &Access,
+        have: &RemoteEntity<OidcApplicationState>,
+        want: &OidcApplicationState,
+    ) -> Result<Written> {
+        application::update::<Self>(access, have, want).await
+    }
+
+    async fn is_taken(access: &Access, id: &str) -> Result<bool> {
+        application::is_taken(access, id).await
+    }
+
+    fn has_secret(state: &OidcApplicationState) -> bool {
+        matches!(state.auth_method, Some(AuthMethod::Basic | AuthMethod::Post))
+    }
+
+    fn values(id: &str, state: &OidcApplicationState) -> Vec<(&'static str, String)> {
+        application::values(id, state.client_id.as_deref())
+    }
+
+    async fn issue(access: &Access, id: &str) -> Result<Issued> {
+        application::issue::<Self>(access, id).await
+    }
+
+    async fn delete(access: &Access, id: &str) -> Result<()> {
+        application::delete(access, id).await
+    }
+}
+
+const ISSUES: Issues = application::issues(&["project.application.config.oidc.secret.changed"]);
