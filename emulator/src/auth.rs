@@ -101,15 +101,23 @@ fn no_organization() -> ApiError {
     ApiError::denied("AUTH-Bs7Ds", "Organisation doesn't exist")
 }
 
-/// A user's memberships that count in an organization: there, in its projects, and in the instance.
+/// A user's memberships that count in an organization: there, in its projects, in the grants of
+/// projects by it or to it, and in the instance.
 fn memberships<'a>(
     state: &'a State,
     user: &str,
     organization: &str,
 ) -> impl Iterator<Item = &'a Member> {
+    let granted = move |member: &Member| {
+        let grant = state.write.grants.of_projects.get(&member.scope);
+        grant.is_some_and(|grant| grant.grantee == organization)
+    };
     let members = state.write.members.of_user(user);
-    members
-        .filter(move |member| member.level == Level::Instance || member.stamp.owner == organization)
+    members.filter(move |member| {
+        member.level == Level::Instance
+            || member.stamp.owner == organization
+            || (member.level == Level::ProjectGrant && granted(member))
+    })
 }
 
 /// How far a user holds a permission in an organization.
@@ -140,7 +148,7 @@ pub(crate) fn held<'a>(
             let (name, resource) = carried.split_once(':').unwrap_or((carried, ""));
             match (member.level, resource) {
                 _ if name != permission => {}
-                (Level::Project, _) => resources.push(member.scope.as_str()),
+                (Level::Project | Level::ProjectGrant, _) => resources.push(member.scope.as_str()),
                 (_, "") => return Held::Everywhere,
                 (_, resource) => resources.push(resource),
             }
@@ -168,7 +176,7 @@ pub(crate) fn all_permissions(
         known = true;
         for permission in member.roles.iter().flat_map(|role| roles::permissions(role)) {
             let permission = match member.level {
-                Level::Project => format!("{permission}:{}", member.scope),
+                Level::Project | Level::ProjectGrant => format!("{permission}:{}", member.scope),
                 Level::Instance | Level::Organization => permission.to_owned(),
             };
             if !permissions.contains(&permission) {

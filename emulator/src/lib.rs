@@ -89,8 +89,7 @@
 //!
 //! # Not there
 //! Identity providers, login, metadata, features, and most of what people have: the interfaces of
-//! these answer 404 as unknown paths do. Administrators of project grants are refused as a resource
-//! that is not named. Metadata of SAML that are to be fetched count as missing.
+//! these answer 404 as unknown paths do. Metadata of SAML that are to be fetched count as missing.
 
 mod api;
 mod auth;

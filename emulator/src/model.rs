@@ -176,17 +176,20 @@ impl Model {
             }
             let projects = self.projects.remove_owned(id);
             for project in &projects {
-                self.members.forget_scope(project);
+                self.members.forget_project(project);
             }
             self.applications.forget_owner(id);
             self.keys.remove_owned(id);
             self.roles.forget_owner(id);
-            self.grants.forget(|grant| {
+            let grants = self.grants.forget(|grant| {
                 grant.stamp.owner == *id
                     || grant.grantee == *id
                     || projects.contains(&grant.project)
                     || users.contains(&grant.grantee)
             });
+            for grant in &grants {
+                self.members.forget_scope(grant);
+            }
             self.members.forget_scope(id);
             self.policies.retain(|(owner, _), _| owner != id);
             self.logins.forget(id);
@@ -197,7 +200,9 @@ impl Model {
     }
 
     fn apply_project(&mut self, position: Position, event: &Event) -> &'static str {
-        if event.event_type.starts_with("project.member.") {
+        if event.event_type.starts_with("project.member.")
+            || event.event_type.starts_with("project.grant.member.")
+        {
             self.members.apply(self.side, position, event);
             return "members";
         }
@@ -205,6 +210,10 @@ impl Model {
             return "roles";
         }
         if self.grants.apply_project(self.side, position, event) {
+            if event.event_type == "project.grant.removed" {
+                let fields = Fields(event.payload.clone().unwrap_or_default());
+                self.members.forget_scope(fields.text("grantId"));
+            }
             return "grants";
         }
         if event.event_type.starts_with("project.application.oidc.key.") {
@@ -219,7 +228,7 @@ impl Model {
         if event.event_type == "project.removed" {
             application::key::follow(&mut self.keys, self.side, event);
             self.applications.end_project(event);
-            self.members.forget_scope(&event.aggregate_id);
+            self.members.forget_project(&event.aggregate_id);
             self.roles.forget_project(&event.aggregate_id);
             if self.side == Side::Read {
                 self.grants.forget(|grant| grant.project == event.aggregate_id);

@@ -462,12 +462,12 @@ const OF_PROJECT: &[Role] = &[
     ("PROJECT_OWNER_VIEWER_GLOBAL", &[PROJECT_VIEWER_GLOBAL]),
 ];
 
-/// Roles that no list of roles shows, and that can be given all the same: those of project grants
-/// in a project, and one in an organization.
+/// The roles of a project grant, in ZITADEL's order; a project takes them too, without listing them.
 const OF_PROJECT_GRANT: &[Role] = &[
     ("PROJECT_GRANT_OWNER", &[PROJECT_GRANT_OWNER]),
     ("PROJECT_GRANT_OWNER_VIEWER", &[PROJECT_GRANT_VIEWER]),
 ];
+/// A role of organizations that no list of roles shows.
 const EVERYWHERE: Role = ("SELF_MANAGEMENT_GLOBAL", &[SELF_MANAGER_GLOBAL]);
 
 /// What a member can be a member of.
@@ -476,6 +476,7 @@ pub(crate) enum Level {
     Instance,
     Organization,
     Project,
+    ProjectGrant,
 }
 
 impl Level {
@@ -484,6 +485,7 @@ impl Level {
             Self::Instance => OF_INSTANCE,
             Self::Organization => OF_ORGANIZATION,
             Self::Project => OF_PROJECT,
+            Self::ProjectGrant => OF_PROJECT_GRANT,
         }
     }
 
@@ -496,7 +498,7 @@ impl Level {
     pub(crate) fn accepts(self, roles: &[String]) -> bool {
         let own = roles.iter().all(|role| {
             self.names().any(|name| name == role)
-                || (self == Self::Project && OF_PROJECT_GRANT.iter().any(|(name, _)| *name == role))
+                || (self == Self::Project && Self::ProjectGrant.names().any(|name| name == role))
         });
         own || (self == Self::Organization && roles.iter().all(|role| role == EVERYWHERE.0))
     }

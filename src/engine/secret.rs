@@ -53,6 +53,7 @@ struct Mark {
 }
 
 /// What a Secret is made of besides what is issued.
+#[derive(Clone)]
 struct Made {
     values: Values,
     /// A hash of all of it.
@@ -157,6 +158,9 @@ impl<'a> SecretStage<'a> {
         let name = self.declared.spec.name.clone();
         let asked = object.annotations.get(RENEW).cloned();
         let known = self.known(outcome).unwrap_or_default();
+        // What can't be written is not issued: that would end the former one for nothing.
+        let draft = self.made(made.clone(), Some("-".into()), None)?;
+        host.write_output(object, &draft, true).await?;
         // Whoever comes after a crash knows that the present one may be known to nobody.
         let pending = Some(Timestamp::now().to_string());
         outcome.status.secret = Some(SecretStatus { name: name.clone(), pending, ..known });
@@ -183,6 +187,17 @@ impl<'a> SecretStage<'a> {
         secret: Option<SecretString>,
         at: Option<String>,
     ) -> Result<()> {
+        let output = self.made(made, secret, at)?;
+        self.writer.host.write_output(self.writer.object, &output, false).await?;
+        Ok(())
+    }
+
+    fn made(
+        &self,
+        made: Made,
+        secret: Option<SecretString>,
+        at: Option<String>,
+    ) -> Result<OutputSecret> {
         let Made { mut values, inputs, kind } = made;
         if let Some(secret) = secret {
             values.insert(self.issues.value, secret);
@@ -198,9 +213,7 @@ impl<'a> SecretStage<'a> {
         };
         let mark = serde_json::to_string(&mark).map_err(|e| Error::Host(e.to_string()))?;
         let output = self.output(&data, &[(self.mark_name(), mark)]);
-        let output = OutputSecret { kind: kind.or(output.kind), ..output };
-        self.writer.host.write_output(self.writer.object, &output, false).await?;
-        Ok(())
+        Ok(OutputSecret { kind: kind.or(output.kind), ..output })
     }
 
     /// The keys that are there by default hold what there is; a template of the spec needs all

@@ -52,10 +52,12 @@ pub(super) fn write(
     dry_run: bool,
 ) -> Result<(), OutputError> {
     let dir = place(dir, namespace, &secret.name)?;
+    let is_new = !dir.exists();
     create(&dir).map_err(|e| failed(&dir, &e))?;
     if dry_run {
-        // Whether it could: what was made for that is not a Secret.
-        return fs::remove_dir(&dir).map_err(|e| failed(&dir, &e));
+        // What was made to find out is no Secret.
+        let undone = if is_new { fs::remove_dir(&dir) } else { Ok(()) };
+        return undone.map_err(|e| failed(&dir, &e));
     }
     let annotations: BTreeMap<_, _> = secret.annotations.iter().collect();
     let annotations =

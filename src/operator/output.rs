@@ -18,8 +18,6 @@ use crate::{
     engine::{error::OutputError, host::OutputSecret},
 };
 
-/// Who a Secret's fields belong to, beside what others write into it.
-const MANAGER: &str = "kastellan-secret";
 /// Tells people, and the watch, whose a Secret is.
 pub(super) const OWNER: &str = "kastellan.dev/owner";
 /// The label of all Secrets that are an object's own.
@@ -60,7 +58,10 @@ pub(super) async fn write(
     let api = Api::<Secret>::namespaced(client.clone(), &object.key.namespace);
     // A key that somebody else wrote into a Secret of theirs stays theirs.
     let force = secret.is_own;
-    let params = PatchParams { dry_run, force, ..PatchParams::apply(MANAGER) };
+    // A manager for each object: several may write into one Secret, and what one of them applies
+    // is all that its manager has there.
+    let manager = format!("kastellan-secret-{}", object.uid.as_deref().unwrap_or_default());
+    let params = PatchParams { dry_run, force, ..PatchParams::apply(&manager) };
     let patch = Patch::Apply(body(object, secret));
     api.patch(&secret.name, &params, &patch).await.map(|_| ()).map_err(|e| error(&e))
 }
@@ -83,7 +84,10 @@ fn body(object: &Object, secret: &OutputSecret) -> Value {
         metadata.insert("ownerReferences".into(), json!([owner]));
     }
     metadata.insert("name".into(), json!(secret.name));
-    metadata.insert("labels".into(), json!(labels));
+    // An empty map would be a field of its own, for two to have a conflict about.
+    if !labels.is_empty() {
+        metadata.insert("labels".into(), json!(labels));
+    }
     let mut annotations = secret.annotations.clone();
     if secret.is_own {
         let Key { kind, name, .. } = &object.key;

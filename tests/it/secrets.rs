@@ -171,6 +171,23 @@ async fn without_the_right_to_write_secrets_nothing_is_created() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_can_not_be_written_is_not_issued() {
+    let lab = lab_with(json!({})).await;
+    let former = assert_good(&lab).await;
+    lose_secret(&lab);
+    *lab.host.output_error.lock().unwrap() = Some(OutputError::Failed("quota".into()));
+    later(&lab).await;
+    for _ in 0..5 {
+        later(&lab).await;
+    }
+    assert_eq!(issued(&lab), 1);
+    assert!(logs_in(&lab, "bot", &former).await, "the former one still works");
+    *lab.host.output_error.lock().unwrap() = None;
+    later(&lab).await;
+    assert_good(&lab).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_gone_or_was_edited_is_issued_again_after_a_moment() {
     for edited in [false, true] {
         let lab = lab_with(json!({})).await;

@@ -12,7 +12,7 @@ use crate::{
     clock,
     errors::ApiError,
     message::message,
-    model::member::Member,
+    model::{grant::Grant, member::Member, project::Project},
     proto::{Field, Message, NAME, Request, Rule, SHORT},
     roles::Level,
 };
@@ -21,7 +21,16 @@ const PLACES: &[Field] = &[
     Field::flag("instance").rules(&[Rule::True]),
     Field::text("organizationId").rules(&[Rule::LengthIfSet(1, 200)]),
     Field::text("projectId").rules(&[Rule::LengthIfSet(1, 200)]),
+    Field::message("projectGrant", &PROJECT_GRANT),
 ];
+static PROJECT_GRANT: Message = Message::new(
+    "ResourceType_ProjectGrant",
+    &[Field::text("projectId").rules(NAME), Field::text("organizationId").rules(NAME)],
+);
+static PROJECT_GRANT_FILTER: Message = Message::new(
+    "ResourceFilter_ProjectGrant",
+    &[Field::text("projectId"), Field::text("organizationId")],
+);
 static RESOURCE: Message = Message::one_of("ResourceType", "resource", PLACES);
 const WRITE: &[Field] = &[
     Field::text("userId").rules(NAME),
@@ -40,7 +49,12 @@ static ROLE: Message = Message::new("RoleFilter", &[Field::text("roleKey").rules
 static RESOURCE_FILTER: Message = Message::one_of(
     "ResourceFilter",
     "resource",
-    &[Field::flag("instance"), Field::text("organizationId"), Field::text("projectId")],
+    &[
+        Field::flag("instance"),
+        Field::text("organizationId"),
+        Field::text("projectId"),
+        Field::message("projectGrant", &PROJECT_GRANT_FILTER),
+    ],
 );
 static FILTER: Message = Message::one_of(
     "AdministratorSearchFilter",
@@ -131,7 +145,19 @@ fn place(call: &Call<'_>, refusal: &'static str) -> Result<Place, ApiError> {
         .then(|| members::instance(call))
         .or_else(|| named(Level::Organization, "organizationId"))
         .or_else(|| named(Level::Project, "projectId"))
+        .or_else(|| {
+            let grant = resource.message("projectGrant");
+            resource.has("projectGrant").then(|| {
+                members::project_grant(call, grant.text("projectId"), grant.text("organizationId"))
+            })
+        })
         .ok_or_else(|| ApiError::invalid(refusal, "Errors.Invalid.Argument"))
+}
+
+/// The grant of a project that somebody is a member of.
+fn granted<'a>(call: &'a Call<'_>, member: &Member) -> Option<&'a Grant> {
+    let grant = call.state.read.grants.of_projects.get(&member.scope);
+    grant.filter(|_| member.level == Level::ProjectGrant)
 }
 
 fn passes(call: &Call<'_>, member: &Member, filter: &Request) -> bool {
@@ -152,6 +178,12 @@ fn passes(call: &Call<'_>, member: &Member, filter: &Request) -> bool {
         && (!resource.flag("instance") || member.level == Level::Instance)
         && at(Level::Organization, "organizationId")
         && at(Level::Project, "projectId")
+        && (!resource.has("projectGrant")
+            || granted(call, member).is_some_and(|grant| {
+                let wanted = resource.message("projectGrant");
+                grant.project == wanted.text("projectId")
+                    && grant.grantee == wanted.text("organizationId")
+            }))
 }
 
 /// Whether the caller may see a member.
@@ -160,6 +192,7 @@ fn is_visible(call: &Call<'_>, member: &Member) -> bool {
         Level::Instance => "iam.member.read",
         Level::Organization => "org.member.read",
         Level::Project => "project.member.read",
+        Level::ProjectGrant => "project.grant.member.read",
     };
     call.permit_one(permission, &member.stamp.owner, &member.scope).is_ok()
 }
@@ -186,6 +219,15 @@ fn view(call: &Call<'_>, member: &Member) -> Value {
             "organizationId": project.stamp.owner,
         })
     });
+    let project_grant = granted(call, member).map(|grant| {
+        message! {
+            "id" => &*grant.id,
+            "projectId" => &*grant.project,
+            "projectName" => state.read.projects.get(&grant.project).map(Project::name),
+            "organizationId" => &*grant.stamp.owner,
+            "grantedOrganizationId" => &*grant.grantee,
+        }
+    });
     message! {
         "creationDate" => clock::text(member.stamp.created),
         "changeDate" => clock::text(member.stamp.changed),
@@ -193,6 +235,7 @@ fn view(call: &Call<'_>, member: &Member) -> Value {
         "instance" => member.level == Level::Instance,
         "organization" => organization.filter(|_| member.level == Level::Organization),
         "project" => project.filter(|_| member.level == Level::Project),
+        "projectGrant" => project_grant,
         "roles" => member.roles.clone(),
     }
 }

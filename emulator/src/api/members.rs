@@ -1,29 +1,31 @@
-//! Members of the instance (admin API), of organizations and of projects (management API): one
-//! mechanism at three levels.
+//! Members of the instance (admin API), of organizations, of projects and of project grants
+//! (management API): one mechanism at four levels.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Access, Answer, Call, Route,
     list::{self, LIST, PAGE, TEXT_QUERY},
 };
 use crate::{
-    model::Stamp,
+    message::message,
+    model::{Model, Stamp, grant::Grant},
     proto::{Field, Message, NAME, SHORT},
     roles::Level,
-    store::Aggregate,
+    store::{Aggregate, Draft},
 };
 
 mod commands;
 mod queries;
 
-pub(super) use commands::{add, addition_to, change, remove};
+pub(super) use commands::{add, addition_to, change, remove, unique};
 pub(super) use queries::{memberships, user_of};
 
 const ADD: &[Field] = &[Field::text("userId").rules(NAME), Field::text("roles").repeated()];
 static ADD_ORGANIZATION: Message = Message::new("AddOrgMemberRequest", ADD);
 static ADD_INSTANCE: Message = Message::new("AddIAMMemberRequest", ADD);
 static ADD_PROJECT: Message = Message::new("AddProjectMemberRequest", ADD);
+static ADD_PROJECT_GRANT: Message = Message::new("AddProjectGrantMemberRequest", ADD);
 static UPDATE: Message = Message::new("UpdateMemberRequest", &[Field::text("roles").repeated()]);
 static USER_QUERY: Message = Message::new("UserIDQuery", &[Field::text("userId").rules(SHORT)]);
 static FIRST_NAME_QUERY: Message = Message::new(
@@ -83,15 +85,26 @@ pub(super) fn routes() -> Vec<Route> {
         .into_iter()
         .map(|route| route.of_one("project")),
     );
+    routes.extend(at(&Routes {
+        of: project_grant_in_path,
+        path: "/management/v1/projects/{project}/grants/{grant}/members",
+        one: "/management/v1/projects/{project}/grants/{grant}/members/{user}",
+        search: "/management/v1/projects/{project}/grants/{grant}/members/_search",
+        add: &ADD_PROJECT_GRANT,
+        permissions: [
+            "project.grant.member.read",
+            "project.grant.member.write",
+            "project.grant.member.delete",
+        ],
+    }));
     routes.extend([
         Route::search(
             "/admin/v1/members/roles/_search",
             Permission("iam.member.read"),
             &LIST,
             |call| {
-                let names: Vec<_> = Level::Instance.names().collect();
-                let seen = crate::clock::text(call.state.clock.date());
-                Ok(json!({ "details": list::details(names.len(), &seen), "roles": names }).into())
+                let (details, names) = counted_names(call, Level::Instance);
+                Ok(json!({ "details": details, "roles": names }).into())
             },
         ),
         Route::search(
@@ -107,6 +120,15 @@ pub(super) fn routes() -> Vec<Route> {
             |_| Ok(json!({ "result": Level::Project.names().collect::<Vec<_>>() }).into()),
         ),
         Route::search(
+            "/management/v1/projects/grants/members/roles/_search",
+            Permission("project.grant.member.read"),
+            &LIST,
+            |call| {
+                let (details, names) = counted_names(call, Level::ProjectGrant);
+                Ok(json!({ "details": details, "result": names }).into())
+            },
+        ),
+        Route::search(
             "/management/v1/users/{id}/memberships/_search",
             Permission("user.membership.read"),
             &LIST,
@@ -117,6 +139,13 @@ pub(super) fn routes() -> Vec<Route> {
         ),
     ]);
     routes
+}
+
+/// The roles of a level, and the details of the list of them.
+fn counted_names(call: &mut Call<'_>, level: Level) -> (Value, Vec<&'static str>) {
+    let names: Vec<_> = level.names().collect();
+    let seen = crate::clock::text(call.state.clock.date());
+    (list::details(names.len(), &seen), names)
 }
 
 /// The routes of one level.
@@ -158,7 +187,7 @@ fn at(routes: &Routes) -> Vec<Route> {
             let user = call.param("user").to_owned();
             let stamp = remove(call, &place, &user)?;
             let details = stamp.as_ref().map_or_else(
-                || json!({ "resourceOwner": place.owner.as_deref().unwrap_or(&place.id) }),
+                || message! { "resourceOwner" => place.home(&call.state.write) },
                 Stamp::change_details,
             );
             Ok(json!({ "details": details }).into())
@@ -170,17 +199,43 @@ fn at(routes: &Routes) -> Vec<Route> {
 pub(super) struct Place {
     pub(super) level: Level,
     pub(super) id: String,
-    /// The organization that it has to be in; none where a call may name any.
+    /// The organization that it has to be in, or that calls for a project grant; none where a call
+    /// may name any.
     pub(super) owner: Option<String>,
 }
 
 impl Place {
-    fn aggregate(&self, owner: &str) -> Aggregate {
-        match self.level {
+    fn is_in(&self, organization: &str) -> bool {
+        self.owner.as_ref().is_none_or(|owner| owner == organization)
+    }
+
+    /// The project grant that it is.
+    fn grant<'a>(&self, model: &'a Model) -> Option<&'a Grant> {
+        let grant = model.grants.of_projects.get(&self.id);
+        grant.filter(|grant| self.level == Level::ProjectGrant && grant.state.exists())
+    }
+
+    /// Whose a member would be.
+    fn home<'a>(&'a self, model: &'a Model) -> Option<&'a str> {
+        if self.level == Level::ProjectGrant {
+            return self.grant(model).map(|grant| &*grant.stamp.owner);
+        }
+        Some(self.owner.as_ref().unwrap_or(&self.id))
+    }
+
+    /// An event of a member.
+    fn event(&self, model: &Model, owner: &str, event_type: &'static str, user: &str) -> Draft {
+        let aggregate = match self.level {
             Level::Instance => Aggregate::instance(&self.id),
             Level::Organization => Aggregate::organization(&self.id),
             Level::Project => Aggregate::new("project", &*self.id, owner),
-        }
+            Level::ProjectGrant => {
+                let project = self.grant(model).map(|grant| &*grant.project).unwrap_or_default();
+                Aggregate::new("project", project, owner)
+            }
+        };
+        let draft = Draft::new(&aggregate, event_type).with("userId", user);
+        if self.level == Level::ProjectGrant { draft.with("grantId", &*self.id) } else { draft }
     }
 }
 
@@ -198,6 +253,28 @@ fn project_in_path(call: &Call<'_>) -> Place {
         level: Level::Project,
         id: call.param("project").to_owned(),
         owner: Some(call.organization.clone()),
+    }
+}
+
+fn project_grant_in_path(call: &Call<'_>) -> Place {
+    let grant = call.state.write.grants.of_projects.get(call.param("grant"));
+    let id = grant.filter(|grant| grant.project == call.param("project"));
+    Place {
+        level: Level::ProjectGrant,
+        id: id.map(|grant| grant.id.clone()).unwrap_or_default(),
+        owner: Some(call.organization.clone()),
+    }
+}
+
+/// The grant of a project to an organization.
+pub(super) fn project_grant(call: &Call<'_>, project: &str, organization: &str) -> Place {
+    let grant = call.state.write.grants.of_projects.iter().find(|grant| {
+        grant.state.exists() && grant.project == project && grant.grantee == organization
+    });
+    Place {
+        level: Level::ProjectGrant,
+        id: grant.map(|grant| grant.id.clone()).unwrap_or_default(),
+        owner: None,
     }
 }
 

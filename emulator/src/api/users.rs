@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Access, Answer, Call, Route, cascade_details, change_details, grants};
+use super::{Access, Answer, Call, Route, cascade_details, change_details, grants, members};
 use crate::{
     errors::ApiError,
     message::message,
@@ -185,6 +185,12 @@ pub(crate) fn cascade(state: &State, user: &str) -> Vec<Draft> {
                     &Aggregate::new("project", &**scope, &*member.stamp.owner),
                     "project.member.cascade.removed",
                 ),
+                Level::ProjectGrant => Draft::new(
+                    &Aggregate::new("project", &*member.aggregate, &*member.stamp.owner),
+                    "project.grant.member.cascade.removed",
+                )
+                .with("grantId", &**scope)
+                .release("project_grant_member", members::unique(scope, user)),
             };
             draft.with("userId", user)
         })

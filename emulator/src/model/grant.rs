@@ -40,15 +40,18 @@ pub(crate) struct Grants {
 }
 
 impl Grants {
-    /// What belonged to a project, an organization or a user leaves the read side without events.
-    pub(super) fn forget(&mut self, gone: impl Fn(&Grant) -> bool) {
-        for table in [&mut self.of_projects, &mut self.of_users] {
+    /// What belonged to a project, an organization or a user leaves the read side without events;
+    /// tells the ids of the project grants that did.
+    pub(super) fn forget(&mut self, gone: impl Fn(&Grant) -> bool) -> Vec<String> {
+        let [of_projects, _] = [&mut self.of_projects, &mut self.of_users].map(|table| {
             let ids: Vec<_> =
                 table.iter().filter(|grant| gone(grant)).map(|grant| grant.id.clone()).collect();
-            for id in ids {
-                table.remove(&id);
+            for id in &ids {
+                table.remove(id);
             }
-        }
+            ids
+        });
+        of_projects
     }
 
     /// Applies an event of a project grant; tells whether it is one.
@@ -56,9 +59,6 @@ impl Grants {
         let Some(change) = event.event_type.strip_prefix("project.grant.") else {
             return false;
         };
-        if change.starts_with("member.") {
-            return false;
-        }
         let id = payload(event).text("grantId").to_owned();
         if change == "removed" && side == Side::Read {
             // Its user grants were removed by events of their own.

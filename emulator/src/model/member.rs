@@ -1,4 +1,5 @@
-//! Members: who has which roles in the instance, in an organization, or in a project.
+//! Members: who has which roles in the instance, in an organization, in a project, or in the grant
+//! of a project.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +13,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) level: Level,
-    /// The id of instance, organization or project.
+    /// The id of instance, organization, project or project grant.
     pub(crate) scope: String,
+    /// The id of what its events are about: for a project grant the project.
+    pub(crate) aggregate: String,
     pub(crate) position: Position,
     pub(crate) stamp: Stamp,
     pub(crate) user: String,
@@ -39,19 +42,11 @@ enum Change {
 
 impl Change {
     fn of(event_type: &str) -> Option<Self> {
-        match event_type {
-            "org.member.added" | "instance.member.added" | "project.member.added" => {
-                Some(Self::Added)
-            }
-            "org.member.changed" | "instance.member.changed" | "project.member.changed" => {
-                Some(Self::Changed)
-            }
-            "org.member.removed"
-            | "instance.member.removed"
-            | "project.member.removed"
-            | "org.member.cascade.removed"
-            | "instance.member.cascade.removed"
-            | "project.member.cascade.removed" => Some(Self::Removed),
+        let (_, change) = event_type.split_once(".member.")?;
+        match change {
+            "added" => Some(Self::Added),
+            "changed" => Some(Self::Changed),
+            "removed" | "cascade.removed" => Some(Self::Removed),
             _ => None,
         }
     }
@@ -63,7 +58,7 @@ impl Members {
         self.by_scope.get(&(scope.to_owned(), user.to_owned()))
     }
 
-    /// The members of the instance, an organization or a project, oldest first.
+    /// The members of one place, oldest first.
     pub(crate) fn of_scope(&self, scope: &str) -> Vec<&Member> {
         let mut members: Vec<_> = self
             .by_scope
@@ -97,6 +92,19 @@ impl Members {
         }
     }
 
+    /// What an end of a project brings: its grants end with it.
+    pub(super) fn forget_project(&mut self, project: &str) {
+        let ends = |member: &&Member| {
+            matches!(member.level, Level::Project | Level::ProjectGrant)
+                && member.aggregate == project
+        };
+        let scopes: Vec<_> =
+            self.by_scope.values().filter(ends).map(|member| member.scope.clone()).collect();
+        for scope in scopes {
+            self.forget_scope(&scope);
+        }
+    }
+
     pub(super) fn forget_user(&mut self, user: &str) {
         for scope in self.by_user.remove(user).into_iter().flatten() {
             self.by_scope.remove(&(scope, user.to_owned()));
@@ -114,19 +122,25 @@ impl Members {
         let fields = Fields(event.payload.clone().unwrap_or_default());
         let user = fields.text("userId").to_owned();
         let roles = fields.texts("roles");
-        let scope = event.aggregate_id.clone();
+        let level = match event.aggregate_type {
+            "project" if event.event_type.starts_with("project.grant.") => Level::ProjectGrant,
+            "project" => Level::Project,
+            "org" => Level::Organization,
+            _ => Level::Instance,
+        };
+        let scope = if level == Level::ProjectGrant {
+            fields.text("grantId").to_owned()
+        } else {
+            event.aggregate_id.clone()
+        };
         match Change::of(event.event_type) {
             None => {}
             Some(Change::Added) => {
                 self.by_user.entry(user.clone()).or_default().insert(scope.clone());
-                let level = match event.aggregate_type {
-                    "project" => Level::Project,
-                    "org" => Level::Organization,
-                    _ => Level::Instance,
-                };
                 let member = Member {
                     level,
                     scope: scope.clone(),
+                    aggregate: event.aggregate_id.clone(),
                     position,
                     stamp: Stamp::new(event),
                     user: user.clone(),

@@ -168,12 +168,24 @@ async fn writes_secrets(world: &World) {
     world.noted("bot", "SecretReissued", "").await;
     world.ready("MachineUser", "bot").await;
 
+    // Several write into one that is somebody's.
+    world.secret("shared", "theirs", "v").await;
+    for name in ["one", "two"] {
+        let data = json!({format!("{name}-id"): "${clientId}", format!("{name}-secret"): "${clientSecret}"});
+        let secret = json!({"name": "shared", "policy": "Merge", "data": data});
+        let spec = json!({"organizationRef": {"name": "acme"}, "secret": secret});
+        world.apply("MachineUser", name, spec).await;
+        world.ready("MachineUser", name).await;
+    }
+    let shared = secrets.get("shared").await.unwrap().data.unwrap();
+    assert!(shared.keys().eq(["one-id", "one-secret", "theirs", "two-id", "two-secret"]));
+
     // One that was there before is refused.
     world.secret("theirs", "k", "v").await;
     let spec = json!({"organizationRef": {"name": "acme"}, "secret": {"name": "theirs"}});
     world.apply("MachineUser", "other", spec).await;
     world.reason("MachineUser", "other", "Conflict").await;
-    for name in ["bot", "other"] {
+    for name in ["bot", "other", "one", "two"] {
         world.delete("MachineUser", name).await;
         world.gone("MachineUser", name).await;
     }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::{super::Call, Place};
 use crate::{
     errors::ApiError,
-    model::{Stamp, member::Member, organization::State as Life},
+    model::{Model, Stamp, member::Member, organization::State as Life},
     roles::Level,
     state::State,
-    store::{Aggregate, Draft},
+    store::Draft,
 };
 
 /// The words in which a level refuses, and its events.
@@ -19,7 +19,7 @@ struct Words {
     /// A new member with a role of another level.
     wrong_roles: &'static str,
     no_user: &'static str,
-    exists: (&'static str, &'static str),
+    exists: fn() -> ApiError,
     no_roles_left: &'static str,
     wrong_roles_now: &'static str,
     missing: &'static str,
@@ -32,7 +32,7 @@ static OF_INSTANCE: Words = Words {
     no_roles: None,
     wrong_roles: "INSTANCE-4m0fS",
     no_user: "INSTA-GSXOn",
-    exists: ("INSTA-pFDwe", "Errors.Instance.Member.AlreadyExists"),
+    exists: || ApiError::exists("INSTA-pFDwe", "Errors.Instance.Member.AlreadyExists"),
     no_roles_left: "INSTANCE-LiaZi",
     wrong_roles_now: "INSTANCE-3m9fs",
     missing: "INSTANCE-D8JxR",
@@ -45,7 +45,7 @@ static OF_ORGANIZATION: Words = Words {
     no_roles: Some("ORG-4Mlfs"),
     wrong_roles: "Org-4N8es",
     no_user: "ORG-GoXOn",
-    exists: ("ORG-poWwe", "Errors.Org.Member.AlreadyExists"),
+    exists: || ApiError::exists("ORG-poWwe", "Errors.Org.Member.AlreadyExists"),
     no_roles_left: "Org-LiaZi",
     wrong_roles_now: "INST-m9fG8",
     missing: "Org-D8JxR",
@@ -58,12 +58,29 @@ static OF_PROJECT: Words = Words {
     no_roles: Some("PROJECT-W8m4l"),
     wrong_roles: "PROJECT-3m9ds",
     no_user: "COMMAND-uXHNj",
-    exists: ("PROJECT-PtXi1", "Project member already exists"),
+    exists: || ApiError::exists("PROJECT-PtXi1", "Project member already exists"),
     no_roles_left: "PROJECT-LiaZi",
     wrong_roles_now: "PROJECT-3m9d",
     missing: "PROJECT-D8JxR",
     permissions: ["project.member.write", "project.member.delete"],
     events: ["project.member.added", "project.member.changed", "project.member.removed"],
+};
+
+static OF_PROJECT_GRANT: Words = Words {
+    invalid: "Errors.Project.Grant.Member.Invalid",
+    no_roles: Some("PROJECT-8fi7G"),
+    wrong_roles: "PROJECT-m9gKK",
+    no_user: "COMMAND-uXHNj",
+    exists: || ApiError::not_found("PROJECT-37fug", "Errors.AlreadyExists"),
+    no_roles_left: "PROJECT-109fs",
+    wrong_roles_now: "PROJECT-m0sDf",
+    missing: "PROJECT-37fug",
+    permissions: ["project.grant.member.write", "project.grant.member.delete"],
+    events: [
+        "project.grant.member.added",
+        "project.grant.member.changed",
+        "project.grant.member.removed",
+    ],
 };
 
 impl Words {
@@ -72,6 +89,7 @@ impl Words {
             Level::Instance => &OF_INSTANCE,
             Level::Organization => &OF_ORGANIZATION,
             Level::Project => &OF_PROJECT,
+            Level::ProjectGrant => &OF_PROJECT_GRANT,
         }
     }
 
@@ -96,8 +114,10 @@ impl Words {
     }
 
     fn check_absent(&self, state: &State, place: &Place, user: &str) -> Result<(), ApiError> {
-        match standing(state, place, user) {
-            Some(_) => Err(ApiError::exists(self.exists.0, self.exists.1)),
+        // Who adds to a project grant from elsewhere than the owning organization misses a member
+        // here; the name that its event takes refuses then.
+        match standing(state, place, user).filter(|member| place.is_in(&member.stamp.owner)) {
+            Some(_) => Err((self.exists)()),
             None => Ok(()),
         }
     }
@@ -106,11 +126,18 @@ impl Words {
 /// A member that was not removed.
 fn standing<'a>(state: &'a State, place: &Place, user: &str) -> Option<&'a Member> {
     let member = state.write.members.get(&place.id, user).filter(|member| !member.removed)?;
-    let in_place = place.owner.as_ref().is_none_or(|owner| member.stamp.owner == *owner);
+    let in_place = place.level == Level::ProjectGrant || place.is_in(&member.stamp.owner);
     in_place.then_some(member)
 }
 
-/// The organization that a place is in, as permissions see it; the place has to exist.
+/// Checks a permission for a place in an organization; it counts in the one that a project is
+/// granted to.
+fn permit(call: &Call<'_>, place: &Place, permission: &str, owner: &str) -> Result<(), ApiError> {
+    let grant = place.grant(&call.state.write);
+    call.permit_one(permission, grant.map_or(owner, |grant| &grant.grantee), &place.id)
+}
+
+/// The organization that a place is in; the place has to exist.
 fn owner(call: &Call<'_>, place: &Place) -> Result<String, ApiError> {
     match place.level {
         Level::Instance => Ok(place.id.clone()),
@@ -129,8 +156,12 @@ fn owner(call: &Call<'_>, place: &Place) -> Result<String, ApiError> {
             .get(&place.id)
             .filter(|project| project.state.exists())
             .map(|project| project.stamp.owner.clone())
-            .filter(|owner| place.owner.as_ref().is_none_or(|wanted| wanted == owner))
+            .filter(|owner| place.is_in(owner))
             .ok_or_else(|| ApiError::precondition("COMMAND-EbFMN", "Project not found")),
+        Level::ProjectGrant => place
+            .grant(&call.state.write)
+            .map(|grant| grant.stamp.owner.clone())
+            .ok_or_else(|| ApiError::not_found("PROJECT-D8JxR", "Project Grant not found")),
     }
 }
 
@@ -150,14 +181,26 @@ pub(in crate::api) fn addition_to(
     let place = Place { level: Level::Organization, id: organization.to_owned(), owner: None };
     words.check_new(call.state, &place, user, &roles)?;
     words.check_absent(call.state, &place, user)?;
-    Ok(added(words, &Aggregate::organization(organization), user, &roles))
+    Ok(added(words, &call.state.write, &place, organization, user, &roles))
 }
 
-fn added(words: &Words, aggregate: &Aggregate, user: &str, roles: &[String]) -> Draft {
+fn added(
+    words: &Words,
+    model: &Model,
+    place: &Place,
+    owner: &str,
+    user: &str,
+    roles: &[String],
+) -> Draft {
     // A member without roles is accepted, and its event says so.
     let roles = if roles.is_empty() { Value::Null } else { json!(roles) };
     let [event_type, ..] = words.events;
-    Draft::new(aggregate, event_type).with("userId", user).with("roles", roles)
+    place.event(model, owner, event_type, user).with("roles", roles)
+}
+
+/// The name that a member of a project grant takes.
+pub(in crate::api) fn unique(grant: &str, user: &str) -> String {
+    format!("{grant}:{user}")
 }
 
 /// Adds a member.
@@ -169,20 +212,37 @@ pub(in crate::api) fn add(
 ) -> Result<Stamp, ApiError> {
     let words = Words::of(place.level);
     let [write, _] = words.permissions;
-    let owner = if place.level == Level::Project {
-        words.check_new(call.state, place, user, roles)?;
-        let owner = owner(call, place)?;
-        call.permit_one(write, &owner, &place.id)?;
-        owner
-    } else {
-        let owner = owner(call, place)?;
-        call.permit_one(write, &owner, &place.id)?;
-        words.check_new(call.state, place, user, roles)?;
-        owner
+    let owner = match place.level {
+        Level::Instance | Level::Organization => {
+            let owner = owner(call, place)?;
+            permit(call, place, write, &owner)?;
+            words.check_new(call.state, place, user, roles)?;
+            words.check_absent(call.state, place, user)?;
+            owner
+        }
+        Level::Project => {
+            words.check_new(call.state, place, user, roles)?;
+            let owner = owner(call, place)?;
+            permit(call, place, write, &owner)?;
+            words.check_absent(call.state, place, user)?;
+            owner
+        }
+        Level::ProjectGrant => {
+            words.check_new(call.state, place, user, roles)?;
+            let owner = owner(call, place)?;
+            words.check_absent(call.state, place, user)?;
+            permit(call, place, write, &owner)?;
+            owner
+        }
     };
-    words.check_absent(call.state, place, user)?;
-    let event = call.push(vec![added(words, &place.aggregate(&owner), user, roles)])?;
-    Ok(Stamp::new(&event))
+    let draft = added(words, &call.state.write, place, &owner, user, roles);
+    let draft = if place.level == Level::ProjectGrant {
+        let name = unique(&place.id, user);
+        draft.take("project_grant_member", name, "Project member already exists")
+    } else {
+        draft
+    };
+    Ok(Stamp::new(&call.push(vec![draft])?))
 }
 
 /// Changes a member's roles.
@@ -203,14 +263,13 @@ pub(in crate::api) fn change(
         .ok_or_else(|| ApiError::not_found(words.missing, "Errors.NotFound"))?
         .clone();
     let [write, _] = words.permissions;
-    call.permit_one(write, &member.stamp.owner, &place.id)?;
+    permit(call, place, write, &member.stamp.owner)?;
     if member.roles == roles {
         return Ok(member.stamp);
     }
     let [_, event_type, _] = words.events;
-    let draft = Draft::new(&place.aggregate(&member.stamp.owner), event_type)
-        .with("userId", user)
-        .with("roles", roles);
+    let draft = place.event(&call.state.write, &member.stamp.owner, event_type, user);
+    let draft = draft.with("roles", roles);
     Ok(Stamp::new(&call.push(vec![draft])?))
 }
 
@@ -231,8 +290,13 @@ pub(in crate::api) fn remove(
         return Ok(former.map(|member| member.stamp.clone()));
     };
     let owner = member.stamp.owner.clone();
-    call.permit_one(delete, &owner, &place.id)?;
+    permit(call, place, delete, &owner)?;
     let [.., event_type] = words.events;
-    let draft = Draft::new(&place.aggregate(&owner), event_type).with("userId", user);
+    let draft = place.event(&call.state.write, &owner, event_type, user);
+    let draft = if place.level == Level::ProjectGrant {
+        draft.release("project_grant_member", unique(&place.id, user))
+    } else {
+        draft
+    };
     Ok(Some(Stamp::new(&call.push(vec![draft])?)))
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     message::message,
-    model::{member::Member, user::User},
+    model::{member::Member, project::Project, user::User},
     proto::Request,
     roles::Level,
     state::State,
@@ -55,13 +55,15 @@ fn passes(state: &State, member: &Member, query: &Request) -> bool {
 
 pub(super) fn search(call: &mut Call<'_>, place: &Place) -> Answer {
     let queries = call.request.messages("queries");
+    let grant = place.grant(&call.state.read);
+    let granted = grant.is_some_and(|grant| place.is_in(&grant.grantee));
     let mut members = call.state.read.members.of_scope(&place.id);
     // Where no order is asked for, the database tells them by its key.
     members.sort_by(|a, b| a.user.cmp(&b.user));
     let rows = members
         .into_iter()
         .filter(|member| member.level == place.level)
-        .filter(|member| place.owner.as_ref().is_none_or(|owner| member.stamp.owner == *owner))
+        .filter(|member| granted || place.is_in(&member.stamp.owner))
         .filter(|member| queries.iter().all(|query| passes(call.state, member, query)))
         .filter_map(|member| view(call.state, member));
     let (page, total) = Page::of(&call.request).cut(rows);
@@ -81,6 +83,7 @@ pub(in crate::api) fn memberships(call: &mut Call<'_>, user: &str) -> Answer {
             Level::Organization => 0,
             Level::Instance => 1,
             Level::Project => 2,
+            Level::ProjectGrant => 3,
         };
         (level, member.position)
     });
@@ -91,8 +94,8 @@ pub(in crate::api) fn memberships(call: &mut Call<'_>, user: &str) -> Answer {
             Level::Organization => {
                 state.read.organizations.get(scope).map(|organization| &*organization.name)
             }
-            Level::Project => {
-                state.read.projects.get(scope).map(crate::model::project::Project::name)
+            Level::Project | Level::ProjectGrant => {
+                state.read.projects.get(&member.aggregate).map(Project::name)
             }
         };
         message! {
@@ -103,6 +106,7 @@ pub(in crate::api) fn memberships(call: &mut Call<'_>, user: &str) -> Answer {
             "iam" => member.level == Level::Instance,
             "orgId" => (member.level == Level::Organization).then_some(scope),
             "projectId" => (member.level == Level::Project).then_some(scope),
+            "projectGrantId" => (member.level == Level::ProjectGrant).then_some(scope),
         }
     });
     let (page, total) = Page::of(&call.request).cut(rows);
