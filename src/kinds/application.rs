@@ -12,12 +12,15 @@ use super::wire::{self, Activity, Details, found, lenient, some_default};
 use crate::{
     contract::{
         Access, Entity, EventFilter, EventPlace, EventSubject, Issued, Issues, Place, RemoteEntity,
-        Row, Version, Written,
+        Row, Written,
     },
     zitadel::{Capability, Error, Path, Result, page},
 };
 
+mod creation;
 pub(super) mod login;
+
+pub(super) use creation::create;
 
 /// Permissions that applications of every kind need.
 pub(super) const PERMISSIONS: &[&str] =
@@ -26,8 +29,7 @@ pub(super) const PERMISSIONS: &[&str] =
 pub(super) const UNCHANGED: &[&str] = &["COMMAND-1m88i", "COMMAND-2m8vx"];
 /// An `ORG_OWNER` lacks `project.app.delete`.
 pub(super) const DELETERS: Option<&str> = Some("PROJECT_OWNER, IAM_ORG_MANAGER or IAM_OWNER");
-/// The application service v2, since 4.5.0.
-const CREATE: Capability = Capability::new("CreateApplication");
+/// Reads in all projects, since 4.5.0.
 const READ: Capability = Capability::new("GetApplication");
 const ONE: &str = "/management/v1/projects/{}/apps/{}";
 
@@ -180,71 +182,6 @@ pub(super) async fn read<A: Application>(
             what: "a configuration of another form".into(),
         }),
     }
-}
-
-/// See [`Entity::create`].
-pub(super) async fn create<A: Application>(
-    access: &Access,
-    id: &str,
-    want: &A::State,
-) -> Result<Written> {
-    let by_v1 = || create_v1::<A>(access, want);
-    let written = match A::CALLS.field_v2 {
-        Some(field) => {
-            let by_v2 = || create_v2::<A>(access, id, field, want);
-            access.client.with_fallback(CREATE, by_v2, by_v1).await?
-        }
-        None => by_v1().await?,
-    };
-    match (A::activity(want), &written.id) {
-        (Some(Activity::Inactive), Some(id)) => {
-            Ok(move_to(access, id, Activity::Inactive).await?.after(written))
-        }
-        _ => Ok(written),
-    }
-}
-
-/// The secret in the answer is not used: one is issued when there is a Secret for it.
-async fn create_v2<A: Application>(
-    access: &Access,
-    id: &str,
-    field: &str,
-    want: &A::State,
-) -> Result<Written> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Created {
-        application_id: String,
-        creation_date: Option<jiff::Timestamp>,
-    }
-    let body = json!({
-        "projectId": access.parent(),
-        "applicationId": id,
-        "name": A::name(want),
-        field: A::configuration_v2(want),
-    });
-    let path = "/zitadel.application.v2.ApplicationService/CreateApplication";
-    let created: Created = access.client.write(Method::POST, None, path, &body).await?;
-    let aggregate = access.organization().map(ToOwned::to_owned);
-    let version = created.creation_date.map(|changed| Version { aggregate, changed });
-    Ok(Written { id: Some(created.application_id), version, ..Written::default() })
-}
-
-async fn create_v1<A: Application>(access: &Access, want: &A::State) -> Result<Written> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Created {
-        app_id: String,
-        #[serde(default)]
-        details: Details,
-    }
-    let mut body = A::configuration(want);
-    body.insert("name".into(), json!(A::name(want)));
-    let path = Path::new(A::CALLS.add, &[access.parent()])?;
-    let created: Created =
-        access.client.write(Method::POST, access.organization(), &path, &body).await?;
-    let version = created.details.version();
-    Ok(Written { id: Some(created.app_id), version, ..Written::default() })
 }
 
 /// See [`Entity::update`].

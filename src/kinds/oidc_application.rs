@@ -1,11 +1,12 @@
 //! `OidcApplication`: a client of OpenID Connect.
 
+mod wire;
 mod words;
 
 use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     application::{
@@ -182,7 +183,7 @@ impl Kind for OidcApplication {
 }
 
 impl Application for OidcApplication {
-    type Configuration = words::Configuration;
+    type Configuration = wire::Configuration;
     const CALLS: Calls = Calls {
         field: "oidcConfig",
         field_v2: Some("oidcConfiguration"),
@@ -193,31 +194,9 @@ impl Application for OidcApplication {
     fn read_as(
         name: String,
         state: Option<Activity>,
-        read: words::Configuration,
+        read: wire::Configuration,
     ) -> OidcApplicationState {
-        let compliance_problems = Some(read.problems());
-        OidcApplicationState {
-            name: Some(name),
-            redirect_uris: Some(read.redirect_uris),
-            post_logout_redirect_uris: Some(read.post_logout_redirect_uris),
-            additional_origins: Some(read.additional_origins),
-            response_types: Some(read.response_types),
-            grant_types: Some(read.grant_types),
-            application_type: Some(read.app_type),
-            auth_method: Some(read.auth_method_type),
-            access_token_type: Some(read.access_token_type),
-            access_token_role_assertion: Some(read.access_token_role_assertion),
-            id_token_role_assertion: Some(read.id_token_role_assertion),
-            id_token_userinfo_assertion: Some(read.id_token_userinfo_assertion),
-            clock_skew: Some(read.clock_skew),
-            dev_mode: Some(read.dev_mode),
-            skip_native_app_success_page: Some(read.skip_native_app_success_page),
-            back_channel_logout_uri: Some(read.back_channel_logout_uri),
-            login_version: Some(read.login_version.into()),
-            state,
-            client_id: Some(read.client_id),
-            compliance_problems,
-        }
+        wire::state(name, state, read)
     }
 
     fn name(state: &OidcApplicationState) -> Option<&str> {
@@ -229,41 +208,12 @@ impl Application for OidcApplication {
     }
 
     fn configuration(state: &OidcApplicationState) -> Map<String, Value> {
-        configuration(state, "appType", "devMode")
+        wire::configuration(state, "appType", "devMode")
     }
 
     fn configuration_v2(state: &OidcApplicationState) -> Map<String, Value> {
-        configuration(state, "applicationType", "developmentMode")
+        wire::configuration(state, "applicationType", "developmentMode")
     }
-}
-
-/// The configuration; two of its fields are named differently in the service v2.
-fn configuration(
-    state: &OidcApplicationState,
-    application_type: &str,
-    dev_mode: &str,
-) -> Map<String, Value> {
-    let responses = state.response_types.iter().flatten().map(|t| t.wire());
-    let grants = state.grant_types.iter().flatten().map(|t| t.wire());
-    let fields = [
-        ("redirectUris", json!(state.redirect_uris)),
-        ("postLogoutRedirectUris", json!(state.post_logout_redirect_uris)),
-        ("additionalOrigins", json!(state.additional_origins)),
-        ("responseTypes", responses.collect::<Vec<_>>().into()),
-        ("grantTypes", grants.collect::<Vec<_>>().into()),
-        (application_type, json!(state.application_type.map(ApplicationType::wire))),
-        ("authMethodType", json!(state.auth_method.map(AuthMethod::wire))),
-        ("accessTokenType", json!(state.access_token_type.map(AccessTokenType::wire))),
-        ("accessTokenRoleAssertion", json!(state.access_token_role_assertion)),
-        ("idTokenRoleAssertion", json!(state.id_token_role_assertion)),
-        ("idTokenUserinfoAssertion", json!(state.id_token_userinfo_assertion)),
-        ("clockSkew", json!(state.clock_skew.map(Lifetime::wire))),
-        (dev_mode, json!(state.dev_mode)),
-        ("skipNativeAppSuccessPage", json!(state.skip_native_app_success_page)),
-        ("backChannelLogoutUri", json!(state.back_channel_logout_uri)),
-        ("loginVersion", json!(state.login_version.as_ref().map(LoginVersion::wire))),
-    ];
-    fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
 }
 
 impl Entity for OidcApplication {

@@ -1,54 +1,7 @@
-//! The configuration of OIDC applications as ZITADEL tells it, and its words. Pure.
+//! The words of OIDC applications, as they are declared and as ZITADEL has them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::kinds::{application::login, lifetime::Lifetime};
-
-/// A configuration in the management API, which omits what is the zero value.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[expect(clippy::struct_excessive_bools, reason = "ZITADEL's fields")]
-pub(in crate::kinds) struct Configuration {
-    pub(super) redirect_uris: Vec<String>,
-    pub(super) post_logout_redirect_uris: Vec<String>,
-    pub(super) additional_origins: Vec<String>,
-    pub(super) response_types: Vec<ResponseType>,
-    pub(super) grant_types: Vec<GrantType>,
-    pub(super) app_type: ApplicationType,
-    pub(super) auth_method_type: AuthMethod,
-    pub(super) access_token_type: AccessTokenType,
-    pub(super) access_token_role_assertion: bool,
-    pub(super) id_token_role_assertion: bool,
-    pub(super) id_token_userinfo_assertion: bool,
-    pub(super) clock_skew: Lifetime,
-    pub(super) dev_mode: bool,
-    pub(super) skip_native_app_success_page: bool,
-    pub(super) back_channel_logout_uri: String,
-    pub(super) login_version: login::Wire,
-    pub(super) client_id: String,
-    compliance_problems: Vec<Problem>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Problem {
-    #[serde(default)]
-    key: String,
-}
-
-impl Configuration {
-    /// Where it differs from the standard, once each. That it does so at all needs no word.
-    pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems: Vec<String> = Vec::new();
-        for Problem { key } in &self.compliance_problems {
-            let word = key.strip_prefix("Application.OIDC.V1.").unwrap_or(key);
-            if word != "NotCompliant" && !problems.iter().any(|known| known == word) {
-                problems.push(word.to_owned());
-            }
-        }
-        problems
-    }
-}
 
 /// Form of access tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -178,24 +131,5 @@ impl GrantType {
             Self::DeviceCode => "OIDC_GRANT_TYPE_DEVICE_CODE",
             Self::TokenExchange => "OIDC_GRANT_TYPE_TOKEN_EXCHANGE",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn problems_are_told_once_and_in_a_word() {
-        let keys = ["NotCompliant", "NotCompliant", "NoRedirectUris", "NoRedirectUris"];
-        let keys = keys.map(|key| json!({"key": format!("Application.OIDC.V1.{key}")}));
-        let read = |problems| {
-            let read = json!({"clockSkew": "0s", "complianceProblems": problems});
-            serde_json::from_value::<Configuration>(read).unwrap().problems()
-        };
-        assert_eq!(read(json!(keys)), ["NoRedirectUris"]);
-        assert_eq!(read(json!([{"key": "Other"}, {}])), ["Other", ""]);
     }
 }
