@@ -155,10 +155,10 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
         let state = Fields::from(json!({"name": name, "projectRoleCheck": true}));
         let want = Fields::from(json!({"name": name, "projectRoleCheck": false}));
         let have = Remote {
+            reported: Fields::default(),
             subject: Subject::from(project.id.as_str()),
             place: at.place.clone(),
             state,
-            reported: Fields::default(),
             own: true,
             version: None,
         };
