@@ -1,6 +1,5 @@
 //! `ApiApplication`: an API that asks ZITADEL what tokens mean.
 
-use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -15,11 +14,7 @@ use crate::{
         secret::SecretScope,
         spec::{Common, Identity},
     },
-    contract::{
-        Access, Description, Entity, EntityDescription, Inputs, Issued, Issues, Kind, RemoteEntity,
-        Row, SpecError, Written,
-    },
-    zitadel::Result,
+    contract::{Description, EntityDescription, Inputs, Issues, Kind, SpecError},
 };
 
 /// The spec.
@@ -104,11 +99,7 @@ impl Kind for ApiApplication {
         ..Description::EMPTY
     };
 
-    fn desired(
-        &self,
-        name: &str,
-        _: &Inputs,
-    ) -> std::result::Result<ApiApplicationState, SpecError> {
+    fn desired(&self, name: &str, _: &Inputs) -> Result<ApiApplicationState, SpecError> {
         let name = self.state.name.clone().unwrap_or_else(|| name.into());
         Ok(ApiApplicationState { name: Some(name), ..self.state.clone() })
     }
@@ -125,12 +116,20 @@ pub(super) struct Configuration {
 }
 
 impl Application for ApiApplication {
+    const DATA: EntityDescription = EntityDescription {
+        defaults: &[("authMethod", "Basic"), ("state", "Active")],
+        rivals: &["OidcApplication", "SamlApplication"],
+        deleters: application::DELETERS,
+        issues: Some(&ISSUES),
+        ..EntityDescription::NAMED
+    };
     type Configuration = Configuration;
     const CALLS: Calls = Calls {
         field: "apiConfig",
         field_v2: Some("apiConfiguration"),
         add: "/management/v1/projects/{}/apps/api",
         configure: "/management/v1/projects/{}/apps/{}/api_config",
+        issue: Some("/management/v1/projects/{}/apps/{}/api_config/_generate_client_secret"),
     };
 
     fn read_as(name: String, state: Option<Activity>, read: Configuration) -> ApiApplicationState {
@@ -154,60 +153,10 @@ impl Application for ApiApplication {
         let auth_method = json!(state.auth_method.map(AuthMethod::wire));
         Map::from_iter([("authMethodType".to_owned(), auth_method)])
     }
-}
 
-impl Entity for ApiApplication {
-    const ENTITY: EntityDescription = EntityDescription {
-        defaults: &[("authMethod", "Basic"), ("state", "Active")],
-        rivals: &["OidcApplication", "SamlApplication"],
-        deleters: application::DELETERS,
-        issues: Some(&ISSUES),
-        ..EntityDescription::NAMED
-    };
-
-    fn list(
-        access: &Access,
-    ) -> impl Stream<Item = Result<Row<RemoteEntity<ApiApplicationState>>>> + Send + 'static {
-        application::list::<Self>(access)
-    }
-
-    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<ApiApplicationState>>> {
-        application::read::<Self>(access, id).await
-    }
-
-    async fn create(access: &Access, id: &str, want: &ApiApplicationState) -> Result<Written> {
-        application::create::<Self>(access, id, want).await
-    }
-
-    async fn update(
-        access: &Access,
-        have: &RemoteEntity<ApiApplicationState>,
-        want: &ApiApplicationState,
-    ) -> Result<Written> {
-        application::update::<Self>(access, have, want).await
-    }
-
-    async fn is_taken(access: &Access, id: &str) -> Result<bool> {
-        application::is_taken(access, id).await
-    }
-
-    fn has_secret(state: &ApiApplicationState) -> bool {
-        state.auth_method == Some(AuthMethod::Basic)
-    }
-
-    fn values(id: &str, state: &ApiApplicationState) -> Vec<(&'static str, String)> {
-        application::values(id, state.client_id.as_deref())
-    }
-
-    async fn issue(access: &Access, id: &str) -> Result<Issued> {
-        application::issue(access, SECRET, id).await
-    }
-
-    async fn delete(access: &Access, id: &str) -> Result<()> {
-        application::delete(access, id).await
+    fn client(state: &ApiApplicationState) -> (Option<&str>, bool) {
+        (state.client_id.as_deref(), state.auth_method == Some(AuthMethod::Basic))
     }
 }
 
-/// Issues a secret.
-const SECRET: &str = "/management/v1/projects/{}/apps/{}/api_config/_generate_client_secret";
 const ISSUES: Issues = application::issues(&["project.application.config.api.secret.changed"]);

@@ -11,16 +11,14 @@ use serde_json::{Map, Value, json};
 use super::wire::{self, Activity, Details, found, lenient, some_default};
 use crate::{
     contract::{
-        Access, Entity, EventFilter, EventPlace, EventSubject, Issued, Issues, Place, RemoteEntity,
-        Row, Written,
+        Access, Entity, EntityDescription, EventFilter, EventPlace, EventSubject, Issued, Issues,
+        Kind, Place, RemoteEntity, Row, Written,
     },
     zitadel::{Capability, Error, Path, Result, page},
 };
 
 mod creation;
 pub(super) mod login;
-
-pub(super) use creation::create;
 
 /// Permissions that applications of every kind need.
 pub(super) const PERMISSIONS: &[&str] =
@@ -73,13 +71,10 @@ pub(super) const fn issues(events: &'static [&'static str]) -> Issues {
     }
 }
 
-/// The values of a client that templates can use.
-pub(super) fn values(id: &str, client_id: Option<&str>) -> Vec<(&'static str, String)> {
-    vec![("appId", id.to_owned()), ("clientId", client_id.unwrap_or_default().to_owned())]
-}
-
-/// A kind of application.
-pub(super) trait Application: Entity {
+/// A kind of application. That makes it an [`Entity`].
+pub(super) trait Application: Kind {
+    /// See [`Entity::ENTITY`].
+    const DATA: EntityDescription;
     /// Its configuration as the management API tells it.
     type Configuration: DeserializeOwned;
     /// Its calls and their fields.
@@ -97,6 +92,67 @@ pub(super) trait Application: Entity {
     fn configuration_v2(state: &Self::State) -> Map<String, Value> {
         Self::configuration(state)
     }
+    /// Its client id, and whether there is a secret to it.
+    fn client(state: &Self::State) -> (Option<&str>, bool) {
+        let _ = state;
+        (None, false)
+    }
+}
+
+impl<A: Application> Entity for A {
+    const ENTITY: EntityDescription = A::DATA;
+
+    fn list(
+        access: &Access,
+    ) -> impl Stream<Item = Result<Row<RemoteEntity<A::State>>>> + Send + 'static {
+        list::<A>(access)
+    }
+
+    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<A::State>>> {
+        read::<A>(access, id).await
+    }
+
+    async fn create(access: &Access, id: &str, want: &A::State) -> Result<Written> {
+        creation::create::<A>(access, id, want).await
+    }
+
+    async fn update(
+        access: &Access,
+        have: &RemoteEntity<A::State>,
+        want: &A::State,
+    ) -> Result<Written> {
+        update::<A>(access, have, want).await
+    }
+
+    async fn delete(access: &Access, id: &str) -> Result<()> {
+        wire::delete(access, &path(access, ONE, id)?).await
+    }
+
+    /// ZITADEL creates an API under the id of another application, and what comes of it is hardly
+    /// seen (recording `app-id-edge`). Where the server chooses the id, none is given.
+    async fn is_taken(access: &Access, id: &str) -> Result<bool> {
+        is_taken(access, id).await
+    }
+
+    fn has_secret(state: &A::State) -> bool {
+        A::client(state).1
+    }
+
+    fn values(id: &str, state: &A::State) -> Vec<(&'static str, String)> {
+        let (client_id, _) = A::client(state);
+        let client_id = client_id.unwrap_or_default().to_owned();
+        vec![("appId", id.to_owned()), ("clientId", client_id)]
+    }
+
+    async fn issue(access: &Access, id: &str) -> Result<Issued> {
+        let Some(template) = A::CALLS.issue else {
+            return Err(Error::Malformed {
+                endpoint: "(no call)".into(),
+                what: "no secret".into(),
+            });
+        };
+        issue(access, template, id).await
+    }
 }
 
 /// Where the calls of a kind of application go, and how its configuration is called.
@@ -109,6 +165,8 @@ pub(super) struct Calls {
     pub(super) add: &'static str,
     /// Changes the configuration.
     pub(super) configure: &'static str,
+    /// Issues a secret; `None`: it has none.
+    pub(super) issue: Option<&'static str>,
 }
 
 /// An application of any kind in the management API.
@@ -145,8 +203,7 @@ impl Wire {
     }
 }
 
-/// See [`Entity::list`].
-pub(super) fn list<A: Application>(
+fn list<A: Application>(
     access: &Access,
 ) -> impl Stream<Item = Result<Row<RemoteEntity<A::State>>>> + Send + 'static {
     let place = access.place.clone();
@@ -162,11 +219,7 @@ pub(super) fn list<A: Application>(
     })
 }
 
-/// See [`Entity::read`].
-pub(super) async fn read<A: Application>(
-    access: &Access,
-    id: &str,
-) -> Result<Option<RemoteEntity<A::State>>> {
+async fn read<A: Application>(access: &Access, id: &str) -> Result<Option<RemoteEntity<A::State>>> {
     #[derive(Deserialize)]
     struct Read {
         app: Wire,
@@ -184,8 +237,7 @@ pub(super) async fn read<A: Application>(
     }
 }
 
-/// See [`Entity::update`].
-pub(super) async fn update<A: Application>(
+async fn update<A: Application>(
     access: &Access,
     have: &RemoteEntity<A::State>,
     want: &A::State,
@@ -221,10 +273,8 @@ async fn move_to(access: &Access, id: &str, to: Activity) -> Result<Written> {
     wire::write(access, Method::POST, &path(access, template, id)?, &json!({})).await
 }
 
-/// See [`Entity::is_taken`]: ZITADEL creates an API under the id of another application, and what
-/// comes of it is hardly seen (recording `app-id-edge`). The service v2 reads in all projects; a
-/// server without it does not let the client choose.
-pub(super) async fn is_taken(access: &Access, id: &str) -> Result<bool> {
+/// The service v2 reads in all projects; a server without it does not let the client choose an id.
+async fn is_taken(access: &Access, id: &str) -> Result<bool> {
     let read = || async {
         let path = "/zitadel.application.v2.ApplicationService/GetApplication";
         access.client.query::<Value>(None, path, &json!({"applicationId": id})).await.map(Some)
@@ -233,8 +283,7 @@ pub(super) async fn is_taken(access: &Access, id: &str) -> Result<bool> {
     Ok(found(answer)?.flatten().is_some())
 }
 
-/// See [`Entity::issue`].
-pub(super) async fn issue(access: &Access, template: &'static str, id: &str) -> Result<Issued> {
+async fn issue(access: &Access, template: &'static str, id: &str) -> Result<Issued> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Generated {
@@ -246,11 +295,6 @@ pub(super) async fn issue(access: &Access, template: &'static str, id: &str) -> 
     let generated: Generated =
         access.client.write(Method::POST, access.organization(), &path, &json!({})).await?;
     Ok(Issued { secret: generated.client_secret, version: generated.details.version() })
-}
-
-/// See [`Entity::delete`].
-pub(super) async fn delete(access: &Access, id: &str) -> Result<()> {
-    wire::delete(access, &path(access, ONE, id)?).await
 }
 
 fn path(access: &Access, template: &'static str, id: &str) -> Result<Path> {

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     organization,
-    policy::{self, Endpoint},
+    policy::{self, Policy},
     wire::count,
 };
 use crate::{
     api::spec::{Common, OrganizationScope},
-    contract::{Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written},
-    zitadel::Result,
+    contract::{Description, Inputs, Kind, SpecError},
 };
 
 /// The spec.
@@ -78,33 +77,17 @@ impl Kind for LockoutPolicy {
         ..Description::EMPTY
     };
 
-    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<LockoutPolicyState, SpecError> {
+    fn desired(&self, _: &str, _: &Inputs) -> Result<LockoutPolicyState, SpecError> {
         Ok(self.state.clone())
     }
 }
 
-impl Setting for LockoutPolicy {
-    async fn read(access: &Access) -> Result<RemoteSetting<LockoutPolicyState>> {
-        let zero = LockoutPolicyState { max_password_attempts: Some(0), max_otp_attempts: Some(0) };
-        Endpoint::new(access, "/admin/v1/policies/lockout", "/management/v1/policies/lockout")
-            .read(&zero)
-            .await
-    }
+impl Policy for LockoutPolicy {
+    const PATHS: [&'static str; 2] =
+        ["/admin/v1/policies/lockout", "/management/v1/policies/lockout"];
+    const WRITTEN_AT: &'static str = "/admin/v1/policies/password/lockout";
 
-    async fn write(
-        access: &Access,
-        have: &RemoteSetting<LockoutPolicyState>,
-        want: &LockoutPolicyState,
-    ) -> Result<Written> {
-        endpoint(access).write(have.own, want).await
+    fn zero() -> LockoutPolicyState {
+        LockoutPolicyState { max_password_attempts: Some(0), max_otp_attempts: Some(0) }
     }
-
-    async fn reset(access: &Access) -> Result<()> {
-        endpoint(access).reset().await
-    }
-}
-
-/// Where it is written: the instance's at another path than it is read.
-fn endpoint(access: &Access) -> Endpoint<'_> {
-    Endpoint::new(access, "/admin/v1/policies/password/lockout", "/management/v1/policies/lockout")
 }

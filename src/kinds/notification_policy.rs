@@ -6,12 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     organization,
-    policy::{self, Endpoint},
+    policy::{self, Policy},
 };
 use crate::{
     api::spec::{Common, OrganizationScope},
-    contract::{Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written},
-    zitadel::Result,
+    contract::{Description, Inputs, Kind, SpecError},
 };
 
 /// The spec.
@@ -63,34 +62,16 @@ impl Kind for NotificationPolicy {
         ..Description::EMPTY
     };
 
-    fn desired(
-        &self,
-        _: &str,
-        _: &Inputs,
-    ) -> std::result::Result<NotificationPolicyState, SpecError> {
+    fn desired(&self, _: &str, _: &Inputs) -> Result<NotificationPolicyState, SpecError> {
         Ok(self.state.clone())
     }
 }
 
-impl Setting for NotificationPolicy {
-    async fn read(access: &Access) -> Result<RemoteSetting<NotificationPolicyState>> {
-        let zero = NotificationPolicyState { password_change: Some(false) };
-        endpoint(access).read(&zero).await
-    }
+impl Policy for NotificationPolicy {
+    const PATHS: [&'static str; 2] =
+        ["/admin/v1/policies/notification", "/management/v1/policies/notification"];
 
-    async fn write(
-        access: &Access,
-        have: &RemoteSetting<NotificationPolicyState>,
-        want: &NotificationPolicyState,
-    ) -> Result<Written> {
-        endpoint(access).write(have.own, want).await
+    fn zero() -> NotificationPolicyState {
+        NotificationPolicyState { password_change: Some(false) }
     }
-
-    async fn reset(access: &Access) -> Result<()> {
-        endpoint(access).reset().await
-    }
-}
-
-fn endpoint(access: &Access) -> Endpoint<'_> {
-    Endpoint::new(access, "/admin/v1/policies/notification", "/management/v1/policies/notification")
 }

@@ -3,7 +3,6 @@
 mod wire;
 mod words;
 
-use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -22,11 +21,7 @@ use crate::{
         secret::SecretScope,
         spec::{Common, Identity},
     },
-    contract::{
-        Access, Description, Entity, EntityDescription, Inputs, Issued, Issues, Kind, List,
-        RemoteEntity, Row, SpecError, Written, crd::Rule,
-    },
-    zitadel::Result,
+    contract::{Description, EntityDescription, Inputs, Issues, Kind, List, SpecError, crd::Rule},
 };
 use words::{AccessTokenType, ApplicationType, AuthMethod, GrantType, ResponseType};
 
@@ -172,23 +167,36 @@ impl Kind for OidcApplication {
         ..Description::EMPTY
     };
 
-    fn desired(
-        &self,
-        name: &str,
-        _: &Inputs,
-    ) -> std::result::Result<OidcApplicationState, SpecError> {
+    fn desired(&self, name: &str, _: &Inputs) -> Result<OidcApplicationState, SpecError> {
         let name = self.state.name.clone().unwrap_or_else(|| name.into());
         Ok(OidcApplicationState { name: Some(name), ..self.state.clone() })
     }
 }
 
 impl Application for OidcApplication {
+    const DATA: EntityDescription = EntityDescription {
+        defaults: &[
+            ("applicationType", "Web"),
+            ("authMethod", "Basic"),
+            ("accessTokenType", "Bearer"),
+            ("clockSkew", "0s"),
+            ("loginVersion.version", "Instance"),
+            ("state", "Active"),
+        ],
+        // An id that was ever used stays taken.
+        exists: &["PROJECT-lxowmp"],
+        rivals: &["ApiApplication", "SamlApplication"],
+        deleters: application::DELETERS,
+        issues: Some(&ISSUES),
+        ..EntityDescription::NAMED
+    };
     type Configuration = wire::Configuration;
     const CALLS: Calls = Calls {
         field: "oidcConfig",
         field_v2: Some("oidcConfiguration"),
         add: "/management/v1/projects/{}/apps/oidc",
         configure: "/management/v1/projects/{}/apps/{}/oidc_config",
+        issue: Some("/management/v1/projects/{}/apps/{}/oidc_config/_generate_client_secret"),
     };
 
     fn read_as(
@@ -214,69 +222,11 @@ impl Application for OidcApplication {
     fn configuration_v2(state: &OidcApplicationState) -> Map<String, Value> {
         wire::configuration(state, "applicationType", "developmentMode")
     }
-}
 
-impl Entity for OidcApplication {
-    const ENTITY: EntityDescription = EntityDescription {
-        defaults: &[
-            ("applicationType", "Web"),
-            ("authMethod", "Basic"),
-            ("accessTokenType", "Bearer"),
-            ("clockSkew", "0s"),
-            ("loginVersion.version", "Instance"),
-            ("state", "Active"),
-        ],
-        // An id that was ever used stays taken.
-        exists: &["PROJECT-lxowmp"],
-        rivals: &["ApiApplication", "SamlApplication"],
-        deleters: application::DELETERS,
-        issues: Some(&ISSUES),
-        ..EntityDescription::NAMED
-    };
-
-    fn list(
-        access: &Access,
-    ) -> impl Stream<Item = Result<Row<RemoteEntity<OidcApplicationState>>>> + Send + 'static {
-        application::list::<Self>(access)
-    }
-
-    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<OidcApplicationState>>> {
-        application::read::<Self>(access, id).await
-    }
-
-    async fn create(access: &Access, id: &str, want: &OidcApplicationState) -> Result<Written> {
-        application::create::<Self>(access, id, want).await
-    }
-
-    async fn update(
-        access: &Access,
-        have: &RemoteEntity<OidcApplicationState>,
-        want: &OidcApplicationState,
-    ) -> Result<Written> {
-        application::update::<Self>(access, have, want).await
-    }
-
-    async fn is_taken(access: &Access, id: &str) -> Result<bool> {
-        application::is_taken(access, id).await
-    }
-
-    fn has_secret(state: &OidcApplicationState) -> bool {
-        matches!(state.auth_method, Some(AuthMethod::Basic | AuthMethod::Post))
-    }
-
-    fn values(id: &str, state: &OidcApplicationState) -> Vec<(&'static str, String)> {
-        application::values(id, state.client_id.as_deref())
-    }
-
-    async fn issue(access: &Access, id: &str) -> Result<Issued> {
-        application::issue(access, SECRET, id).await
-    }
-
-    async fn delete(access: &Access, id: &str) -> Result<()> {
-        application::delete(access, id).await
+    fn client(state: &OidcApplicationState) -> (Option<&str>, bool) {
+        let has_secret = matches!(state.auth_method, Some(AuthMethod::Basic | AuthMethod::Post));
+        (state.client_id.as_deref(), has_secret)
     }
 }
 
-/// Issues a secret.
-const SECRET: &str = "/management/v1/projects/{}/apps/{}/oidc_config/_generate_client_secret";
 const ISSUES: Issues = application::issues(&["project.application.config.oidc.secret.changed"]);

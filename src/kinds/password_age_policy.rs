@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     organization,
-    policy::{self, Endpoint},
+    policy::{self, Policy},
     wire::count,
 };
 use crate::{
     api::spec::{Common, OrganizationScope},
-    contract::{Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written},
-    zitadel::Result,
+    contract::{Description, Inputs, Kind, SpecError},
 };
 
 /// The spec.
@@ -77,34 +76,16 @@ impl Kind for PasswordAgePolicy {
         ..Description::EMPTY
     };
 
-    fn desired(
-        &self,
-        _: &str,
-        _: &Inputs,
-    ) -> std::result::Result<PasswordAgePolicyState, SpecError> {
+    fn desired(&self, _: &str, _: &Inputs) -> Result<PasswordAgePolicyState, SpecError> {
         Ok(self.state.clone())
     }
 }
 
-impl Setting for PasswordAgePolicy {
-    async fn read(access: &Access) -> Result<RemoteSetting<PasswordAgePolicyState>> {
-        let zero = PasswordAgePolicyState { max_age_days: Some(0), expire_warn_days: Some(0) };
-        endpoint(access).read(&zero).await
-    }
+impl Policy for PasswordAgePolicy {
+    const PATHS: [&'static str; 2] =
+        ["/admin/v1/policies/password/age", "/management/v1/policies/password/age"];
 
-    async fn write(
-        access: &Access,
-        have: &RemoteSetting<PasswordAgePolicyState>,
-        want: &PasswordAgePolicyState,
-    ) -> Result<Written> {
-        endpoint(access).write(have.own, want).await
+    fn zero() -> PasswordAgePolicyState {
+        PasswordAgePolicyState { max_age_days: Some(0), expire_warn_days: Some(0) }
     }
-
-    async fn reset(access: &Access) -> Result<()> {
-        endpoint(access).reset().await
-    }
-}
-
-fn endpoint(access: &Access) -> Endpoint<'_> {
-    Endpoint::new(access, "/admin/v1/policies/password/age", "/management/v1/policies/password/age")
 }

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     organization,
-    policy::{self, Endpoint},
+    policy::{self, Policy},
     wire::count,
 };
 use crate::{
     api::spec::{Common, OrganizationScope},
-    contract::{Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written},
-    zitadel::Result,
+    contract::{Description, Inputs, Kind, SpecError},
 };
 
 /// The spec.
@@ -83,45 +82,23 @@ impl Kind for PasswordComplexityPolicy {
         ..Description::EMPTY
     };
 
-    fn desired(
-        &self,
-        _: &str,
-        _: &Inputs,
-    ) -> std::result::Result<PasswordComplexityPolicyState, SpecError> {
+    fn desired(&self, _: &str, _: &Inputs) -> Result<PasswordComplexityPolicyState, SpecError> {
         Ok(self.state.clone())
     }
 }
 
-impl Setting for PasswordComplexityPolicy {
-    async fn read(access: &Access) -> Result<RemoteSetting<PasswordComplexityPolicyState>> {
+impl Policy for PasswordComplexityPolicy {
+    const PATHS: [&'static str; 2] =
+        ["/admin/v1/policies/password/complexity", "/management/v1/policies/password/complexity"];
+
+    fn zero() -> PasswordComplexityPolicyState {
         let no = Some(false);
-        let zero = PasswordComplexityPolicyState {
+        PasswordComplexityPolicyState {
             min_length: Some(0),
             has_uppercase: no,
             has_lowercase: no,
             has_number: no,
             has_symbol: no,
-        };
-        endpoint(access).read(&zero).await
+        }
     }
-
-    async fn write(
-        access: &Access,
-        have: &RemoteSetting<PasswordComplexityPolicyState>,
-        want: &PasswordComplexityPolicyState,
-    ) -> Result<Written> {
-        endpoint(access).write(have.own, want).await
-    }
-
-    async fn reset(access: &Access) -> Result<()> {
-        endpoint(access).reset().await
-    }
-}
-
-fn endpoint(access: &Access) -> Endpoint<'_> {
-    Endpoint::new(
-        access,
-        "/admin/v1/policies/password/complexity",
-        "/management/v1/policies/password/complexity",
-    )
 }

@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 
 use super::wire::{Answer, Details, is_gone};
 use crate::{
-    contract::{Access, EventFilter, EventPlace, EventSubject, Fields, RemoteSetting, Written},
+    contract::{
+        Access, EventFilter, EventPlace, EventSubject, Fields, Kind, RemoteSetting, Setting,
+        Written,
+    },
     zitadel::{Error, Path, Result, path::Endpoint as _},
 };
 
@@ -35,6 +38,39 @@ pub(super) const fn of_organization(
         removes: &[],
         place: EventPlace::Aggregate,
         subject: EventSubject::Setting,
+    }
+}
+
+/// A policy whose endpoints are alike: it is read and written as a whole, at one place for the
+/// instance and at another for organizations. That makes it a [`Setting`].
+pub(super) trait Policy: Kind {
+    /// Where it is, in the admin API for the instance and in the management API for organizations.
+    const PATHS: [&'static str; 2];
+    /// Where the instance's is written, if that is not where it is read.
+    const WRITTEN_AT: &'static str = Self::PATHS[0];
+
+    /// The state of which all fields hold what ZITADEL omits from its answers.
+    fn zero() -> Self::State;
+}
+
+impl<P: Policy> Setting for P {
+    async fn read(access: &Access) -> Result<RemoteSetting<P::State>> {
+        let [instance, organization] = P::PATHS;
+        Endpoint::new(access, instance, organization).read(&P::zero()).await
+    }
+
+    async fn write(
+        access: &Access,
+        have: &RemoteSetting<P::State>,
+        want: &P::State,
+    ) -> Result<Written> {
+        let [_, organization] = P::PATHS;
+        Endpoint::new(access, P::WRITTEN_AT, organization).write(have.own, want).await
+    }
+
+    async fn reset(access: &Access) -> Result<()> {
+        let [instance, organization] = P::PATHS;
+        Endpoint::new(access, instance, organization).reset().await
     }
 }
 

@@ -6,14 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     organization,
-    policy::{self, Endpoint},
+    policy::{self, Policy},
 };
 use crate::{
     api::spec::{Common, OrganizationScope},
-    contract::{
-        Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written, crd::Rule,
-    },
-    zitadel::Result,
+    contract::{Description, Inputs, Kind, SpecError, crd::Rule},
 };
 
 /// The spec.
@@ -61,21 +58,6 @@ pub struct PrivacyPolicyState {
     custom_link_text: Option<String>,
 }
 
-impl PrivacyPolicyState {
-    fn zero() -> Self {
-        let none = || Some(String::new());
-        Self {
-            tos_link: none(),
-            privacy_link: none(),
-            help_link: none(),
-            support_email: none(),
-            docs_link: none(),
-            custom_link: none(),
-            custom_link_text: none(),
-        }
-    }
-}
-
 impl Kind for PrivacyPolicy {
     type State = PrivacyPolicyState;
     const DESCRIPTION: Description = Description {
@@ -110,31 +92,25 @@ impl Kind for PrivacyPolicy {
         ..Description::EMPTY
     };
 
-    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<PrivacyPolicyState, SpecError> {
+    fn desired(&self, _: &str, _: &Inputs) -> Result<PrivacyPolicyState, SpecError> {
         Ok(self.state.clone())
     }
 }
 
-impl Setting for PrivacyPolicy {
-    async fn read(access: &Access) -> Result<RemoteSetting<PrivacyPolicyState>> {
-        endpoint(access).read(&PrivacyPolicyState::zero()).await
-    }
+impl Policy for PrivacyPolicy {
+    const PATHS: [&'static str; 2] =
+        ["/admin/v1/policies/privacy", "/management/v1/policies/privacy"];
 
-    async fn write(
-        access: &Access,
-        have: &RemoteSetting<PrivacyPolicyState>,
-        want: &PrivacyPolicyState,
-    ) -> Result<Written> {
-        endpoint(access).write(have.own, want).await
+    fn zero() -> PrivacyPolicyState {
+        let none = || Some(String::new());
+        PrivacyPolicyState {
+            tos_link: none(),
+            privacy_link: none(),
+            help_link: none(),
+            support_email: none(),
+            docs_link: none(),
+            custom_link: none(),
+            custom_link_text: none(),
+        }
     }
-
-    async fn reset(access: &Access) -> Result<()> {
-        endpoint(access).reset().await
-    }
-}
-
-fn endpoint(access: &Access) -> Endpoint<'_> {
-    let (instance, organization) =
-        ("/admin/v1/policies/privacy", "/management/v1/policies/privacy");
-    Endpoint::new(access, instance, organization)
 }

@@ -2,7 +2,6 @@
 //! does not heed another one, so it is created by the management API.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value, json};
@@ -17,11 +16,7 @@ use super::{
 };
 use crate::{
     api::spec::{Adoption, Common},
-    contract::{
-        Access, Description, Entity, EntityDescription, IdSource, Inputs, Kind, RemoteEntity, Row,
-        SpecError, Written,
-    },
-    zitadel::Result,
+    contract::{Description, EntityDescription, IdSource, Inputs, Kind, SpecError},
 };
 
 /// The spec.
@@ -92,11 +87,7 @@ impl Kind for SamlApplication {
         ..Description::EMPTY
     };
 
-    fn desired(
-        &self,
-        name: &str,
-        _: &Inputs,
-    ) -> std::result::Result<SamlApplicationState, SpecError> {
+    fn desired(&self, name: &str, _: &Inputs) -> Result<SamlApplicationState, SpecError> {
         let name = self.state.name.clone().unwrap_or_else(|| name.into());
         Ok(SamlApplicationState { name: Some(name), ..self.state.clone() })
     }
@@ -113,19 +104,27 @@ pub(super) struct Configuration {
     login_version: login::Wire,
 }
 
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<String, D::Error> {
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let encoded = String::deserialize(deserializer)?;
     let bytes = STANDARD.decode(encoded).map_err(D::Error::custom)?;
     String::from_utf8(bytes).map_err(D::Error::custom)
 }
 
 impl Application for SamlApplication {
+    const DATA: EntityDescription = EntityDescription {
+        id: IdSource::Server,
+        defaults: &[("loginVersion.version", "Instance"), ("state", "Active")],
+        rivals: &["OidcApplication", "ApiApplication"],
+        deleters: application::DELETERS,
+        ..EntityDescription::NAMED
+    };
     type Configuration = Configuration;
     const CALLS: Calls = Calls {
         field: "samlConfig",
         field_v2: None,
         add: "/management/v1/projects/{}/apps/saml",
         configure: "/management/v1/projects/{}/apps/{}/saml_config",
+        issue: None,
     };
 
     fn read_as(name: String, state: Option<Activity>, read: Configuration) -> SamlApplicationState {
@@ -150,41 +149,5 @@ impl Application for SamlApplication {
         let login = state.login_version.as_ref().map(LoginVersion::wire);
         let fields = [("metadataXml", json!(xml)), ("loginVersion", json!(login))];
         fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect()
-    }
-}
-
-impl Entity for SamlApplication {
-    const ENTITY: EntityDescription = EntityDescription {
-        id: IdSource::Server,
-        defaults: &[("loginVersion.version", "Instance"), ("state", "Active")],
-        rivals: &["OidcApplication", "ApiApplication"],
-        deleters: application::DELETERS,
-        ..EntityDescription::NAMED
-    };
-
-    fn list(
-        access: &Access,
-    ) -> impl Stream<Item = Result<Row<RemoteEntity<SamlApplicationState>>>> + Send + 'static {
-        application::list::<Self>(access)
-    }
-
-    async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<SamlApplicationState>>> {
-        application::read::<Self>(access, id).await
-    }
-
-    async fn create(access: &Access, id: &str, want: &SamlApplicationState) -> Result<Written> {
-        application::create::<Self>(access, id, want).await
-    }
-
-    async fn update(
-        access: &Access,
-        have: &RemoteEntity<SamlApplicationState>,
-        want: &SamlApplicationState,
-    ) -> Result<Written> {
-        application::update::<Self>(access, have, want).await
-    }
-
-    async fn delete(access: &Access, id: &str) -> Result<()> {
-        application::delete(access, id).await
     }
 }

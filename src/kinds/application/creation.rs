@@ -14,8 +14,7 @@ use crate::{
 /// The application service v2, since 4.5.0.
 const CREATE: Capability = Capability::new("CreateApplication");
 
-/// See [`Entity::create`](crate::contract::Entity::create).
-pub(in crate::kinds) async fn create<A: Application>(
+pub(super) async fn create<A: Application>(
     access: &Access,
     id: &str,
     want: &A::State,
