@@ -6,13 +6,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde_json::Value;
 
 use super::{
+    binding,
     error::{Error, NoConsent, Purpose, Result, Waiting},
     host::Host,
 };
 use crate::{
     api::spec::{Namespaces, ObjectReference},
     contract::{
-        Consent, Entry, Key, Object, Reference, Registry, Role, SpecError,
+        Consent, Entry, Key, Object, Place, Reference, Registry, Role, SpecError,
         reference::{ById, Referent},
     },
 };
@@ -230,25 +231,63 @@ impl Consents<'_> {
     }
 
     /// Whether an object needs this Instance: the one through which it was bound, or that it may
-    /// use. What was never allowed anything holds up nobody.
+    /// use.
     pub fn needs(&self, object: &Object, instance: &Key) -> bool {
-        if let (Some(bound), Some(_)) = (&object.status.instance, object.status.provenance) {
-            return bound.namespace == instance.namespace && bound.name == instance.name;
-        }
-        self.allowed_instance(object).as_ref() == Some(instance)
+        self.needed_instance(object).as_ref() == Some(instance)
     }
 
-    /// Whether what an object refers to has to wait for it: it is bound, or all that it refers to
-    /// allows it. Anybody can write a name.
+    /// Whether what an object refers to has to wait for it. Anybody can write a name: what is
+    /// allowed nothing holds up nobody.
     pub fn has_standing(&self, object: &Object) -> bool {
-        object.status.provenance.is_some() || self.allowed_instance(object).is_some()
+        self.needed_instance(object).is_some()
     }
 
-    /// The Instance of an object, if all that it refers to allows it.
-    fn allowed_instance(&self, object: &Object) -> Option<Key> {
+    /// The Instance that an object needs for its deletion. Without consent it makes no call.
+    fn needed_instance(&self, object: &Object) -> Option<Key> {
         let entry = self.registry.find(object.key.kind)?;
+        let status = &object.status;
+        if let (Some(bound), Some(_)) = (&status.instance, status.provenance) {
+            let instance = Key {
+                kind: self.registry.connection().description().kind,
+                namespace: bound.namespace.clone(),
+                name: bound.name.clone(),
+            };
+            let withdrawn = self.withdrawn(entry, object, &binding::place(status), &instance);
+            return withdrawn.is_none().then_some(instance);
+        }
         let lineage = self.lineage(entry, &object.key.namespace, &object.spec);
         lineage.ok().map(|lineage| lineage.instance)
+    }
+
+    /// The consent that an object lacks by now which was bound through an Instance. Where what it
+    /// is in is not declared any more, nobody lends it: its namespace needs the consent of the
+    /// Instance itself.
+    pub(super) fn withdrawn(
+        &self,
+        entry: Entry,
+        object: &Object,
+        place: &Place,
+        instance: &Key,
+    ) -> Option<NoConsent> {
+        let namespace = &object.key.namespace;
+        match self.lineage(entry, namespace, &object.spec) {
+            Ok(lineage) if lineage.instance == *instance => return None,
+            Err(Error::NoConsent(consent)) if self.host.object(&consent.giver).is_some() => {
+                return Some(*consent);
+            }
+            // It leads nowhere by now, or elsewhere, or can't be read.
+            Ok(_) | Err(_) => {}
+        }
+        let is_instance_wide = place.organization.is_none() && self.registry.root() != Some(entry);
+        let may_act = self.may_act_on_instance(instance, namespace);
+        let may = may_act || (!is_instance_wide && self.may_declare(instance, namespace));
+        let (field, purpose) = if is_instance_wide {
+            ("instanceScope", Purpose::ActOnInstance)
+        } else {
+            ("allowedNamespaces", Purpose::DeclareRoot)
+        };
+        let (giver, namespace) = (instance.clone(), namespace.clone());
+        (!may).then_some(NoConsent { giver, field, namespace, purpose })
     }
 
     /// What claims through an Instance count among: the Instance itself, or the first of those that

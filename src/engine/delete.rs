@@ -10,7 +10,7 @@ use super::{
     decide_deletion::{
         self, DeletionFacts, Ending, InstanceFacts, Release, Way, default_policy, ending, way,
     },
-    error::{Error, NoConsent, Purpose, Result, Waiting},
+    error::{Error, Result, Waiting},
     host::Host,
     observe,
     report::{self, Outcome, Pause},
@@ -280,7 +280,7 @@ async fn remove(
         reason: o.status.reason(),
         active: engine.connections.get(&instance).map(|c| c.instance_id.clone()),
         retired: engine.connections.retired(&instance).map(|c| c.instance_id.clone()),
-        missing_consent: missing_consent(engine, host, entry, object, binding, &instance),
+        missing_consent: engine.consents(host).withdrawn(entry, object, &binding.place, &instance),
     });
     let way = way(&binding.instance_id, facts);
     tracing::debug!(way = ?way, "decided");
@@ -312,36 +312,4 @@ async fn remove(
         }
         Err(e) => End::Failed(e),
     }
-}
-
-/// The consent that an object lacks by now. Where what it is in is not declared any more, nobody
-/// lends it: its namespace needs the consent of the Instance itself.
-fn missing_consent(
-    engine: &Engine,
-    host: &dyn Host,
-    entry: Entry,
-    object: &Object,
-    binding: &Binding,
-    instance: &Key,
-) -> Option<NoConsent> {
-    let (namespace, consents) = (&object.key.namespace, engine.consents(host));
-    match consents.lineage(entry, namespace, &object.spec) {
-        Ok(lineage) if lineage.instance == *instance => return None,
-        Err(Error::NoConsent(consent)) if host.object(&consent.giver).is_some() => {
-            return Some(*consent);
-        }
-        // It leads nowhere by now, or elsewhere, or can't be read.
-        Ok(_) | Err(_) => {}
-    }
-    let is_instance_wide =
-        binding.place.organization.is_none() && engine.registry.root() != Some(entry);
-    let may_act = consents.may_act_on_instance(instance, namespace);
-    let may = may_act || (!is_instance_wide && consents.may_declare(instance, namespace));
-    let (field, purpose) = if is_instance_wide {
-        ("instanceScope", Purpose::ActOnInstance)
-    } else {
-        ("allowedNamespaces", Purpose::DeclareRoot)
-    };
-    let (giver, namespace) = (instance.clone(), namespace.clone());
-    (!may).then_some(NoConsent { giver, field, namespace, purpose })
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::spec::{Adoption, AllowedNamespaces, Common, ObjectReference},
     contract::{
-        Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
+        Access, Breadth, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
         EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Place, Reference, RemoteEntity,
         Role, Row, SpecError, Written,
     },
@@ -85,7 +85,7 @@ impl Kind for ProjectGrant {
         about: "A project lent to another organization, which gives its roles to users.",
         noun: "the project grant",
         references: &[
-            project::PARENT,
+            Reference { consent: Consent::Named, ..project::PARENT },
             Reference {
                 field: "grantedOrganizationRef",
                 id_field: "grantedOrganizationId",

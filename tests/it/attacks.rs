@@ -285,6 +285,30 @@ async fn what_was_never_allowed_anything_holds_up_no_deletion() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_allowed_nothing_any_more_holds_up_no_deletion() {
+    let lab = Lab::new().await;
+    let [organization, shop] = tenant(&lab).await;
+    lab.edit(&organization, |o| o.spec["allowedNamespaces"] = everybody());
+    let theirs = json!({"organizationRef": {"name": "home", "namespace": "ns"}, "userName": "x"});
+    let theirs = lab.declare("other", "MachineUser", "theirs", theirs);
+    lab.settle().await;
+    assert!(lab.status(&theirs).is_ready(), "{:?}", lab.reason(&theirs));
+    // It stays, and what was lent to it is wanted back.
+    lab.edit(&theirs, |o| o.spec["suspend"] = json!(true));
+    lab.delete(&theirs);
+    lab.delete(&shop);
+    lab.delete(&organization);
+    lab.settle().await;
+    assert!(lab.object(&organization).is_some(), "what may refer goes first");
+    lab.edit(&organization, |o| o.spec["allowedNamespaces"] = Value::Null);
+    lab.delete(&instance());
+    lab.settle().await;
+    for key in [&organization, &instance()] {
+        assert!(lab.object(key).is_none(), "{key}: {:?}", lab.status(key).conditions);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_inherits_an_organization_without_the_consent_to_adopt_it() {
     for policy in ["Never", "IfIdentical", "Always"] {
         for scope in [false, true] {

@@ -67,6 +67,31 @@ async fn who_may_use_a_project_gives_nobody_its_roles_unless_the_kind_is_named()
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_may_use_a_project_lends_it_to_nobody_unless_the_kind_is_named() {
+    for (kinds, allowed) in [
+        (everybody(), false),
+        (by(&["ProjectRole", "UserGrant"]), false),
+        (by(&["ProjectGrant"]), true),
+    ] {
+        let lab = lending(&everybody(), &kinds, &Value::Null).await;
+        lab.edit(&key("Instance", "ns", "default"), |o| o.spec["allowedNamespaces"] = everybody());
+        lab.declare("evil", "Organization", "mine", shared(json!({})));
+        let grant = json!({
+            "projectRef": theirs("shop"), "grantedOrganizationRef": {"name": "mine"},
+            "roleKeys": [],
+        });
+        let grant = lab.declare("evil", "ProjectGrant", "it", grant);
+        lab.settle().await;
+        if allowed {
+            assert!(lab.status(&grant).is_ready(), "{:?}", lab.reason(&grant));
+        } else {
+            refused(&lab, &grant, "Project ns/shop");
+            assert_eq!(lab.count("project.grant.added"), 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_may_use_something_makes_nobody_its_administrator_unless_the_kind_is_named() {
     for (kinds, allowed) in [(everybody(), false), (by(&["Administrator"]), true)] {
         let lab = lending(&kinds, &kinds, &Value::Null).await;
