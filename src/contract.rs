@@ -32,5 +32,5 @@ pub use place::{Access, Place};
 pub use reference::{Consent, Reference, Role};
 pub use registry::Registry;
 pub use remote::{Remote, RemoteEntity, RemoteSetting, Subject, Version, Written};
-pub use secret::{Issued, Issues};
+pub use secret::{Issued, Issues, Renewal};
 pub use spec::{Inputs, SpecError, decode};

@@ -6,18 +6,22 @@ use crate::contract::{Entry, Registry};
 pub mod administrator;
 pub mod api_application;
 mod application;
+pub mod application_key;
 pub mod domain_policy;
 mod grant;
 pub mod instance;
+mod key;
 mod lifetime;
 pub mod lockout_policy;
 pub mod login_policy;
+pub mod machine_key;
 pub mod machine_user;
 pub mod notification_policy;
 pub mod oidc_application;
 pub mod organization;
 pub mod password_age_policy;
 pub mod password_complexity_policy;
+pub mod personal_access_token;
 mod policy;
 pub mod privacy_policy;
 pub mod project;
@@ -49,6 +53,9 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<oidc_application::OidcApplication>(),
     Entry::entity::<api_application::ApiApplication>(),
     Entry::entity::<saml_application::SamlApplication>(),
+    Entry::entity::<machine_key::MachineKey>(),
+    Entry::entity::<personal_access_token::PersonalAccessToken>(),
+    Entry::entity::<application_key::ApplicationKey>(),
     Entry::entity::<project_grant::ProjectGrant>(),
     Entry::entity::<user_grant::UserGrant>(),
     Entry::entity::<administrator::Administrator>(),

@@ -15,6 +15,32 @@ pub struct SecretScope {
     pub secret: Option<SecretSpec>,
 }
 
+/// What a kind has whose things expire, and that are nothing without their secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyScope {
+    #[serde(flatten)]
+    #[allow(missing_docs, reason = "its fields are documented")]
+    pub times: KeyTimes,
+    /// The Secret that gets it. Required: nobody can read it again.
+    pub secret: SecretSpec,
+}
+
+/// When a key ends, and when another one takes its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyTimes {
+    /// How long each one is valid, such as `2160h`, from `1h` to `876000h`. Omitted: `2160h`
+    /// (90 days).
+    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<String>,
+    /// How long before its end another one is issued and written into the Secret, at least `5m`.
+    /// Until its own end the former one stays valid. Omitted: a third of the lifetime.
+    #[schemars(length(max = 20), regex(pattern = r"^([0-9]+(ms|s|m|h))+$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew_before: Option<String>,
+}
+
 /// A Secret, and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -85,10 +111,30 @@ pub struct SecretStatus {
     /// When a new one will be issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotates_at: Option<String>,
+    /// When what it holds ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+    /// Those of before that are still valid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub previous: Vec<FormerKey>,
     /// Since when one is being issued; left behind only by an attempt that was cut off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pending: Option<String>,
+    /// When the one ends that is being issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_expires_at: Option<String>,
     /// What the annotation `kastellan.dev/renew-at` said when it was last acted on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renewed_for: Option<String>,
+}
+
+/// A key of before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerKey {
+    /// Its id in ZITADEL.
+    pub id: String,
+    /// When it ends. Its record is removed then.
+    pub expires_at: String,
 }

@@ -94,10 +94,13 @@ fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Va
     for r in kind.references.iter().filter(|r| r.required) {
         let given: Vec<String> = r.fields().map(|field| format!("has(self.{field})")).collect();
         let others: Vec<&str> = r.fields().skip(1).collect();
-        all.push(rule(
-            &given.join(" || "),
-            &format!("set {}, or {} for what is not declared here", r.field, others.join(" or ")),
-        ));
+        let message = match &others[..] {
+            [] => format!("set {}", r.field),
+            _ => {
+                format!("set {}, or {} for what is not declared here", r.field, others.join(" or "))
+            }
+        };
+        all.push(rule(&given.join(" || "), &message));
     }
     let key = entity.filter(|e| e.id == IdSource::Key).and_then(|e| e.natural_key.field());
     let references = kind.references.iter().flat_map(Reference::fields);

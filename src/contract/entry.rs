@@ -5,6 +5,7 @@ use std::{marker::PhantomData, ops::Deref};
 use async_trait::async_trait;
 use futures::{Stream, StreamExt, stream::BoxStream};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -65,6 +66,8 @@ pub trait ErasedEntity: ErasedKind {
     fn has_secret(&self, remote: &Remote) -> Result<bool>;
     /// See [`Entity::values`].
     fn values(&self, remote: &Remote) -> Result<Vec<(&'static str, String)>>;
+    /// See [`Entity::proves`].
+    async fn proves(&self, access: &Access, remote: &Remote, value: &SecretString) -> Result<bool>;
     /// See [`Entity::issue`].
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued>;
 }
@@ -260,6 +263,15 @@ fn complete<S: DeserializeOwned>(remote: &Remote) -> Result<S> {
     typed(&remote.state.overlay(&remote.reported))
 }
 
+fn typed_entity<S: DeserializeOwned>(remote: &Remote) -> Result<RemoteEntity<S>> {
+    Ok(RemoteEntity {
+        id: remote.id().ok_or_else(not_an_entity)?.to_owned(),
+        place: remote.place.clone(),
+        state: complete(remote)?,
+        version: remote.version.clone(),
+    })
+}
+
 /// The fields of a state, and those that only ZITADEL sets.
 fn fields<K: Kind>(state: &K::State) -> Result<(Fields, Fields)> {
     let fields = Fields::of(state).map_err(|e| malformed(&e))?;
@@ -313,13 +325,7 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
     }
 
     async fn update(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written> {
-        let have = RemoteEntity {
-            id: have.id().ok_or_else(not_an_entity)?.to_owned(),
-            place: have.place.clone(),
-            state: complete(have)?,
-            version: have.version.clone(),
-        };
-        K::update(access, &have, &typed(want)?).await
+        K::update(access, &typed_entity(have)?, &typed(want)?).await
     }
 
     async fn delete(&self, access: &Access, id: &str) -> Result<()> {
@@ -335,8 +341,11 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
     }
 
     fn values(&self, remote: &Remote) -> Result<Vec<(&'static str, String)>> {
-        let id = remote.id().ok_or_else(not_an_entity)?;
-        Ok(K::values(id, &complete(remote)?))
+        Ok(K::values(&typed_entity(remote)?))
+    }
+
+    async fn proves(&self, access: &Access, remote: &Remote, value: &SecretString) -> Result<bool> {
+        K::proves(access, &typed_entity(remote)?, value).await
     }
 
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued> {

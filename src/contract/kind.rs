@@ -4,11 +4,12 @@ use std::future::Future;
 
 use futures::Stream;
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Access, EventFilter, Fields, Inputs, Issued, Issues, List, Reference, RemoteEntity,
-    RemoteSetting, Row, SpecError, Written, crd::Rule,
+    RemoteSetting, Renewal, Row, SpecError, Written, crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -94,11 +95,17 @@ pub struct EntityDescription {
     pub deleters: Option<&'static str>,
     /// What one list call covers.
     pub listed_by: Breadth,
-    /// The secret that it has.
+    /// The secret that it has, or is.
     pub issues: Option<&'static Issues>,
 }
 
 impl EntityDescription {
+    /// Whether it is nothing but a secret: a key or a token, in whose place another one is created
+    /// in time.
+    pub fn is_key(&self) -> bool {
+        self.issues.is_some_and(|issues| issues.renewal == Renewal::ByAnother)
+    }
+
     /// An entity with a chosen id and a unique `name`.
     pub const NAMED: Self = Self {
         id: IdSource::Chosen,
@@ -195,7 +202,7 @@ pub trait Entity: Kind {
         id: &str,
     ) -> impl Future<Output = Result<Option<RemoteEntity<Self::State>>>> + Send;
     /// Creates it, under the id where the server lets the client choose. The id in the answer
-    /// counts.
+    /// counts. Of a key the answer holds the secret.
     fn create(
         access: &Access,
         id: &str,
@@ -222,9 +229,18 @@ pub trait Entity: Kind {
         false
     }
     /// The values of its own that templates can use; none of them secret.
-    fn values(id: &str, state: &Self::State) -> Vec<(&'static str, String)> {
-        let _ = (id, state);
+    fn values(remote: &RemoteEntity<Self::State>) -> Vec<(&'static str, String)> {
+        let _ = remote;
         Vec::new()
+    }
+    /// Whether this value, which was found in a Secret, is its secret.
+    fn proves(
+        access: &Access,
+        remote: &RemoteEntity<Self::State>,
+        value: &SecretString,
+    ) -> impl Future<Output = Result<bool>> + Send {
+        let _ = (access, remote, value);
+        async { Ok(false) }
     }
     /// Gives it another secret, which ends the former one.
     fn issue(access: &Access, id: &str) -> impl Future<Output = Result<Issued>> + Send {

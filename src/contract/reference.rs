@@ -15,7 +15,7 @@ use crate::{
 pub struct Reference {
     /// The field that names an object, such as `organizationRef`.
     pub field: &'static str,
-    /// The field that names a remote id instead, such as `organizationId`.
+    /// The field that names a remote id instead, such as `organizationId`; `""`: there is none.
     pub id_field: &'static str,
     /// Whether an id needs the consent to act on the instance.
     pub by_id: ById,
@@ -134,7 +134,8 @@ impl Reference {
 
     /// The fields that a spec can set for it.
     pub fn fields(&self) -> impl Iterator<Item = &'static str> + use<> {
-        [self.field, self.id_field].into_iter().chain(self.by_name.map(|by| by.field))
+        let fields = [self.field, self.id_field].into_iter().filter(|field| !field.is_empty());
+        fields.chain(self.by_name.map(|by| by.field))
     }
 
     fn kind(&self, named: Option<&str>) -> Result<&'static str, SpecError> {

@@ -1,6 +1,7 @@
 //! What was read from ZITADEL, how fresh it is, and what a write answered. Pure.
 
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use super::{Fields, Place};
 
@@ -102,7 +103,7 @@ impl Remote {
 }
 
 /// What a write answered.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Written {
     /// Id of what was created: the one that counts, whatever was asked for.
     pub id: Option<String>,
@@ -111,6 +112,8 @@ pub struct Written {
     /// When the calls before the last one took effect, where a write took several, by ZITADEL's
     /// clock: their events are ours too.
     pub earlier: Vec<Timestamp>,
+    /// What was created is a secret: this is it. Nobody can read it again.
+    pub secret: Option<SecretString>,
 }
 
 impl Written {
@@ -120,6 +123,11 @@ impl Written {
         let mut earlier = before.earlier;
         earlier.extend(before.version.as_ref().map(|version| version.changed));
         earlier.extend(self.earlier);
-        Self { id: self.id.or(before.id), version: self.version.or(before.version), earlier }
+        Self {
+            id: self.id.or(before.id),
+            version: self.version.or(before.version),
+            earlier,
+            secret: self.secret.or(before.secret),
+        }
     }
 }

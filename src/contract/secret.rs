@@ -8,14 +8,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::{SpecError, Version, decode};
-use crate::api::secret::{SecretScope, SecretSpec};
+use crate::api::secret::{KeyTimes, SecretScope, SecretSpec};
 
 /// Whoever uses a secret has to learn of the next one in time.
 const SHORTEST: SignedDuration = SignedDuration::from_hours(1);
+/// A hundred years: for ever.
+const LONGEST: SignedDuration = SignedDuration::from_hours(876_000);
+/// The least time for a new key to reach who uses it.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// A secret that something has: it can be issued again, which ends the former one, and never read.
+/// A secret that something has, or is: it can be issued again, and never read.
 #[derive(Debug, Clone, Copy)]
 pub struct Issues {
+    /// How another one is issued.
+    pub renewal: Renewal,
     /// The value that is secret, such as `clientSecret`.
     pub value: &'static str,
     /// The values that are known besides, of all kinds: see [`COMMON`].
@@ -24,6 +30,16 @@ pub struct Issues {
     pub keys: &'static [(&'static str, &'static str)],
     /// The events by which it gets another one.
     pub events: &'static [&'static str],
+}
+
+/// How another secret is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The thing gets another one, which ends the former one.
+    InPlace,
+    /// The thing is the secret: another thing is created, and the former one stays valid until it
+    /// expires. When that is, its field `expiresAt` says; no two expire at the same moment.
+    ByAnother,
 }
 
 /// Values that templates of every kind can use.
@@ -47,10 +63,22 @@ pub struct DeclaredSecret {
     pub templates: BTreeMap<String, Template>,
     /// How long a secret is used.
     pub rotate_after: Option<SignedDuration>,
+    /// How long a key is valid, and how long before its end another one takes its place.
+    pub lifetime: Lifetime,
+}
+
+/// How long a key is valid, and how long before its end another one takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// From issue to expiry.
+    pub whole: SignedDuration,
+    /// From renewal to expiry.
+    pub renew_before: SignedDuration,
 }
 
 /// The Secret that a spec declares, if it does.
 pub fn declared(issues: &Issues, spec: &Value) -> Result<Option<DeclaredSecret>, SpecError> {
+    let times = decode::<KeyTimes>(spec)?;
     let Some(spec) = decode::<SecretScope>(spec)?.secret else { return Ok(None) };
     let known: Vec<&str> =
         [issues.value].into_iter().chain(issues.values.iter().copied()).chain(COMMON).collect();
@@ -68,8 +96,32 @@ pub fn declared(issues: &Issues, spec: &Value) -> Result<Option<DeclaredSecret>,
         Ok((key.clone(), template))
     };
     let templates = texts.iter().map(read).collect::<Result<_, _>>()?;
-    let rotate_after = spec.rotate_after.as_deref().map(lifetime).transpose()?;
-    Ok(Some(DeclaredSecret { spec, templates, rotate_after }))
+    let rotate_after = spec.rotate_after.as_deref().map(rotation).transpose()?;
+    if issues.renewal == Renewal::ByAnother && rotate_after.is_some() {
+        let what = "is for secrets that have no expiry: here set lifetime and renewBefore";
+        return Err(SpecError::new("secret.rotateAfter", what));
+    }
+    let lifetime = lifetime(&times)?;
+    Ok(Some(DeclaredSecret { spec, templates, rotate_after, lifetime }))
+}
+
+/// That of keys whose spec says nothing else: 90 days, and a third of it.
+const LIFETIME: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+fn lifetime(times: &KeyTimes) -> Result<Lifetime, SpecError> {
+    let read = |field, text: &Option<String>| {
+        let parsed = text.as_deref().map(str::parse::<SignedDuration>);
+        parsed.transpose().map_err(|_| SpecError::new(field, "is a duration such as 2160h"))
+    };
+    let whole = read("lifetime", &times.lifetime)?.unwrap_or(LIFETIME);
+    if whole < SHORTEST || whole > LONGEST {
+        return Err(SpecError::new("lifetime", "is at least 1h, and at most 876000h"));
+    }
+    let renew_before = read("renewBefore", &times.renew_before)?.unwrap_or(whole / 3);
+    if renew_before < MARGIN || renew_before >= whole {
+        return Err(SpecError::new("renewBefore", "is at least 5m, and shorter than the lifetime"));
+    }
+    Ok(Lifetime { whole, renew_before })
 }
 
 /// Types by which Kubernetes itself would put credentials of others into a Secret, or take it for
@@ -102,7 +154,7 @@ fn is_key(key: &str) -> bool {
         && !key.starts_with("..")
 }
 
-fn lifetime(text: &str) -> Result<SignedDuration, SpecError> {
+fn rotation(text: &str) -> Result<SignedDuration, SpecError> {
     let parsed = text.parse::<SignedDuration>().ok().filter(|d| *d >= SHORTEST);
     parsed.ok_or_else(|| SpecError::new("secret.rotateAfter", "is at least 1h, such as 2160h"))
 }

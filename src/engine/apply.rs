@@ -208,7 +208,7 @@ impl Writer<'_> {
     }
 
     /// Reads until the own write shows; the read side may lag.
-    async fn read_back(&self, subject: &Subject) -> Result<Remote> {
+    pub(super) async fn read_back(&self, subject: &Subject) -> Result<Remote> {
         let mut pause = FIRST_PAUSE;
         loop {
             let seen = observe::read(self.entry, self.target, subject, Absence::Confirmed).await;

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{
-    secret::{OnMissing, SecretPolicy, SecretStatus},
-    status::{Provenance, Reason},
+use crate::{
+    api::{
+        secret::{OnMissing, SecretPolicy, SecretStatus},
+        status::{Provenance, Reason},
+    },
+    contract::secret::Lifetime,
 };
 
 /// What is known of a Secret and of what it should hold.
@@ -20,6 +23,8 @@ pub struct SecretFacts {
     pub on_missing: Option<OnMissing>,
     /// Whether there is a secret at all, as the remote side is configured.
     pub issues: bool,
+    /// Whether a new secret ends the present one.
+    pub ends_former: bool,
     /// Where the remote side comes from.
     pub provenance: Provenance,
     /// Whether who declares it owns what it is in.
@@ -28,8 +33,8 @@ pub struct SecretFacts {
     pub known: Option<SecretStatus>,
     /// Who gave it another secret since.
     pub changed_by: Option<String>,
-    /// How often a new one is issued.
-    pub rotate_after: Option<SignedDuration>,
+    /// When a new one is due.
+    pub rotates_at: Option<Timestamp>,
     /// What the annotation asks for that was not done yet.
     pub asked: Option<String>,
     /// How long the Secret has been away.
@@ -49,6 +54,8 @@ pub struct SecretFacts {
 pub struct FoundSecret {
     /// It is marked as this object's.
     pub is_ours: bool,
+    /// It holds the secret, whoever wrote it.
+    pub is_proved: bool,
     /// It holds what was written into it.
     pub is_intact: bool,
     /// What it holds was issued before what the status knows of.
@@ -91,6 +98,8 @@ pub enum Cause {
     Rotation,
     /// The annotation asks for it.
     Asked,
+    /// The former one was deleted in ZITADEL.
+    Gone,
     /// The keys changed, and the secret can't be read from those that there are.
     Keys,
 }
@@ -123,7 +132,9 @@ impl SecretRefusal {
 /// Whether a Secret may be used at all: told before anything is created.
 pub fn admission(found: Option<FoundSecret>, policy: SecretPolicy) -> Result<(), SecretRefusal> {
     match (found, policy) {
-        (Some(found), SecretPolicy::Own) if !found.is_ours => Err(SecretRefusal::Taken),
+        (Some(found), SecretPolicy::Own) if !found.is_ours && !found.is_proved => {
+            Err(SecretRefusal::Taken)
+        }
         _ => Ok(()),
     }
 }
@@ -144,23 +155,29 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
         return SecretAction::Refuse(SecretRefusal::NotOwned);
     }
     let known = facts.known.unwrap_or_default();
+    if facts.found.is_some_and(|f| !f.is_ours && f.is_proved) {
+        return SecretAction::Write;
+    }
     if known.pending.is_some() {
         return SecretAction::Issue(Cause::CutOff);
     }
     if facts.asked.is_some() && known.issued_at.is_some() {
         return SecretAction::Issue(Cause::Asked);
     }
-    let may_reissue = facts.on_missing != Some(OnMissing::Stall);
+    let is_at_risk = facts.provenance == Provenance::Adopted && facts.ends_former;
+    let may_reissue = match facts.on_missing {
+        Some(on_missing) => on_missing == OnMissing::Reissue,
+        None => !is_at_risk,
+    };
     if known.issued_at.is_none() {
         // A Secret that is ours and intact outlived a status that was lost.
         if is_current && facts.found.is_some_and(|f| f.was_issued) {
             return SecretAction::Keep;
         }
-        return match (facts.provenance, facts.on_missing) {
-            (Provenance::Created, _) | (_, Some(OnMissing::Reissue)) => {
-                SecretAction::Issue(Cause::First)
-            }
-            _ => SecretAction::Refuse(SecretRefusal::WouldEnd),
+        return if facts.provenance == Provenance::Created || may_reissue {
+            SecretAction::Issue(Cause::First)
+        } else {
+            SecretAction::Refuse(SecretRefusal::WouldEnd)
         };
     }
     if let Some(by) = facts.changed_by {
@@ -178,7 +195,7 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
             None => SecretAction::Issue(Cause::Missing),
         };
     };
-    if rotates_at(&known, facts.rotate_after).is_some_and(|at| at <= facts.now) {
+    if facts.rotates_at.is_some_and(|at| at <= facts.now) {
         return SecretAction::Issue(Cause::Rotation);
     }
     match (there.is_current, there.holds_value) {
@@ -188,10 +205,19 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
     }
 }
 
-/// When a new secret is due.
+/// When a secret is due that is used for so long.
 pub fn rotates_at(known: &SecretStatus, rotate_after: Option<SignedDuration>) -> Option<Timestamp> {
     let issued: Timestamp = known.issued_at.as_deref()?.parse().ok()?;
     issued.checked_add(rotate_after?).ok()
+}
+
+/// When a key is due in whose place another one comes so long before its end: a lifetime that was
+/// shortened meanwhile counts for it too.
+pub fn renews_at(known: &SecretStatus, expires_at: &str, lifetime: Lifetime) -> Option<Timestamp> {
+    let Lifetime { whole, renew_before } = lifetime;
+    let of_its_own = expires_at.parse::<Timestamp>().ok()?.checked_sub(renew_before).ok();
+    let as_declared = rotates_at(known, whole.checked_sub(renew_before));
+    of_its_own.into_iter().chain(as_declared).min()
 }
 
 #[cfg(test)]
@@ -200,6 +226,7 @@ mod tests {
 
     const INTACT: FoundSecret = FoundSecret {
         is_ours: true,
+        is_proved: false,
         is_intact: true,
         is_older: false,
         is_current: true,
@@ -222,11 +249,12 @@ mod tests {
             policy: SecretPolicy::Own,
             on_missing: None,
             issues: true,
+            ends_former: true,
             provenance: Provenance::Created,
             owns_place: true,
             known: Some(known()),
             changed_by: None,
-            rotate_after: None,
+            rotates_at: None,
             asked: None,
             absent_for: Duration::from_secs(10),
             pause: Duration::from_secs(10),
@@ -249,6 +277,9 @@ mod tests {
         let adopted = SecretFacts { provenance: Provenance::Adopted, ..none.clone() };
         let gone = SecretFacts { found: None, ..facts() };
         let stall = Some(OnMissing::Stall);
+        let later = now().checked_add(SignedDuration::from_secs(1)).unwrap();
+        let proved = FoundSecret { is_proved: true, is_current: false, ..foreign };
+        let was_adopted = SecretFacts { provenance: Provenance::Adopted, ..facts() };
         let found = |found: FoundSecret| SecretFacts { found: Some(found), ..facts() };
         for (facts, expected) in [
             (facts(), Keep),
@@ -263,7 +294,7 @@ mod tests {
             (SecretFacts { on_missing: stall, ..none }, Issue(First)),
             (adopted.clone(), Refuse(SecretRefusal::WouldEnd)),
             (SecretFacts { on_missing: stall, ..adopted.clone() }, Refuse(SecretRefusal::WouldEnd)),
-            (SecretFacts { on_missing: Some(OnMissing::Reissue), ..adopted }, Issue(First)),
+            (SecretFacts { on_missing: Some(OnMissing::Reissue), ..adopted.clone() }, Issue(First)),
             (
                 SecretFacts {
                     provenance: Provenance::Adopted,
@@ -273,6 +304,12 @@ mod tests {
                 },
                 Refuse(SecretRefusal::NotOwned),
             ),
+            // A key that is adopted does not end with the next one.
+            (SecretFacts { ends_former: false, ..adopted.clone() }, Issue(First)),
+            (SecretFacts { known: None, ..found(proved) }, Write),
+            (was_adopted.clone(), Keep),
+            (SecretFacts { found: None, ..was_adopted.clone() }, Refuse(SecretRefusal::Missing)),
+            (SecretFacts { found: None, ends_former: false, ..was_adopted }, Issue(Missing)),
             // The status was lost.
             (SecretFacts { known: None, ..facts() }, Keep),
             (SecretFacts { known: Some(pending), ..facts() }, Issue(CutOff)),
@@ -289,11 +326,8 @@ mod tests {
                 Refuse(SecretRefusal::Missing),
             ),
             (SecretFacts { asked: Some("1".into()), ..facts() }, Issue(Asked)),
-            (
-                SecretFacts { rotate_after: Some(SignedDuration::from_hours(24)), ..facts() },
-                Issue(Rotation),
-            ),
-            (SecretFacts { rotate_after: Some(SignedDuration::from_hours(25)), ..facts() }, Keep),
+            (SecretFacts { rotates_at: Some(now()), ..facts() }, Issue(Rotation)),
+            (SecretFacts { rotates_at: Some(later), ..facts() }, Keep),
             (found(FoundSecret { is_current: false, ..INTACT }), Write),
             (found(FoundSecret { is_current: false, holds_value: false, ..INTACT }), Issue(Keys)),
             // Without a secret the rest of it is written.
@@ -304,5 +338,23 @@ mod tests {
         ] {
             assert_eq!(secret(facts.clone()), expected, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn a_key_is_renewed_before_its_end_also_where_its_lifetime_was_shortened() {
+        let hours = SignedDuration::from_hours;
+        let at = |whole, before| {
+            let lifetime = Lifetime { whole: hours(whole), renew_before: hours(before) };
+            renews_at(&known(), "2026-01-11T00:00:00Z", lifetime).map(|at| at.to_string())
+        };
+        assert_eq!(at(240, 24).as_deref(), Some("2026-01-10T00:00:00Z"));
+        assert_eq!(at(48, 24).as_deref(), Some("2026-01-02T00:00:00Z"), "shortened");
+        assert_eq!(at(480, 24).as_deref(), Some("2026-01-10T00:00:00Z"), "lengthened");
+        let adopted = renews_at(
+            &SecretStatus::default(),
+            "2026-01-11T00:00:00Z",
+            Lifetime { whole: hours(48), renew_before: hours(24) },
+        );
+        assert_eq!(adopted.unwrap().to_string(), "2026-01-10T00:00:00Z");
     }
 }

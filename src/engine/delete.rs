@@ -15,6 +15,7 @@ use super::{
     observe,
     report::{self, Outcome, Pause},
     resolve::{PlannedIds, Target, resolve},
+    secret,
 };
 use crate::{
     api::{
@@ -155,6 +156,11 @@ async fn own(
     let id = match entity.id {
         // What was about to be created is found as the next reconcile would find it.
         IdSource::Server => {
+            if entity.is_key() {
+                let (connection, place) = (&target.connection, &target.place);
+                let ids = secret::remains(connection, entry, place, &object.status).await.ok()?;
+                return ids.into_iter().next().map(|id| target.created(id));
+            }
             let found = observe::entity(engine, entry, entity, object, &target).await.ok()?;
             let observe::Found::Derived(remote) = found else { return None };
             remote.id()?.to_owned()
@@ -168,13 +174,7 @@ async fn own(
         let client = &target.connection.client;
         live::owner(client, entry.events, &id).await.ok()??;
     }
-    Some(Binding {
-        id,
-        instance_id: target.connection.instance_id.clone(),
-        instance: target.instance_binding,
-        place: target.place,
-        provenance: Provenance::Created,
-    })
+    Some(target.created(id))
 }
 
 /// The oldest other object that declares the same thing, is not bound to another one, and may have
@@ -304,7 +304,16 @@ async fn remove(
         place: &binding.place,
         provenance: binding.provenance,
     };
-    match remover.remove(&binding.id, original).await {
+    let removed = async {
+        if entry.as_entity().is_some_and(EntityDescription::is_key) {
+            let place = &binding.place;
+            for id in secret::remains(&connection, entry, place, &object.status).await? {
+                remover.remove(&id, Fields::default()).await?;
+            }
+        }
+        remover.remove(&binding.id, original).await
+    };
+    match removed.await {
         Ok(removed) => End::Removed(removed),
         Err(Error::InstanceChanged { .. }) => {
             engine.connections.remove_connection(&connection);

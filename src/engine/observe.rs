@@ -175,6 +175,7 @@ impl Observer<'_> {
     fn given(&self) -> Option<&str> {
         match self.entity.id {
             IdSource::Chosen => self.target.shared.identity.id.as_deref(),
+            IdSource::Server if self.entity.is_key() => self.target.shared.identity.id.as_deref(),
             IdSource::Key | IdSource::Server => None,
         }
     }

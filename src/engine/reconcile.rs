@@ -203,6 +203,15 @@ impl<'a> Pass<'a> {
         let Some(entity) = self.entry.as_entity() else {
             return Ok(decide::planned_setting(&self.declared()));
         };
+        if entity.is_key() && self.target.binding.is_none() && !self.target.is_planned {
+            let secret = SecretStage::of(self.writer())?;
+            let held = match &secret {
+                Some(secret) => secret.held().await?,
+                None => None,
+            };
+            drop(secret);
+            self.target.binding = held;
+        }
         let (engine, entry, object, target) = (self.engine, self.entry, self.object, &self.target);
         let found = observe::entity(engine, entry, entity, object, target).await?;
         tracing::debug!(found = ?found, "observed");
@@ -334,6 +343,9 @@ impl<'a> Pass<'a> {
         }
         let remote = match (plan.action, plan.have.clone()) {
             (Action::Nothing, Some(remote)) => remote,
+            (_, None) if let Some(key) = secret.as_ref().filter(|secret| secret.is_key()) => {
+                Box::pin(key.create(&plan, outcome)).await?
+            }
             _ => Box::pin(self.writer().apply(&plan, outcome)).await?,
         };
         if plan.adopts

@@ -222,6 +222,7 @@ impl Outcome {
                 EventReason::SecretReissued,
                 format!(": the former one was changed in ZITADEL by {by}"),
             ),
+            Cause::Gone => (EventReason::SecretReissued, ": the former one is gone".into()),
             Cause::Keys => (EventReason::SecretReissued, ": its keys changed".into()),
             Cause::Rotation => (EventReason::SecretRotated, ": it was time".into()),
             Cause::Asked => (EventReason::SecretRotated, ": as the annotation asks".into()),

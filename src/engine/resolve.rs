@@ -13,7 +13,7 @@ use super::{
 use crate::{
     api::{
         spec::Shared,
-        status::{InstanceBinding, Reason},
+        status::{InstanceBinding, Provenance, Reason},
     },
     contract::{
         Entry, Fields, Inputs, Key, Object, Place, Reference, Role, Subject, decode,
@@ -51,6 +51,19 @@ pub struct Target {
     pub resolved: BTreeMap<String, String>,
     /// The declared fields.
     pub declared: Fields,
+}
+
+impl Target {
+    /// The binding of what was created there under this id.
+    pub fn created(&self, id: String) -> Binding {
+        Binding {
+            id,
+            instance_id: self.connection.instance_id.clone(),
+            instance: self.instance_binding.clone(),
+            place: self.place.clone(),
+            provenance: Provenance::Created,
+        }
+    }
 }
 
 /// Resolves the references of an object, with every consent that they need.

@@ -24,12 +24,18 @@ use crate::{
         status::Provenance,
     },
     contract::{
-        Entry, Issues, Remote, Subject,
+        Entry, Issues, Remote, Renewal, Subject,
         entry::ErasedEntity,
         secret::{DeclaredSecret, Values, declared},
     },
 };
 
+mod key;
+
+pub(super) use key::remains;
+
+/// How long at most until the times in a status are looked at again.
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// Annotation that asks for a new secret: any other text than the last time.
 pub(super) const RENEW: &str = "kastellan.dev/renew-at";
 /// Annotations that tell what was written begin with this; the object's UID follows.
@@ -50,6 +56,9 @@ struct Mark {
     /// The key that holds the secret as it is, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
+    /// Of a key its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
 }
 
 /// What a Secret is made of besides what is issued.
@@ -60,6 +69,8 @@ struct Made {
     inputs: String,
     /// The type that it has.
     kind: Option<String>,
+    /// Of a key its id.
+    id: Option<String>,
 }
 
 /// The Secret of an object that declares one.
@@ -79,11 +90,16 @@ impl<'a> SecretStage<'a> {
         Ok(declared.map(|declared| Self { writer, kind, issues, declared }))
     }
 
+    /// Whether what is declared is nothing but a secret.
+    pub(super) fn is_key(&self) -> bool {
+        self.issues.renewal == Renewal::ByAnother
+    }
+
     /// Whether the Secret may be used and written, before anything is created for it.
     pub(super) async fn admit(&self) -> Result<()> {
         let found = self.find().await?;
         let is_new = found.is_none();
-        let facts = found.map(|(secret, mark)| self.facts(&secret, mark.as_ref(), ""));
+        let facts = found.map(|(secret, mark)| self.facts(&secret, mark.as_ref(), "", None));
         decide_secret::admission(facts, self.policy()).map_err(|r| self.refused(r))?;
         if is_new {
             let none = self.output(&BTreeMap::new(), &[]);
@@ -99,6 +115,8 @@ impl<'a> SecretStage<'a> {
         provenance: Provenance,
         outcome: &mut Outcome,
     ) -> Result<()> {
+        let settled = if self.is_key() { self.settle(outcome).await? } else { None };
+        let remote = settled.as_ref().unwrap_or(remote);
         let Some(id) = remote.id() else { return Ok(()) };
         let has_secret = self.kind.has_secret(remote).doing("read")?;
         let values = self.values(remote)?;
@@ -106,18 +124,29 @@ impl<'a> SecretStage<'a> {
         let found = self.find().await?;
         let memory = &self.writer.engine.memory;
         let key = &self.writer.object.key;
-        let facts = found.as_ref().map(|(s, mark)| self.facts(s, mark.as_ref(), &inputs));
+        let mut facts =
+            found.as_ref().map(|(s, mark)| self.facts(s, mark.as_ref(), &inputs, Some(id)));
+        let mut held =
+            found.as_ref().and_then(|(s, mark)| s.data.get(mark.as_ref()?.from.as_ref()?));
+        if let (Some(facts), Some((secret, None))) = (&mut facts, &found)
+            && has_secret
+        {
+            held = self.proved(remote, secret).await?;
+            facts.is_proved = held.is_some();
+        }
         let is_there = facts.is_some_and(|f| f.is_ours && f.is_intact && !f.is_older);
         let known = self.known(outcome);
+        let rotates_at = self.rotates_at(outcome, remote);
         let action = decide_secret::secret(SecretFacts {
             found: facts,
             policy: self.policy(),
             on_missing: self.declared.spec.on_missing,
             issues: has_secret,
+            ends_former: !self.is_key(),
             provenance,
             owns_place: self.writer.target.owns_place,
             changed_by: self.changed_by(&remote.subject),
-            rotate_after: self.declared.rotate_after,
+            rotates_at,
             asked: self.asked(known.as_ref()),
             absent_for: memory.secret_absent_for(key, is_there),
             pause: self.writer.engine.secret_pause,
@@ -125,32 +154,40 @@ impl<'a> SecretStage<'a> {
             known,
         });
         tracing::debug!(action = ?action, "decided of the Secret");
-        let held = found.as_ref().and_then(|(s, mark)| s.data.get(mark.as_ref()?.from.as_ref()?));
         // The type of a Secret can't change.
         let kind = found.as_ref().and_then(|(s, _)| s.kind.clone());
+        let made = Made { values, inputs, kind, id: self.is_key().then(|| id.to_owned()) };
         match action {
             SecretAction::Keep => self.keep(found.and_then(|(_, mark)| mark), outcome),
             SecretAction::Write => {
                 let mark = found.as_ref().and_then(|(_, mark)| mark.as_ref());
-                let at = mark.and_then(|mark| mark.at.clone()).filter(|_| has_secret);
+                // What was proved is known since now.
+                let at = match mark {
+                    Some(mark) => mark.at.clone(),
+                    None => held.map(|_| Timestamp::now().to_string()),
+                };
+                let at = at.filter(|_| has_secret);
                 let secret = held.filter(|_| has_secret).cloned();
-                self.write(Made { values, inputs, kind }, secret, at.clone()).await?;
+                self.write(made, secret, at.clone()).await?;
                 self.note(outcome, at);
                 if let Some(status) = outcome.status.secret.as_mut().filter(|_| !has_secret) {
                     status.issued_at = None;
                 }
             }
-            SecretAction::Issue(cause) => {
-                self.issue(id, Made { values, inputs, kind }, cause, outcome).await?;
+            SecretAction::Issue(cause) if self.is_key() => {
+                let remote = Box::pin(self.another(cause, made.kind, outcome)).await?;
+                self.plan_rotation(outcome, &remote);
+                return self.sweep(outcome).await;
             }
+            SecretAction::Issue(cause) => self.issue(id, made, cause, outcome).await?,
             SecretAction::Wait(left) => {
                 let name = self.declared.spec.name.clone();
                 return Err(Error::SecretAway { name, left });
             }
             SecretAction::Refuse(refusal) => return Err(self.refused(refusal)),
         }
-        self.plan_rotation(outcome);
-        Ok(())
+        self.plan_rotation(outcome, remote);
+        if self.is_key() { self.sweep(outcome).await } else { Ok(()) }
     }
 
     async fn issue(&self, id: &str, made: Made, cause: Cause, outcome: &mut Outcome) -> Result<()> {
@@ -198,7 +235,7 @@ impl<'a> SecretStage<'a> {
         secret: Option<SecretString>,
         at: Option<String>,
     ) -> Result<OutputSecret> {
-        let Made { mut values, inputs, kind } = made;
+        let Made { mut values, inputs, kind, id } = made;
         if let Some(secret) = secret {
             values.insert(self.issues.value, secret);
         }
@@ -210,6 +247,7 @@ impl<'a> SecretStage<'a> {
             inputs,
             keys: data.keys().cloned().collect(),
             from: from.map(|(key, _)| key.clone()).filter(|key| data.contains_key(key)),
+            id,
         };
         let mark = serde_json::to_string(&mark).map_err(|e| Error::Host(e.to_string()))?;
         let output = self.output(&data, &[(self.mark_name(), mark)]);
@@ -285,7 +323,14 @@ impl<'a> SecretStage<'a> {
         }))
     }
 
-    fn facts(&self, secret: &OutputSecret, mark: Option<&Mark>, inputs: &str) -> FoundSecret {
+    /// `id`: of the thing whose secret it should hold.
+    fn facts(
+        &self,
+        secret: &OutputSecret,
+        mark: Option<&Mark>,
+        inputs: &str,
+        id: Option<&str>,
+    ) -> FoundSecret {
         let status = self.writer.object.status.secret.as_ref();
         let issued = status.and_then(|s| s.issued_at.as_deref()?.parse::<Timestamp>().ok());
         let spec = &self.declared.spec;
@@ -295,10 +340,12 @@ impl<'a> SecretStage<'a> {
         let of_mark = |mark: &Mark| {
             let values = mark.keys.iter().map(|key| Some((key.clone(), secret.data.get(key)?)));
             let values: Option<BTreeMap<_, _>> = values.collect();
-            values.is_some_and(|values| checksum(&values) == mark.checksum)
+            let is_of_it = !self.is_key() || mark.id.as_deref() == id;
+            is_of_it && values.is_some_and(|values| checksum(&values) == mark.checksum)
         };
         FoundSecret {
             is_ours: mark.is_some(),
+            is_proved: false,
             is_intact: mark.is_some_and(of_mark),
             is_older: mark.is_some_and(|mark| {
                 let at = mark.at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
@@ -322,9 +369,6 @@ impl<'a> SecretStage<'a> {
         values.insert("jwksUri", format!("{issuer}/oauth/v2/keys").into());
         if let Some(organization) = &target.place.organization {
             values.insert("organizationId", organization.as_str().into());
-        }
-        if let Some(project) = target.place.parents.first() {
-            values.insert("projectId", project.as_str().into());
         }
         let own = self.kind.values(remote).doing("read")?;
         values.extend(own.into_iter().map(|(name, value)| (name, value.into())));
@@ -374,12 +418,43 @@ impl<'a> SecretStage<'a> {
         outcome.status.secret = Some(SecretStatus { name, issued_at, renewed_for, ..known });
     }
 
-    fn plan_rotation(&self, outcome: &mut Outcome) {
+    fn rotates_at(&self, outcome: &Outcome, remote: &Remote) -> Option<Timestamp> {
+        let known = self.known(outcome).unwrap_or_default();
+        match remote.state.text(key::EXPIRES_AT).filter(|_| self.is_key()) {
+            Some(expires_at) => {
+                decide_secret::renews_at(&known, expires_at, self.declared.lifetime)
+            }
+            None => decide_secret::rotates_at(&known, self.declared.rotate_after),
+        }
+    }
+
+    fn plan_rotation(&self, outcome: &mut Outcome, remote: &Remote) {
+        let at = self.rotates_at(outcome, remote);
         let Some(status) = &mut outcome.status.secret else { return };
-        let at = decide_secret::rotates_at(status, self.declared.rotate_after);
         status.rotates_at = at.map(|at| at.to_string());
-        let left = at.map(|at| Timestamp::now().duration_until(at));
-        outcome.requeue_after = left.and_then(|left| Duration::try_from(left).ok());
+        if self.is_key() {
+            status.expires_at = remote.state.text(key::EXPIRES_AT).map(ToOwned::to_owned);
+        }
+        let ends = status.previous.iter().filter_map(|former| former.expires_at.parse().ok());
+        let next = at.into_iter().chain(ends).min();
+        let left = next.map(|at| Timestamp::now().duration_until(at));
+        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+        outcome.requeue_after = left.map(|left| left.min(LONGEST_SLEEP));
+    }
+
+    /// The secret itself, where somebody else wrote it into the Secret.
+    async fn proved<'s>(
+        &self,
+        remote: &Remote,
+        secret: &'s OutputSecret,
+    ) -> Result<Option<&'s SecretString>> {
+        let mut templates = self.declared.templates.iter();
+        let key = templates.find(|(_, template)| template.is_only(self.issues.value));
+        let Some(value) = key.and_then(|(key, _)| secret.data.get(key)) else { return Ok(None) };
+        let target = self.writer.target;
+        let access = target.connection.access(target.place.clone());
+        let is_right = self.kind.proves(&access, remote, value).await;
+        Ok(is_right.doing("try the secret of")?.then_some(value))
     }
 
     fn refused(&self, refusal: decide_secret::SecretRefusal) -> Error {

@@ -12,7 +12,7 @@ use super::wire::{self, Activity, Details, found, lenient, some_default};
 use crate::{
     contract::{
         Access, Entity, EntityDescription, EventFilter, EventPlace, EventSubject, Issued, Issues,
-        Kind, Place, RemoteEntity, Row, Written,
+        Kind, Place, RemoteEntity, Renewal, Row, Written,
     },
     zitadel::{Capability, Error, Path, Result, page},
 };
@@ -60,6 +60,7 @@ pub(super) const fn events(
 /// What clients with a secret have.
 pub(super) const fn issues(events: &'static [&'static str]) -> Issues {
     Issues {
+        renewal: Renewal::InPlace,
         value: "clientSecret",
         values: &["clientId", "appId", "projectId"],
         keys: &[
@@ -138,10 +139,11 @@ impl<A: Application> Entity for A {
         A::client(state).1
     }
 
-    fn values(id: &str, state: &A::State) -> Vec<(&'static str, String)> {
-        let (client_id, _) = A::client(state);
+    fn values(app: &RemoteEntity<A::State>) -> Vec<(&'static str, String)> {
+        let (client_id, _) = A::client(&app.state);
         let client_id = client_id.unwrap_or_default().to_owned();
-        vec![("appId", id.to_owned()), ("clientId", client_id)]
+        let project = app.place.parents.first().cloned().unwrap_or_default();
+        vec![("projectId", project), ("appId", app.id.clone()), ("clientId", client_id)]
     }
 
     async fn issue(access: &Access, id: &str) -> Result<Issued> {

@@ -19,8 +19,8 @@ use crate::{
     },
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, Fields, Inputs, Issued, Issues, Kind, NaturalKey, Place, RemoteEntity, Row,
-        SpecError, Written,
+        EventSubject, Fields, Inputs, Issued, Issues, Kind, NaturalKey, Place, RemoteEntity,
+        Renewal, Row, SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -206,6 +206,7 @@ impl Entity for MachineUser {
         exists: &["COMMAND-k2una"],
         listed_by: Breadth::Instance,
         issues: Some(&Issues {
+            renewal: Renewal::InPlace,
             value: "clientSecret",
             values: &["clientId", "userId", "userName"],
             keys: &[
@@ -292,10 +293,10 @@ impl Entity for MachineUser {
         true
     }
 
-    fn values(id: &str, state: &MachineUserState) -> Vec<(&'static str, String)> {
-        let user_name = state.user_name.clone().unwrap_or_default();
-        let client_id = state.client_id.clone().unwrap_or_else(|| user_name.clone());
-        vec![("clientId", client_id), ("userName", user_name), ("userId", id.to_owned())]
+    fn values(user: &RemoteEntity<MachineUserState>) -> Vec<(&'static str, String)> {
+        let user_name = user.state.user_name.clone().unwrap_or_default();
+        let client_id = user.state.client_id.clone().unwrap_or_else(|| user_name.clone());
+        vec![("clientId", client_id), ("userName", user_name), ("userId", user.id.clone())]
     }
 
     async fn issue(access: &Access, id: &str) -> Result<Issued> {

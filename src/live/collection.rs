@@ -298,6 +298,13 @@ impl Collection {
         lock(&self.data).items.keys().cloned().collect()
     }
 
+    /// What is known to be at a place.
+    pub(super) fn known_at(&self, place: &Place) -> Vec<Subject> {
+        let data = lock(&self.data);
+        let there = data.readable().filter(|remote| remote.place == *place);
+        there.map(|remote| remote.subject.clone()).collect()
+    }
+
     pub(super) fn set_secret_editor(&self, subject: &Subject, by: &str) {
         lock(&self.data).secret_editors.insert(subject.clone(), by.into());
     }

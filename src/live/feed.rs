@@ -195,7 +195,7 @@ fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTr
                 }
                 let issues = entry.as_entity().and_then(|e| e.issues);
                 if issues.is_some_and(|issues| issues.events.contains(&event.name())) {
-                    store.secret_changed(&thing, editors.name(event));
+                    touched.extend(store.secret_changed(&thing, editors.name(event)));
                 }
                 store.edited(&thing, editors.name(event));
                 touched.insert(thing);

@@ -224,13 +224,19 @@ impl Store {
         collection.invalidate(subject);
     }
 
-    /// Somebody else gave a thing another secret.
-    pub(super) fn secret_changed(&self, touched: &Touched, by: &str) {
-        let (Some(entry), Some(subject)) = (self.registry.find(touched.kind), &touched.subject)
-        else {
-            return;
+    /// Somebody else gave a thing another secret, or all at a place. Returns which.
+    pub(super) fn secret_changed(&self, touched: &Touched, by: &str) -> Vec<Touched> {
+        let Some(entry) = self.registry.find(touched.kind) else { return Vec::new() };
+        let collection = self.collection(entry, &touched.place);
+        let subjects = match &touched.subject {
+            Some(subject) => vec![subject.clone()],
+            None => collection.known_at(&touched.place),
         };
-        self.collection(entry, &touched.place).set_secret_editor(subject, by);
+        for subject in &subjects {
+            collection.set_secret_editor(subject, by);
+        }
+        let of = |subject| Touched { subject: Some(subject), ..touched.clone() };
+        subjects.into_iter().map(of).collect()
     }
 
     /// Who gave a thing another secret since ours.

@@ -12,7 +12,7 @@ use crate::{
         spec::{Namespaces, NamespacesFrom, is_suspended, only_observes},
         status::Status,
     },
-    contract::{IdSource, Inputs, Key, NaturalKey, Object, reference::Referent},
+    contract::{Inputs, Key, NaturalKey, Object, reference::Referent},
     engine::{Error, consent::Consents, host::Host, report},
     files::{FileHost, Folder, Manifest, Place, environment::Environment},
     kinds::REGISTRY,
@@ -234,10 +234,7 @@ impl Check<'_> {
                 ))
             }
         };
-        let id = match entity.id {
-            IdSource::Chosen => object.spec.get("id").and_then(Value::as_str),
-            IdSource::Key | IdSource::Server => None,
-        };
+        let id = object.spec.get("id").and_then(Value::as_str);
         let by_id = id.map(|id| (format!("{kind} {id} of {instance}"), "/spec/id".to_owned()));
         by_name.into_iter().chain(by_id).collect()
     }

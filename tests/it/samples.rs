@@ -29,9 +29,13 @@ impl std::fmt::Debug for Placed {
     }
 }
 
-/// Every kind that declares something, in everything that it can be in.
+/// Every kind that declares something, in everything that it can be in. A key declares nothing that
+/// could differ.
 pub(crate) fn placed() -> Vec<Placed> {
-    let entries = REGISTRY.all().filter(|e| !e.is_connection()).map(Entry);
+    let is_key = |e: &kastellan::contract::Entry| {
+        e.as_entity().is_some_and(kastellan::contract::EntityDescription::is_key)
+    };
+    let entries = REGISTRY.all().filter(|e| !e.is_connection() && !is_key(e)).map(Entry);
     entries
         .flat_map(|entry| {
             let is_optional = entry.parents().all(|parent| !parent.required);

@@ -1,6 +1,7 @@
 //! What ZITADEL issues gets into a Secret, stays known there, and is nowhere else.
 
 mod clients;
+mod keys;
 
 use std::time::Duration;
 
