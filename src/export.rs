@@ -20,7 +20,10 @@ use manifest::Home;
 use names::Names;
 
 use crate::{
-    contract::{Breadth, Entry, Fields, NaturalKey, Place, Reference, Registry, Remote, Role, Row},
+    contract::{
+        Breadth, EntityDescription, Entry, Fields, NaturalKey, Place, Reference, Registry, Remote,
+        Role, Row,
+    },
     live::Connection,
     zitadel::{self, Code},
 };
@@ -98,7 +101,9 @@ pub async fn export(
         exported: ByKindAndId::new(),
     };
     exporter.homes.insert(Place::instance(), Home::instance());
-    for entry in registry.all().filter(|e| !e.is_connection()) {
+    // Nobody can read a key again: a manifest of one would only have another one issued.
+    let is_key = |e: &Entry| e.as_entity().is_some_and(EntityDescription::is_key);
+    for entry in registry.all().filter(|e| !e.is_connection() && !is_key(e)) {
         exporter.kind(entry).await?;
     }
     let mut export = exporter.export;

@@ -28,7 +28,7 @@ ids. Of entities, what ZITADEL sets by itself is omitted (false, empty, Active);
 organization's only where it has its own.
 
 The default organization is in every instance, each time under another id: it is written without id and found by its name. \
-ZITADEL's own project in it is omitted. Secrets are never written, nor an Instance: how to log in is yours to say.
+ZITADEL's own project in it is omitted. Secrets are never written, nor an Instance: how to log in is yours to say. Keys and tokens are omitted too, as nobody can read them again: declare new ones.
 
 Files that exist are overwritten; those whose object is no longer in ZITADEL are named, and not deleted.";
 

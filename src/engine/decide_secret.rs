@@ -113,6 +113,10 @@ pub enum SecretRefusal {
     WouldEnd,
     /// What was there before belongs to another namespace.
     NotOwned,
+    /// It would be a key of what was there before, and belongs to another namespace.
+    ParentNotOwned,
+    /// It would be a key of the account that Kastellan itself acts as.
+    OwnAccount,
     /// The spec says so.
     Missing,
 }
@@ -123,7 +127,8 @@ impl SecretRefusal {
         match self {
             Self::Taken => Reason::Conflict,
             Self::WouldEnd => Reason::AdoptionRefused,
-            Self::NotOwned => Reason::Forbidden,
+            Self::NotOwned | Self::ParentNotOwned => Reason::Forbidden,
+            Self::OwnAccount => Reason::InvalidSpec,
             Self::Missing => Reason::SecretMissing,
         }
     }

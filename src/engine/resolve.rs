@@ -39,8 +39,8 @@ pub struct Target {
     pub place: Place,
     /// Whether the namespace may act on the instance itself.
     pub instance_scope: bool,
-    /// Whether what it is in is its own namespace's, or it may act on the instance itself.
-    pub owns_place: bool,
+    /// Whose secrets may be issued there.
+    pub owns: Owns,
     /// What it is in is only planned yet: nothing can be asked there.
     pub is_planned: bool,
     /// What the object is bound to there.
@@ -66,6 +66,16 @@ impl Target {
     }
 }
 
+/// Whose secrets may be issued at a place: who gets one has the rights that it stands for.
+#[derive(Debug, Clone, Copy)]
+pub struct Owns {
+    /// Of what was there before: what it is in is its own namespace's, or it may act on the instance
+    /// itself.
+    pub place: bool,
+    /// Of what it is in: that was created here, or is in what its own namespace declares.
+    pub parent: bool,
+}
+
 /// Resolves the references of an object, with every consent that they need.
 pub async fn resolve(
     engine: &Engine,
@@ -80,6 +90,7 @@ pub async fn resolve(
     entry.desired(&object.spec, name, &Inputs::default())?;
     let consents = engine.consents(host);
     let lineage = consents.lineage(entry, namespace, &object.spec)?;
+    let owns_place = owns(&lineage, namespace);
     let Lineage { instance, parent, instance_scope } = lineage;
     let connection = connection(engine, host, &instance)?;
     let Some(instance_object) = host.object(&instance) else {
@@ -95,8 +106,13 @@ pub async fn resolve(
             found: connection.instance_id.clone(),
         });
     }
-    let owns_place =
-        instance_scope || matches!(&parent, Parent::Object(o, _) if o.key.namespace == *namespace);
+    let owns_parent = match &parent {
+        Parent::Object(parent, kind) if parent.status.provenance != Some(Provenance::Created) => {
+            let namespace = &parent.key.namespace;
+            owns(&consents.lineage(*kind, namespace, &parent.spec)?, namespace)
+        }
+        _ => true,
+    };
     let (place, is_planned) = match parent {
         Parent::Instance => (Place::instance(), false),
         Parent::Id(reference, id) => (by_id(engine, &connection, reference, id).await?, false),
@@ -134,11 +150,18 @@ pub async fn resolve(
         connection,
         place,
         instance_scope,
-        owns_place,
+        owns: Owns { place: owns_place, parent: owns_parent },
         is_planned,
         binding,
         shared,
     })
+}
+
+/// Whether what something is in is its own namespace's, or that may act on the instance itself.
+fn owns(lineage: &Lineage, namespace: &str) -> bool {
+    let is_own =
+        |parent: &Parent| matches!(parent, Parent::Object(o, _) if o.key.namespace == *namespace);
+    lineage.instance_scope || is_own(&lineage.parent)
 }
 
 /// The connection of an Instance, or why there is none.

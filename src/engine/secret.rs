@@ -97,6 +97,7 @@ impl<'a> SecretStage<'a> {
 
     /// Whether the Secret may be used and written, before anything is created for it.
     pub(super) async fn admit(&self) -> Result<()> {
+        self.may_have_keys()?;
         let found = self.find().await?;
         let is_new = found.is_none();
         let facts = found.map(|(secret, mark)| self.facts(&secret, mark.as_ref(), "", None));
@@ -115,6 +116,7 @@ impl<'a> SecretStage<'a> {
         provenance: Provenance,
         outcome: &mut Outcome,
     ) -> Result<()> {
+        self.may_have_keys()?;
         let settled = if self.is_key() { self.settle(outcome).await? } else { None };
         let remote = settled.as_ref().unwrap_or(remote);
         let Some(id) = remote.id() else { return Ok(()) };
@@ -144,7 +146,7 @@ impl<'a> SecretStage<'a> {
             issues: has_secret,
             ends_former: !self.is_key(),
             provenance,
-            owns_place: self.writer.target.owns_place,
+            owns_place: self.writer.target.owns.place,
             changed_by: self.changed_by(&remote.subject),
             rotates_at,
             asked: self.asked(known.as_ref()),

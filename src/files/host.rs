@@ -139,8 +139,9 @@ impl Host for FileHost {
         namespace: &str,
         name: &str,
     ) -> Result<Option<OutputSecret>, OutputError> {
-        let dir = self.secrets_to.as_deref().ok_or(OutputError::NowhereToWrite)?;
-        output::read(dir, namespace, name)
+        // A plan finds there what an apply has written.
+        let dir = self.secrets_to.as_deref().or(self.secret_dir.as_deref());
+        output::read(dir.ok_or(OutputError::NowhereToWrite)?, namespace, name)
     }
 
     async fn write_output(

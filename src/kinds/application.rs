@@ -146,6 +146,17 @@ impl<A: Application> Entity for A {
         vec![("projectId", project), ("appId", app.id.clone()), ("clientId", client_id)]
     }
 
+    async fn proves(
+        access: &Access,
+        app: &RemoteEntity<A::State>,
+        value: &SecretString,
+    ) -> Result<bool> {
+        match A::client(&app.state) {
+            (Some(client_id), true) => access.client.accepts_client(client_id, value).await,
+            _ => Ok(false),
+        }
+    }
+
     async fn issue(access: &Access, id: &str) -> Result<Issued> {
         let Some(template) = A::CALLS.issue else {
             return Err(Error::Malformed {

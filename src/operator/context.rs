@@ -207,6 +207,7 @@ impl Context {
             not_ready: self.readiness.oldest_not_ready(),
             queues: self.permits.depths(),
             lags,
+            expiries: self.host.expiries(),
             tables,
         })
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, ResourceExt,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{self, FINALIZER, MANAGER, status::Status},
-    contract::{Key, Object},
+    contract::{EntityDescription, Entry, Key, Object},
     engine::{
         consent::Consents,
         error::{Missing, OutputError},
@@ -64,6 +65,19 @@ impl KubeHost {
     /// Whether there is such an object and it is being deleted.
     pub(super) fn is_deleting(&self, key: &Key) -> bool {
         self.stores.get(key).is_some_and(|o| o.metadata.deletion_timestamp.is_some())
+    }
+
+    /// When the keys and tokens end that objects hold.
+    pub(super) fn expiries(&self) -> Vec<(Key, Timestamp)> {
+        let is_key = |e: &Entry| e.as_entity().is_some_and(EntityDescription::is_key);
+        let keys = REGISTRY.all().filter(is_key);
+        let objects = keys.flat_map(|entry| self.stores.state(entry.kind()));
+        let expiry = |(key, object): (Key, Arc<Packed>)| {
+            let status = object.content().status;
+            let at = status.pointer("/secret/expiresAt")?.as_str()?.parse().ok()?;
+            Some((key, at))
+        };
+        objects.filter_map(expiry).collect()
     }
 
     /// Permission to write to Kubernetes.

@@ -1,5 +1,5 @@
-//! Metrics in the `OpenMetrics` format. Labels have few values: an Instance is named, other objects
-//! never are.
+//! Metrics in the `OpenMetrics` format. Labels have few values: an Instance is named, and a key that
+//! will end; other objects never are.
 
 use std::{
     collections::HashMap,
@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text::encode},
@@ -42,6 +43,7 @@ labels! {
     Code { code: String }
     Table { table: &'static str }
     Instance { namespace: String, name: String }
+    Object { kind: &'static str, namespace: String, name: String }
 }
 
 /// All metrics.
@@ -56,6 +58,7 @@ pub(super) struct Metrics {
     queues: Family<Kind, Gauge>,
     lags: Family<Instance, Gauge>,
     unmanaged: Family<Kind, Gauge>,
+    expiries: Family<Object, Gauge>,
     panics: Family<Task, Counter>,
     kubernetes: Family<Code, Counter>,
     tables: Family<Table, Gauge>,
@@ -104,6 +107,8 @@ pub(super) struct Snapshot {
     pub(super) queues: HashMap<&'static str, usize>,
     /// How long ago the feed of each Instance answered.
     pub(super) lags: Vec<(Key, Duration)>,
+    /// When keys and tokens end.
+    pub(super) expiries: Vec<(Key, Timestamp)>,
     /// Entries of what is kept in memory.
     pub(super) tables: Vec<(&'static str, usize)>,
 }
@@ -146,6 +151,11 @@ impl Metrics {
                 &mut r,
                 "unmanaged",
                 "Things in ZITADEL that are declared nowhere, with --count-unmanaged",
+            ),
+            expiries: register(
+                &mut r,
+                "secret_expiry_timestamp_seconds",
+                "When the key or token that an object holds ends",
             ),
             panics: register(&mut r, "panics", "Panics; each one is a bug"),
             kubernetes: register(
@@ -227,6 +237,10 @@ impl Metrics {
         self.lags.clear();
         for (Key { namespace, name, .. }, lag) in snapshot.lags {
             self.lags.get_or_create(&Instance { namespace, name }).set(seconds(lag));
+        }
+        self.expiries.clear();
+        for (Key { kind, namespace, name }, at) in snapshot.expiries {
+            self.expiries.get_or_create(&Object { kind, namespace, name }).set(at.as_second());
         }
         for (table, entries) in snapshot.tables {
             self.tables.get_or_create(&Table { table }).set(number(entries));

@@ -6,7 +6,7 @@ use reqwest::{
     Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::{sync::Semaphore, time::sleep};
@@ -24,6 +24,7 @@ use super::{
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-zitadel-orgid");
 const TOKEN_ENDPOINT: &str = "/oauth/v2/token";
+const INTROSPECTION_ENDPOINT: &str = "/oauth/v2/introspect";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
@@ -204,22 +205,51 @@ impl Client {
     }
 
     async fn fetch_token(&self, form: &[(&'static str, String)]) -> Result<Token> {
+        let answer = self.submit(TOKEN_ENDPOINT, form).await?;
+        let endpoint = format!("POST {TOKEN_ENDPOINT}");
+        let malformed = || Error::Malformed { endpoint, what: "no usable access_token".into() };
+        Token::parse(&answer.body).ok_or_else(malformed)
+    }
+
+    /// Whether this is the secret of a client that can be used. It is tried by asking what a token
+    /// means, which leaves no trace.
+    pub async fn accepts_client(&self, client_id: &str, secret: &SecretString) -> Result<bool> {
+        let secret = secret.expose_secret().to_owned();
+        let form = [
+            ("client_id", client_id.to_owned()),
+            ("client_secret", secret),
+            ("token", "none".to_owned()),
+        ];
+        match self.submit(INTROSPECTION_ENDPOINT, &form).await {
+            Ok(_) => Ok(true),
+            Err(Error::TokenRefused { error: "unauthorized_client" | "invalid_client" }) => {
+                Ok(false)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Sends a form without a token, again as long as that can help.
+    async fn submit(
+        &self,
+        endpoint: &'static str,
+        form: &[(&'static str, String)],
+    ) -> Result<Response> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let mut call = self.0.exchange.call(Method::POST, TOKEN_ENDPOINT)?;
+        let mut call = self.0.exchange.call(Method::POST, endpoint)?;
         call.headers.insert(CONTENT_TYPE, FORM);
         call.body = body.into_bytes();
         let mut tries = Tries::new(Safety::Read, self.0.patience);
         let mut attempt = 1;
-        let answer = loop {
+        loop {
             match self.0.exchange.send(&call, call.headers.clone(), attempt, auth::refusal).await {
-                Ok(answer) => break answer,
+                Ok(answer) => return Ok(answer),
                 Err(e) => {
                     sleep(tries.pause(&e).ok_or(e)?).await;
                 }
             }
             attempt += 1;
-        };
-        Token::parse(&answer.body).ok_or_else(|| call.malformed("no usable access_token"))
+        }
     }
 }
 

@@ -142,9 +142,19 @@ fn secret(secret: &str, refusal: SecretRefusal, noun: &str) -> String {
             "{noun} was there before, in something that another namespace declares: its secret is \
              issued only to that namespace, or with the Instance's instanceScope"
         ),
+        SecretRefusal::ParentNotOwned => format!(
+            "what {noun} would be of was there before, in something that another namespace \
+             declares: its keys are issued only to that namespace, or with the Instance's \
+             instanceScope"
+        ),
+        SecretRefusal::OwnAccount => format!(
+            "what {noun} would be of is the account that Kastellan itself acts as, and who gets a \
+             key of it can do all that Kastellan can: take another account"
+        ),
         SecretRefusal::Missing => format!(
-            "{secret} does not hold the secret of {noun}, and secret.onMissing is Stall: bring it \
-             back, or set secret.onMissing: Reissue, which ends the present one"
+            "{secret} does not hold the secret of {noun}, and secret.onMissing lets nothing be \
+             issued for that: bring it back, or set secret.onMissing: Reissue, which ends the \
+             present one"
         ),
     }
 }

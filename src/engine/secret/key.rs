@@ -20,7 +20,7 @@ use crate::{
     engine::{
         binding::Binding,
         decide::Plan,
-        decide_secret::Cause,
+        decide_secret::{Cause, SecretRefusal},
         error::{Doing, Error, NotConverged, OutputError, Result, WhileDoing},
         report::Outcome,
     },
@@ -34,6 +34,18 @@ pub(super) const EXPIRES_AT: &str = "expiresAt";
 const LAG: Duration = Duration::from_secs(10);
 
 impl SecretStage<'_> {
+    /// Who gets a key of something gets its rights.
+    pub(super) fn may_have_keys(&self) -> Result<()> {
+        let target = self.writer.target;
+        let is_own_account = target.place.is_within(&target.connection.account.id);
+        match (is_own_account, target.owns.parent) {
+            _ if !self.is_key() => Ok(()),
+            (true, _) => Err(self.refused(SecretRefusal::OwnAccount)),
+            (false, false) => Err(self.refused(SecretRefusal::ParentNotOwned)),
+            (false, true) => Ok(()),
+        }
+    }
+
     /// What the Secret of an object holds whose status does not tell. Anybody who writes Secrets can
     /// write a name into one: in what another namespace lends, only what this object was about to
     /// create is its own.
@@ -51,9 +63,9 @@ impl SecretStage<'_> {
         let status = &self.writer.object.status;
         let is_created = match pending(status) {
             Some(at) => self.ending_at(at).await?.as_ref() == Some(&id),
-            None => target.owns_place && mark.at.is_some(),
+            None => target.owns.place && mark.at.is_some(),
         };
-        if !is_created && !target.owns_place {
+        if !is_created && !target.owns.place {
             return Ok(None);
         }
         let provenance = if is_created { Provenance::Created } else { Provenance::Adopted };

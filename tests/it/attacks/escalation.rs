@@ -202,3 +202,94 @@ async fn the_secret_of_an_account_that_was_there_is_not_given_to_whom_its_organi
     lab.settle().await;
     assert!(lab.status(&own).is_ready(), "{:?}", lab.reason(&own));
 }
+
+/// The same by a key or a token: an account that is only observed has them too.
+#[tokio::test(start_paused = true)]
+async fn keys_of_an_account_that_was_there_are_not_given_to_whom_its_organization_is_lent() {
+    let lab = lending(&everybody(), &everybody(), &Value::Null).await;
+    let organization = lab.status(&key("Organization", "ns", "home")).id.unwrap();
+    let account = json!({"userId": "powerful", "userName": "powerful", "name": "powerful"});
+    let path = "/management/v1/users/machine";
+    let at = Some(organization.as_str());
+    lab.client.write::<Value>(Method::POST, at, path, &account).await.unwrap();
+    let before = keys(&lab);
+    for found in [
+        json!({"userName": "powerful", "adoptionPolicy": "Always"}),
+        json!({"userName": "powerful", "mode": "Observe"}),
+        json!({"id": "powerful", "userName": "powerful"}),
+    ] {
+        let spec = json!({"organizationRef": theirs("home")});
+        let it = lab.declare("evil", "MachineUser", "it", with(spec, found.clone()));
+        let loot = ["MachineKey", "PersonalAccessToken"].map(|kind| {
+            let spec = json!({"userRef": {"name": "it"}, "secret": {"name": "loot"}});
+            lab.declare("evil", kind, "loot", spec)
+        });
+        lab.settle().await;
+        assert_eq!(lab.status(&it).id.as_deref(), Some("powerful"), "{found}");
+        for loot in &loot {
+            let (reason, message) = lab.reason(loot);
+            assert_eq!(reason, Reason::Forbidden.to_string(), "{found}: {message}");
+            lab.delete(loot);
+        }
+        lab.delete(&it);
+        lab.settle().await;
+    }
+    assert!(lab.host.outputs.lock().unwrap().is_empty());
+    assert_eq!(keys(&lab), before);
+    // Of one that it made itself it has them.
+    let own = json!({"organizationRef": theirs("home"), "userName": "own"});
+    lab.declare("evil", "MachineUser", "own", own);
+    let spec = json!({"userRef": {"name": "own"}, "secret": {"name": "own"}});
+    let own = lab.declare("evil", "MachineKey", "own", spec);
+    lab.settle().await;
+    assert!(lab.status(&own).is_ready(), "{:?}", lab.reason(&own));
+}
+
+/// How many keys and tokens there ever were.
+fn keys(lab: &Lab) -> usize {
+    lab.count("user.machine.key.added") + lab.count("user.pat.added")
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_has_keys_for_others_only_where_it_names_their_kind() {
+    for (kinds, allowed) in [
+        (Value::Null, false),
+        (everybody(), false),
+        (by(&["UserGrant"]), false),
+        (by(&["MachineKey"]), true),
+    ] {
+        let lab = lending(&everybody(), &everybody(), &kinds).await;
+        let before = keys(&lab);
+        let spec = json!({"userRef": theirs("bot"), "secret": {"name": "loot"}});
+        let it = lab.declare("evil", "MachineKey", "it", spec);
+        lab.settle().await;
+        if allowed {
+            assert!(lab.status(&it).is_ready(), "{:?}", lab.reason(&it));
+        } else {
+            refused(&lab, &it, "MachineUser ns/bot");
+            assert_eq!(keys(&lab), before);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_account_that_acts_gives_its_keys_to_nobody() {
+    let lab = Lab::new().await;
+    let before = keys(&lab);
+    // Its organization, and itself, as only who may act on the instance can see them.
+    let path = "/auth/v1/users/me";
+    let me: Value = lab.client.get(None, path).await.unwrap();
+    let organization = &me["user"]["details"]["resourceOwner"];
+    let own = json!({"organizationId": organization, "userName": "admin-sa", "mode": "Observe"});
+    let own = lab.declare("ns", "MachineUser", "own", own);
+    let loot = ["MachineKey", "PersonalAccessToken"].map(|kind| {
+        let spec = json!({"userRef": {"name": "own"}, "secret": {"name": "loot"}});
+        lab.declare("ns", kind, "loot", spec)
+    });
+    lab.settle().await;
+    assert!(lab.status(&own).id.is_some(), "{:?}", lab.reason(&own));
+    for loot in &loot {
+        assert_eq!(lab.reason(loot).0, Reason::InvalidSpec.to_string(), "{:?}", lab.reason(loot));
+    }
+    assert_eq!(keys(&lab), before);
+}

@@ -71,3 +71,54 @@ async fn what_a_manifest_says_leads_to_no_other_directory() {
     assert!(!desk.path().join("team").exists());
     assert!(!desk.path().join("a/b/team").exists() && !desk.path().join("a/team").exists());
 }
+
+const KEY: &str = "\
+kind: Organization
+metadata: {name: acme}
+spec: {name: ACME}
+---
+kind: MachineUser
+metadata: {name: bot}
+spec: {organizationRef: {name: acme}}
+---
+kind: MachineKey
+metadata: {name: bot}
+spec: {userRef: {name: bot}, secret: {name: bot-zitadel}}
+---
+kind: PersonalAccessToken
+metadata: {name: bot}
+spec: {userRef: {name: bot}, secret: {name: bot-token}}
+";
+
+/// The command line remembers nothing: the files tell which key it has made.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_made_once_and_found_again_by_its_file() {
+    let desk = Desk::new().await;
+    desk.write("bot.yaml", KEY);
+    let apply = ["apply", "-f", "bot.yaml", "--secrets-to", "dir:out"];
+    let ran = desk.run(&apply).await;
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    let file = desk.path().join("out/default/bot-zitadel/key.json");
+    let key = fs::read_to_string(&file).unwrap();
+    assert!(key.contains("BEGIN RSA PRIVATE KEY"));
+    assert!(!format!("{}{}", ran.stdout, ran.stderr).contains("PRIVATE KEY"));
+
+    let writes = desk.writes();
+    let again = desk.run(&apply).await;
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    assert_eq!(
+        (desk.writes(), fs::read_to_string(&file).unwrap()),
+        (writes, key),
+        "{}",
+        again.stdout
+    );
+    let plan = desk.run(&["plan", "-f", "bot.yaml", "--secret-dir", "out"]).await;
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+
+    // Where the file is gone there is another one.
+    fs::remove_dir_all(desk.path().join("out")).unwrap();
+    let plan = desk.run(&["plan", "-f", "bot.yaml", "--secret-dir", "out"]).await;
+    assert_eq!(plan.code, 2, "{}", plan.stdout);
+    assert_eq!(desk.run(&apply).await.code, 0);
+    assert!(file.exists());
+}

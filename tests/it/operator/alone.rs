@@ -168,6 +168,30 @@ async fn writes_secrets(world: &World) {
     world.noted("bot", "SecretReissued", "").await;
     world.ready("MachineUser", "bot").await;
 
+    // A key is made here, and another one as the annotation asks; the metric says when it ends.
+    let spec = json!({"userRef": {"name": "bot"}, "secret": {"name": "key"}});
+    world.apply("MachineKey", "key", spec).await;
+    let before = world.ready("MachineKey", "key").await;
+    let first = secrets.get("key").await.unwrap();
+    assert!(first.data.as_ref().unwrap().keys().eq(["key.json"]), "{first:?}");
+    let asked = json!({"metadata": {"annotations": {"kastellan.dev/renew-at": "now"}}});
+    world.patch("MachineKey", "key", asked).await;
+    let find = async || secrets.get("key").await.unwrap();
+    eventually("another key", find, |now| now.data != first.data).await;
+    world.noted("key", "SecretRotated", "").await;
+    let after = world.ready("MachineKey", "key").await;
+    assert_eq!(after["secret"]["previous"][0]["id"], before["id"]);
+    let expiry = after["secret"]["expiresAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let line = format!(
+        "kastellan_secret_expiry_timestamp_seconds{{kind=\"MachineKey\",namespace=\"{}\",name=\"key\"}} {}",
+        world.namespace,
+        expiry.as_second()
+    );
+    let metrics = async || world.metrics().await;
+    eventually("the metric", metrics, |now| now.lines().any(|l| l == line)).await;
+    world.delete("MachineKey", "key").await;
+    world.gone("MachineKey", "key").await;
+
     // Several write into one that is somebody's.
     world.secret("shared", "theirs", "v").await;
     for name in ["one", "two"] {

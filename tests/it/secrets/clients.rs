@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use kastellan::{contract::Key, engine::events::EventReason};
+use kastellan::{
+    api::status::{Provenance, Reason},
+    contract::Key,
+    engine::events::EventReason,
+};
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -181,6 +185,45 @@ async fn a_crash_between_any_two_calls_leaves_no_client_without_a_secret_that_is
                 lab.settle().await;
                 client.assert_good(&lab).await;
             }
+        }
+    }
+}
+
+/// One that somebody made, whose secret they have put where the object looks for it.
+#[tokio::test(start_paused = true)]
+async fn one_that_exists_is_adopted_with_the_secret_that_is_proved_to_be_its() {
+    for client in CLIENTS {
+        for right in [true, false] {
+            let lab = client.settled("Basic").await;
+            let secret = client.assert_good(&lab).await;
+            let id = lab.status(&client.key()).id.unwrap();
+            lab.lose(&client.key());
+            for output in lab.host.outputs.lock().unwrap().values_mut() {
+                output.annotations.clear();
+                if !right {
+                    output.data.insert("clientSecret".into(), "another".to_owned().into());
+                }
+            }
+            let mut spec = Client::spec("Basic");
+            spec["id"] = json!(id);
+            lab.declare("ns", client.kind, "app", spec);
+            lab.settle().await;
+            assert_eq!(client.issued(&lab), 1, "nothing is issued");
+            let status = lab.status(&client.key());
+            assert_eq!(status.provenance, Some(Provenance::Adopted));
+            if !right {
+                assert_eq!(status.reason(), Some(Reason::Conflict), "{:?}", status.conditions);
+                assert_eq!(value(&lab, "clientSecret").as_deref(), Some("another"));
+                continue;
+            }
+            assert_eq!(client.assert_good(&lab).await, secret);
+            assert_eq!(client.look(&lab).await, []);
+            // Nobody has said that it may end.
+            lose_secret(&lab);
+            tokio::time::sleep(Duration::from_secs(11)).await;
+            client.look(&lab).await;
+            assert_eq!(lab.status(&client.key()).reason(), Some(Reason::SecretMissing));
+            assert!(lab.proves(&status.reported.client_id.unwrap(), &secret).await);
         }
     }
 }
