@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::world::World;
 
 /// The documents of a folder's YAML files, in the order of their names.
-fn documents(dir: &str) -> Vec<Value> {
+pub(crate) fn documents(dir: &str) -> Vec<Value> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
@@ -23,7 +23,7 @@ fn documents(dir: &str) -> Vec<Value> {
         .collect()
 }
 
-async fn become_ready(world: &World, documents: Vec<Value>) {
+pub(crate) async fn become_ready(world: &World, documents: Vec<Value>) {
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     let mut applied = Vec::new();
     for mut document in documents {

@@ -35,6 +35,7 @@ mod lost;
 mod metrics;
 mod modes;
 mod older;
+mod onboarding;
 mod operator;
 mod promises;
 mod remote;
