@@ -50,6 +50,8 @@ pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) kubeconfig: PathBuf,
     projects: Arc<Mutex<HashMap<String, Project>>>,
+    /// Objects of other kinds, and whether they are Ready.
+    others: Arc<Mutex<HashMap<(&'static str, String), bool>>>,
     /// Holds the pipe: the API server ends with this process.
     _server: Option<Child>,
 }
@@ -88,7 +90,13 @@ impl Cluster {
         let namespace: Namespace =
             serde_json::from_value(json!({"metadata": {"name": NAMESPACE}}))?;
         Api::all(client.clone()).create(&PostParams::default(), &namespace).await?;
-        Ok(Self { client, kubeconfig, projects: Arc::default(), _server: server })
+        Ok(Self {
+            client,
+            kubeconfig,
+            projects: Arc::default(),
+            others: Arc::default(),
+            _server: server,
+        })
     }
 
     pub(crate) fn api(&self, kind: &str) -> Result<Api<DynamicObject>> {
@@ -116,6 +124,28 @@ impl Cluster {
             }
         });
         Ok(())
+    }
+
+    /// Follows objects of another kind from now on.
+    pub(crate) fn follow_others(&self, kind: &'static str) -> Result<()> {
+        let (api, others) = (self.api(kind)?, self.others.clone());
+        tokio::spawn(async move {
+            let mut events =
+                std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+            while let Some(event) = events.next().await {
+                if let Ok(watcher::Event::Apply(o) | watcher::Event::InitApply(o)) = event {
+                    let mut others = others.lock().unwrap_or_else(PoisonError::into_inner);
+                    others.insert((kind, o.name_any()), seen(&o).ready);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// How many objects of other kinds are Ready.
+    pub(crate) fn others_ready(&self) -> usize {
+        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        others.values().filter(|ready| **ready).count()
     }
 
     pub(crate) fn projects(&self) -> std::sync::MutexGuard<'_, HashMap<String, Project>> {

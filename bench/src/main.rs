@@ -43,6 +43,10 @@ struct Arguments {
     /// How many Projects, over ten Organizations; several: one world after the other.
     #[arg(long, value_delimiter = ',', default_value = "100,1000,10000", value_name = "N")]
     objects: Vec<usize>,
+    /// Each Project has five roles, three applications, and a service account with a key: eleven
+    /// objects.
+    #[arg(long)]
+    mixed: bool,
     /// What to do, in the order in which it is done.
     #[arg(
         long,

@@ -65,10 +65,10 @@ async fn idle(world: &mut World) -> Result<Figures> {
 
 async fn converge(world: &mut World, arguments: &Arguments) -> Result<Figures> {
     declared(world, arguments).await?;
-    let n = world.n;
+    let n = world.count();
     let meter = Meter::start(world).await?.fresh();
     world.start()?;
-    until("all projects are Ready", PATIENCE, || world.ready() == n).await?;
+    until("all objects are Ready", PATIENCE, || world.ready() == n).await?;
     let figures = meter.stop(world, "converge", &[]).await?;
     #[allow(clippy::cast_precision_loss, reason = "thousands")]
     let creates = ((n + ORGANIZATIONS) as f64) * (arguments.write_ms as f64) / 1000.0;
@@ -295,7 +295,7 @@ async fn restart(world: &mut World) -> Result<Figures> {
         }
         // Every object was looked at, and nothing happens any more.
         #[allow(clippy::cast_precision_loss, reason = "thousands")]
-        if last.0 >= world.n as f64 && quiet.elapsed() > Duration::from_secs(4) {
+        if last.0 >= world.count() as f64 && quiet.elapsed() > Duration::from_secs(4) {
             break;
         }
         if quiet.elapsed() > Duration::from_secs(120) {

@@ -34,6 +34,7 @@ impl Zitadel {
 
 pub(crate) struct World {
     pub(crate) n: usize,
+    is_mixed: bool,
     pub(crate) cluster: Cluster,
     pub(crate) zitadel: Zitadel,
     pub(crate) operator: Option<Operator>,
@@ -58,6 +59,7 @@ impl World {
         let cluster = Cluster::start().await?;
         Ok(Self {
             n,
+            is_mixed: arguments.mixed,
             cluster,
             zitadel,
             operator: None,
@@ -67,7 +69,7 @@ impl World {
     }
 
     /// What is declared besides the Instance.
-    pub(crate) fn objects(&self) -> [(&'static str, Vec<(String, Value)>); 2] {
+    pub(crate) fn objects(&self) -> Vec<(&'static str, Vec<(String, Value)>)> {
         let project = |i: usize| -> (String, Value) {
             (
                 format!("project-{i:05}"),
@@ -75,7 +77,21 @@ impl World {
             )
         };
         let organizations = (0..ORGANIZATIONS).map(|o| (organization(o), json!({}))).collect();
-        [("Organization", organizations), ("Project", (0..self.n).map(project).collect())]
+        let mut all =
+            vec![("Organization", organizations), ("Project", (0..self.n).map(project).collect())];
+        if self.is_mixed {
+            all.extend(PARTS.map(|(kind, count)| {
+                let of = |i: usize| (0..count).map(move |part| part_of(kind, i, part));
+                (kind, (0..self.n).flat_map(of).collect())
+            }));
+        }
+        all
+    }
+
+    /// How many objects there are below the organizations.
+    pub(crate) fn count(&self) -> usize {
+        let parts: usize = PARTS.iter().map(|(_, count)| count).sum();
+        if self.is_mixed { self.n * (1 + parts) } else { self.n }
     }
 
     /// Declares everything.
@@ -90,6 +106,9 @@ impl World {
         self.cluster.create("Instance", [("default".to_owned(), instance)]).await?;
         for (kind, objects) in self.objects() {
             self.cluster.create(kind, objects).await?;
+        }
+        for (kind, _) in PARTS.iter().filter(|_| self.is_mixed) {
+            self.cluster.follow_others(kind)?;
         }
         self.cluster.follow()
     }
@@ -106,10 +125,40 @@ impl World {
             .ok_or_else(|| "this scenario needs one before it: idle, converge, ...".into())
     }
 
-    /// How many projects are Ready.
+    /// How many objects below the organizations are Ready.
     pub(crate) fn ready(&self) -> usize {
-        self.cluster.projects().values().filter(|p| p.ready).count()
+        let projects = self.cluster.projects().values().filter(|p| p.ready).count();
+        projects + self.cluster.others_ready()
     }
+}
+
+/// What a project of a mixed world has, and how many of each.
+const PARTS: [(&str, usize); 5] = [
+    ("ProjectRole", 5),
+    ("OidcApplication", 2),
+    ("ApiApplication", 1),
+    ("MachineUser", 1),
+    ("MachineKey", 1),
+];
+
+/// One of them: of project `i` the one with the number `part`.
+fn part_of(kind: &str, i: usize, part: usize) -> (String, Value) {
+    let project = json!({"name": format!("project-{i:05}")});
+    let (name, account) = (format!("of-{i:05}-{part}"), format!("of-{i:05}-0"));
+    let spec = match kind {
+        "MachineUser" => json!({"organizationRef": {"name": organization(i % ORGANIZATIONS)}}),
+        "MachineKey" => {
+            json!({"userRef": {"name": account}, "secret": {"name": format!("key-{i:05}")}})
+        }
+        "OidcApplication" => {
+            json!({"projectRef": project, "authMethod": "None", "redirectUris": ["https://a.example"]})
+        }
+        "ApiApplication" => {
+            json!({"projectRef": project, "name": "api", "authMethod": "PrivateKeyJwt"})
+        }
+        _ => json!({"projectRef": project, "key": format!("role-{part}")}),
+    };
+    (name, spec)
 }
 
 pub(crate) fn options(arguments: &Arguments) -> Options {

@@ -1,6 +1,6 @@
-//! `Administrator`: who may manage the instance, an organization or a project (in the console a
-//! manager, in the API v1 a member), by the admin API and the management API. There is no read by
-//! id: one is found by a search for the user.
+//! `Administrator`: who may manage the instance, an organization, a project or a project grant (in
+//! the console a manager, in the API v1 a member), by the admin API and the management API. There
+//! is no read by id: one is found by a search for the user.
 
 use futures::{Stream, TryStreamExt};
 use reqwest::Method;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    organization, project,
+    organization, project, project_grant,
     user::{self, UserScope},
     wire::{self, Details},
 };
@@ -42,9 +42,14 @@ pub struct Administrator {
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     project_id: Option<String>,
+    /// The ProjectGrant object that is managed. One of another namespace must name Administrator in
+    /// the `kinds` of its `allowedNamespaces`. Immutable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    project_grant_ref: Option<ObjectReference>,
     #[serde(flatten)]
     user: UserScope,
-    /// The roles, exactly: `IAM_…` for the instance, `ORG_…` or `PROJECT_…` for what is referred to. Omitted: not managed, which only something that exists already can be.
+    /// The roles, exactly: `IAM_…` for the instance, `ORG_…`, `PROJECT_…` or `PROJECT_GRANT_…` for
+    /// what is referred to. Omitted: not managed, which only something that exists already can be.
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 200)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<Vec<String>>,
@@ -76,11 +81,13 @@ impl Kind for Administrator {
         kind: "Administrator",
         plural: "administrators",
         short: "zadmin",
-        about: "Who may manage the instance, an organization or a project (manager, member).",
+        about: "Who may manage the instance, an organization, a project or a project grant \
+                (manager, member).",
         noun: "the administrator",
         references: &[
             Reference { consent: Consent::Named, ..organization::PARENT },
             Reference { consent: Consent::Named, required: false, ..project::PARENT },
+            Reference { consent: Consent::Named, ..project_grant::PARENT },
             user::REFERENCE,
         ],
         events: &[
@@ -117,6 +124,17 @@ impl Kind for Administrator {
                 &["project.member.added"],
                 EventPlace::BelowAggregate,
             ),
+            filter(
+                "project",
+                &[
+                    "project.grant.member.added",
+                    "project.grant.member.changed",
+                    "project.grant.member.removed",
+                    "project.grant.member.cascade.removed",
+                ],
+                &["project.grant.member.added"],
+                EventPlace::BelowPayload("grantId"),
+            ),
         ],
         lists: &[List::set("roles")],
         permissions: &[
@@ -129,6 +147,9 @@ impl Kind for Administrator {
             "project.member.read",
             "project.member.write",
             "project.member.delete",
+            "project.grant.member.read",
+            "project.grant.member.write",
+            "project.grant.member.delete",
         ],
         ..Description::EMPTY
     };
@@ -161,7 +182,9 @@ impl Administrator {
     /// What the roles of its level begin with.
     fn prefix(&self) -> &'static str {
         let organization = &self.organization;
-        if self.project_ref.is_some() || self.project_id.is_some() {
+        if self.project_grant_ref.is_some() {
+            PROJECT_GRANT
+        } else if self.project_ref.is_some() || self.project_id.is_some() {
             PROJECT
         } else if organization.organization_ref.is_some() || organization.organization_id.is_some()
         {
@@ -253,6 +276,7 @@ fn search(
             "/admin/v1/members/_search",
             "/management/v1/orgs/me/members/_search",
             "/management/v1/projects/{}/members/_search",
+            "/management/v1/projects/{}/grants/{}/members/_search",
         ],
         None,
     );
@@ -270,6 +294,7 @@ fn members(access: &Access) -> Result<Path> {
             "/admin/v1/members",
             "/management/v1/orgs/me/members",
             "/management/v1/projects/{}/members",
+            "/management/v1/projects/{}/grants/{}/members",
         ],
         None,
     )
@@ -282,19 +307,21 @@ fn member(access: &Access, user: &str) -> Result<Path> {
             "/admin/v1/members/{}",
             "/management/v1/orgs/me/members/{}",
             "/management/v1/projects/{}/members/{}",
+            "/management/v1/projects/{}/grants/{}/members/{}",
         ],
         Some(user),
     )
 }
 
-/// The path for the level of a place: the instance, an organization, a project.
-fn at(access: &Access, templates: [&'static str; 3], user: Option<&str>) -> Result<Path> {
+/// The path for the level of a place: the instance, an organization, a project, a project grant.
+fn at(access: &Access, templates: [&'static str; 4], user: Option<&str>) -> Result<Path> {
     let Place { organization, parents } = &access.place;
-    let [instance, of_organization, project] = templates;
+    let [instance, of_organization, project, project_grant] = templates;
     let template = match (organization, parents.len()) {
         (None, _) => instance,
         (Some(_), 0) => of_organization,
-        (Some(_), _) => project,
+        (Some(_), 1) => project,
+        (Some(_), _) => project_grant,
     };
     let segments: Vec<&str> = parents.iter().map(String::as_str).chain(user).collect();
     Path::new(template, &segments)
