@@ -42,7 +42,7 @@ pub struct Administrator {
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     project_id: Option<String>,
-    /// The ProjectGrant object that is managed. One of another namespace must name Administrator in
+    /// The `ProjectGrant` object that is managed. One of another namespace must name Administrator in
     /// the `kinds` of its `allowedNamespaces`. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
     project_grant_ref: Option<ObjectReference>,
