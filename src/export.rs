@@ -7,23 +7,18 @@
 //! written without one and found by its name. ZITADEL's own project in it is omitted, and so is the
 //! account that exports.
 
+mod assembly;
 mod manifest;
 mod names;
-
-use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 
+pub(crate) use assembly::{Assembly, home_of};
 pub use manifest::Exported;
-use manifest::Home;
-use names::Names;
 
 use crate::{
-    contract::{
-        Breadth, EntityDescription, Entry, Fields, NaturalKey, Place, Reference, Registry, Remote,
-        Role, Row,
-    },
+    contract::{Breadth, EntityDescription, Entry, Place, Registry, Remote, Row},
     live::Connection,
     zitadel::{self, Code},
 };
@@ -43,7 +38,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn has(&self, entry: Entry) -> bool {
+    pub(crate) fn has(&self, entry: Entry) -> bool {
         self.kinds.is_empty() || self.kinds.iter().any(|k| k == entry.kind())
     }
 }
@@ -90,41 +85,25 @@ pub async fn export(
     selection: &Selection,
 ) -> Result<Export> {
     let own = own(connection).await?;
-    let mut exporter = Exporter {
-        registry,
-        connection,
-        selection,
-        own,
-        export: Export::default(),
-        names: Names::default(),
-        homes: BTreeMap::new(),
-        exported: ByKindAndId::new(),
-    };
-    exporter.homes.insert(Place::instance(), Home::instance());
+    let mut assembly = Assembly::new(registry, selection.namespace.clone());
+    assembly.omit_id(&own.organization);
+    let mut exporter =
+        Exporter { registry, connection, selection, own, assembly, missing: Vec::new() };
     // Nobody can read a key again: a manifest of one would only have another one issued.
     let is_key = |e: &Entry| e.as_entity().is_some_and(EntityDescription::is_key);
     for entry in registry.all().filter(|e| !e.is_connection() && !is_key(e)) {
         exporter.kind(entry).await?;
     }
-    let mut export = exporter.export;
-    export.objects.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(export)
+    Ok(Export { objects: exporter.assembly.end(), missing: exporter.missing })
 }
-
-/// Names of objects, by the kind and the id of what they declare.
-type ByKindAndId = HashMap<(&'static str, String), String>;
 
 struct Exporter<'a> {
     registry: &'static Registry,
     connection: &'a Connection,
     selection: &'a Selection,
     own: Own,
-    export: Export,
-    names: Names,
-    /// The places that things were found to make, and how what is there refers to them.
-    homes: BTreeMap<Place, Home>,
-    /// The names of what is exported, by kind and id.
-    exported: ByKindAndId,
+    assembly: Assembly,
+    missing: Vec<String>,
 }
 
 impl Exporter<'_> {
@@ -152,22 +131,22 @@ impl Exporter<'_> {
                     for row in rows {
                         match row {
                             Row::Read(remote) => remotes.push(remote),
-                            Row::Odd { id } => self.export.odd(entry, &place, id.as_deref()),
+                            Row::Odd { id } => self.odd(entry, &place, id.as_deref()),
                         }
                     }
                 }
-                Err(e) => self.export.miss(entry, &place, e)?,
+                Err(e) => self.miss(entry, &place, e)?,
             }
             if self.registry.root() == Some(entry) {
                 self.select_organizations(&mut remotes)?;
             }
             remotes.retain(|r| {
                 r.id().is_none_or(|id| id != self.own.project && id != self.connection.account.id)
-                    && self.homes.contains_key(&home_of(entry, &r.place))
+                    && self.assembly.has_home(&home_of(entry, &r.place))
             });
             remotes.sort_by(|a, b| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
             for remote in &remotes {
-                self.thing(entry, remote, is_wanted)?;
+                self.assembly.add(entry, remote, is_wanted)?;
             }
         }
         Ok(())
@@ -182,7 +161,7 @@ impl Exporter<'_> {
             return vec![Place::instance()];
         }
         if breadth == Some(Breadth::Organization) {
-            let homes = self.homes.keys().filter(|p| p.organization.is_some());
+            let homes = self.assembly.places().filter(|p| p.organization.is_some());
             return homes.filter(|p| p.parents.is_empty()).cloned().collect();
         }
         let parents: Vec<_> = entry.parents().collect();
@@ -193,76 +172,11 @@ impl Exporter<'_> {
             (None, _) => at_instance,
             (Some(_), true) => below_root,
             (Some(_), false) => {
-                let kind = self.homes.get(*place).map(|h| h.kind);
+                let kind = self.assembly.kind_of(place);
                 parents.iter().any(|r| kind.is_some_and(|kind| r.kinds.contains(&kind)))
             }
         };
-        self.homes.keys().filter(is_meant).cloned().collect()
-    }
-
-    /// Adds what was found, and the place that it makes.
-    fn thing(&mut self, entry: Entry, remote: &Remote, is_wanted: bool) -> Result<()> {
-        let place = home_of(entry, &remote.place);
-        let Some(home) = self.homes.get(&place).cloned() else { return Ok(()) };
-        let (Some(entity), Some(id)) = (entry.as_entity(), remote.id()) else {
-            // A policy that is inherited is not the organization's own.
-            if remote.own {
-                let setting = Exported::setting(entry, remote, &home, self.selection)?;
-                self.export.objects.push(setting);
-            }
-            return Ok(());
-        };
-        // Of one without a name the id has to do.
-        let natural = self.natural_name(entry, entity.natural_key, remote);
-        let name = self.names.unique(entry.kind(), home.label(), &natural, id);
-        let is_root = self.registry.root() == Some(entry);
-        let place = if is_root { Place::organization(id) } else { remote.place.below(id) };
-        let parent =
-            self.registry.all().flat_map(|e| e.parents()).find(|r| r.kinds.contains(&entry.kind()));
-        if let Some(reference) = parent {
-            let home = home.below(entry.kind(), reference, &name, id, is_wanted);
-            self.homes.insert(place, home);
-        }
-        if is_wanted {
-            self.exported.insert((entry.kind(), id.to_owned()), name.clone());
-            let id = (id != self.own.organization).then_some(id);
-            let remote = self.referring(entry, remote);
-            let entity = Exported::entity(entry, &remote, id, &name, &home, self.selection)?;
-            self.export.objects.push(entity);
-        }
-        Ok(())
-    }
-
-    /// By what people know a thing; of what connects others, by what they know those.
-    fn natural_name(&self, entry: Entry, natural_key: NaturalKey, remote: &Remote) -> String {
-        let parts = natural_key.fields().iter().filter_map(|field| {
-            let text = remote.state.text(field)?;
-            let referred = self.exported_name(entry, field, text);
-            Some(referred.map_or(text, |(_, name)| name))
-        });
-        parts.collect::<Vec<_>>().join(" ")
-    }
-
-    /// The object of what has this id, by the reference that could give it.
-    fn exported_name(&self, entry: Entry, id_field: &str, id: &str) -> Option<(&Reference, &str)> {
-        let reference = entry.references.iter().find(|r| r.id_field == id_field)?;
-        let names = reference.kinds.iter().filter_map(|kind| {
-            let name = self.exported.get(&(*kind, id.to_owned()))?;
-            Some(name.as_str())
-        });
-        names.map(|name| (reference, name)).next()
-    }
-
-    /// The same, with references to what is exported in place of its ids.
-    fn referring(&self, entry: Entry, remote: &Remote) -> Remote {
-        let fields = remote.state.iter().map(|(field, value)| {
-            let referred = value.as_str().and_then(|id| self.exported_name(entry, field, id));
-            match referred {
-                Some((reference, name)) => (format!("{}.name", reference.field), name.into()),
-                None => (field.clone(), value.clone()),
-            }
-        });
-        Remote { state: Fields::from_map(fields.collect()), ..remote.clone() }
+        self.assembly.places().filter(is_meant).cloned().collect()
     }
 
     /// The organizations that were asked for.
@@ -278,9 +192,7 @@ impl Exporter<'_> {
         all.retain(|o| asked.is_empty() || asked.iter().any(|a| is(o, a)));
         Ok(())
     }
-}
 
-impl Export {
     /// What the account may not read is missing; anything else is a failure.
     fn miss(&mut self, entry: Entry, place: &Place, e: ExportError) -> Result<()> {
         match &e {
@@ -296,14 +208,6 @@ impl Export {
         let id = id.map_or_else(String::new, |id| format!(" {id}"));
         self.missing.push(format!("{}{id} of {place}: it can't be read", entry.kind()));
     }
-}
-
-/// The place of what something is in: what it is only addressed below is not that.
-fn home_of(entry: Entry, place: &Place) -> Place {
-    let below = entry.references.iter().filter(|r| r.role == Role::Below).count();
-    let mut place = place.clone();
-    place.parents.truncate(place.parents.len().saturating_sub(below));
-    place
 }
 
 /// Everything that one call covers.

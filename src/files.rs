@@ -12,7 +12,7 @@ pub mod host;
 pub mod malformed;
 pub mod manifest;
 pub mod order;
-mod output;
+pub mod output;
 pub mod place;
 mod plan;
 pub mod session;

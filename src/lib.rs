@@ -49,6 +49,7 @@
 //! | [`engine`] | a reconcile in five stages: resolve, observe, decide, apply, report |
 //! | [`files`] | the engine's host for a folder of manifests |
 //! | [`validate`], [`export`] | manifests checked offline; a live instance as manifests |
+//! | [`terraform`] | terraform's state as manifests |
 //! | [`operator`] | the engine's host in a cluster: watches, finalizers, statuses, Events |
 //! | [`cli`] | commands; only its `output` prints |
 //!
@@ -67,5 +68,6 @@ pub mod files;
 pub mod kinds;
 pub mod live;
 pub mod operator;
+pub mod terraform;
 pub mod validate;
 pub mod zitadel;

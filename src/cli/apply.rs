@@ -51,15 +51,10 @@ pub(super) struct Args {
     /// Where the Secrets are written that objects declare with spec.secret: `dir:DIR` writes
     /// DIR/NAMESPACE/NAME/KEY, readable by you alone, as --secret-dir reads them; what is there
     /// already is not issued again. Needed only where an object declares one.
-    #[arg(long, value_name = "dir:DIR", value_parser = secrets_to)]
+    #[arg(long, value_name = "dir:DIR", value_parser = source::secrets_to)]
     secrets_to: Option<PathBuf>,
     #[command(flatten)]
     connection: Connection,
-}
-
-fn secrets_to(text: &str) -> std::result::Result<PathBuf, String> {
-    let dir = text.strip_prefix("dir:").filter(|dir| !dir.is_empty());
-    dir.map(Into::into).ok_or_else(|| "write dir: and a directory, such as dir:secrets".into())
 }
 
 /// A secret that nobody keeps would be lost: said before anything is written.

@@ -2,14 +2,19 @@
 
 #![allow(clippy::doc_markdown, reason = "what is documented here is printed as help, to terminals")]
 
-use std::{fs, path::PathBuf};
+mod terraform;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     output::{self, Exit, Result},
     source::{self, Connection},
 };
 use crate::{
-    export::{self, Selection},
+    export::{self, Export, Selection},
     files::Folder,
     files::finding::did_you_mean,
     kinds::REGISTRY,
@@ -23,12 +28,21 @@ Examples:
   The projects of one organization, to stdout:
     kastellan export -f instance.yaml --secret-dir secrets --organization ACME --kind Project
 
+  What terraform's provider zitadel/zitadel manages, with the client secrets that only its state knows:
+    terraform state pull > state.json
+    kastellan export --from-terraform state.json --dir tenant --secrets-to dir:secrets
+
 `kastellan plan` on what is written has nothing to do. Applied to an empty instance it creates the same objects under the same \
 ids. Of entities, what ZITADEL sets by itself is omitted (false, empty, Active); settings are written whole, an \
 organization's only where it has its own.
 
 The default organization is in every instance, each time under another id: it is written without id and found by its name. \
 ZITADEL's own project in it is omitted. Secrets are never written, nor an Instance: how to log in is yours to say. Keys and tokens are omitted too, as nobody can read them again: declare new ones.
+
+--from-terraform reads a state (format version 4, or what `terraform show -json` prints) and asks no ZITADEL. What is in the \
+same state is referred to by name, anything else by id. Resources that have no kind are named on stderr with their addresses, \
+attributes that have no field with their names; the exit code is 0 all the same. Secrets go to --secrets-to alone: \
+`kastellan apply` finds them there, has ZITADEL prove them and issues no new ones. Then `terraform state rm`, never `destroy`.
 
 Files that exist are overwritten; those whose object is no longer in ZITADEL are named, and not deleted.";
 
@@ -38,6 +52,19 @@ pub(super) struct Args {
     /// File or folder with the Instance to read from; not needed with ZITADEL_ISSUER.
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
+    /// Make manifests of this state of terraform in place of a live instance; `-` reads stdin.
+    #[arg(long, value_name = "FILE", conflicts_with = "files")]
+    from_terraform: Option<PathBuf>,
+    /// With --from-terraform: where the secrets that the state holds are written. `dir:DIR` writes
+    /// DIR/NAMESPACE/NAME/KEY, readable by you alone, as `kastellan apply --secrets-to` does. What
+    /// is there already stays. If omitted, they are left out, and so are keys and tokens.
+    #[arg(
+        long,
+        value_name = "dir:DIR",
+        value_parser = source::secrets_to,
+        requires = "from_terraform"
+    )]
+    secrets_to: Option<PathBuf>,
     /// Write one file per resource into this folder. If omitted, everything goes to stdout.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -55,10 +82,14 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result {
+    if let Some(path) = &args.from_terraform {
+        return terraform::run(&args, path);
+    }
     source::read_within(&args.connection, Box::pin(exported(&args))).await
 }
 
-async fn exported(args: &Args) -> Result {
+/// What is asked for.
+fn selection(args: &Args) -> Result<Selection> {
     let names: Vec<&str> =
         REGISTRY.all().filter(|e| !e.is_connection()).map(|e| e.kind()).collect();
     let mut kinds = Vec::new();
@@ -71,15 +102,16 @@ async fn exported(args: &Args) -> Result {
         };
         kinds.push((*kind).to_owned());
     }
+    let (organizations, namespace) = (args.organization.clone(), args.namespace.clone());
+    Ok(Selection { kinds, organizations, namespace })
+}
+
+async fn exported(args: &Args) -> Result {
+    let selection = selection(args)?;
     let mut folder = Folder::read(&args.files)
         .map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
     folder.manifests.retain(|m| m.entry.is_connection());
     let session = args.connection.session(&folder).await?;
-    let selection = Selection {
-        kinds,
-        organizations: args.organization.clone(),
-        namespace: args.namespace.clone(),
-    };
     if session.unconnected() > 0 {
         return Err(Exit::Failed);
     }
@@ -96,6 +128,11 @@ async fn exported(args: &Args) -> Result {
     for missing in &export.missing {
         output::warn(format!("omitted: {missing}"));
     }
+    write(args, &export, "in ZITADEL")
+}
+
+/// Writes manifests to where they are to go. `place`: where everything was looked for.
+fn write(args: &Args, export: &Export, place: &str) -> Result {
     let Some(dir) = &args.dir else {
         let documents: Vec<&str> = export.objects.iter().map(|o| o.yaml.as_str()).collect();
         output::data(&documents.join("---\n"))?;
@@ -110,20 +147,20 @@ async fn exported(args: &Args) -> Result {
         written.map_err(|e| output::fail(format!("{}: {e}", path.display()), None))?;
     }
     if args.kind.is_empty() && args.organization.is_empty() {
-        name_leftovers(dir, &export);
+        name_leftovers(dir, export, place);
     }
     output::say(format!("{} objects written to {}", export.objects.len(), dir.display()));
     Ok(Exit::Fine)
 }
 
 /// A file of an earlier export whose object is gone would recreate it.
-fn name_leftovers(dir: &PathBuf, export: &export::Export) {
-    let Ok(folder) = Folder::read(std::slice::from_ref(dir)) else { return };
+fn name_leftovers(dir: &Path, export: &Export, place: &str) {
+    let Ok(folder) = Folder::read(&[dir.to_owned()]) else { return };
     for manifest in folder.manifests.iter().filter(|m| !m.entry.is_connection()) {
         let path = &manifest.document.value_at("").source.path;
         if !export.objects.iter().any(|o| dir.join(&o.path) == **path) {
             output::warn(format!(
-                "{}: {} is not in ZITADEL any more; delete the file if that is meant",
+                "{}: {} is not {place} any more; delete the file if that is meant",
                 path.display(),
                 manifest.object.key
             ));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    ExportError, Result, Selection,
+    ExportError, Result,
     names::{INSTANCE, kebab},
 };
 use crate::{
@@ -30,7 +30,7 @@ pub(super) struct Home {
     /// Name of the object of what it is in.
     name: Option<String>,
     /// How what is in it refers to it.
-    reference: Option<(&'static str, Value)>,
+    pub(super) reference: Option<(&'static str, Value)>,
 }
 
 impl Home {
@@ -54,7 +54,13 @@ impl Home {
             organization: Some(self.organization.clone().unwrap_or_else(|| name.to_owned())),
             name: Some(name.to_owned()),
             reference: Some(if is_exported {
-                (reference.field, json!({"name": name}))
+                let is_implied = reference.kinds.first() == Some(&kind);
+                let object = if is_implied {
+                    json!({"name": name})
+                } else {
+                    json!({"kind": kind, "name": name})
+                };
+                (reference.field, object)
             } else {
                 (reference.id_field, id.into())
             }),
@@ -75,11 +81,13 @@ impl Exported {
         id: Option<&str>,
         name: &str,
         home: &Home,
-        selection: &Selection,
+        namespace: Option<&str>,
     ) -> Result<Self> {
         let mut spec = Map::new();
         let entity = entry.as_entity();
-        if let (Some(id), Some(IdSource::Chosen)) = (id, entity.map(|e| e.id)) {
+        // What has a key for its id, or is found by it, is told by that.
+        let has_id = entity.is_some_and(|e| e.id == IdSource::Chosen || e.is_key());
+        if let Some(id) = id.filter(|_| has_id) {
             spec.insert("id".into(), id.into());
         }
         let defaults = entity.map_or(&[][..], |e| e.defaults);
@@ -98,7 +106,7 @@ impl Exported {
         };
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |field, value| !sets_itself(field, value));
-        Ok(Self { path, yaml: yaml(entry, name, spec, selection)? })
+        Ok(Self { path, yaml: yaml(entry, name, spec, namespace)? })
     }
 
     /// A setting of the instance, or an organization's own.
@@ -106,7 +114,7 @@ impl Exported {
         entry: Entry,
         remote: &Remote,
         home: &Home,
-        selection: &Selection,
+        namespace: Option<&str>,
     ) -> Result<Self> {
         let mut spec = Map::new();
         let (dir, name) = match (&home.organization, &home.name) {
@@ -116,7 +124,7 @@ impl Exported {
         let path = format!("{dir}/{}.yaml", kebab(entry.kind()));
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |_, _| true);
-        Ok(Self { path, yaml: yaml(entry, name, spec, selection)? })
+        Ok(Self { path, yaml: yaml(entry, name, spec, namespace)? })
     }
 }
 
@@ -160,7 +168,7 @@ fn yaml(
     entry: Entry,
     name: &str,
     spec: Map<String, Value>,
-    selection: &Selection,
+    namespace: Option<&str>,
 ) -> Result<String> {
     #[derive(serde::Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -176,7 +184,7 @@ fn yaml(
         #[serde(skip_serializing_if = "Option::is_none")]
         namespace: Option<&'a str>,
     }
-    let metadata = Metadata { name, namespace: selection.namespace.as_deref() };
+    let metadata = Metadata { name, namespace };
     let manifest = Manifest { api_version: api::api_version(), kind: entry.kind(), metadata, spec };
     let mut text = serde_saphyr::to_string(&manifest).map_err(|e| ExportError::Yaml {
         name: format!("{} {name}", entry.kind()),

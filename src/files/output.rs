@@ -71,6 +71,41 @@ pub(super) fn write(
     put(&dir, ANNOTATIONS, &annotations).map_err(|e| failed(&dir, &e))
 }
 
+/// Adds values that are known from elsewhere to a Secret: it is theirs who read it next. Returns the
+/// keys that hold something else: those stay, since what is there may be newer.
+pub fn add(
+    dir: &Path,
+    namespace: &str,
+    name: &str,
+    values: &BTreeMap<String, SecretString>,
+) -> Result<Vec<String>, String> {
+    let added = || {
+        let found = read(dir, namespace, name)?;
+        let mut secret = found.unwrap_or_default();
+        name.clone_into(&mut secret.name);
+        let mut kept = Vec::new();
+        let mut is_changed = false;
+        for (key, value) in values {
+            match secret.data.get(key) {
+                None => {
+                    secret.data.insert(key.clone(), value.clone());
+                    is_changed = true;
+                }
+                Some(there) if there.expose_secret() == value.expose_secret() => {}
+                Some(_) => kept.push(key.clone()),
+            }
+        }
+        if is_changed {
+            write(dir, namespace, &secret, false)?;
+        }
+        Ok(kept)
+    };
+    added().map_err(|e: OutputError| match e {
+        OutputError::Forbidden(what) | OutputError::Failed(what) => what,
+        OutputError::NowhereToWrite => format!("{} is no place for Secrets", dir.display()),
+    })
+}
+
 /// The directory of a Secret. What a manifest says leads nowhere else.
 fn place(dir: &Path, namespace: &str, name: &str) -> Result<PathBuf, OutputError> {
     for part in [namespace, name] {

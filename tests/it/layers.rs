@@ -28,7 +28,7 @@ fn all() -> Vec<(String, String)> {
 }
 
 /// The layers: each may use those that are named beside it, and no others.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("zitadel", &[]),
     ("api", &[]),
     ("contract", &["api", "zitadel"]),
@@ -38,10 +38,22 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("files", &["api", "contract", "engine", "kinds", "live"]),
     ("validate", &["api", "contract", "engine", "files", "kinds"]),
     ("export", &["api", "contract", "live", "zitadel"]),
+    ("terraform", &["contract", "export"]),
     ("operator", &["api", "contract", "engine", "kinds", "live", "zitadel"]),
     (
         "cli",
-        &["api", "engine", "export", "files", "kinds", "live", "operator", "validate", "zitadel"],
+        &[
+            "api",
+            "engine",
+            "export",
+            "files",
+            "kinds",
+            "live",
+            "operator",
+            "terraform",
+            "validate",
+            "zitadel",
+        ],
     ),
 ];
 
