@@ -34,7 +34,7 @@ pub struct Converted {
     /// Fields with ids of what this state does not manage, which only who may act on the instance
     /// can name.
     pub foreign: BTreeSet<(String, String)>,
-    /// The Secrets that the manifests name.
+    /// The Secrets, as far as the state knows what they hold.
     pub secrets: Vec<Secret>,
     /// How many secrets were left out.
     pub secrets_left: usize,
@@ -47,6 +47,8 @@ pub struct Secret {
     pub name: String,
     /// What it holds.
     pub data: BTreeMap<String, SecretString>,
+    /// Whether a manifest names it. What nobody can prove to be right is not taken over.
+    pub is_declared: bool,
 }
 
 /// Makes manifests of a state. `secrets`: those that it holds are wanted; without them a key is

@@ -95,7 +95,7 @@ impl Assembly {
         };
         let (Some(id), Some(name)) = (remote.id(), self.name(entry, remote, &home)) else {
             // A policy that is inherited is not the organization's own.
-            if remote.own {
+            if remote.own && is_wanted {
                 let namespace = self.namespace.as_deref();
                 self.objects.push(Exported::setting(entry, remote, &home, namespace)?);
             }

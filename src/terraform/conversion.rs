@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+
 use super::{
     Converted, Secret,
     found::{Found, Unfit},
-    resource::Parent,
+    resource::{Parent, SecretAttribute},
     state::{Instance, State},
 };
 use crate::{
@@ -88,6 +90,7 @@ impl<'a> Conversion<'a> {
         entry: Entry,
         of_kind: impl Iterator<Item = &'f Found<'f>>,
     ) -> Result<(), ExportError> {
+        let is_selected = self.selection.has(entry);
         let mut things: Vec<Thing<'f>> = Vec::new();
         let mut of_kind: Vec<&Found> = of_kind.collect();
         // What is managed counts, not what else looks at it.
@@ -101,12 +104,14 @@ impl<'a> Conversion<'a> {
             match thing {
                 Ok(remote) => match things.iter().find(|(other, _)| is_same(other, &remote)) {
                     None => things.push((remote, found)),
-                    Some((_, other)) => {
+                    Some((_, other)) if is_selected => {
                         let why = format!("it is the same as {}", other.instance.address);
                         self.omit(found.instance, &why);
                     }
+                    Some(_) => {}
                 },
-                Err(why) => self.omit(found.instance, &why),
+                Err(why) if is_selected => self.omit(found.instance, &why),
+                Err(_) => {}
             }
         }
         things.sort_by(|(a, _), (b, _)| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
@@ -163,24 +168,10 @@ impl<'a> Conversion<'a> {
         self.ask(entry, &remote);
         let is_wanted = found.instance.is_managed && self.is_asked(entry, &remote);
         if is_wanted {
-            let is_left = found.has_secret() && !self.secrets;
-            self.converted.secrets_left += usize::from(is_left);
-            if found.is_key() && (is_left || !found.has_secret()) {
-                let why = if is_left { "is left out" } else { "is not in the state" };
-                let why = format!("it is nothing but its secret, which {why}");
-                self.omit(found.instance, &why);
+            let declared = self.secret(entry, &mut remote, found);
+            if let (true, Err(why)) = (found.is_key(), declared) {
+                self.omit(found.instance, &format!("it is nothing but its secret, {why}"));
                 return Ok(());
-            }
-            if found.has_secret()
-                && !is_left
-                && let Some(name) = self.assembly.secret_name(entry, &remote)
-            {
-                let named = Fields::from_map(
-                    [("secret.name".into(), name.clone().into())].into_iter().collect(),
-                );
-                remote.state = remote.state.overlay(&named);
-                let data = found.secret(&name).into_iter().collect();
-                self.converted.secrets.push(Secret { name, data });
             }
             let lacking = found.lacking().map(ToOwned::to_owned);
             let of_type = found.instance.resource.clone();
@@ -188,6 +179,32 @@ impl<'a> Conversion<'a> {
             self.note_foreign(entry, &remote);
         }
         self.put(entry, &remote, is_wanted)
+    }
+
+    /// Keeps the secret of a thing and declares its Secret. `Err`: why it declares none.
+    fn secret(
+        &mut self,
+        entry: Entry,
+        remote: &mut Remote,
+        found: &Found,
+    ) -> Result<(), &'static str> {
+        let Some(SecretAttribute { is_provable, .. }) = found.held() else {
+            return Err("which is not in the state");
+        };
+        if !self.secrets {
+            self.converted.secrets_left += 1;
+            return Err("which is left out");
+        }
+        let name = self.assembly.secret_name(entry, remote).unwrap_or_default();
+        let data = found.secret(&name).into_iter().collect();
+        let secret = Secret { name: name.clone(), data, is_declared: is_provable };
+        self.converted.secrets.push(secret);
+        if !is_provable {
+            return Err("and nobody can prove that the one in the state is right");
+        }
+        let named = Fields::from(json!({"secret": {"name": name}}));
+        remote.state = remote.state.overlay(&named);
+        Ok(())
     }
 
     /// Ids that only who may act on the instance can name.

@@ -17,7 +17,7 @@ pub(super) const ALL: &[Resource] = &[
         name: "zitadel_machine_key",
         kind: "MachineKey",
         within: &[ORGANIZATION, USER],
-        secret: Some(SecretAttribute { attribute: "key_details", values: KEY }),
+        secret: Some(KEY_FILE),
         except: Some(PUBLIC_KEY),
         ..KEYS
     },
@@ -25,20 +25,27 @@ pub(super) const ALL: &[Resource] = &[
         name: "zitadel_personal_access_token",
         kind: "PersonalAccessToken",
         within: &[ORGANIZATION, USER],
-        secret: Some(SecretAttribute { attribute: "token", values: &[] }),
+        secret: Some(SecretAttribute {
+            attribute: "token",
+            values: &[],
+            // A token does not tell its id.
+            is_provable: false,
+        }),
         ..KEYS
     },
     Resource {
         name: "zitadel_application_key",
         kind: "ApplicationKey",
         within: &[ORGANIZATION, PROJECT, APPLICATION],
-        secret: Some(SecretAttribute { attribute: "key_details", values: KEY }),
+        secret: Some(KEY_FILE),
         except: Some(PUBLIC_KEY),
         ..KEYS
     },
 ];
 
-const KEY: &[(&str, &str)] = &[("id", "keyId")];
+/// A key file tells the id of its key.
+const KEY_FILE: SecretAttribute =
+    SecretAttribute { attribute: "key_details", values: &[("id", "keyId")], is_provable: true };
 
 /// When it ends, ZITADEL says; how long the next one lasts, `lifetime`.
 const KEYS: Resource = Resource { known: &["expiration_date", "key_type"], ..Resource::EMPTY };
