@@ -41,7 +41,7 @@ ZITADEL's own project in it is omitted. Secrets are never written, nor an Instan
 
 --from-terraform reads a state (format version 4, or what `terraform show -json` prints) and asks no ZITADEL. What is in the \
 same state is referred to by name, anything else by id. Resources that have no kind are named on stderr with their addresses, \
-attributes that have no field with their names; the exit code is 0 all the same. Secrets go to --secrets-to alone: \
+attributes that have no field with their names; the exit code is 0 all the same. It is 1 where a value is not what this API takes. Secrets go to --secrets-to alone: \
 `kastellan apply` finds them there, has ZITADEL prove them and issues no new ones. Then `terraform state rm`, never `destroy`.
 
 Files that exist are overwritten; those whose object is no longer in ZITADEL are named, and not deleted.";

@@ -58,16 +58,24 @@ impl Folder {
                 files.push(path.clone());
             }
         }
+        let read = files.into_iter().map(|path| {
+            let bytes = fs::read(&path);
+            (path, bytes)
+        });
+        Ok(Self::of(read))
+    }
+
+    /// The same of what is in no folder yet.
+    pub fn of(files: impl IntoIterator<Item = (PathBuf, io::Result<Vec<u8>>)>) -> Self {
         let mut folder = Self::default();
         let mut hasher = DefaultHasher::new();
-        for path in files {
-            let text = fs::read(&path);
-            (&path, text.as_ref().ok()).hash(&mut hasher);
-            folder.file(path, text);
+        for (path, bytes) in files {
+            (&path, bytes.as_ref().ok()).hash(&mut hasher);
+            folder.file(path, bytes);
         }
         folder.fingerprint = hasher.finish();
         folder.report_duplicates();
-        Ok(folder)
+        folder
     }
 
     fn file(&mut self, path: PathBuf, bytes: io::Result<Vec<u8>>) {

@@ -83,6 +83,13 @@ impl<'a> Found<'a> {
                 }
             }
         }
+        // One that only names what it connects is nothing without that.
+        let mut required = self.entry.references.iter();
+        let required =
+            required.find(|r| r.role != Role::Parent && r.required && inputs.id(r.field).is_none());
+        if let Some(reference) = required {
+            return Err(format!("the state does not say its {}", reference.id_field));
+        }
         spec.extend(parent.map(|(field, value)| (field.to_owned(), value)));
         if self.is_key() {
             // What it is called shows when everything has its name.

@@ -67,6 +67,17 @@ mod tests {
         }
     }
 
+    /// The state of the tests, from which everything is exported and planned.
+    const STATE: &str = include_str!("../../tests/it/cli/terraform/state.json");
+
+    #[test]
+    fn each_type_is_tested() {
+        for resource in all() {
+            let name = format!("\"type\": \"{}\"", resource.name);
+            assert!(STATE.contains(&name), "{name}");
+        }
+    }
+
     #[test]
     fn each_kind_has_an_entry() {
         for entry in REGISTRY.all().filter(|e| !e.is_connection()) {

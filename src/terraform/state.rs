@@ -46,7 +46,7 @@ pub enum StateError {
     /// Another version of the format.
     #[error("this state has the format version {0}, and only version 4 can be read")]
     Version(String),
-    /// OpenTofu has encrypted it.
+    /// `OpenTofu` has encrypted it.
     #[error("this state is encrypted by OpenTofu")]
     Encrypted,
     /// A plan.

@@ -3,15 +3,17 @@
 use std::{
     fs,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{Args, selection, write};
 use crate::{
     cli::output::{self, Result},
-    files::{manifest::NAMESPACE, output::add},
+    export::{Export, Exported},
+    files::{Folder, manifest::NAMESPACE, output::add},
     kinds::REGISTRY,
     terraform::{self, Converted, state::State},
+    validate::{self, Finding, Severity},
 };
 
 pub(super) fn run(args: &Args, path: &Path) -> Result {
@@ -22,7 +24,26 @@ pub(super) fn run(args: &Args, path: &Path) -> Result {
             .map_err(|e| output::fail(e, None))?;
     tell(&converted);
     write_secrets(args, &converted)?;
-    write(args, &std::mem::take(&mut converted.export), "in this state")
+    let export = std::mem::take(&mut converted.export);
+    let wrong = findings(&export);
+    let exit = write(args, &export, "in this state")?;
+    if wrong.is_empty() {
+        return Ok(exit);
+    }
+    wrong.iter().for_each(output::finding);
+    Err(output::fail(
+        "not everything that this state says can be declared",
+        Some("correct these manifests, and run `kastellan validate` on them"),
+    ))
+}
+
+/// What `kastellan validate` would say: ZITADEL, or an older one, takes more than this API does.
+fn findings(export: &Export) -> Vec<Finding> {
+    let file =
+        |object: &Exported| (PathBuf::from(&object.path), Ok(object.yaml.clone().into_bytes()));
+    let folder = Folder::of(export.objects.iter().map(file));
+    let findings = validate::check(&folder, false);
+    findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect()
 }
 
 fn read(path: &Path) -> Result<State> {

@@ -155,7 +155,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
     all
 }
 
-fn files(dir: &Path) -> BTreeMap<String, String> {
+pub(super) fn files(dir: &Path) -> BTreeMap<String, String> {
     fn collect(root: &Path, dir: &Path, into: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
             let path = entry.path();

@@ -23,6 +23,11 @@ impl Made {
         value.map(|(_, value)| value.as_str()).unwrap()
     }
 
+    fn keep(&mut self, name: &'static str, value: String) -> String {
+        self.values.push((name, value.clone()));
+        value
+    }
+
     /// The state as terraform would have written it.
     fn state(&self) -> String {
         let mut state: Value = serde_json::from_str(STATE).unwrap();
@@ -51,54 +56,75 @@ fn at(answer: &Value, pointer: &str) -> String {
     answer.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
+async fn write(desk: &Desk, method: Method, org: &str, path: &str, body: Value) -> Value {
+    let org = Some(org).filter(|org| !org.is_empty());
+    let client = desk.client(&desk.emulator().pat());
+    let answer: Result<Value, _> = client.write(method, org, path, &body).await;
+    answer.unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+async fn post(desk: &Desk, org: &str, path: &str, body: Value) -> Value {
+    write(desk, Method::POST, org, path, body).await
+}
+
 /// Makes by the API what the state says.
 async fn make(desk: &Desk) -> Made {
-    let client = desk.client(&desk.emulator().pat());
-    let write = async |method: Method, org: &str, path: &str, body: Value| -> Value {
-        let org = Some(org).filter(|org| !org.is_empty());
-        let answer: Result<Value, _> = client.write(method, org, path, &body).await;
-        answer.unwrap_or_else(|e| panic!("{path}: {e}"))
-    };
-    let post =
-        async |org: &str, path: &str, body: Value| write(Method::POST, org, path, body).await;
     let mut made = Made { values: Vec::new() };
-    let mut keep = |name: &'static str, value: String| {
-        made.values.push((name, value.clone()));
-        value
-    };
     let org = async |name: &str| {
-        at(&post("", "/v2/organizations", json!({"name": name})).await, "/organizationId")
+        at(&post(desk, "", "/v2/organizations", json!({"name": name})).await, "/organizationId")
     };
-    let acme = keep("acme", org("ACME").await);
-    keep("branch", org("Branch").await);
-    let partner = keep("partner", org("Partner").await);
+    let acme = &made.keep("acme", org("ACME").await);
+    made.keep("branch", org("Branch").await);
+    let partner = &made.keep("partner", org("Partner").await);
 
     let body = json!({
         "name": "Shop",
         "projectRoleAssertion": true,
         "privateLabelingSetting": "PRIVATE_LABELING_SETTING_ENFORCE_PROJECT_RESOURCE_OWNER_POLICY",
     });
-    let project = post(&acme, "/management/v1/projects", body).await;
-    let project = keep("project", at(&project, "/id"));
+    let project = post(desk, acme, "/management/v1/projects", body).await;
+    let project = made.keep("project", at(&project, "/id"));
     let projects = format!("/management/v1/projects/{project}");
     for body in [
         json!({"roleKey": "buyer", "displayName": "Buyer", "group": "people"}),
         json!({"roleKey": "seller", "displayName": "Seller"}),
     ] {
-        post(&acme, &format!("{projects}/roles"), body).await;
+        post(desk, acme, &format!("{projects}/roles"), body).await;
     }
 
     let body = json!({"userName": "bot", "name": "Bot", "description": "deploys", "accessTokenType": "ACCESS_TOKEN_TYPE_JWT"});
-    let bot = at(&post(&acme, "/management/v1/users/machine", body).await, "/userId");
-    let bot = keep("bot", bot);
+    let bot = at(&post(desk, acme, "/management/v1/users/machine", body).await, "/userId");
+    let bot = made.keep("bot", bot);
     let users = format!("/management/v1/users/{bot}");
-    let secret = write(Method::PUT, &acme, &format!("{users}/secret"), json!({})).await;
-    keep("bot_secret", at(&secret, "/clientSecret"));
+    let secret = write(desk, Method::PUT, acme, &format!("{users}/secret"), json!({})).await;
+    made.keep("bot_secret", at(&secret, "/clientSecret"));
     // Somebody whom terraform does not know as an account.
     let person = json!({"userName": "person", "name": "Person"});
-    let person = post(&partner, "/management/v1/users/machine", person).await;
-    let person = keep("person", at(&person, "/userId"));
+    let person = post(desk, partner, "/management/v1/users/machine", person).await;
+    let person = made.keep("person", at(&person, "/userId"));
 
+    make_clients(desk, acme, &projects, &users, &mut made).await;
+
+    let body = json!({"grantedOrgId": partner, "roleKeys": ["buyer"]});
+    let grant = post(desk, acme, &format!("{projects}/grants"), body).await;
+    let grant = made.keep("grant", at(&grant, "/grantId"));
+    let body = json!({"projectId": project, "roleKeys": ["buyer", "seller"]});
+    let user_grant = post(desk, acme, &format!("{users}/grants"), body).await;
+    made.keep("user_grant", at(&user_grant, "/userGrantId"));
+    for (path, user, role) in [
+        ("/admin/v1/members".to_owned(), &bot, "IAM_OWNER_VIEWER"),
+        ("/management/v1/orgs/me/members".to_owned(), &bot, "ORG_OWNER"),
+        (format!("{projects}/members"), &bot, "PROJECT_OWNER"),
+        (format!("{projects}/grants/{grant}/members"), &person, "PROJECT_GRANT_OWNER"),
+    ] {
+        post(desk, acme, &path, json!({"userId": user, "roles": [role]})).await;
+    }
+    set_policies(desk, acme, partner).await;
+    made
+}
+
+/// Applications, keys and tokens.
+async fn make_clients(desk: &Desk, acme: &str, projects: &str, users: &str, made: &mut Made) {
     let body = json!({
         "name": "Web",
         "redirectUris": ["https://shop.example/b", "https://shop.example/a"],
@@ -110,10 +136,10 @@ async fn make(desk: &Desk) -> Made {
         "accessTokenRoleAssertion": true,
         "loginVersion": {"loginV1": {}},
     });
-    let web = post(&acme, &format!("{projects}/apps/oidc"), body).await;
-    keep("web", at(&web, "/appId"));
-    keep("web_client", at(&web, "/clientId"));
-    keep("web_secret", at(&web, "/clientSecret"));
+    let web = post(desk, acme, &format!("{projects}/apps/oidc"), body).await;
+    made.keep("web", at(&web, "/appId"));
+    made.keep("web_client", at(&web, "/clientId"));
+    made.keep("web_secret", at(&web, "/clientSecret"));
     let body = json!({
         "name": "Native",
         "redirectUris": ["shop://callback"],
@@ -122,56 +148,33 @@ async fn make(desk: &Desk) -> Made {
         "appType": "OIDC_APP_TYPE_NATIVE",
         "authMethodType": "OIDC_AUTH_METHOD_TYPE_NONE",
     });
-    let native = post(&acme, &format!("{projects}/apps/oidc"), body).await;
-    keep("native", at(&native, "/appId"));
-    keep("native_client", at(&native, "/clientId"));
+    let native = post(desk, acme, &format!("{projects}/apps/oidc"), body).await;
+    made.keep("native", at(&native, "/appId"));
+    made.keep("native_client", at(&native, "/clientId"));
     let body = json!({"name": "API", "authMethodType": "API_AUTH_METHOD_TYPE_PRIVATE_KEY_JWT"});
-    let api = post(&acme, &format!("{projects}/apps/api"), body).await;
-    keep("api_client", at(&api, "/clientId"));
-    let api = keep("api", at(&api, "/appId"));
+    let api = post(desk, acme, &format!("{projects}/apps/api"), body).await;
+    made.keep("api_client", at(&api, "/clientId"));
+    let api = made.keep("api", at(&api, "/appId"));
     let metadata = STANDARD.encode("<EntityDescriptor entityID=\"a\"/>");
     let body = json!({"name": "SAML", "metadataXml": metadata});
-    let saml = post(&acme, &format!("{projects}/apps/saml"), body).await;
-    keep("saml", at(&saml, "/appId"));
+    let saml = post(desk, acme, &format!("{projects}/apps/saml"), body).await;
+    made.keep("saml", at(&saml, "/appId"));
 
     let ends = json!({"type": "KEY_TYPE_JSON", "expirationDate": "2519-04-01T08:45:00Z"});
     let file =
         |key: &Value| String::from_utf8(STANDARD.decode(at(key, "/keyDetails")).unwrap()).unwrap();
-    let key = post(&acme, &format!("{users}/keys"), ends.clone()).await;
-    keep("machine_key", at(&key, "/keyId"));
-    keep("machine_key_file", file(&key));
-    let token = post(&acme, &format!("{users}/pats"), ends.clone()).await;
-    keep("token", at(&token, "/tokenId"));
-    keep("token_value", at(&token, "/token"));
-    let key = post(&acme, &format!("{projects}/apps/{api}/keys"), ends).await;
-    keep("app_key", at(&key, "/id"));
-    keep("app_key_file", file(&key));
-
-    let body = json!({"grantedOrgId": partner, "roleKeys": ["buyer"]});
-    let grant = post(&acme, &format!("{projects}/grants"), body).await;
-    let grant = keep("grant", at(&grant, "/grantId"));
-    let body = json!({"projectId": project, "roleKeys": ["buyer", "seller"]});
-    let user_grant = post(&acme, &format!("{users}/grants"), body).await;
-    keep("user_grant", at(&user_grant, "/userGrantId"));
-    for (path, user, role) in [
-        ("/admin/v1/members".to_owned(), &bot, "IAM_OWNER_VIEWER"),
-        ("/management/v1/orgs/me/members".to_owned(), &bot, "ORG_OWNER"),
-        (format!("{projects}/members"), &bot, "PROJECT_OWNER"),
-        (format!("{projects}/grants/{grant}/members"), &person, "PROJECT_GRANT_OWNER"),
-    ] {
-        post(&acme, &path, json!({"userId": user, "roles": [role]})).await;
-    }
-    set_policies(desk, &acme, &partner).await;
-    made
+    let key = post(desk, acme, &format!("{users}/keys"), ends.clone()).await;
+    made.keep("machine_key", at(&key, "/keyId"));
+    made.keep("machine_key_file", file(&key));
+    let token = post(desk, acme, &format!("{users}/pats"), ends.clone()).await;
+    made.keep("token", at(&token, "/tokenId"));
+    made.keep("token_value", at(&token, "/token"));
+    let key = post(desk, acme, &format!("{projects}/apps/{api}/keys"), ends).await;
+    made.keep("app_key", at(&key, "/id"));
+    made.keep("app_key_file", file(&key));
 }
 
 async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
-    let client = desk.client(&desk.emulator().pat());
-    let write = async |method: Method, org: &str, path: &str, body: Value| {
-        let org = Some(org).filter(|org| !org.is_empty());
-        let answer: Result<Value, _> = client.write(method, org, path, &body).await;
-        answer.unwrap_or_else(|e| panic!("{path}: {e}"));
-    };
     let login = json!({
         "allowUsernamePassword": true,
         "allowExternalIdp": true,
@@ -199,10 +202,10 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
         (acme, "notification", json!({"passwordChange": false})),
         (acme, "login", login),
     ] {
-        write(Method::POST, org, &format!("/management/v1/policies/{path}"), body).await;
+        post(desk, org, &format!("/management/v1/policies/{path}"), body).await;
     }
     let domain = json!({"validateOrgDomains": true});
-    write(Method::POST, "", &format!("/admin/v1/orgs/{acme}/policies/domain"), domain).await;
+    post(desk, "", &format!("/admin/v1/orgs/{acme}/policies/domain"), domain).await;
     let login = json!({
         "allowUsernamePassword": true,
         "allowRegister": true,
@@ -223,6 +226,7 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
     });
     let restrictions =
         json!({"disallowPublicOrgRegistration": true, "allowedLanguages": {"list": ["de", "en"]}});
+    let client = desk.client(&desk.emulator().pat());
     for (path, body) in [
         ("/admin/v1/policies/privacy", json!({"tosLink": "https://example.com/tos"})),
         (
@@ -256,6 +260,17 @@ async fn what_terraform_manages_plans_to_nothing() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let validate = desk.run(&["validate", "-f", "out", "--strict"]).await;
     assert_eq!(validate.code, 0, "{}", validate.stdout);
+
+    // A live instance has the same names; what is in it besides is more.
+    let kinds = ["Project", "ProjectRole", "MachineUser", "OidcApplication", "SamlApplication"];
+    let kinds = kinds.map(|kind| ["--kind", kind]).concat();
+    let part = ["--organization", "ACME", "--dir"];
+    for (dir, from) in [("a", &export[..3]), ("b", &export[..1])] {
+        let ran = desk.run(&[from, &kinds, &part, &[dir]].concat()).await;
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let files = |dir| super::laws::files(&desk.path().join(dir)).into_keys().collect::<Vec<_>>();
+    assert_eq!(files("a"), files("b"));
 
     let secrets = ["bot_secret", "web_secret", "token_value", "machine_key_file", "app_key_file"];
     let manifests = desk.run(&["export", "--from-terraform", "state.json"]).await.stdout;
@@ -349,6 +364,8 @@ async fn what_does_not_fit_is_named() {
             "org_id": "elsewhere", "client_id": "c", "client_secret": NEVER_SHOWN})),
         managed("zitadel_machine_key", "key", json!({"id": "5", "user_id": "somebody",
             "org_id": "elsewhere", "key_details": NEVER_SHOWN})),
+        managed("zitadel_user_grant", "of_nothing", json!({"id": "7", "user_id": "somebody",
+            "org_id": "elsewhere", "role_keys": []})),
         managed("zitadel_org_member", "somebody", json!({"id": "6", "user_id": "somebody",
             "org_id": "elsewhere", "roles": ["ORG_OWNER"]})),
     ]});
@@ -359,6 +376,16 @@ async fn what_does_not_fit_is_named() {
     fs::write(desk.path().join("out.yaml"), &ran.stdout).unwrap();
     let validate = desk.run(&["validate", "-f", "out.yaml", "--strict"]).await;
     assert_eq!(validate.code, 0, "{}", validate.stdout);
+
+    let policy = json!({"id": "elsewhere", "org_id": "elsewhere", "support_email": "ask Minnie"});
+    let state = json!({"version": 4, "terraform_version": "1.9.8", "resources": [
+        managed("zitadel_privacy_policy", "old", policy),
+    ]});
+    fs::write(desk.path().join("old.json"), state.to_string()).unwrap();
+    snapshot(
+        "export-from-terraform-invalid",
+        &desk.run(&["export", "--from-terraform", "old.json"]).await,
+    );
 
     let mut told = String::new();
     for (name, text) in [
