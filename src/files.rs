@@ -22,4 +22,5 @@ pub use document::Document;
 pub use folder::Folder;
 pub use host::FileHost;
 pub use manifest::Manifest;
+pub use output::write_secret;
 pub use place::Place;

@@ -2,6 +2,7 @@
 
 use futures::Stream;
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -112,6 +113,15 @@ impl Entity for PersonalAccessToken {
 
     fn has_secret(_: &KeyState) -> bool {
         true
+    }
+
+    /// That it is a token of the account has to do: nothing tells which one.
+    async fn proves(
+        access: &Access,
+        _: &RemoteEntity<KeyState>,
+        value: &SecretString,
+    ) -> Result<bool> {
+        Ok(access.client.user_of(value).await?.as_deref() == Some(access.parent()))
     }
 
     fn values(token: &RemoteEntity<KeyState>) -> Vec<(&'static str, String)> {

@@ -8,6 +8,7 @@ mod output;
 mod secrets;
 mod snapshots;
 mod stop;
+mod terraform;
 mod watch;
 
 use std::{
