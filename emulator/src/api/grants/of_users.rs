@@ -93,11 +93,11 @@ pub(super) fn aggregate(grant: &Grant) -> Aggregate {
     Aggregate::new("usergrant", &*grant.id, &*grant.stamp.owner)
 }
 
-/// Refuses who may grant the roles of some projects, but not of this one.
-fn permit(call: &Call<'_>, permission: &str, project: &str) -> Result<(), ApiError> {
+/// Refuses who may grant the roles of some projects or project grants, but not of this one.
+fn permit(call: &Call<'_>, permission: &str, project: &str, through: &str) -> Result<(), ApiError> {
     match call.held(permission) {
-        Held::For(ids) if !ids.contains(&project) => {
-            Err(ApiError::denied("EVENT-Shu7e", "No matching permissions found"))
+        Held::For(ids) if !ids.contains(&project) && !ids.contains(&through) => {
+            Err(ApiError::denied("EVENT-Shu7e", "User has no permissions on this project"))
         }
         _ => Ok(()),
     }
@@ -209,7 +209,7 @@ fn add(call: &mut Call<'_>) -> Answer {
         through: call.request.text("projectGrantId").to_owned(),
         roles: call.request.texts("roleKeys"),
     };
-    permit(call, "user.grant.write", &wanted.project)?;
+    permit(call, "user.grant.write", &wanted.project, &wanted.through)?;
     let through = wanted.check(call)?;
     let (id, event) = wanted.add(call, &through)?;
     Ok(json!({ "userGrantId": id, "details": creation_details(&event) }).into())
@@ -227,7 +227,7 @@ pub(super) fn existing(call: &Call<'_>, id: &str, place: &'static str) -> Result
 /// Changes a grant, even one of another organization.
 fn update(call: &mut Call<'_>) -> Answer {
     let grant = existing(call, call.param("grant"), "COMMAND-3M9sd")?;
-    permit(call, "user.grant.write", &grant.project)?;
+    permit(call, "user.grant.write", &grant.project, &grant.through)?;
     let wanted = call.request.texts("roleKeys");
     if grant.roles == wanted {
         let message = "User grant has not been changed";
@@ -253,6 +253,9 @@ fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
 
 fn step(call: &mut Call<'_>, active: bool) -> Answer {
     let grant = own(call, place_of_step(active))?;
+    if (grant.state == Life::Active) != active {
+        permit(call, "user.grant.write", &grant.project, &grant.through)?;
+    }
     let stamp = stepped(call, &grant, active)?;
     Ok(json!({ "details": stamp.change_details() }).into())
 }
@@ -279,7 +282,7 @@ pub(super) fn push_removed(call: &mut Call<'_>, grant: &Grant) -> Result<Event, 
 
 fn remove(call: &mut Call<'_>) -> Answer {
     let grant = own(call, "COMMAND-1My0t")?;
-    permit(call, "user.grant.delete", &grant.project)?;
+    permit(call, "user.grant.delete", &grant.project, &grant.through)?;
     let event = push_removed(call, &grant)?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
