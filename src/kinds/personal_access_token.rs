@@ -13,13 +13,14 @@ use crate::{
         spec::{Common, Identity},
     },
     contract::{
-        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
-        IdSource, Inputs, Issues, Kind, NaturalKey, RemoteEntity, Renewal, Row, SpecError, Written,
+        Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
+        EventSubject, IdSource, Inputs, Issues, Kind, NaturalKey, RemoteEntity, Renewal, Row,
+        SpecError, Written,
     },
     zitadel::Result,
 };
 
-const ALL: &str = "/management/v1/users/{}/pats/_search";
+const ALL: &str = "/v2/users/pats/search";
 const NEW: &str = "/management/v1/users/{}/pats";
 const ONE: &str = "/management/v1/users/{}/pats/{}";
 /// They end the tokens of a user for good, though ZITADEL still lists them (recording
@@ -78,6 +79,7 @@ impl Entity for PersonalAccessToken {
     const ENTITY: EntityDescription = EntityDescription {
         id: IdSource::Server,
         natural_key: NaturalKey::Field("expiresAt"),
+        listed_by: Breadth::Instance,
         issues: Some(&Issues {
             renewal: Renewal::ByAnother,
             value: "token",
