@@ -9,7 +9,6 @@
 
 mod manifest;
 mod names;
-pub mod terraform;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -72,9 +71,6 @@ pub enum ExportError {
     /// There is no organization like this.
     #[error("there is no organization with the id or name {0:?}")]
     NoOrganization(String),
-    /// A file is no state of terraform that can be read.
-    #[error("{0}")]
-    State(String),
     /// A manifest can't be written as YAML.
     #[error("{name} can't be written as YAML: {problem}")]
     Yaml {

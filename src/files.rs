@@ -22,5 +22,4 @@ pub use document::Document;
 pub use folder::Folder;
 pub use host::FileHost;
 pub use manifest::Manifest;
-pub use output::write_secret;
 pub use place::Place;

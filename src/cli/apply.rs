@@ -57,7 +57,7 @@ pub(super) struct Args {
     connection: Connection,
 }
 
-pub(super) fn secrets_to(text: &str) -> std::result::Result<PathBuf, String> {
+fn secrets_to(text: &str) -> std::result::Result<PathBuf, String> {
     let dir = text.strip_prefix("dir:").filter(|dir| !dir.is_empty());
     dir.map(Into::into).ok_or_else(|| "write dir: and a directory, such as dir:secrets".into())
 }

@@ -2,18 +2,16 @@
 
 #![allow(clippy::doc_markdown, reason = "what is documented here is printed as help, to terminals")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use super::{
     output::{self, Exit, Result},
     source::{self, Connection},
 };
 use crate::{
-    export::{self, Selection, terraform},
-    files::{self, Folder, finding::did_you_mean},
+    export::{self, Selection},
+    files::Folder,
+    files::finding::did_you_mean,
     kinds::REGISTRY,
 };
 
@@ -25,18 +23,12 @@ Examples:
   The projects of one organization, to stdout:
     kastellan export -f instance.yaml --secret-dir secrets --organization ACME --kind Project
 
-  What terraform manages, from its state, with the secrets that it holds:
-    terraform state pull | kastellan export --from-terraform - --dir tenant --secrets-to dir:secrets
-
 `kastellan plan` on what is written has nothing to do. Applied to an empty instance it creates the same objects under the same \
 ids. Of entities, what ZITADEL sets by itself is omitted (false, empty, Active); settings are written whole, an \
 organization's only where it has its own.
 
 The default organization is in every instance, each time under another id: it is written without id and found by its name. \
 ZITADEL's own project in it is omitted. Secrets are never written, nor an Instance: how to log in is yours to say. Keys and tokens are omitted too, as nobody can read them again: declare new ones.
-
-A state of terraform is read without asking ZITADEL: `kastellan plan` shows whether it tells the truth. Resources that have no kind here, and \
-attributes that are not carried over, are named on stderr.
 
 Files that exist are overwritten; those whose object is no longer in ZITADEL are named, and not deleted.";
 
@@ -55,15 +47,6 @@ pub(super) struct Args {
     /// Only this organization, by id or name, and what is in it; may be repeated.
     #[arg(long, value_name = "ID|NAME")]
     organization: Vec<String>,
-    /// Read a state of terraform's provider zitadel/zitadel in place of a live instance, as
-    /// `terraform state pull` or `terraform show -json` prints it; `-` reads it from stdin.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "organization"])]
-    from_terraform: Option<PathBuf>,
-    /// Where the secrets go that the state holds: `dir:DIR` writes DIR/NAMESPACE/NAME/KEY, readable
-    /// by you alone, as `apply --secrets-to` and --secret-dir have them. If omitted, they are left
-    /// out.
-    #[arg(long, value_name = "dir:DIR", value_parser = super::apply::secrets_to, requires = "from_terraform")]
-    secrets_to: Option<PathBuf>,
     /// Write this namespace into the manifests. If omitted, none: they go where they are applied.
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
@@ -72,14 +55,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result {
-    if let Some(file) = &args.from_terraform {
-        return from_terraform(&args, file);
-    }
     source::read_within(&args.connection, Box::pin(exported(&args))).await
 }
 
-/// What the options select.
-fn selection(args: &Args) -> Result<Selection> {
+async fn exported(args: &Args) -> Result {
     let names: Vec<&str> =
         REGISTRY.all().filter(|e| !e.is_connection()).map(|e| e.kind()).collect();
     let mut kinds = Vec::new();
@@ -92,48 +71,15 @@ fn selection(args: &Args) -> Result<Selection> {
         };
         kinds.push((*kind).to_owned());
     }
-    let (organizations, namespace) = (args.organization.clone(), args.namespace.clone());
-    Ok(Selection { kinds, organizations, namespace })
-}
-
-fn from_terraform(args: &Args, file: &Path) -> Result {
-    let text = if file == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        fs::read_to_string(file)
-    };
-    let shown = file.display();
-    let text = text.map_err(|e| output::fail(format!("{shown}: {e}"), None))?;
-    let keeps_secrets = args.secrets_to.is_some();
-    let found = terraform::from_terraform(&REGISTRY, &text, &selection(args)?, keeps_secrets)
-        .map_err(|e| output::fail(format!("{shown} {e}"), None))?;
-    if let Some(dir) = &args.secrets_to {
-        let namespace = args.namespace.as_deref().unwrap_or("default");
-        for secret in &found.secrets {
-            files::write_secret(dir, namespace, secret)
-                .map_err(|e| output::fail(format!("Secret {}: {e}", secret.name), None))?;
-        }
-    }
-    write(args, &found.objects)?;
-    for note in &found.notes {
-        output::warn(note);
-    }
-    if !found.without_kind.is_empty() {
-        let count = found.without_kind.len();
-        output::warn(format!("{count} resources have no kind here yet, and stay with terraform:"));
-        for address in &found.without_kind {
-            output::say(format!("  {address}"));
-        }
-    }
-    Ok(Exit::Fine)
-}
-
-async fn exported(args: &Args) -> Result {
-    let selection = selection(args)?;
     let mut folder = Folder::read(&args.files)
         .map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
     folder.manifests.retain(|m| m.entry.is_connection());
     let session = args.connection.session(&folder).await?;
+    let selection = Selection {
+        kinds,
+        organizations: args.organization.clone(),
+        namespace: args.namespace.clone(),
+    };
     if session.unconnected() > 0 {
         return Err(Exit::Failed);
     }
@@ -150,22 +96,12 @@ async fn exported(args: &Args) -> Result {
     for missing in &export.missing {
         output::warn(format!("omitted: {missing}"));
     }
-    write(args, &export.objects)?;
-    if let Some(dir) = args.dir.as_ref().filter(|_| args.kind.is_empty())
-        && args.organization.is_empty()
-    {
-        name_leftovers(dir, &export);
-    }
-    Ok(Exit::Fine)
-}
-
-/// Into files, or to stdout.
-fn write(args: &Args, objects: &[export::Exported]) -> Result<()> {
     let Some(dir) = &args.dir else {
-        let documents: Vec<&str> = objects.iter().map(|o| o.yaml.as_str()).collect();
-        return output::data(&documents.join("---\n"));
+        let documents: Vec<&str> = export.objects.iter().map(|o| o.yaml.as_str()).collect();
+        output::data(&documents.join("---\n"))?;
+        return Ok(Exit::Fine);
     };
-    for object in objects {
+    for object in &export.objects {
         let path = dir.join(&object.path);
         let written = path
             .parent()
@@ -173,8 +109,11 @@ fn write(args: &Args, objects: &[export::Exported]) -> Result<()> {
             .and_then(|()| fs::write(&path, &object.yaml));
         written.map_err(|e| output::fail(format!("{}: {e}", path.display()), None))?;
     }
-    output::say(format!("{} objects written to {}", objects.len(), dir.display()));
-    Ok(())
+    if args.kind.is_empty() && args.organization.is_empty() {
+        name_leftovers(dir, &export);
+    }
+    output::say(format!("{} objects written to {}", export.objects.len(), dir.display()));
+    Ok(Exit::Fine)
 }
 
 /// A file of an earlier export whose object is gone would recreate it.

@@ -89,7 +89,13 @@ impl Exported {
             Value::Array(list) => list.is_empty(),
             _ => false,
         };
-        let path = place_of_entity(entry, name, home.organization.as_deref());
+        let path = match &home.organization {
+            None => format!("organizations/{name}/{}.yaml", kebab(entry.kind())),
+            Some(organization) => {
+                let short = name.strip_prefix(&format!("{organization}-")).unwrap_or(name);
+                format!("organizations/{organization}/{}/{short}.yaml", entry.plural)
+            }
+        };
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |field, value| !sets_itself(field, value));
         Ok(Self { path, yaml: yaml(entry, name, spec, selection)? })
@@ -103,8 +109,11 @@ impl Exported {
         selection: &Selection,
     ) -> Result<Self> {
         let mut spec = Map::new();
-        let name = home.name.as_deref().unwrap_or(INSTANCE);
-        let path = place_of_setting(entry, home.organization.as_deref());
+        let (dir, name) = match (&home.organization, &home.name) {
+            (Some(organization), Some(name)) => (format!("organizations/{organization}"), name),
+            _ => ("instance".to_owned(), &INSTANCE.to_owned()),
+        };
+        let path = format!("{dir}/{}.yaml", kebab(entry.kind()));
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |_, _| true);
         Ok(Self { path, yaml: yaml(entry, name, spec, selection)? })
@@ -135,45 +144,19 @@ fn fill(
         if let (Value::Array(list), true) = (&mut value, is_set(path)) {
             list.sort_by_key(ToString::to_string);
         }
-        insert(spec, path, value);
+        let mut steps: Vec<&str> = path.split('.').collect();
+        let Some(last) = steps.pop() else { continue };
+        let mut at = &mut *spec;
+        for step in steps {
+            let next = at.entry(step).or_insert_with(|| Value::Object(Map::new()));
+            let Value::Object(map) = next else { return };
+            at = map;
+        }
+        at.insert(last.into(), value);
     }
 }
 
-/// Adds a field, nested as a spec has it.
-pub(super) fn insert(spec: &mut Map<String, Value>, path: &str, value: Value) {
-    let mut steps: Vec<&str> = path.split('.').collect();
-    let Some(last) = steps.pop() else { return };
-    let mut at = spec;
-    for step in steps {
-        let next = at.entry(step).or_insert_with(|| Value::Object(Map::new()));
-        let Value::Object(map) = next else { return };
-        at = map;
-    }
-    at.insert(last.into(), value);
-}
-
-/// The file of an entity that is in the organization of this name, or is one.
-pub(super) fn place_of_entity(entry: Entry, name: &str, organization: Option<&str>) -> String {
-    let Some(organization) = organization else {
-        let is_root = entry.parents().next().is_none();
-        let (file, kinds) = (kebab(entry.kind()), entry.plural);
-        return if is_root {
-            format!("organizations/{name}/{file}.yaml")
-        } else {
-            format!("{INSTANCE}/{kinds}/{name}.yaml")
-        };
-    };
-    let short = name.strip_prefix(&format!("{organization}-")).unwrap_or(name);
-    format!("organizations/{organization}/{}/{short}.yaml", entry.plural)
-}
-
-/// The file of a setting of the instance, or an organization's own.
-pub(super) fn place_of_setting(entry: Entry, organization: Option<&str>) -> String {
-    let dir = organization.map_or_else(|| INSTANCE.to_owned(), |o| format!("organizations/{o}"));
-    format!("{dir}/{}.yaml", kebab(entry.kind()))
-}
-
-pub(super) fn yaml(
+fn yaml(
     entry: Entry,
     name: &str,
     spec: Map<String, Value>,

@@ -43,17 +43,6 @@ pub(super) fn read(
     Ok(Some(secret))
 }
 
-/// Writes a Secret where `--secret-dir` finds it, in place of one that there is.
-///
-/// # Errors
-/// Which file can't be written, and why.
-pub fn write_secret(dir: &Path, namespace: &str, secret: &OutputSecret) -> Result<(), String> {
-    write(dir, namespace, secret, false).map_err(|e| match e {
-        OutputError::Failed(why) => why,
-        other => format!("{other:?}"),
-    })
-}
-
 /// Writes a Secret; only its owner can read it. What was written last is in place before it is said
 /// to be.
 pub(super) fn write(

@@ -8,7 +8,6 @@ mod output;
 mod secrets;
 mod snapshots;
 mod stop;
-mod terraform;
 mod watch;
 
 use std::{
