@@ -101,6 +101,10 @@ pub(crate) enum Rule {
     Email,
     /// A flag that, where it is there, is set.
     True,
+    /// A field is there.
+    Required,
+    /// No entry of a list is there twice.
+    Unique,
     /// The number of characters of each entry of a list lies between these two.
     EachLength(usize, usize),
     /// A time span lies between zero and so many seconds.

@@ -249,6 +249,55 @@ async fn a_removed_role_leaves_the_grants_that_the_read_side_knows() {
 }
 
 #[tokio::test]
+async fn the_project_service_leaves_users_the_roles_that_a_grant_loses_and_ends_them_with_it() {
+    let owner = Caller::new().organization("owner").await;
+    let guest = owner.organization("guest").await;
+    owner.project("project").await;
+    owner.add_role("project", "reader").await;
+    guest.add_machine("bot", "bot").await;
+    let service = |method: &str| {
+        let named = json!({ "projectId": "project", "grantedOrganizationId": guest.organization });
+        (project_service(method), named)
+    };
+    let (create, mut body) = service("CreateProjectGrant");
+    body["roleKeys"] = json!(["reader"]);
+    owner.must("POST", &create, body).await;
+    let authorization = "/zitadel.authorization.v2.AuthorizationService";
+    let body = json!({
+        "userId": "bot", "projectId": "project", "organizationId": guest.organization,
+        "roleKeys": ["reader"],
+    });
+    let made = owner.must("POST", &format!("{authorization}/CreateAuthorization"), body).await;
+    let grant = format!("/management/v1/users/bot/grants/{}", made["id"].as_str().unwrap());
+    let (update, body) = service("UpdateProjectGrant");
+    owner.must("POST", &update, body).await;
+    let read = guest.must("GET", &grant, Value::Null).await;
+    assert_eq!(read["userGrant"]["roleKeys"], json!(["reader"]));
+    let (delete, body) = service("DeleteProjectGrant");
+    owner.must("POST", &delete, body).await;
+    assert_eq!(guest.call("GET", &grant, Value::Null).await.0, 404);
+    let again = format!("{authorization}/DeleteAuthorization");
+    let never = owner.must("POST", &again, json!({ "id": "never" })).await;
+    assert_eq!(never["deletionDate"], "0001-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn a_service_account_without_a_role_makes_and_removes_its_own_tokens_only() {
+    let owner = Caller::new().organization("selves").await;
+    for id in ["one", "two"] {
+        owner.add_machine(id, id).await;
+    }
+    let expiring = json!({ "expirationDate": "2099-01-01T00:00:00Z" });
+    let first = owner.must("POST", "/v2/users/one/pats", expiring.clone()).await;
+    let one = owner.with_token(first["token"].as_str().unwrap());
+    let own = one.must("POST", "/v2/users/one/pats", expiring.clone()).await;
+    let other = one.call("POST", "/v2/users/two/pats", expiring).await;
+    assert_eq!((other.0, place(&other.1)), (404, "AUTHZ-cdgFk"));
+    let path = format!("/v2/users/one/pats/{}", own["tokenId"].as_str().unwrap());
+    one.must("DELETE", &path, Value::Null).await;
+}
+
+#[tokio::test]
 async fn lists_of_users_are_sorted_by_id_and_descend_unless_told_otherwise() {
     let caller = Caller::new().organization("sorting").await;
     for (id, name) in [("b", "first"), ("c", "Second"), ("a", "third")] {

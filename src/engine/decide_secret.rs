@@ -217,10 +217,15 @@ pub fn rotates_at(known: &SecretStatus, rotate_after: Option<SignedDuration>) ->
 }
 
 /// When a key is due in whose place another one comes so long before its end: a lifetime that was
-/// shortened meanwhile counts for it too.
-pub fn renews_at(known: &SecretStatus, expires_at: &str, lifetime: Lifetime) -> Option<Timestamp> {
+/// shortened meanwhile counts for it too, and for one that would never end.
+pub fn renews_at(
+    known: &SecretStatus,
+    expires_at: Option<&str>,
+    lifetime: Lifetime,
+) -> Option<Timestamp> {
     let Lifetime { whole, renew_before } = lifetime;
-    let of_its_own = expires_at.parse::<Timestamp>().ok()?.checked_sub(renew_before).ok();
+    let end = expires_at.and_then(|at| at.parse::<Timestamp>().ok());
+    let of_its_own = end.and_then(|end| end.checked_sub(renew_before).ok());
     let as_declared = rotates_at(known, whole.checked_sub(renew_before));
     of_its_own.into_iter().chain(as_declared).min()
 }
@@ -350,16 +355,19 @@ mod tests {
         let hours = SignedDuration::from_hours;
         let at = |whole, before| {
             let lifetime = Lifetime { whole: hours(whole), renew_before: hours(before) };
-            renews_at(&known(), "2026-01-11T00:00:00Z", lifetime).map(|at| at.to_string())
+            renews_at(&known(), Some("2026-01-11T00:00:00Z"), lifetime).map(|at| at.to_string())
         };
         assert_eq!(at(240, 24).as_deref(), Some("2026-01-10T00:00:00Z"));
         assert_eq!(at(48, 24).as_deref(), Some("2026-01-02T00:00:00Z"), "shortened");
         assert_eq!(at(480, 24).as_deref(), Some("2026-01-10T00:00:00Z"), "lengthened");
         let adopted = renews_at(
             &SecretStatus::default(),
-            "2026-01-11T00:00:00Z",
+            Some("2026-01-11T00:00:00Z"),
             Lifetime { whole: hours(48), renew_before: hours(24) },
         );
         assert_eq!(adopted.unwrap().to_string(), "2026-01-10T00:00:00Z");
+        let lifetime = Lifetime { whole: hours(48), renew_before: hours(24) };
+        let endless = renews_at(&known(), None, lifetime);
+        assert_eq!(endless.unwrap().to_string(), "2026-01-02T00:00:00Z");
     }
 }

@@ -22,7 +22,10 @@ use crate::{
         spec::{AdoptionPolicy, Shared, deletion_policy, is_suspended, only_observes},
         status::{Provenance, Reason},
     },
-    contract::{EntityDescription, Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode},
+    contract::{
+        EntityDescription, Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode,
+        reference::Referent,
+    },
     live::{self, Absence},
 };
 
@@ -59,7 +62,7 @@ pub(super) async fn reconcile(
         is_handed_over: engine.memory.is_handed_over(&object.key),
         observes,
         is_bound: binding.is_some(),
-        children: children(engine, host, object),
+        children: children(engine, host, entry, object),
         successor: successor(engine, host, entry, object).map(|o| o.key.clone()),
         policy,
         waited: engine.memory.deleting_for(&object.key),
@@ -108,11 +111,36 @@ pub(super) async fn reconcile(
     }
 }
 
-/// What has to go first.
-fn children(engine: &Engine, host: &dyn Host, object: &Object) -> Vec<Key> {
+/// What has to go first: what refers to it, and what names it by its key.
+fn children(engine: &Engine, host: &dyn Host, entry: Entry, object: &Object) -> Vec<Key> {
     let (mut children, consents) = (host.deleting_children(&object.key), engine.consents(host));
+    children.extend(namers(engine, host, entry, object));
     children.retain(|key| host.object(key).is_some_and(|child| consents.has_standing(&child)));
     children
+}
+
+/// What is deleted too and names this object by its key, as grants name roles: with the role ZITADEL
+/// would take it out of them. All of them refer to what it is in.
+fn namers(engine: &Engine, host: &dyn Host, entry: Entry, object: &Object) -> Vec<Key> {
+    let lists = engine.registry.all().flat_map(|e| e.names).filter(|n| n.kind == entry.kind());
+    let lists: Vec<&str> = lists.map(|names| names.list).collect();
+    let Key { namespace, name, .. } = &object.key;
+    let declared = entry.desired(&object.spec, name, &Inputs::default());
+    let key = declared.ok().zip(entry.as_entity());
+    let key = key.and_then(|(fields, entity)| entity.natural_key.of(&fields));
+    let parents = entry.parents().filter_map(|r| r.read(&object.spec, namespace).ok().flatten());
+    let (Some(key), false) = (key, lists.is_empty()) else { return Vec::new() };
+    let names_it = |other: &Key| {
+        host.object(other).is_some_and(|other| {
+            let named = lists.iter().filter_map(|list| other.spec.get(list)?.as_array());
+            named.flatten().any(|item| item.as_str() == Some(&key))
+        })
+    };
+    let siblings = parents.flat_map(|parent| match parent {
+        Referent::Object(parent) => host.deleting_children(&parent),
+        Referent::Id(_) | Referent::Name(_) => Vec::new(),
+    });
+    siblings.filter(names_it).collect()
 }
 
 /// What a deletion came to.

@@ -422,12 +422,11 @@ impl<'a> SecretStage<'a> {
 
     fn rotates_at(&self, outcome: &Outcome, remote: &Remote) -> Option<Timestamp> {
         let known = self.known(outcome).unwrap_or_default();
-        match remote.state.text(key::EXPIRES_AT).filter(|_| self.is_key()) {
-            Some(expires_at) => {
-                decide_secret::renews_at(&known, expires_at, self.declared.lifetime)
-            }
-            None => decide_secret::rotates_at(&known, self.declared.rotate_after),
+        if self.is_key() {
+            let expires_at = remote.state.text(key::EXPIRES_AT);
+            return decide_secret::renews_at(&known, expires_at, self.declared.lifetime);
         }
+        decide_secret::rotates_at(&known, self.declared.rotate_after)
     }
 
     fn plan_rotation(&self, outcome: &mut Outcome, remote: &Remote) {

@@ -14,13 +14,14 @@ use crate::{
         spec::{Common, Identity},
     },
     contract::{
-        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, IdSource, Inputs,
-        Issues, Kind, NaturalKey, Reference, RemoteEntity, Renewal, Row, SpecError, Written,
+        Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace, IdSource,
+        Inputs, Issues, Kind, NaturalKey, Reference, RemoteEntity, Renewal, Row, SpecError,
+        Written,
     },
     zitadel::Result,
 };
 
-const ALL: &str = "/management/v1/projects/{}/apps/{}/keys/_search";
+const ALL: &str = "/zitadel.application.v2.ApplicationService/ListApplicationKeys";
 const NEW: &str = "/management/v1/projects/{}/apps/{}/keys";
 const ONE: &str = "/management/v1/projects/{}/apps/{}/keys/{}";
 
@@ -103,6 +104,7 @@ impl Entity for ApplicationKey {
     const ENTITY: EntityDescription = EntityDescription {
         id: IdSource::Server,
         natural_key: NaturalKey::Field("expiresAt"),
+        listed_by: Breadth::Instance,
         // "Chosen Auth Method does not require a key."
         missing: &["COMMAND-Dff54"],
         issues: Some(&Issues {

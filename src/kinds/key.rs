@@ -1,5 +1,6 @@
 //! What keys and tokens have in common: created with the moment at which they end, never changed,
-//! and read by nobody again.
+//! and read by nobody again. Listed by the services v2 (since 4.0, those of applications since 4.5),
+//! created, read and deleted by the management API.
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der},
@@ -12,14 +13,14 @@ use pkcs8::PrivateKeyInfoRef;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::wire::{self, Details, found};
+use super::wire::{self, Details, found, lenient};
 use crate::{
     api::spec::ObjectReference,
     contract::{
         Access, Consent, EventFilter, EventPlace, EventSubject, Place, Reference, RemoteEntity,
-        Row, Written,
+        Row, Version, Written,
     },
     zitadel::{Error, Path, Result, page},
 };
@@ -87,6 +88,8 @@ struct Wire {
     id: String,
     #[serde(default)]
     details: Details,
+    /// What never ends does so in the last second of the year 9999, which is no timestamp here.
+    #[serde(default, deserialize_with = "lenient")]
     expiration_date: Option<Timestamp>,
 }
 
@@ -101,18 +104,51 @@ impl Wire {
     }
 }
 
-/// All keys at a place.
+/// A key or token in a list of the services v2, which hold those of all users or applications.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(alias = "keyId")]
+    id: String,
+    organization_id: String,
+    user_id: Option<String>,
+    project_id: Option<String>,
+    application_id: Option<String>,
+    creation_date: Option<Timestamp>,
+    #[serde(default, deserialize_with = "lenient")]
+    expiration_date: Option<Timestamp>,
+}
+
+impl Listed {
+    /// `None`: among the keys of applications are those of users, as if their account were both
+    /// project and application (recording `app-list-instance`).
+    fn read(self) -> Option<RemoteEntity<KeyState>> {
+        let organization = Place::organization(&*self.organization_id);
+        let place = match (self.user_id, self.project_id, self.application_id) {
+            (Some(user), ..) => organization.below(user),
+            (None, Some(project), Some(application)) if project != application => {
+                organization.below(project).below(application)
+            }
+            _ => return None,
+        };
+        let aggregate = Some(self.organization_id);
+        let version = self.creation_date.map(|changed| Version { aggregate, changed });
+        let state = KeyState { expires_at: self.expiration_date };
+        Some(RemoteEntity { id: self.id, place, state, version })
+    }
+}
+
+/// All keys of the instance.
 pub(super) fn list(
     access: &Access,
-    template: &'static str,
+    path: &'static str,
 ) -> impl Stream<Item = Result<Row<RemoteEntity<KeyState>>>> + Send + 'static {
-    let place = access.place.clone();
-    let rows = path(access, template, None)
-        .map(|path| page::rows::<Wire>(&access.client, access.organization(), path, json!({})));
-    // A path that can't be made is the only row.
-    futures::stream::iter([rows])
-        .try_flatten()
-        .map_ok(move |row| row.map(|wire: Wire| wire.at(&place)))
+    page::rows_v2::<Listed>(&access.client, path).try_filter_map(|row| {
+        std::future::ready(Ok(match row {
+            Row::Read(listed) => listed.read().map(Row::Read),
+            Row::Odd { id } => Some(Row::Odd { id }),
+        }))
+    })
 }
 
 /// Reads one.

@@ -15,13 +15,13 @@ use crate::{
         spec::{Common, Identity},
     },
     contract::{
-        Access, Description, Entity, EntityDescription, IdSource, Inputs, Issues, Kind, NaturalKey,
-        RemoteEntity, Renewal, Row, SpecError, Written,
+        Access, Breadth, Description, Entity, EntityDescription, IdSource, Inputs, Issues, Kind,
+        NaturalKey, RemoteEntity, Renewal, Row, SpecError, Written,
     },
     zitadel::Result,
 };
 
-const ALL: &str = "/management/v1/users/{}/keys/_search";
+const ALL: &str = "/v2/users/keys/search";
 const NEW: &str = "/management/v1/users/{}/keys";
 const ONE: &str = "/management/v1/users/{}/keys/{}";
 
@@ -67,6 +67,7 @@ impl Entity for MachineKey {
     const ENTITY: EntityDescription = EntityDescription {
         id: IdSource::Server,
         natural_key: NaturalKey::Field("expiresAt"),
+        listed_by: Breadth::Instance,
         issues: Some(&Issues {
             renewal: Renewal::ByAnother,
             value: "key",

@@ -299,6 +299,16 @@ impl Entity for MachineUser {
         vec![("clientId", client_id), ("userName", user_name), ("userId", user.id.clone())]
     }
 
+    async fn proves(
+        access: &Access,
+        user: &RemoteEntity<MachineUserState>,
+        value: &SecretString,
+    ) -> Result<bool> {
+        let values = Self::values(user);
+        let client_id = values.iter().find(|(name, _)| *name == "clientId").map(|(_, id)| id);
+        access.client.accepts_account(client_id.map_or("", String::as_str), value).await
+    }
+
     async fn issue(access: &Access, id: &str) -> Result<Issued> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -2,6 +2,7 @@
 
 use futures::Stream;
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -12,13 +13,14 @@ use crate::{
         spec::{Common, Identity},
     },
     contract::{
-        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
-        IdSource, Inputs, Issues, Kind, NaturalKey, RemoteEntity, Renewal, Row, SpecError, Written,
+        Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
+        EventSubject, IdSource, Inputs, Issues, Kind, NaturalKey, RemoteEntity, Renewal, Row,
+        SpecError, Written,
     },
     zitadel::Result,
 };
 
-const ALL: &str = "/management/v1/users/{}/pats/_search";
+const ALL: &str = "/v2/users/pats/search";
 const NEW: &str = "/management/v1/users/{}/pats";
 const ONE: &str = "/management/v1/users/{}/pats/{}";
 /// They end the tokens of a user for good, though ZITADEL still lists them (recording
@@ -77,6 +79,7 @@ impl Entity for PersonalAccessToken {
     const ENTITY: EntityDescription = EntityDescription {
         id: IdSource::Server,
         natural_key: NaturalKey::Field("expiresAt"),
+        listed_by: Breadth::Instance,
         issues: Some(&Issues {
             renewal: Renewal::ByAnother,
             value: "token",
@@ -112,6 +115,15 @@ impl Entity for PersonalAccessToken {
 
     fn has_secret(_: &KeyState) -> bool {
         true
+    }
+
+    /// That it is a token of the account has to do: nothing tells which one.
+    async fn proves(
+        access: &Access,
+        _: &RemoteEntity<KeyState>,
+        value: &SecretString,
+    ) -> Result<bool> {
+        Ok(access.client.user_of(value).await?.as_deref() == Some(access.parent()))
     }
 
     fn values(token: &RemoteEntity<KeyState>) -> Vec<(&'static str, String)> {

@@ -24,6 +24,7 @@ use super::{
 
 const ORGANIZATION: HeaderName = HeaderName::from_static("x-zitadel-orgid");
 const TOKEN_ENDPOINT: &str = "/oauth/v2/token";
+const OWN_USER_ENDPOINT: &str = "/auth/v1/users/me";
 const INTROSPECTION_ENDPOINT: &str = "/oauth/v2/introspect";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -214,17 +215,44 @@ impl Client {
     /// Whether this is the secret of a client that can be used. It is tried by asking what a token
     /// means, which leaves no trace.
     pub async fn accepts_client(&self, client_id: &str, secret: &SecretString) -> Result<bool> {
-        let secret = secret.expose_secret().to_owned();
         let form = [
             ("client_id", client_id.to_owned()),
-            ("client_secret", secret),
+            ("client_secret", secret.expose_secret().to_owned()),
             ("token", "none".to_owned()),
         ];
-        match self.submit(INTROSPECTION_ENDPOINT, &form).await {
-            Ok(_) => Ok(true),
-            Err(Error::TokenRefused { error: "unauthorized_client" | "invalid_client" }) => {
-                Ok(false)
+        is_accepted(self.submit(INTROSPECTION_ENDPOINT, &form).await)
+    }
+
+    /// Whether this is the secret of an account that can be used. It is tried by a login.
+    pub async fn accepts_account(&self, client_id: &str, secret: &SecretString) -> Result<bool> {
+        let form = [
+            ("grant_type", "client_credentials".to_owned()),
+            ("scope", "openid".to_owned()),
+            ("client_id", client_id.to_owned()),
+            ("client_secret", secret.expose_secret().to_owned()),
+        ];
+        is_accepted(self.submit(TOKEN_ENDPOINT, &form).await)
+    }
+
+    /// The id of the user whose token this is; `None`: it opens nothing.
+    pub async fn user_of(&self, token: &SecretString) -> Result<Option<String>> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            user: User,
+        }
+        #[derive(serde::Deserialize)]
+        struct User {
+            id: String,
+        }
+        let mut call = self.0.exchange.call(Method::GET, OWN_USER_ENDPOINT)?;
+        call.headers.insert(ACCEPT, JSON);
+        match self.authorized(&call, &Token::fixed(token.clone()), 1).await {
+            Ok(answer) => {
+                let answer: Answer = serde_json::from_slice(&answer.body)
+                    .map_err(|_| call.malformed("no user with an id"))?;
+                Ok(Some(answer.user.id))
             }
+            Err(e) if e.is_unauthenticated() => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -250,6 +278,14 @@ impl Client {
             }
             attempt += 1;
         }
+    }
+}
+
+fn is_accepted(answer: Result<Response>) -> Result<bool> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(Error::TokenRefused { .. }) => Ok(false),
+        Err(e) => Err(e),
     }
 }
 

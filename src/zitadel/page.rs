@@ -35,13 +35,13 @@ pub enum Row<T> {
     Read(T),
     /// An entry of another form.
     Odd {
-        /// Its `id`, `userId` or `key`, where it has one.
+        /// Its `id`, `keyId`, `userId` or `key`, where it has one.
         id: Option<String>,
     },
 }
 
-/// Walks a v1-style search (`{query: {offset, limit, asc}}` → `{result: […]}`), which the v2
-/// organization search is too. Entries that others create or delete meanwhile may be missed or come
+/// Walks a search of the older form (`{query: {offset, limit, asc}}` → `{result: […]}`), which that
+/// of v2 organizations and users is too. Entries that others create or delete meanwhile may be missed or come
 /// twice: confirm absence by id.
 ///
 /// A list that does not end is an error: after [`MAX_PAGES`], and at once where a page repeats an
@@ -52,11 +52,30 @@ pub fn rows<T: DeserializeOwned + Send + 'static>(
     path: impl Into<Path>,
     filters: Value,
 ) -> impl Stream<Item = Result<Row<T>>> + Send + 'static {
+    walk(client, organization, path.into(), filters, "query")
+}
+
+/// The same of the newer form: `{pagination: {…}}` → `{result: […], pagination}`.
+pub fn rows_v2<T: DeserializeOwned + Send + 'static>(
+    client: &Client,
+    path: impl Into<Path>,
+) -> impl Stream<Item = Result<Row<T>>> + Send + 'static {
+    walk(client, None, path.into(), json!({}), "pagination")
+}
+
+fn walk<T: DeserializeOwned + Send + 'static>(
+    client: &Client,
+    organization: Option<&str>,
+    path: Path,
+    filters: Value,
+    page: &'static str,
+) -> impl Stream<Item = Result<Row<T>>> + Send + 'static {
     let walk = Walk {
         client: client.clone(),
         organization: organization.map(ToOwned::to_owned),
-        path: path.into(),
+        path,
         filters,
+        page,
         pages: 0,
         seen: HashSet::new(),
     };
@@ -102,6 +121,8 @@ struct Walk {
     organization: Option<String>,
     path: Path,
     filters: Value,
+    /// The field that says which page.
+    page: &'static str,
     pages: u64,
     /// Hashes of the pages.
     seen: HashSet<u64>,
@@ -113,8 +134,9 @@ impl Walk {
         #[derive(Deserialize)]
         #[serde(bound = "T: DeserializeOwned")]
         struct Page<T> {
-            #[serde(default)]
+            #[serde(default, alias = "pagination")]
             details: Details,
+            #[serde(alias = "keys")]
             result: Option<Entries<T>>,
         }
         #[derive(Deserialize, Default)]
@@ -130,7 +152,7 @@ impl Walk {
         let offset = self.pages * PAGE;
         if let Some(body) = self.filters.as_object_mut() {
             let query = json!({"offset": offset.to_string(), "limit": PAGE, "asc": true});
-            body.insert("query".into(), query);
+            body.insert(self.page.into(), query);
         }
         let page: Page<T> =
             self.client.query(self.organization.as_deref(), &self.path, &self.filters).await?;
@@ -169,7 +191,9 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Entries<T> {
                         return Err(serde::de::Error::custom("too many entries"));
                     }
                     entry.hash(&mut hasher);
-                    let named = ["id", "userId", "key"].iter().find_map(|f| entry.get(f)?.as_str());
+                    let named = ["id", "keyId", "userId", "key"]
+                        .iter()
+                        .find_map(|f| entry.get(f)?.as_str());
                     let id = named.map(ToOwned::to_owned);
                     rows.push(T::deserialize(entry).map_or(Row::Odd { id }, Row::Read));
                 }
@@ -255,6 +279,7 @@ mod tests {
             client,
             organization: None,
             path: PATH.into(),
+            page: "query",
             filters: json!({}),
             pages: MAX_PAGES,
             seen: HashSet::new(),

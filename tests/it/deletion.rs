@@ -371,3 +371,46 @@ async fn a_namespace_with_a_whole_tenant_in_it_comes_to_its_end() {
         world.stop().await;
     }
 }
+
+/// With a role ZITADEL takes it out of all grants: those that go too go first.
+#[tokio::test(start_paused = true)]
+async fn grants_go_before_the_roles_that_they_name() {
+    for roles_first in [true, false] {
+        let lab = Lab::new().await;
+        let home = json!({"organizationRef": {"name": "home"}});
+        let shop = json!({"projectRef": {"name": "shop"}});
+        lab.declare("ns", "Organization", "home", json!({}));
+        lab.declare("ns", "Organization", "partner", json!({}));
+        lab.declare("ns", "Project", "shop", home.clone());
+        let bot = lab.declare("ns", "MachineUser", "bot", home);
+        let role = lab.declare("ns", "ProjectRole", "clerk", shop);
+        let lent = json!({
+            "projectRef": {"name": "shop"}, "grantedOrganizationRef": {"name": "partner"},
+            "roleKeys": ["clerk"],
+        });
+        let lent = lab.declare("ns", "ProjectGrant", "lent", lent);
+        let grant = json!({
+            "organizationRef": {"name": "home"}, "projectRef": {"name": "shop"},
+            "userRef": {"name": "bot"}, "roleKeys": ["clerk"],
+        });
+        let grant = lab.declare("ns", "UserGrant", "grant", grant);
+        lab.settle().await;
+        let mut going = vec![role.clone(), grant.clone(), lent.clone(), bot.clone()];
+        if !roles_first {
+            going.reverse();
+        }
+        for key in &going {
+            assert!(lab.status(key).is_ready(), "{:?}", lab.reason(key));
+            lab.delete(key);
+        }
+        for key in &going {
+            lab.look(key).await;
+        }
+        lab.settle().await;
+        for key in &going {
+            assert!(lab.object(key).is_none(), "{key}: {:?}", lab.reason(key));
+        }
+        let cut = ["user.grant.cascade.changed", "project.grant.cascade.changed"];
+        assert_eq!(cut.map(|event| lab.count(event)), [0, 0], "roles first: {roles_first}");
+    }
+}

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Access, Answer, Call, Route,
-    list::{PAGE, Page},
+    list::{self, ID, IDS, PAGE, Page},
     members::{self, Place, dated, user_of},
     users,
 };
@@ -43,8 +43,6 @@ static DELETE: Message = Message::new(
     "DeleteAdministratorRequest",
     &[Field::text("userId").rules(NAME), Field::message("resource", &RESOURCE)],
 );
-static IDS: Message = Message::new("InIDsFilter", &[Field::text("ids").repeated()]);
-static ID: Message = Message::new("IDFilter", &[Field::text("id").rules(SHORT)]);
 static ROLE: Message = Message::new("RoleFilter", &[Field::text("roleKey").rules(SHORT)]);
 static RESOURCE_FILTER: Message = Message::one_of(
     "ResourceFilter",
@@ -161,14 +159,12 @@ fn granted<'a>(call: &'a Call<'_>, member: &Member) -> Option<&'a Grant> {
 }
 
 fn passes(call: &Call<'_>, member: &Member, filter: &Request) -> bool {
-    let ids = filter.message("inUserIdsFilter");
     let user = user_of(call.state, member);
     let resource = filter.message("resource");
     let at = |level, field: &str| {
         !resource.has(field) || (member.level == level && member.scope == resource.text(field))
     };
-    (!filter.has("inUserIdsFilter")
-        || ids.list("ids").iter().any(|id| id.as_str() == Some(&*member.user)))
+    list::is_one_of(filter, "inUserIdsFilter", &member.user)
         && (!filter.has("userOrganizationId")
             || user.is_some_and(|user| {
                 user.stamp.owner == filter.message("userOrganizationId").text("id")
@@ -199,14 +195,7 @@ fn is_visible(call: &Call<'_>, member: &Member) -> bool {
 
 fn view(call: &Call<'_>, member: &Member) -> Value {
     let state = &*call.state;
-    let user = user_of(state, member).map(|user| {
-        message! {
-            "id" => &*user.id,
-            "preferredLoginName" =>
-                users::preferred_login_name(&state.read, &state.instance_id, user),
-            "organizationId" => &*user.stamp.owner,
-        }
-    });
+    let user = user_of(state, member).map(|user| users::short_view(state, user));
     let organization = state
         .read
         .organizations

@@ -1,4 +1,5 @@
-//! Secrets, personal access tokens and keys of machine users (management API).
+//! Secrets, personal access tokens and keys of machine users: the management API, and the user
+//! service v2.
 
 use aws_lc_rs::digest;
 use base64::{
@@ -18,11 +19,13 @@ use crate::{
     errors::ApiError,
     keys::{self, KeyFile, Pair},
     message::message,
-    model::user::Credential,
+    model::user::{Credential, User},
     proto::{EMPTY, Field, Message, Request, Rule},
     state::{State, Token},
-    store::{Aggregate, Draft},
+    store::{Aggregate, Draft, Event},
 };
+
+mod service;
 
 /// The scopes of every personal access token.
 pub(crate) const TOKEN_SCOPES: [&str; 4] =
@@ -38,14 +41,14 @@ static ADD_KEY: Message = Message::new(
         Field::choice("type", &["KEY_TYPE_UNSPECIFIED", "KEY_TYPE_JSON"])
             .rules(&[Rule::Defined, Rule::NotFirst]),
         Field::date("expirationDate"),
-        Field::text("publicKey"),
+        Field::bytes("publicKey"),
     ],
 );
 
 pub(super) fn routes() -> Vec<Route> {
     const READ: Access = Access::Permission("user.read");
     const WRITE: Access = Access::Permission("user.write");
-    vec![
+    let mut routes = vec![
         Route::put("/management/v1/users/{id}/secret", WRITE, &EMPTY, set_secret),
         Route::delete("/management/v1/users/{id}/secret", WRITE, remove_secret),
         Route::post("/management/v1/users/{id}/pats", WRITE, &ADD_TOKEN, add_token),
@@ -56,7 +59,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::search("/management/v1/users/{id}/keys/_search", READ, &LIST, search_keys),
         Route::get("/management/v1/users/{id}/keys/{key}", READ, get_key),
         Route::delete("/management/v1/users/{id}/keys/{key}", WRITE, remove_key),
-    ]
+    ];
+    routes.extend(service::routes());
+    routes
 }
 
 fn no_user(id: &'static str) -> ApiError {
@@ -77,6 +82,14 @@ pub(crate) fn random_text(length: usize) -> String {
     rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }
 
+/// Gives a user a new secret.
+fn push_secret(call: &mut Call<'_>, user: &Aggregate) -> Result<(String, Event), ApiError> {
+    let secret = random_text(64);
+    let draft = Draft::new(user, "user.machine.secret.set").with("hashedSecret", hash(&secret));
+    let event = call.push(vec![draft])?;
+    Ok((secret, event))
+}
+
 fn set_secret(call: &mut Call<'_>) -> Answer {
     let known = call.state.write.users.get(call.param("id"));
     if !known.is_some_and(|user| user.state.exists()) {
@@ -84,13 +97,10 @@ fn set_secret(call: &mut Call<'_>) -> Answer {
     }
     let user = existing(call, call.param("id"))
         .filter(|user| !user.human)
-        .ok_or_else(|| ApiError::precondition("COMMAND-x8910n", "Errors.User.NotExisting"))?
-        .clone();
-    let client = preferred_login_name(&call.state.write, &call.state.instance_id, &user);
-    let secret = random_text(64);
-    let draft = Draft::new(&aggregate(&user), "user.machine.secret.set")
-        .with("hashedSecret", hash(&secret));
-    let event = call.push(vec![draft])?;
+        .ok_or_else(|| ApiError::precondition("COMMAND-x8910n", "Errors.User.NotExisting"))?;
+    let client = preferred_login_name(&call.state.write, &call.state.instance_id, user);
+    let user = aggregate(user);
+    let (secret, event) = push_secret(call, &user)?;
     Ok(json!({
         "clientId": client,
         "clientSecret": secret,
@@ -99,16 +109,21 @@ fn set_secret(call: &mut Call<'_>) -> Answer {
     .into())
 }
 
+/// Takes a user's secret.
+fn push_secret_removed(call: &mut Call<'_>, user: &User) -> Result<Event, ApiError> {
+    if user.hashed_secret().is_none() {
+        return Err(ApiError::precondition("COMMAND-coi82n", "Secret doesn't exist"));
+    }
+    let draft =
+        Draft::new(&aggregate(user), "user.machine.secret.removed").payload(serde_json::Map::new());
+    call.push(vec![draft])
+}
+
 fn remove_secret(call: &mut Call<'_>) -> Answer {
     let user = existing(call, call.param("id"))
         .ok_or_else(|| ApiError::precondition("COMMAND-x7s802", "Errors.User.NotExisting"))?
         .clone();
-    if user.hashed_secret().is_none() {
-        return Err(ApiError::precondition("COMMAND-coi82n", "Secret doesn't exist"));
-    }
-    let draft = Draft::new(&aggregate(&user), "user.machine.secret.removed")
-        .payload(serde_json::Map::new());
-    let event = call.push(vec![draft])?;
+    let event = push_secret_removed(call, &user)?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
@@ -169,34 +184,63 @@ pub(crate) fn new_token() -> String {
     URL_SAFE_NO_PAD.encode(random_text(48))
 }
 
-fn add_token(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id")).ok_or_else(|| no_user("COMMAND-Dggw2"))?;
+/// A token or a key that was made.
+struct Made {
+    id: String,
+    /// The token, or the file with the private key if the server made that.
+    secret: Option<String>,
+    event: Event,
+}
+
+/// Makes a token for the user that `find` tells, once the request is checked.
+fn push_token(
+    call: &mut Call<'_>,
+    find: impl FnOnce(&Call<'_>) -> Result<Aggregate, ApiError>,
+) -> Result<Made, ApiError> {
+    let expires = expiry(&call.request, call.state.clock.now())?;
+    let user = find(call)?;
+    let id = call.state.clock.id();
+    let event = call.push(vec![token_added(&user, &id, &expires)])?;
+    let secret = new_token();
+    register_token(call.state, &secret, &user.id, &id, &TOKEN_SCOPES);
+    Ok(Made { id, secret: Some(secret), event })
+}
+
+/// The user of a token that is to be made.
+fn token_user(user: Option<&User>) -> Result<&User, ApiError> {
+    let user = user.ok_or_else(|| no_user("COMMAND-Dggw2"))?;
     if user.human {
         return Err(ApiError::precondition("COMMAND-Df2f1", "Not allowed for this user type"));
     }
-    let user = aggregate(user);
-    let expires = expiry(&call.request, call.state.clock.now())?;
-    let token = call.state.clock.id();
-    let event = call.push(vec![token_added(&user, &token, &expires)])?;
-    let secret = new_token();
-    register_token(call.state, &secret, &user.id, &token, &TOKEN_SCOPES);
+    Ok(user)
+}
+
+fn add_token(call: &mut Call<'_>) -> Answer {
+    let made =
+        push_token(call, |call| token_user(existing(call, call.param("id"))).map(aggregate))?;
     Ok(json!({
-        "tokenId": token,
-        "token": secret,
-        "details": creation_details(&event),
+        "tokenId": made.id,
+        "token": made.secret,
+        "details": creation_details(&made.event),
     })
     .into())
 }
 
+fn no_token() -> ApiError {
+    ApiError::not_found("COMMAND-4m77G", "Personal Access Token not found")
+}
+
+fn push_token_removed(call: &mut Call<'_>, user: &Aggregate) -> Result<Event, ApiError> {
+    let draft = Draft::new(user, "user.pat.removed").with("tokenId", call.param("token"));
+    call.push(vec![draft])
+}
+
 fn remove_token(call: &mut Call<'_>) -> Answer {
-    let token = call.param("token").to_owned();
-    let gone = || ApiError::not_found("COMMAND-4m77G", "Personal Access Token not found");
     let user = existing(call, call.param("id"))
-        .filter(|user| user.tokens.contains_key(&token))
+        .filter(|user| user.tokens.contains_key(call.param("token")))
         .map(aggregate)
-        .ok_or_else(gone)?;
-    let draft = Draft::new(&user, "user.pat.removed").with("tokenId", token);
-    let event = call.push(vec![draft])?;
+        .ok_or_else(no_token)?;
+    let event = push_token_removed(call, &user)?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
@@ -209,56 +253,77 @@ pub(crate) fn key_added(user: &Aggregate, key: &str, expires: &str, public: &str
         .with("publicKey", STANDARD.encode(public))
 }
 
-fn add_key(call: &mut Call<'_>) -> Answer {
-    let user = existing(call, call.param("id"))
-        .filter(|user| !user.human)
-        .map(aggregate)
-        .ok_or_else(|| no_user("COMMAND-bnipwm1"))?;
+/// Makes a key for the user that `find` tells, once the request is checked.
+fn push_key(
+    call: &mut Call<'_>,
+    find: impl FnOnce(&Call<'_>) -> Result<Aggregate, ApiError>,
+) -> Result<Made, ApiError> {
+    let given = given_key(call.request.text("publicKey"))?;
     let expires = expiry(&call.request, call.state.clock.now())?;
-    let key = call.state.clock.id();
-    let given = call.request.text("publicKey");
-    let (public, file) = if given.is_empty() {
-        let pair = new_pair()?;
-        let file = KeyFile {
-            r#type: "serviceaccount".to_owned(),
-            key_id: key.clone(),
-            key: pair.private,
-            expiration_date: expires.clone(),
-            user_id: user.id.clone(),
-        };
-        (pair.public, serde_json::to_string(&file).ok())
-    } else {
-        let public = STANDARD
-            .decode(given)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .filter(|text| keys::is_public_key(text));
-        let public = public.ok_or_else(|| {
-            ApiError::invalid(
-                "COMMAND-5F3h1",
-                "Public key is not a valid RSA public key in PKIX format with PEM encoding",
-            )
-        })?;
-        (public, None)
+    let user = find(call)?;
+    let id = call.state.clock.id();
+    let (public, file) = match given {
+        Some(public) => (public, None),
+        None => {
+            let pair = new_pair()?;
+            let file = KeyFile {
+                r#type: "serviceaccount".to_owned(),
+                key_id: id.clone(),
+                key: pair.private,
+                expiration_date: expires.clone(),
+                user_id: user.id.clone(),
+            };
+            (pair.public, serde_json::to_string(&file).ok())
+        }
     };
-    let event = call.push(vec![key_added(&user, &key, &expires, &public)])?;
+    let event = call.push(vec![key_added(&user, &id, &expires, &public)])?;
+    Ok(Made { id, secret: file.map(|file| STANDARD.encode(file)), event })
+}
+
+/// The public key that a request brings.
+fn given_key(bytes: &str) -> Result<Option<String>, ApiError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let public = STANDARD
+        .decode(bytes)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|text| keys::is_public_key(text));
+    let message = "Public key is not a valid RSA public key in PKIX format with PEM encoding";
+    public.map(Some).ok_or_else(|| ApiError::invalid("COMMAND-5F3h1", message))
+}
+
+/// The user of a key that is to be made.
+fn key_user(user: Option<&User>) -> Result<&User, ApiError> {
+    user.filter(|user| !user.human).ok_or_else(|| no_user("COMMAND-bnipwm1"))
+}
+
+fn add_key(call: &mut Call<'_>) -> Answer {
+    let made = push_key(call, |call| key_user(existing(call, call.param("id"))).map(aggregate))?;
     Ok(message! {
-        "keyId" => key,
-        "keyDetails" => file.map(|file| STANDARD.encode(file)),
-        "details" => creation_details(&event),
+        "keyId" => made.id,
+        "keyDetails" => made.secret,
+        "details" => creation_details(&made.event),
     }
     .into())
 }
 
+fn no_key() -> ApiError {
+    ApiError::not_found("COMMAND-4m77G", "Machine key not found")
+}
+
+fn push_key_removed(call: &mut Call<'_>, user: &Aggregate) -> Result<Event, ApiError> {
+    let draft = Draft::new(user, "user.machine.key.removed").with("keyId", call.param("key"));
+    call.push(vec![draft])
+}
+
 fn remove_key(call: &mut Call<'_>) -> Answer {
-    let key = call.param("key").to_owned();
-    let gone = || ApiError::not_found("COMMAND-4m77G", "Machine key not found");
     let user = existing(call, call.param("id"))
-        .filter(|user| user.keys.contains_key(&key))
+        .filter(|user| user.keys.contains_key(call.param("key")))
         .map(aggregate)
-        .ok_or_else(gone)?;
-    let draft = Draft::new(&user, "user.machine.key.removed").with("keyId", key);
-    let event = call.push(vec![draft])?;
+        .ok_or_else(no_key)?;
+    let event = push_key_removed(call, &user)?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
 

@@ -1,22 +1,26 @@
-//! Grants of projects to organizations and of roles to users (management API), and what happens to
-//! them when a role, a project or a user goes.
+//! Grants of projects to organizations and of roles to users, and what happens to them when a role,
+//! a project or a user goes.
 
-use super::{Answer, Call, Route, change_details};
+use super::{Call, Route};
 use crate::{
     errors::ApiError,
-    model::{grant::Grant, organization::State as Life, project::Project},
+    model::{Stamp, grant::Grant, organization::State as Life, project::Project},
     state::State,
     store::{Aggregate, Draft},
 };
 
+mod authorizations;
 mod of_projects;
 mod of_users;
+mod project_service;
 
 pub(super) use of_projects::granted_view;
 
 pub(super) fn routes() -> Vec<Route> {
     let mut routes = of_projects::routes();
+    routes.extend(project_service::routes());
     routes.extend(of_users::routes());
+    routes.extend(authorizations::routes());
     routes
 }
 
@@ -35,14 +39,17 @@ fn roles(grant: &Grant, passes: impl Fn(&str) -> bool) -> Vec<String> {
 }
 
 /// Takes a grant to a state; nothing happens to one that is there.
-fn set_active(call: &mut Call<'_>, grant: &Grant, active: bool, draft: Draft) -> Answer {
+fn set_active(
+    call: &mut Call<'_>,
+    grant: &Grant,
+    active: bool,
+    draft: Draft,
+) -> Result<Stamp, ApiError> {
     let wanted = if active { Life::Active } else { Life::Inactive };
-    let details = if grant.state == wanted {
-        grant.stamp.change_details()
-    } else {
-        change_details(&call.push(vec![draft])?)
-    };
-    Ok(serde_json::json!({ "details": details }).into())
+    if grant.state == wanted {
+        return Ok(grant.stamp.clone());
+    }
+    Ok(Stamp::new(&call.push(vec![draft])?))
 }
 
 // Cascades. Which grants they reach the read side tells; what is in those, the write side.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     errors::ApiError,
     message::message,
-    proto::{Field, Message, Request},
+    proto::{Field, Message, Request, Rule, SHORT},
 };
 
 /// How a text is compared, in the order of ZITADEL's numbers. The newer interfaces prefix the same
@@ -55,6 +55,24 @@ pub(crate) static PAGE: Message = Message::new(
     "ListQuery",
     &[Field::number("offset"), Field::number("limit"), Field::flag("asc")],
 );
+
+/// A filter for one id, of the newer interfaces.
+pub(crate) static ID: Message = Message::new("IDFilter", &[Field::text("id").rules(SHORT)]);
+/// A filter for any of some ids, of the newer interfaces.
+pub(crate) static IDS: Message = Message::new(
+    "InIDsFilter",
+    &[Field::text("ids").repeated().rules(&[Rule::Unique, Rule::EachLength(1, 200)])],
+);
+
+/// Whether an id passes a filter of [`ID`], if there is one.
+pub(crate) fn is(filter: &Request, name: &str, have: &str) -> bool {
+    !filter.has(name) || filter.message(name).text("id") == have
+}
+
+/// Whether an id passes a filter of [`IDS`], if there is one.
+pub(crate) fn is_one_of(filter: &Request, name: &str, have: &str) -> bool {
+    !filter.has(name) || filter.message(name).list("ids").iter().any(|id| id.as_str() == Some(have))
+}
 
 /// A request that holds nothing but a page.
 pub(crate) static LIST: Message = Message::new("ListRequest", &[Field::message("query", &PAGE)]);

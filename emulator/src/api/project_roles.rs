@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     clock,
+    errors::ApiError,
     message::message,
     model::role::Role,
     proto::{Field, Message, NAME, OPTIONAL_NAME, Request, SHORT},
@@ -82,7 +83,7 @@ static REMOVE_V2: Message = Message::new(
     "RemoveProjectRoleRequest",
     &[Field::text("projectId").rules(NAME), Field::text("roleKey").rules(NAME)],
 );
-static KEY_FILTER: Message = Message::new(
+pub(super) static KEY_FILTER: Message = Message::new(
     "ProjectRoleKeyFilter",
     &[Field::text("key").rules(SHORT), Field::choice("method", TEXT_FILTER)],
 );
@@ -147,6 +148,11 @@ pub(super) fn routes() -> Vec<Route> {
             },
         ),
     ];
+    let of_guest = Route::get(
+        "/management/v1/granted_projects/{id}/grants/{grant}/roles/_search",
+        Permission("project.role.read"),
+        search_granted,
+    );
     let of_service = [
         Route::post(
             "/zitadel.project.v2.ProjectService/AddProjectRole",
@@ -185,7 +191,8 @@ pub(super) fn routes() -> Vec<Route> {
             search_v2,
         ),
     ];
-    of_management.map(|route| route.of_one("id")).into_iter().chain(of_service).collect()
+    let of_management = of_management.into_iter().chain([of_guest]);
+    of_management.map(|route| route.of_one("id")).chain(of_service).collect()
 }
 
 /// Which role is meant, in a project of which organization.
@@ -239,6 +246,25 @@ fn search(call: &mut Call<'_>) -> Answer {
     let (page, total) = Page::of(&call.request).cut(rows);
     Ok(message! {
         "details" => list::details(total, &call.state.read.latest("roles")),
+        "result" => page.into_iter().map(view).collect::<Vec<_>>(),
+    }
+    .into())
+}
+
+/// Lists the roles that a project is granted with, for the organization that it is granted to.
+fn search_granted(call: &mut Call<'_>) -> Answer {
+    let read = &call.state.read;
+    let grant = read.grants.of_projects.get(call.param("grant"));
+    let grant = grant
+        .filter(|grant| grant.grantee == call.organization)
+        .ok_or_else(|| ApiError::not_found("QUERY-n98GGs", "Errors.ProjectGrant.NotFound"))?;
+    let rows = read
+        .roles
+        .of_project(call.param("id"))
+        .filter(|role| grant.roles.iter().any(|key| key == role.key()));
+    let (page, total) = Page::of(&call.request).cut(rows);
+    Ok(message! {
+        "details" => list::details(total, &read.latest("roles")),
         "result" => page.into_iter().map(view).collect::<Vec<_>>(),
     }
     .into())

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Access, Answer, Call, Route,
-    list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
+    list::{self, IDS, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
 };
 use crate::{
     auth::Held,
@@ -87,11 +87,10 @@ static GET_V2: Message = Message::new("GetProjectRequest", PROJECT_ID);
 static DELETE_V2: Message = Message::new("DeleteProjectRequest", PROJECT_ID);
 static DEACTIVATE_V2: Message = Message::new("DeactivateProjectRequest", PROJECT_ID);
 static ACTIVATE_V2: Message = Message::new("ActivateProjectRequest", PROJECT_ID);
-static NAME_FILTER: Message = Message::new(
+pub(super) static NAME_FILTER: Message = Message::new(
     "ProjectNameFilter",
     &[Field::text("projectName").rules(SHORT), Field::choice("method", TEXT_FILTER)],
 );
-static IDS_FILTER: Message = Message::new("InIDsFilter", &[Field::text("ids").repeated()]);
 static OWNER_FILTER: Message = Message::new(
     "ProjectOrganizationIDFilter",
     &[
@@ -105,7 +104,7 @@ static FILTER: Message = Message::one_of(
     "filter",
     &[
         Field::message("projectNameFilter", &NAME_FILTER),
-        Field::message("inProjectIdsFilter", &IDS_FILTER),
+        Field::message("inProjectIdsFilter", &IDS),
         Field::message("organizationIdFilter", &OWNER_FILTER),
         Field::choice("stateFilter", STATE_FILTER),
     ],

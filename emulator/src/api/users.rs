@@ -21,8 +21,9 @@ mod v2;
 
 use names::{TAKEN, is_scoped, login_names, unique, user_name_change};
 pub(super) use names::{preferred_login_name, user_name_changes};
-pub(super) use queries::view;
 use queries::{SEARCH, get, search};
+pub(super) use queries::{short_view, view};
+pub(super) use v2::may_read;
 
 const TOKEN_TYPES: &[&str] = &["ACCESS_TOKEN_TYPE_BEARER", "ACCESS_TOKEN_TYPE_JWT"];
 static ADD: Message = Message::new(

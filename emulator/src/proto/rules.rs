@@ -92,6 +92,15 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
         Rule::True => {
             (value == Some(&Value::Bool(false))).then(|| "value must equal true".to_owned())
         }
+        Rule::Required => value.is_none().then(|| "value is required".to_owned()),
+        Rule::Unique => value
+            .and_then(Value::as_array)
+            .is_some_and(|list| {
+                list.iter()
+                    .enumerate()
+                    .any(|(index, entry)| list.iter().take(index).any(|former| former == entry))
+            })
+            .then(|| "repeated value must contain unique items".to_owned()),
         Rule::UpTo(seconds) => {
             let most = i64::from(seconds) * 1_000_000_000;
             value

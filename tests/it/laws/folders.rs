@@ -132,6 +132,12 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         let second = Shelf::exported(&elsewhere, &exported);
         prop_assert_eq!(format!("{:?}", second.apply().await), "[]");
         prop_assert_eq!(second.export().await, exported);
+        // What is in something whose id the server chose is in another place there.
+        let is_server_s =
+            |o: &Object| !Placed { entry: entry(o.kind), parent: None }.has_chosen_id();
+        if p.parents().iter().any(is_server_s) {
+            return Ok(());
+        }
         let there = Access { client: elsewhere.client.clone(), ..bench.at.clone() };
         let meant = bench.live(p).await;
         let made = match p.entry.as_entity().map(|e| e.natural_key) {

@@ -6,6 +6,7 @@ use super::{
     super::{
         Access, Answer, Call, Route, cascade_details, creation_details,
         list::{self, PAGE, Page, TEXT_QUERY},
+        projects,
     },
     existing_project, missing, reductions, removals, set_active, with_roles,
 };
@@ -13,10 +14,10 @@ use crate::{
     auth::Held,
     errors::ApiError,
     message::message,
-    model::{grant::Grant, organization::State as Life, project::Project},
+    model::{Stamp, grant::Grant, organization::State as Life, project::Project},
     proto::{EMPTY, Field, Message, NAME, Request, SHORT},
     state::State,
-    store::{Aggregate, Draft},
+    store::{Aggregate, Draft, Event},
 };
 
 static ADD: Message = Message::new(
@@ -131,24 +132,42 @@ fn check(call: &Call<'_>, project: &str, granted: &str, roles: &[String]) -> Res
     Ok(())
 }
 
-fn add(call: &mut Call<'_>) -> Answer {
-    let granted = call.request.text("grantedOrgId").to_owned();
+/// Grants a project, which is somewhere in the write side's, to an organization. `permit` comes
+/// behind the checks of what is named and before the last one. Returns the id of the grant.
+pub(super) fn push_added(
+    call: &mut Call<'_>,
+    project: Option<Aggregate>,
+    granted: &str,
+    permit: impl FnOnce(&Call<'_>, &Aggregate) -> Result<(), ApiError>,
+) -> Result<(String, Event), ApiError> {
     let roles = call.request.texts("roleKeys");
-    let project = existing_project(call, call.param("id"))
-        .filter(|project| project.stamp.owner == call.organization)
-        .map(|project| Aggregate::new("project", &*project.id, &*project.stamp.owner))
-        .ok_or_else(|| ApiError::precondition("COMMAND-m9gsd", "Project not found"))?;
+    let project =
+        project.ok_or_else(|| ApiError::precondition("COMMAND-m9gsd", "Project not found"))?;
+    check(call, &project.id, granted, &roles)?;
+    permit(call, &project)?;
     if granted == project.owner {
         return Err(ApiError::precondition("PROJECT-ckUpbvboAH", "Project Grant is invalid"));
     }
-    check(call, &project.id, &granted, &roles)?;
     let id = call.state.clock.id();
     let draft = Draft::new(&project, "project.grant.added")
         .with("grantId", &*id)
-        .with("grantedOrgId", &*granted)
-        .take("project_grant", unique(&project.id, &granted), "Project Grant already exists");
+        .with("grantedOrgId", granted)
+        .take("project_grant", unique(&project.id, granted), "Project Grant already exists");
     let event = call.push(vec![with_roles(draft, &roles)])?;
+    Ok((id, event))
+}
+
+fn add(call: &mut Call<'_>) -> Answer {
+    let granted = call.request.text("grantedOrgId").to_owned();
+    let project = existing_project(call, call.param("id"))
+        .filter(|project| project.stamp.owner == call.organization)
+        .map(|project| Aggregate::new("project", &*project.id, &*project.stamp.owner));
+    let (id, event) = push_added(call, project, &granted, |_, _| Ok(()))?;
     Ok(json!({ "grantId": id, "details": creation_details(&event) }).into())
+}
+
+pub(super) fn no_grant() -> ApiError {
+    missing("PROJECT-D8JxR", "Project Grant not found")
 }
 
 /// The write side's grant of a project of the organization that the call acts in.
@@ -157,44 +176,70 @@ fn existing(call: &Call<'_>) -> Result<Grant, ApiError> {
     grant
         .filter(|grant| grant.state.exists() && grant.project == call.param("id"))
         .filter(|grant| grant.stamp.owner == call.organization)
+        .filter(|grant| existing_project(call, &grant.project).is_some())
         .cloned()
-        .ok_or_else(|| missing("PROJECT-D8JxR", "Project Grant not found"))
+        .ok_or_else(no_grant)
+}
+
+/// The event that gives a grant other roles, unless it has just these.
+pub(super) fn change(
+    call: &Call<'_>,
+    grant: &Grant,
+    wanted: &[String],
+) -> Result<Option<Draft>, ApiError> {
+    check(call, &grant.project, &grant.grantee, wanted)?;
+    let draft = Draft::new(&project(grant), "project.grant.changed").with("grantId", &*grant.id);
+    Ok((grant.roles != wanted).then(|| with_roles(draft, wanted)))
 }
 
 fn update(call: &mut Call<'_>) -> Answer {
     let grant = existing(call)?;
     let wanted = call.request.texts("roleKeys");
-    check(call, &grant.project, &grant.grantee, &wanted)?;
-    if grant.roles == wanted {
+    let Some(draft) = change(call, &grant, &wanted)? else {
         return Ok(json!({ "details": grant.stamp.change_details() }).into());
-    }
-    let draft = Draft::new(&project(&grant), "project.grant.changed").with("grantId", &*grant.id);
-    let mut drafts = vec![with_roles(draft, &wanted)];
+    };
     // What the organization loses, its users lose.
     let lost = |role: &str| !wanted.iter().any(|wanted| wanted == role);
     let through = |user_grant: &Grant| user_grant.through == grant.id;
     let kept = |role: &str| !(lost(role) && grant.roles.iter().any(|had| had == role));
+    let mut drafts = vec![draft];
     drafts.extend(reductions(call.state, through, kept));
     let event = call.push(drafts)?;
     Ok(json!({ "details": cascade_details(&event, &grant.stamp.owner) }).into())
 }
 
-fn step(call: &mut Call<'_>, active: bool) -> Answer {
-    let grant = existing(call)?;
+/// Takes a grant to a state; returns when it came there.
+pub(super) fn stepped(call: &mut Call<'_>, grant: &Grant, active: bool) -> Result<Stamp, ApiError> {
     let event = if active { "project.grant.reactivated" } else { "project.grant.deactivated" };
-    let draft = Draft::new(&project(&grant), event).with("grantId", &*grant.id);
-    set_active(call, &grant, active, draft)
+    let draft = Draft::new(&project(grant), event).with("grantId", &*grant.id);
+    set_active(call, grant, active, draft)
+}
+
+fn step(call: &mut Call<'_>, active: bool) -> Answer {
+    projects::parent(call, call.param("id"), Some(&call.organization))?;
+    let grant = existing(call)?;
+    let stamp = stepped(call, &grant, active)?;
+    Ok(json!({ "details": stamp.change_details() }).into())
+}
+
+/// Removes a grant, and the user grants that pass.
+pub(super) fn push_removed(
+    call: &mut Call<'_>,
+    grant: &Grant,
+    wanted: impl Fn(&Grant) -> bool,
+) -> Result<Event, ApiError> {
+    let mut drafts = vec![
+        Draft::new(&project(grant), "project.grant.removed")
+            .with("grantId", &*grant.id)
+            .release("project_grant", unique(&grant.project, &grant.grantee)),
+    ];
+    drafts.extend(removals(call.state, wanted));
+    call.push(drafts)
 }
 
 fn remove(call: &mut Call<'_>) -> Answer {
     let grant = existing(call)?;
-    let mut drafts = vec![
-        Draft::new(&project(&grant), "project.grant.removed")
-            .with("grantId", &*grant.id)
-            .release("project_grant", unique(&grant.project, &grant.grantee)),
-    ];
-    drafts.extend(removals(call.state, |user_grant| user_grant.through == grant.id));
-    let event = call.push(drafts)?;
+    let event = push_removed(call, &grant, |user_grant| user_grant.through == grant.id)?;
     Ok(json!({ "details": cascade_details(&event, &grant.stamp.owner) }).into())
 }
 
@@ -209,6 +254,14 @@ fn read<'a>(call: &'a Call<'_>) -> Result<&'a Grant, ApiError> {
         .ok_or_else(|| missing("QUERY-n98GGs", "Errors.ProjectGrant.NotFound"))
 }
 
+pub(super) fn state_name(grant: &Grant) -> &'static str {
+    if grant.state == Life::Inactive {
+        "PROJECT_GRANT_STATE_INACTIVE"
+    } else {
+        "PROJECT_GRANT_STATE_ACTIVE"
+    }
+}
+
 fn view(state: &State, grant: &Grant) -> Value {
     let read = &state.read;
     let organization = |id: &str| read.organizations.get(id).map(|owner| owner.name.clone());
@@ -217,11 +270,7 @@ fn view(state: &State, grant: &Grant) -> Value {
         "grantedOrgId" => &*grant.grantee,
         "grantedOrgName" => organization(&grant.grantee),
         "grantedRoleKeys" => grant.roles.clone(),
-        "state" => if grant.state == Life::Inactive {
-            "PROJECT_GRANT_STATE_INACTIVE"
-        } else {
-            "PROJECT_GRANT_STATE_ACTIVE"
-        },
+        "state" => state_name(grant),
         "projectId" => &*grant.project,
         "projectName" => read.projects.get(&grant.project).map(Project::name),
         "projectOwnerId" => &*grant.stamp.owner,
@@ -234,8 +283,8 @@ fn passes(state: &State, grant: &Grant, query: &Request) -> bool {
     let role = query.message("roleKeyQuery");
     let name = query.message("projectNameQuery");
     let project = state.read.projects.get(&grant.project).map(Project::name).unwrap_or_default();
-    (!query.has("roleKeyQuery")
-        || grant.roles.iter().any(|key| list::matches(key, &role, "roleKey")))
+    // However the query says to compare: the whole key counts.
+    (!query.has("roleKeyQuery") || grant.roles.iter().any(|key| key == role.text("roleKey")))
         && (!query.has("projectNameQuery") || list::matches(project, &name, "name"))
 }
 

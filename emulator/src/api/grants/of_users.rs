@@ -8,16 +8,16 @@ use super::{
         list::{self, PAGE, Page, TEXT_QUERY},
         users,
     },
-    existing_project, missing, set_active, with_roles,
+    missing, set_active, with_roles,
 };
 use crate::{
     auth::Held,
     errors::ApiError,
     message::message,
-    model::{grant::Grant, organization::State as Life, project::Project},
+    model::{Stamp, grant::Grant, organization::State as Life, project::Project},
     proto::{EMPTY, Field, Message, NAME, Request, SHORT},
     state::State,
-    store::{Aggregate, Draft},
+    store::{Aggregate, Draft, Event},
 };
 
 static ADD: Message = Message::new(
@@ -38,6 +38,8 @@ static ROLE_QUERY: Message = Message::new(
     "UserGrantRoleKeyQuery",
     &[Field::text("roleKey").rules(SHORT), Field::choice("method", TEXT_QUERY)],
 );
+static PROJECT_GRANT_QUERY: Message =
+    Message::new("UserGrantProjectGrantIDQuery", &[Field::text("projectGrantId").rules(SHORT)]);
 static GRANTED_QUERY: Message =
     Message::new("UserGrantWithGrantedQuery", &[Field::flag("withGranted")]);
 static QUERY: Message = Message::one_of(
@@ -48,6 +50,7 @@ static QUERY: Message = Message::one_of(
         Field::message("projectIdQuery", &PROJECT_QUERY),
         Field::message("roleKeyQuery", &ROLE_QUERY),
         Field::message("withGrantedQuery", &GRANTED_QUERY),
+        Field::message("projectGrantIdQuery", &PROJECT_GRANT_QUERY),
     ],
 );
 static SEARCH: Message = Message::new(
@@ -90,11 +93,11 @@ pub(super) fn aggregate(grant: &Grant) -> Aggregate {
     Aggregate::new("usergrant", &*grant.id, &*grant.stamp.owner)
 }
 
-/// Refuses who may grant the roles of some projects, but not of this one.
-fn permit(call: &Call<'_>, permission: &str, project: &str) -> Result<(), ApiError> {
+/// Refuses who may grant the roles of some projects or project grants, but not of this one.
+fn permit(call: &Call<'_>, permission: &str, project: &str, through: &str) -> Result<(), ApiError> {
     match call.held(permission) {
-        Held::For(ids) if !ids.contains(&project) => {
-            Err(ApiError::denied("EVENT-Shu7e", "No matching permissions found"))
+        Held::For(ids) if !ids.contains(&project) && !ids.contains(&through) => {
+            Err(ApiError::denied("EVENT-Shu7e", "User has no permissions on this project"))
         }
         _ => Ok(()),
     }
@@ -120,12 +123,16 @@ fn available(
     named: &str,
 ) -> Result<(Vec<String>, String), ApiError> {
     let write = &call.state.write;
-    let project = existing_project(call, project);
+    let project = write.projects.get(project);
     if let Some(project) = project.filter(|project| project.stamp.owner == owner) {
+        if !project.state.exists() {
+            return Err(ApiError::precondition("COMMAND-3n77S", "Project not found"));
+        }
         // The project grant that is named is not checked here.
         let roles = write.roles.of_project(&project.id).map(|role| role.key().to_owned());
         return Ok((roles.collect(), named.to_owned()));
     }
+    let project = project.filter(|project| project.state.exists());
     let grant = write.grants.of_projects.iter().find(|grant| {
         grant.state.exists()
             && project.is_some_and(|project| grant.project == project.id)
@@ -136,41 +143,81 @@ fn available(
     grant.map(|grant| (grant.roles.clone(), grant.id.clone())).ok_or_else(missing)
 }
 
-fn check_roles(available: &[String], wanted: &[String]) -> Result<(), ApiError> {
-    if wanted.iter().all(|key| available.contains(key)) {
-        Ok(())
-    } else {
-        Err(ApiError::precondition("COMMAND-mm9F4", "Errors.Project.Role.NotFound"))
+/// What is asked for: roles of a project to a user, in an organization.
+pub(super) struct Wanted {
+    pub(super) user: String,
+    pub(super) project: String,
+    pub(super) owner: String,
+    /// The project grant that is named.
+    pub(super) through: String,
+    pub(super) roles: Vec<String>,
+}
+
+impl Wanted {
+    /// Other roles for the user of a grant.
+    pub(super) fn of(grant: &Grant, roles: Vec<String>) -> Self {
+        Self {
+            user: grant.grantee.clone(),
+            project: grant.project.clone(),
+            owner: grant.stamp.owner.clone(),
+            through: grant.through.clone(),
+            roles,
+        }
+    }
+
+    /// Refuses a user, a project or roles that do not exist, and returns the project grant that
+    /// the organization has the project by.
+    pub(super) fn check(&self, call: &Call<'_>) -> Result<String, ApiError> {
+        if !call.state.write.users.get(&self.user).is_some_and(|user| user.state.exists()) {
+            return Err(ApiError::precondition("COMMAND-4f8sg", "User could not be found"));
+        }
+        let (available, through) = available(call, &self.owner, &self.project, &self.through)?;
+        if !self.roles.iter().all(|key| available.contains(key)) {
+            let message = "Errors.Project.Role.NotFound";
+            return Err(ApiError::precondition("COMMAND-mm9F4", message));
+        }
+        Ok(through)
+    }
+
+    /// Makes the grant; returns its id and its event.
+    pub(super) fn add(
+        &self,
+        call: &mut Call<'_>,
+        through: &str,
+    ) -> Result<(String, Event), ApiError> {
+        let Self { user, project, owner, roles, .. } = self;
+        let id = call.state.clock.id();
+        let name = unique(owner, user, project, through);
+        let mut draft =
+            Draft::new(&Aggregate::new("usergrant", &*id, &**owner), "user.grant.added")
+                .with("userId", &**user)
+                .with("projectId", &**project)
+                .take("user_grant", name, "User grant already exists");
+        if !through.is_empty() {
+            draft = draft.with("grantId", through);
+        }
+        let event = call.push(vec![with_roles(draft, roles)])?;
+        Ok((id, event))
     }
 }
 
 fn add(call: &mut Call<'_>) -> Answer {
-    let user = call.param("id").to_owned();
-    let project = call.request.text("projectId").to_owned();
-    let roles = call.request.texts("roleKeys");
-    let owner = call.organization.clone();
-    permit(call, "user.grant.write", &project)?;
-    if !call.state.write.users.get(&user).is_some_and(|user| user.state.exists()) {
-        return Err(ApiError::precondition("COMMAND-4f8sg", "User could not be found"));
-    }
-    let named = call.request.text("projectGrantId");
-    let (available, through) = available(call, &owner, &project, named)?;
-    check_roles(&available, &roles)?;
-    let id = call.state.clock.id();
-    let mut draft = Draft::new(&Aggregate::new("usergrant", &*id, &*owner), "user.grant.added")
-        .with("userId", &*user)
-        .with("projectId", &*project)
-        .take("user_grant", unique(&owner, &user, &project, &through), "User grant already exists");
-    if !through.is_empty() {
-        draft = draft.with("grantId", through);
-    }
-    let event = call.push(vec![with_roles(draft, &roles)])?;
+    let wanted = Wanted {
+        user: call.param("id").to_owned(),
+        project: call.request.text("projectId").to_owned(),
+        owner: call.organization.clone(),
+        through: call.request.text("projectGrantId").to_owned(),
+        roles: call.request.texts("roleKeys"),
+    };
+    permit(call, "user.grant.write", &wanted.project, &wanted.through)?;
+    let through = wanted.check(call)?;
+    let (id, event) = wanted.add(call, &through)?;
     Ok(json!({ "userGrantId": id, "details": creation_details(&event) }).into())
 }
 
 /// The write side's grant, in whatever organization.
-fn existing(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
-    let grant = call.state.write.grants.of_users.get(call.param("grant"));
+pub(super) fn existing(call: &Call<'_>, id: &str, place: &'static str) -> Result<Grant, ApiError> {
+    let grant = call.state.write.grants.of_users.get(id);
     grant
         .filter(|grant| grant.state.exists())
         .cloned()
@@ -179,15 +226,14 @@ fn existing(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
 
 /// Changes a grant, even one of another organization.
 fn update(call: &mut Call<'_>) -> Answer {
-    let grant = existing(call, "COMMAND-3M9sd")?;
-    permit(call, "user.grant.write", &grant.project)?;
+    let grant = existing(call, call.param("grant"), "COMMAND-3M9sd")?;
+    permit(call, "user.grant.write", &grant.project, &grant.through)?;
     let wanted = call.request.texts("roleKeys");
     if grant.roles == wanted {
         let message = "User grant has not been changed";
         return Err(ApiError::precondition("COMMAND-Rs8fy", message));
     }
-    let (available, _) = available(call, &grant.stamp.owner, &grant.project, &grant.through)?;
-    check_roles(&available, &wanted)?;
+    Wanted::of(&grant, wanted.clone()).check(call)?;
     let roles = if wanted.is_empty() { Value::Null } else { json!(wanted) };
     let draft = Draft::new(&aggregate(&grant), "user.grant.changed")
         .with("userId", &*grant.grantee)
@@ -197,7 +243,7 @@ fn update(call: &mut Call<'_>) -> Answer {
 }
 
 fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
-    let grant = existing(call, place)?;
+    let grant = existing(call, call.param("grant"), place)?;
     if grant.stamp.owner == call.organization {
         Ok(grant)
     } else {
@@ -206,19 +252,38 @@ fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
 }
 
 fn step(call: &mut Call<'_>, active: bool) -> Answer {
-    let grant = own(call, "COMMAND-3M9sd")?;
+    let grant = own(call, place_of_step(active))?;
+    if (grant.state == Life::Active) != active {
+        permit(call, "user.grant.write", &grant.project, &grant.through)?;
+    }
+    let stamp = stepped(call, &grant, active)?;
+    Ok(json!({ "details": stamp.change_details() }).into())
+}
+
+/// Which of ZITADEL's commands takes a grant to a state.
+pub(super) fn place_of_step(active: bool) -> &'static str {
+    if active { "COMMAND-Lp0gs" } else { "COMMAND-3M9sd" }
+}
+
+/// Takes a grant to a state; returns when it came there.
+pub(super) fn stepped(call: &mut Call<'_>, grant: &Grant, active: bool) -> Result<Stamp, ApiError> {
     let event = if active { "user.grant.reactivated" } else { "user.grant.deactivated" };
-    let draft = Draft::new(&aggregate(&grant), event);
-    set_active(call, &grant, active, draft)
+    let draft = Draft::new(&aggregate(grant), event);
+    set_active(call, grant, active, draft)
+}
+
+/// Removes a grant.
+pub(super) fn push_removed(call: &mut Call<'_>, grant: &Grant) -> Result<Event, ApiError> {
+    let draft = release(grant, "user.grant.removed")
+        .with("userId", &*grant.grantee)
+        .with("projectId", &*grant.project);
+    call.push(vec![draft])
 }
 
 fn remove(call: &mut Call<'_>) -> Answer {
     let grant = own(call, "COMMAND-1My0t")?;
-    permit(call, "user.grant.delete", &grant.project)?;
-    let draft = release(&grant, "user.grant.removed")
-        .with("userId", &*grant.grantee)
-        .with("projectId", &*grant.project);
-    let event = call.push(vec![draft])?;
+    permit(call, "user.grant.delete", &grant.project, &grant.through)?;
+    let event = push_removed(call, &grant)?;
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
@@ -272,8 +337,11 @@ fn passes(grant: &Grant, query: &Request) -> bool {
     (!query.has("userIdQuery") || grant.grantee == query.message("userIdQuery").text("userId"))
         && (!query.has("projectIdQuery")
             || grant.project == query.message("projectIdQuery").text("projectId"))
+        && (!query.has("projectGrantIdQuery")
+            || grant.through == query.message("projectGrantIdQuery").text("projectGrantId"))
+        // However the query says to compare: the whole key counts.
         && (!query.has("roleKeyQuery")
-            || grant.roles.iter().any(|key| list::matches(key, &role, "roleKey")))
+            || grant.roles.iter().any(|key| key == role.text("roleKey")))
 }
 
 /// Lists the grants of an organization and, if asked for, those that others gave in its projects.

@@ -66,12 +66,10 @@ impl Listed<'_> {
 fn passes(listed: &Listed<'_>, filter: &Request) -> bool {
     let project = listed.project;
     let name = filter.message("projectNameFilter");
-    let ids = filter.message("inProjectIdsFilter");
     (!filter.has("projectNameFilter") || list::matches(project.name(), &name, "projectName"))
         && (!filter.has("organizationIdFilter")
             || listed.is_of(&filter.message("organizationIdFilter")))
-        && (!filter.has("inProjectIdsFilter")
-            || ids.list("ids").iter().any(|id| id.as_str() == Some(&*project.id)))
+        && list::is_one_of(filter, "inProjectIdsFilter", &project.id)
         && (!filter.has("stateFilter")
             || STATES.get(usize::try_from(filter.number("stateFilter")).unwrap_or_default())
                 == Some(&state(project)))

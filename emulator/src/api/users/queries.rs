@@ -108,6 +108,17 @@ pub(crate) fn view(state: &State, user: &User) -> Value {
     }
 }
 
+/// A user as grants and memberships of the newer interfaces tell it.
+pub(crate) fn short_view(state: &State, user: &User) -> Value {
+    message! {
+        "id" => &*user.id,
+        "preferredLoginName" => login_names(&state.read, &state.instance_id, user).1,
+        // Machines have none.
+        "displayName" => user.human.then(|| user.display_name()),
+        "organizationId" => &*user.stamp.owner,
+    }
+}
+
 /// The read side's user, in the organization that the call acts in.
 fn read<'a>(call: &'a Call<'_>) -> Result<&'a User, ApiError> {
     let user = call.state.read.users.get(call.param("id")).ok_or_else(|| missing("QUERY-Dfbg2"))?;

@@ -200,7 +200,7 @@ fn view(call: &Call<'_>, user: &User) -> Value {
 }
 
 /// Everybody sees oneself.
-fn may_read(call: &Call<'_>, user: &User) -> Result<(), ApiError> {
+pub(in crate::api) fn may_read(call: &Call<'_>, user: &User) -> Result<(), ApiError> {
     if user.id == call.user {
         return Ok(());
     }
