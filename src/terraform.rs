@@ -47,8 +47,6 @@ pub struct Secret {
     pub name: String,
     /// What it holds.
     pub data: BTreeMap<String, SecretString>,
-    /// Whether a manifest names it. What nobody can prove to be right is not taken over.
-    pub is_declared: bool,
 }
 
 /// Makes manifests of a state. `secrets`: those that it holds are wanted; without them a key is

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     Converted, Secret,
     found::{Found, Unfit},
-    resource::{Parent, SecretAttribute},
+    resource::Parent,
     state::{Instance, State},
 };
 use crate::{
@@ -188,20 +188,16 @@ impl<'a> Conversion<'a> {
         remote: &mut Remote,
         found: &Found,
     ) -> Result<(), &'static str> {
-        let Some(SecretAttribute { is_provable, .. }) = found.held() else {
+        if !found.has_secret() {
             return Err("which is not in the state");
-        };
+        }
         if !self.secrets {
             self.converted.secrets_left += 1;
             return Err("which is left out");
         }
         let name = self.assembly.secret_name(entry, remote).unwrap_or_default();
         let data = found.secret(&name).into_iter().collect();
-        let secret = Secret { name: name.clone(), data, is_declared: is_provable };
-        self.converted.secrets.push(secret);
-        if !is_provable {
-            return Err("and nobody can prove that the one in the state is right");
-        }
+        self.converted.secrets.push(Secret { name: name.clone(), data });
         let named = Fields::from(json!({"secret": {"name": name}}));
         remote.state = remote.state.overlay(&named);
         Ok(())

@@ -3,11 +3,7 @@
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::{
-    resource::{Resource, SecretAttribute},
-    resources,
-    state::Instance,
-};
+use super::{resource::Resource, resources, state::Instance};
 use crate::contract::{
     Entry, Fields, IdSource, Inputs, Place, Registry, Remote, Role, Subject,
     secret::{Values, declared},
@@ -135,9 +131,9 @@ impl<'a> Found<'a> {
         lacking.map(|(name, _)| name.as_str())
     }
 
-    /// What is secret in it, where the state holds that.
-    pub(super) fn held(&self) -> Option<SecretAttribute> {
-        self.resource.secret.filter(|secret| self.text(secret.attribute).is_some())
+    /// Whether the state holds its secret.
+    pub(super) fn has_secret(&self) -> bool {
+        self.resource.secret.is_some_and(|secret| self.text(secret.attribute).is_some())
     }
 
     /// What its Secret holds: the keys that the kind has by default, as far as the state says.

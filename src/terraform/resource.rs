@@ -51,8 +51,6 @@ pub(super) struct SecretAttribute {
     pub(super) attribute: &'static str,
     /// Attributes that templates can use, and their names there.
     pub(super) values: &'static [(&'static str, &'static str)],
-    /// Whether ZITADEL can be asked if it is right: only then is it taken over as it is.
-    pub(super) is_provable: bool,
 }
 
 impl Resource {

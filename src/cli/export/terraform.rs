@@ -105,12 +105,6 @@ fn write_secrets(args: &Args, converted: &Converted) -> Result<()> {
     for secret in &converted.secrets {
         let kept = add(dir, namespace, &secret.name, &secret.data)
             .map_err(|e| output::fail(format!("Secret {}: {e}", secret.name), None))?;
-        if !secret.is_declared {
-            output::warn(format!(
-                "Secret {namespace}/{}: nobody can prove that it is right, so that no manifest names it: keep it as one of your own",
-                secret.name
-            ));
-        }
         for key in kept {
             output::warn(format!(
                 "Secret {namespace}/{}: {key} holds another value than the state, and stays as it is",

@@ -23,7 +23,6 @@ pub(super) const ALL: &[Resource] = &[
 const CLIENT: Option<SecretAttribute> = Some(SecretAttribute {
     attribute: "client_secret",
     values: &[("client_id", "clientId"), ("id", "appId"), ("project_id", "projectId")],
-    is_provable: true,
 });
 
 const STATE: Field = made("state", "state", activity);

@@ -44,8 +44,6 @@ pub(super) const ALL: &[Resource] = &[
         secret: Some(SecretAttribute {
             attribute: "client_secret",
             values: &[("client_id", "clientId"), ("user_name", "userName"), ("id", "userId")],
-            // Only a login would tell, which leaves a trace.
-            is_provable: false,
         }),
         known: &["user_id", "with_secret", "login_names", "preferred_login_name"],
         ..Resource::EMPTY

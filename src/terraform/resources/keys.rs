@@ -25,12 +25,7 @@ pub(super) const ALL: &[Resource] = &[
         name: "zitadel_personal_access_token",
         kind: "PersonalAccessToken",
         within: &[ORGANIZATION, USER],
-        secret: Some(SecretAttribute {
-            attribute: "token",
-            values: &[],
-            // A token does not tell its id.
-            is_provable: false,
-        }),
+        secret: Some(SecretAttribute { attribute: "token", values: &[] }),
         ..KEYS
     },
     Resource {
@@ -43,9 +38,8 @@ pub(super) const ALL: &[Resource] = &[
     },
 ];
 
-/// A key file tells the id of its key.
 const KEY_FILE: SecretAttribute =
-    SecretAttribute { attribute: "key_details", values: &[("id", "keyId")], is_provable: true };
+    SecretAttribute { attribute: "key_details", values: &[("id", "keyId")] };
 
 /// When it ends, ZITADEL says; how long the next one lasts, `lifetime`.
 const KEYS: Resource = Resource { known: &["expiration_date", "key_type"], ..Resource::EMPTY };
