@@ -146,6 +146,14 @@ impl Exporter<'_> {
             });
             remotes.sort_by(|a, b| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
             for remote in &remotes {
+                let home = self.assembly.reference_to(&home_of(entry, &remote.place));
+                // Nothing can name it by an id.
+                if home.is_some_and(|(field, _)| field.is_empty()) && is_wanted {
+                    let id = remote.id().unwrap_or_default();
+                    let what = format!("{} {id}: export what it is in too", entry.kind());
+                    self.missing.push(what);
+                    continue;
+                }
                 self.assembly.add(entry, remote, is_wanted)?;
             }
         }

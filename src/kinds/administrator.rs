@@ -87,7 +87,7 @@ impl Kind for Administrator {
         references: &[
             Reference { consent: Consent::Named, ..organization::PARENT },
             Reference { consent: Consent::Named, required: false, ..project::PARENT },
-            Reference { consent: Consent::Named, ..project_grant::PARENT },
+            Reference { id_field: "", consent: Consent::Named, ..project_grant::PARENT },
             user::REFERENCE,
         ],
         events: &[
