@@ -95,11 +95,17 @@ pub fn declared(issues: &Issues, spec: &Value) -> Result<Option<DeclaredSecret>,
             template.map_err(|what| SpecError::new(&format!("secret.data[{key:?}]"), what))?;
         Ok((key.clone(), template))
     };
-    let templates = texts.iter().map(read).collect::<Result<_, _>>()?;
+    let templates = texts.iter().map(read).collect::<Result<BTreeMap<_, _>, _>>()?;
     let rotate_after = spec.rotate_after.as_deref().map(rotation).transpose()?;
     if issues.renewal == Renewal::ByAnother && rotate_after.is_some() {
         let what = "is for secrets that have no expiry: here set lifetime and renewBefore";
         return Err(SpecError::new("secret.rotateAfter", what));
+    }
+    let holds_it = |template: &Template| template.uses(issues.value);
+    if issues.renewal == Renewal::ByAnother && !templates.values().any(holds_it) {
+        let what =
+            format!("one of the keys has to hold ${{{}}}: nobody can read it again", issues.value);
+        return Err(SpecError::new("secret.data", what));
     }
     let lifetime = lifetime(&times)?;
     Ok(Some(DeclaredSecret { spec, templates, rotate_after, lifetime }))

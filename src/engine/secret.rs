@@ -130,8 +130,11 @@ impl<'a> SecretStage<'a> {
             found.as_ref().map(|(s, mark)| self.facts(s, mark.as_ref(), &inputs, Some(id)));
         let mut held =
             found.as_ref().and_then(|(s, mark)| s.data.get(mark.as_ref()?.from.as_ref()?));
+        // Only what was there before can have a secret that somebody else knows. Nothing else of a
+        // Secret is sent anywhere.
         if let (Some(facts), Some((secret, None))) = (&mut facts, &found)
             && has_secret
+            && provenance == Provenance::Adopted
         {
             held = self.proved(remote, secret).await?;
             facts.is_proved = held.is_some();

@@ -30,6 +30,8 @@ use crate::{
 
 /// When a key ends: the field of its state that tells it from others.
 pub(super) const EXPIRES_AT: &str = "expiresAt";
+/// How many former ones are kept at most, however often another one is asked for.
+const MOST: usize = 10;
 /// How long a list may not show what was created.
 const LAG: Duration = Duration::from_secs(10);
 
@@ -192,14 +194,18 @@ impl SecretStage<'_> {
         Ok(None)
     }
 
-    /// Removes the records of those that have ended.
+    /// Removes the records of those that have ended, and the oldest where there are too many.
     pub(super) async fn sweep(&self, outcome: &mut Outcome) -> Result<()> {
         let Some(status) = &mut outcome.status.secret else { return Ok(()) };
         let (entry, target) = (self.writer.entry, self.writer.target);
         let now = Timestamp::now();
         let has_ended =
             |former: &FormerKey| former.expires_at.parse().is_ok_and(|at: Timestamp| at <= now);
-        while let Some(at) = status.previous.iter().position(has_ended) {
+        let is_over = |previous: &[FormerKey]| {
+            let too_many = (previous.len() > MOST).then_some(0);
+            previous.iter().position(has_ended).or(too_many)
+        };
+        while let Some(at) = is_over(&status.previous) {
             if let Some(FormerKey { id, .. }) = status.previous.get(at) {
                 let session = target.connection.begin_write(entry, &target.place).await?;
                 session.delete(id).await.doing_other("delete what has ended")?;

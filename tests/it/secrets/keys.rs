@@ -236,6 +236,19 @@ async fn the_annotation_asks_for_another_one_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_those_that_are_still_valid_the_last_ten_are_kept() {
+    let [kind, ..] = KINDS;
+    let lab = kind.settled().await;
+    for n in 0..12 {
+        lab.edit(&kind.key(), |o| {
+            o.annotations.insert("kastellan.dev/renew-at".into(), n.to_string());
+        });
+        assert_eq!(kind.look(&lab).await, [EventReason::SecretRotated]);
+    }
+    kind.assert_good(&lab, 11).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_secret_that_is_gone_gets_another_one() {
     for kind in KINDS {
         let lab = kind.settled().await;
@@ -423,6 +436,7 @@ async fn times_that_can_not_be_are_refused() {
         (json!({"lifetime": "24h", "renewBefore": "24h"}), "shorter than the lifetime"),
         (json!({"secret": {"name": "s", "rotateAfter": "24h"}}), "set lifetime and renewBefore"),
         (json!({"secret": {"name": "s", "data": {"a": "${clientSecret}"}}}), "is not known"),
+        (json!({"secret": {"name": "s", "data": {"a": "${issuer}"}}}), "nobody can read it again"),
     ] {
         for kind in KINDS {
             lab.declare("ns", kind.name, "it", kind.spec(&more));
