@@ -11,6 +11,7 @@ pub mod event;
 pub mod fields;
 pub mod kind;
 pub mod object;
+pub mod permissions;
 pub mod place;
 pub mod reference;
 pub mod registry;
@@ -28,6 +29,7 @@ pub use kind::{
     Setting,
 };
 pub use object::{Key, Object};
+pub use permissions::Permissions;
 pub use place::{Access, Place};
 pub use reference::{Consent, Reference, Role};
 pub use registry::Registry;

@@ -35,6 +35,7 @@ pub mod reconcile;
 pub mod report;
 pub mod resolve;
 mod secret;
+mod sight;
 pub mod unmanaged;
 
 pub use context::Engine;

@@ -23,6 +23,7 @@ pub mod path;
 mod proxy;
 pub mod requests;
 mod retry;
+pub mod roles;
 pub mod status;
 mod token;
 pub mod transport;

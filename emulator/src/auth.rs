@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use crate::{
     errors::{ApiError, Code},
     model::member::Member,
-    roles::{self, Level},
+    roles::Level,
     state::{State, Token},
 };
 
@@ -143,7 +143,7 @@ pub(crate) fn held<'a>(
     let mut resources = Vec::new();
     for member in memberships(state, user, organization) {
         known = true;
-        let carried = member.roles.iter().flat_map(|role| roles::permissions(role));
+        let carried = member.roles.iter().flat_map(|role| state.permissions(role));
         for carried in carried {
             let (name, resource) = carried.split_once(':').unwrap_or((carried, ""));
             match (member.level, resource) {
@@ -174,7 +174,7 @@ pub(crate) fn all_permissions(
     let mut permissions = Vec::new();
     for member in memberships(state, user, organization) {
         known = true;
-        for permission in member.roles.iter().flat_map(|role| roles::permissions(role)) {
+        for permission in member.roles.iter().flat_map(|role| state.permissions(role)) {
             let permission = match member.level {
                 Level::Project | Level::ProjectGrant => format!("{permission}:{}", member.scope),
                 Level::Instance | Level::Organization => permission.to_owned(),

@@ -268,6 +268,13 @@ impl Emulator {
         let _ = state.push(&Editor::server(), drafts);
     }
 
+    /// From now on, until [`Self::reset`], a role permits exactly this, whatever ZITADEL's role of
+    /// that name does.
+    pub fn set_permissions(&self, role: &str, permissions: &[&str]) {
+        let permissions = permissions.iter().map(|permission| (*permission).to_owned()).collect();
+        self.state().changed_roles.insert(role.to_owned(), permissions);
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

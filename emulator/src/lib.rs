@@ -117,6 +117,7 @@ mod strike;
 pub use calls::Call;
 pub use emulator::{Emulator, Error, NewUser, Options};
 pub use faults::{Action, Backup, Faults, Outage, Rule};
+pub use roles::{DefaultRole, Level, default_roles};
 pub use running::Running;
 pub use server::Reset;
 pub use store::{Editor, Event};

@@ -467,15 +467,20 @@ const OF_PROJECT_GRANT: &[Role] = &[
     ("PROJECT_GRANT_OWNER", &[PROJECT_GRANT_OWNER]),
     ("PROJECT_GRANT_OWNER_VIEWER", &[PROJECT_GRANT_VIEWER]),
 ];
+
 /// A role of organizations that no list of roles shows.
 const EVERYWHERE: Role = ("SELF_MANAGEMENT_GLOBAL", &[SELF_MANAGER_GLOBAL]);
 
 /// What a member can be a member of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Level {
+pub enum Level {
+    /// The instance: its roles count in all organizations.
     Instance,
+    /// An organization.
     Organization,
+    /// A project.
     Project,
+    /// The grant of a project to an organization.
     ProjectGrant,
 }
 
@@ -506,12 +511,36 @@ impl Level {
 
 /// What a role permits.
 pub(crate) fn permissions(role: &str) -> impl Iterator<Item = &'static str> {
-    OF_INSTANCE
-        .iter()
-        .chain(OF_ORGANIZATION)
-        .chain(OF_PROJECT)
-        .chain(OF_PROJECT_GRANT)
-        .chain(std::iter::once(&EVERYWHERE))
-        .filter(move |(name, _)| *name == role)
-        .flat_map(|(_, lists)| lists.iter().flat_map(|list| list.iter().copied()))
+    tables()
+        .filter(move |(_, (name, _))| *name == role)
+        .flat_map(|(_, (_, lists))| lists.iter().flat_map(|list| list.iter().copied()))
+}
+
+fn tables() -> impl Iterator<Item = (Level, &'static Role)> {
+    let levels = [Level::Instance, Level::Organization, Level::Project, Level::ProjectGrant];
+    levels
+        .into_iter()
+        .flat_map(|level| level.roles().iter().map(move |role| (level, role)))
+        .chain(std::iter::once((Level::Organization, &EVERYWHERE)))
+}
+
+/// A role that ZITADEL has by default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultRole {
+    /// What one is a member of who has it.
+    pub level: Level,
+    /// Its name, such as `ORG_OWNER`.
+    pub name: &'static str,
+    /// What it permits.
+    pub permissions: Vec<&'static str>,
+}
+
+/// All roles that ZITADEL has by default, in its order.
+pub fn default_roles() -> Vec<DefaultRole> {
+    let role = |(level, (name, _)): (Level, &Role)| DefaultRole {
+        level,
+        name,
+        permissions: permissions(name).collect(),
+    };
+    tables().map(role).collect()
 }

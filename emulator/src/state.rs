@@ -1,7 +1,7 @@
 //! The state of one emulated instance: the log, the two models of it, and the tokens.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     ops::Range,
     time::Duration,
 };
@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     errors::ApiError,
     model::{Model, Side, policy},
+    roles,
     store::{Aggregate, Draft, Editor, Position, Store},
 };
 
@@ -84,6 +85,8 @@ pub(crate) struct State {
     pub(crate) admin: String,
     /// Organizations that calls are told not to exist.
     pub(crate) refused_organizations: HashSet<String>,
+    /// What roles permit that were given other permissions.
+    pub(crate) changed_roles: BTreeMap<String, Vec<String>>,
 }
 
 impl State {
@@ -103,7 +106,16 @@ impl State {
             domain: domain.to_owned(),
             admin: String::new(),
             refused_organizations: HashSet::new(),
+            changed_roles: BTreeMap::new(),
         }
+    }
+
+    /// What a role permits.
+    pub(crate) fn permissions<'a>(&'a self, role: &'a str) -> impl Iterator<Item = &'a str> {
+        let changed = self.changed_roles.get(role);
+        let default = changed.is_none().then(|| roles::permissions(role)).into_iter().flatten();
+        let changed = changed.into_iter().flatten().map(String::as_str);
+        changed.chain(default.map(|permission: &str| permission))
     }
 
     /// The instance as an aggregate.

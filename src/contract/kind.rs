@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Access, EventFilter, Fields, Inputs, Issued, Issues, List, Reference, RemoteEntity,
-    RemoteSetting, Renewal, Row, SpecError, Written, crd::Rule,
+    Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Reference,
+    RemoteEntity, RemoteSetting, Renewal, Row, SpecError, Written, crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -41,8 +41,9 @@ pub struct Description {
     pub rules: &'static [Rule],
     /// Ids of the errors that answer a write which changes nothing.
     pub unchanged: &'static [&'static str],
-    /// Permissions that the account needs, for messages and for the documentation.
-    pub permissions: &'static [&'static str],
+    /// Permissions that the account needs, in each thing that it can be in: for messages and for the
+    /// documentation.
+    pub permissions: &'static [Permissions],
 }
 
 impl Description {
@@ -91,8 +92,6 @@ pub struct EntityDescription {
     pub missing: &'static [&'static str],
     /// Other kinds among which its natural key is unique too.
     pub rivals: &'static [&'static str],
-    /// The roles that may delete it, where not every role that may change it does.
-    pub deleters: Option<&'static str>,
     /// What one list call covers.
     pub listed_by: Breadth,
     /// The secret that it has, or is.
@@ -115,7 +114,6 @@ impl EntityDescription {
         exists: &[],
         missing: &[],
         rivals: &[],
-        deleters: None,
         listed_by: Breadth::Place,
         issues: None,
     };

@@ -46,6 +46,8 @@ pub enum ById {
 pub struct ByName {
     /// The field, such as `userLoginName`.
     pub field: &'static str,
+    /// The permission that finding it needs; without it nothing is found.
+    pub permission: &'static str,
     /// Finds the ids of what has this name.
     pub find: for<'a> fn(&'a Client, &'a str) -> BoxFuture<'a, ZitadelResult<Vec<String>>>,
 }
@@ -206,7 +208,11 @@ mod tests {
 
     #[test]
     fn what_zitadel_knows_by_name_is_named_by_nothing_else() {
-        let by_name = ByName { field: "aName", find: |_, _| Box::pin(async { Ok(Vec::new()) }) };
+        let by_name = ByName {
+            field: "aName",
+            permission: "a.read",
+            find: |_, _| Box::pin(async { Ok(Vec::new()) }),
+        };
         let named = Reference { by_name: Some(by_name), ..PARENT };
         let read = |spec: Value| named.read(&spec, "ns").map_err(|e| e.to_string());
         assert_eq!(read(json!({"aName": "x"})), Ok(Some(Referent::Name("x".into()))));

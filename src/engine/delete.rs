@@ -347,6 +347,6 @@ async fn remove(
             engine.connections.remove_connection(&connection);
             End::Released(decide_deletion::Release::InstanceChanged)
         }
-        Err(e) => End::Failed(e),
+        Err(e) => End::Failed(e.explained(entry, &binding.place)),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::decide_secret::SecretRefusal;
 use crate::{
     api::status::Reason,
-    contract::{CheckError, Key, Place, SpecError},
+    contract::{CheckError, Entry, Key, Permissions, Place, SpecError},
     live::VerifyError,
     zitadel::{self, Code, identity::IdentityError},
 };
@@ -131,12 +131,19 @@ pub enum Error {
         /// What ZITADEL says.
         source: zitadel::Error,
     },
-    /// The account may not delete it, though it may change it.
-    MayNotDelete {
-        /// The roles that may.
-        roles: &'static str,
-        /// What ZITADEL says.
-        source: zitadel::Error,
+    /// What the account does not see may exist all the same, as it may not read it.
+    MayNotRead {
+        /// What that is: `the organization`.
+        noun: &'static str,
+        /// The permissions that it lacks.
+        lacks: Vec<&'static str>,
+    },
+    /// The account lacks a permission.
+    NotPermitted {
+        /// What things of this kind need where this one is.
+        permissions: &'static Permissions,
+        /// What it may not do.
+        error: Box<Error>,
     },
     /// A call failed.
     Zitadel {
@@ -346,6 +353,13 @@ pub enum Doing {
     Other(&'static str),
 }
 
+impl Doing {
+    /// Looking for what a thing is in.
+    pub const AROUND: Self = Self::Other("look for what it is in");
+    /// Finding out which instance it is.
+    pub const CONNECT: Self = Self::Other("reach the instance");
+}
+
 /// What happens after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -386,6 +400,31 @@ impl<T> WhileDoing<T> for zitadel::Result<T> {
     }
 }
 
+impl Error {
+    /// Whether ZITADEL refuses something about the thing itself, or about what it is in.
+    fn is_denial(&self) -> bool {
+        match self {
+            Self::Zitadel { doing: Doing::Thing(_) | Doing::AROUND, source } => {
+                source.code() == Some(Code::PermissionDenied)
+            }
+            _ => false,
+        }
+    }
+
+    /// Says what is needed, where the account may not do something to the thing at this place.
+    pub(super) fn explained(self, entry: Entry, place: &Place) -> Self {
+        match (self, entry.permissions_at(place)) {
+            (error @ Self::MayNotRead { .. }, Some(permissions)) => {
+                Self::NotPermitted { permissions, error: Box::new(error) }
+            }
+            (error @ Self::Zitadel { .. }, Some(permissions)) if error.is_denial() => {
+                Self::NotPermitted { permissions, error: Box::new(error) }
+            }
+            (error, _) => error,
+        }
+    }
+}
+
 impl From<SpecError> for Error {
     fn from(e: SpecError) -> Self {
         Self::Spec(e)
@@ -418,9 +457,7 @@ impl From<CheckError> for Error {
     fn from(e: CheckError) -> Self {
         match e {
             CheckError::Spec(e) => Self::Spec(e),
-            CheckError::Zitadel(source) => {
-                Self::Zitadel { doing: Doing::Other("check what the instance allows"), source }
-            }
+            CheckError::Zitadel(source) => Self::Zitadel { doing: Doing::Thing("check"), source },
         }
     }
 }
@@ -428,9 +465,7 @@ impl From<CheckError> for Error {
 impl From<IdentityError> for Error {
     fn from(e: IdentityError) -> Self {
         match e {
-            IdentityError::Zitadel(source) => {
-                Self::Zitadel { doing: Doing::Other("reach the instance"), source }
-            }
+            IdentityError::Zitadel(source) => Self::Zitadel { doing: Doing::CONNECT, source },
             IdentityError::UnknownHost => Self::UnknownHost,
             IdentityError::NoRole { account } => Self::NoRole { account },
         }
@@ -463,7 +498,7 @@ impl Error {
             | Self::ReferenceChanged { .. }
             | Self::CannotEmpty { .. }
             | Self::Taken { .. }
-            | Self::MayNotDelete { .. }
+            | Self::NotPermitted { .. }
             | Self::Secret { .. }
             | Self::Output(OutputError::Forbidden(_) | OutputError::NowhereToWrite)
             | Self::OwnAccount { .. }
@@ -471,6 +506,7 @@ impl Error {
             | Self::Contested { .. }
             | Self::InstanceChanged { .. }
             | Self::Lost(_)
+            | Self::MayNotRead { .. }
             | Self::NoSight { .. } => Class::Terminal,
             Self::SecretAway { left, .. } => Class::Transient(Some(*left)),
             Self::NotConverged(_)
@@ -507,7 +543,8 @@ impl Error {
             Self::NoConsent(_)
             | Self::NoRole { .. }
             | Self::NoSight { .. }
-            | Self::MayNotDelete { .. } => Reason::Forbidden,
+            | Self::MayNotRead { .. }
+            | Self::NotPermitted { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::Taken { .. } => Reason::Rejected,
             Self::Conflict { .. } => Reason::Conflict,

@@ -8,6 +8,7 @@ use super::{
     context::Engine,
     error::{Error, Lost, NotConverged, Refusal, Result, WhileDoing},
     resolve::Target,
+    sight::may_read,
 };
 use crate::{
     api::status::Provenance,
@@ -90,6 +91,11 @@ pub async fn entity(
         return Ok(Found::Nothing { id: given.or_else(|| observer.own_id()) });
     }
     let found = observer.find(given).await?;
+    if matches!(found, Found::Nothing { .. } | Found::Gone { .. }) {
+        // What was there before is not given up on by what was true a moment ago.
+        let age = if matches!(found, Found::Gone { .. }) { Duration::ZERO } else { live::TRUST };
+        may_read(&target.connection, entry, &target.place, age).await?;
+    }
     if matches!(found, Found::Nothing { .. } | Found::Gone { .. })
         && let Some(refusal) = observer.rival().await?
     {
@@ -323,7 +329,9 @@ pub(super) async fn organization_is_gone(
     connection.invalidate(root, &place, &subject);
     let seen = connection.observe(root, &place, &subject, Absence::Confirmed).await;
     let is_absent = seen.doing_other("look for the organization")? == Observation::Current(None);
-    Ok(is_absent && connection.can_see(&place).await?)
+    Ok(is_absent
+        && connection.can_see(&place).await?
+        && connection.lacks(root, &place, Duration::ZERO).await?.is_empty())
 }
 
 /// Where what was found comes from: what is bound says so, and what has a derived id is ours.

@@ -65,6 +65,7 @@ pub async fn plan(
     let mut outcome = Outcome::of(object);
     let plan = pass.plan(&mut outcome).await;
     let target = &pass.target;
+    let plan = plan.map_err(|e| e.explained(entry, &target.place));
     let status = plan.as_ref().ok().and_then(|plan| report::as_planned(object, target, plan));
     Preview {
         drift: outcome.status.drift,

@@ -87,6 +87,7 @@ async fn manage(
         pass.target.connection.invalidate_collection(entry, &pass.target.place);
     }
     let result = pass.run(outcome).await;
+    let result = result.map_err(|e| e.explained(entry, &pass.target.place));
     match result {
         // Looked at again when something changes on either side, and with everything else of its
         // Instance.

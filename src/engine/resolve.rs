@@ -7,8 +7,9 @@ use super::{
     binding::{self, Binding},
     consent::{Consents, Lineage, Parent},
     context::Engine,
-    error::{Error, NotConverged, Result, Waiting, WhileDoing},
+    error::{Doing, Error, NotConverged, Result, Waiting, WhileDoing},
     host::Host,
+    sight::may_read,
 };
 use crate::{
     api::{
@@ -115,14 +116,18 @@ pub async fn resolve(
     };
     let (place, is_planned) = match parent {
         Parent::Instance => (Place::instance(), false),
-        Parent::Id(reference, id) => (by_id(engine, &connection, reference, id).await?, false),
+        Parent::Id(reference, id) => {
+            (by_id(engine, &connection, entry, reference, id).await?, false)
+        }
         Parent::Object(parent, kind) => match planned.get(&parent.key) {
             Some((place, id)) => (place_below(engine, kind, place, id), true),
             None => {
                 let (at, id) = bound(&parent, &instance_object, &connection)?;
                 may_lend(engine, &consents, &parent, kind, &instance)?;
-                exists(&connection, kind, &at, &id).await?;
-                (place_below(engine, kind, &at, &id), false)
+                let place = place_below(engine, kind, &at, &id);
+                let exists = exists(&connection, kind, &at, &id).await;
+                exists.map_err(|e| e.explained(entry, &place))?;
+                (place, false)
             }
         },
     };
@@ -233,10 +238,14 @@ async fn exists(connection: &Connection, kind: Entry, at: &Place, id: &str) -> R
     let seen = connection.observe(kind, at, &subject, Absence::Confirmed).await;
     let remote =
         |is_new| Error::Waiting(Waiting::Remote { noun: kind.noun, id: id.to_owned(), is_new });
-    match seen.doing_other("look for what it is in")? {
-        Observation::Current(Some(_)) => Ok(()),
-        Observation::Current(None) => Err(remote(false)),
-        Observation::Pending { .. } => Err(remote(true)),
+    match seen {
+        Ok(Observation::Current(Some(_))) => Ok(()),
+        Ok(Observation::Current(None)) => {
+            may_read(connection, kind, at, live::TRUST).await?;
+            Err(remote(false))
+        }
+        Ok(Observation::Pending { .. }) => Err(remote(true)),
+        Err(source) => Err(Error::Zitadel { doing: Doing::AROUND, source }),
     }
 }
 
@@ -244,6 +253,7 @@ async fn exists(connection: &Connection, kind: Entry, at: &Place, id: &str) -> R
 async fn by_id(
     engine: &Engine,
     connection: &Connection,
+    entry: Entry,
     reference: &Reference,
     id: String,
 ) -> Result<Place> {
@@ -252,12 +262,13 @@ async fn by_id(
         return Err(Error::NotConverged(NotConverged::Unreadable));
     };
     if kind == root {
-        exists(connection, kind, &Place::instance(), &id).await?;
-        return Ok(Place::organization(id));
+        let place = Place::organization(id.as_str());
+        let exists = exists(connection, kind, &Place::instance(), &id).await;
+        return exists.map_err(|e| e.explained(entry, &place)).map(|()| place);
     }
     let organization = if connection.account.sight.instance {
         let found = live::owner(&connection.client, kind.events, &id).await;
-        found.doing_other("look for what it is in")?
+        found.map_err(|source| Error::Zitadel { doing: Doing::AROUND, source })?
     } else {
         connection.account.sight.organizations.first().cloned()
     };
@@ -265,8 +276,9 @@ async fn by_id(
         return Err(Error::Waiting(Waiting::Remote { noun: kind.noun, id, is_new: false }));
     };
     let at = Place::organization(organization);
-    exists(connection, kind, &at, &id).await?;
-    Ok(at.below(id))
+    let place = at.below(id.as_str());
+    let exists = exists(connection, kind, &at, &id).await;
+    exists.map_err(|e| e.explained(entry, &place)).map(|()| place)
 }
 
 /// Finds the ids of what an object refers to besides what it is in.

@@ -17,8 +17,8 @@ use crate::{
     api::spec::{Adoption, Common, ObjectReference, OrganizationScope},
     contract::{
         Access, Breadth, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Place, Reference, RemoteEntity,
-        Row, SpecError, Written,
+        EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Permissions, Place, Reference,
+        RemoteEntity, Row, SpecError, Written,
     },
     zitadel::{Error, Path, Result, page},
 };
@@ -138,18 +138,26 @@ impl Kind for Administrator {
         ],
         lists: &[List::set("roles")],
         permissions: &[
-            "iam.member.read",
-            "iam.member.write",
-            "iam.member.delete",
-            "org.member.read",
-            "org.member.write",
-            "org.member.delete",
-            "project.member.read",
-            "project.member.write",
-            "project.member.delete",
-            "project.grant.member.read",
-            "project.grant.member.write",
-            "project.grant.member.delete",
+            Permissions::in_instance(&["iam.member.read", "iam.member.write", "iam.member.delete"]),
+            Permissions::in_organization(&[
+                "org.read",
+                "org.member.read",
+                "org.member.write",
+                "org.member.delete",
+            ]),
+            Permissions::in_project(&[
+                "project.read",
+                "project.member.read",
+                "project.member.write",
+                "project.member.delete",
+            ]),
+            Permissions::below_project(&[
+                "project.read",
+                "project.grant.read",
+                "project.grant.member.read",
+                "project.grant.member.write",
+                "project.grant.member.delete",
+            ]),
         ],
         ..Description::EMPTY
     };

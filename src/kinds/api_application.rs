@@ -119,7 +119,6 @@ impl Application for ApiApplication {
     const DATA: EntityDescription = EntityDescription {
         defaults: &[("authMethod", "Basic"), ("state", "Active")],
         rivals: &["OidcApplication", "SamlApplication"],
-        deleters: application::DELETERS,
         issues: Some(&ISSUES),
         ..EntityDescription::NAMED
     };

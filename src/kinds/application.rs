@@ -12,7 +12,7 @@ use super::wire::{self, Activity, Details, found, lenient, some_default};
 use crate::{
     contract::{
         Access, Entity, EntityDescription, EventFilter, EventPlace, EventSubject, Issued, Issues,
-        Kind, Place, RemoteEntity, Renewal, Row, Written,
+        Kind, Permissions, Place, RemoteEntity, Renewal, Row, Written,
     },
     zitadel::{Capability, Error, Path, Result, page},
 };
@@ -21,12 +21,14 @@ mod creation;
 pub(super) mod login;
 
 /// Permissions that applications of every kind need.
-pub(super) const PERMISSIONS: &[&str] =
-    &["project.read", "project.app.read", "project.app.write", "project.app.delete"];
+pub(super) const PERMISSIONS: &[Permissions] = &[Permissions::in_project(&[
+    "project.read",
+    "project.app.read",
+    "project.app.write",
+    "project.app.delete",
+])];
 /// Of the configuration, and of the name.
 pub(super) const UNCHANGED: &[&str] = &["COMMAND-1m88i", "COMMAND-2m8vx"];
-/// An `ORG_OWNER` lacks `project.app.delete`.
-pub(super) const DELETERS: Option<&str> = Some("PROJECT_OWNER, IAM_ORG_MANAGER or IAM_OWNER");
 /// Reads in all projects, since 4.5.0.
 const READ: Capability = Capability::new("GetApplication");
 const ONE: &str = "/management/v1/projects/{}/apps/{}";

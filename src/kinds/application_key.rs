@@ -15,8 +15,8 @@ use crate::{
     },
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace, IdSource,
-        Inputs, Issues, Kind, NaturalKey, Reference, RemoteEntity, Renewal, Row, SpecError,
-        Written,
+        Inputs, Issues, Kind, NaturalKey, Permissions, Reference, RemoteEntity, Renewal, Row,
+        SpecError, Written,
     },
     zitadel::Result,
 };
@@ -91,7 +91,7 @@ impl Kind for ApplicationKey {
                 ..key::events("project", &["project.application.oidc.key.removed"], &[], "keyId")
             },
         ],
-        permissions: &["project.app.read", "project.app.write"],
+        permissions: &[Permissions::in_project(&["project.read", "project.app.read", "project.app.write"])],
         ..Description::EMPTY
     };
 

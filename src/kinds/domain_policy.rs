@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     api::spec::{Common, OrganizationScope},
-    contract::{Access, Description, Inputs, Kind, RemoteSetting, Setting, SpecError, Written},
+    contract::{
+        Access, Description, Inputs, Kind, Permissions, RemoteSetting, Setting, SpecError, Written,
+    },
     zitadel::{Capability, Path, Result},
 };
 
@@ -67,7 +69,15 @@ impl Kind for DomainPolicy {
             ),
         ],
         unchanged: &["INSTANCE-pl9fN", "ORG-3M9ds"],
-        permissions: &["iam.policy.read", "iam.policy.write"],
+        permissions: &[
+            Permissions::in_instance(&["iam.policy.read", "iam.policy.write"]),
+            Permissions::in_organization(&[
+                "org.read",
+                "iam.policy.read",
+                "iam.policy.write",
+                "iam.policy.delete",
+            ]),
+        ],
         ..Description::EMPTY
     };
 

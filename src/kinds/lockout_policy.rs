@@ -73,7 +73,7 @@ impl Kind for LockoutPolicy {
             ),
         ],
         unchanged: &["INSTANCE-0psjF", "ORG-0JFSr"],
-        permissions: &["iam.policy.read", "iam.policy.write", "policy.read", "policy.write"],
+        permissions: policy::PERMISSIONS,
         ..Description::EMPTY
     };
 

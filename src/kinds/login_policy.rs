@@ -15,7 +15,7 @@ use crate::{
     api::spec::{Common, OrganizationScope},
     contract::{
         Access, CheckError, Description, EventFilter, EventPlace, EventSubject, Inputs, Kind, List,
-        RemoteSetting, Setting, SpecError, Written, crd::Rule,
+        Permissions, RemoteSetting, Setting, SpecError, Written, crd::Rule,
     },
     zitadel::Result,
 };
@@ -221,12 +221,14 @@ impl Kind for LoginPolicy {
         }],
         unchanged: &["INSTANCE-5M9vdd", "Org-5M9vdd"],
         permissions: &[
-            "iam.policy.read",
-            "iam.policy.write",
-            "iam.idp.read",
-            "policy.read",
-            "policy.write",
-            "org.idp.read",
+            Permissions::in_instance(&["iam.policy.read", "iam.policy.write", "iam.idp.read"]),
+            Permissions::in_organization(&[
+                "org.read",
+                "policy.read",
+                "policy.write",
+                "policy.delete",
+                "org.idp.read",
+            ]),
         ],
         ..Description::EMPTY
     };

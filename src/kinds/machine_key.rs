@@ -16,7 +16,7 @@ use crate::{
     },
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, IdSource, Inputs, Issues, Kind,
-        NaturalKey, RemoteEntity, Renewal, Row, SpecError, Written,
+        NaturalKey, Permissions, RemoteEntity, Renewal, Row, SpecError, Written,
     },
     zitadel::Result,
 };
@@ -54,7 +54,7 @@ impl Kind for MachineKey {
             &["user.machine.key.added"],
             "keyId",
         )],
-        permissions: &["user.read", "user.write"],
+        permissions: &[Permissions::in_organization(&["org.read", "user.read", "user.write"])],
         ..Description::EMPTY
     };
 

@@ -19,8 +19,8 @@ use crate::{
     },
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, Fields, Inputs, Issued, Issues, Kind, NaturalKey, Place, RemoteEntity,
-        Renewal, Row, SpecError, Written,
+        EventSubject, Fields, Inputs, Issued, Issues, Kind, NaturalKey, Permissions, Place,
+        RemoteEntity, Renewal, Row, SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -142,7 +142,12 @@ impl Kind for MachineUser {
         }],
         reported: &["clientId"],
         unchanged: &["COMMAND-2n8vs", "COMMAND-6m9gs"],
-        permissions: &["user.read", "user.write", "user.delete"],
+        permissions: &[Permissions::in_organization(&[
+            "org.read",
+            "user.read",
+            "user.write",
+            "user.delete",
+        ])],
         ..Description::EMPTY
     };
 

@@ -58,7 +58,7 @@ impl Kind for NotificationPolicy {
             ),
         ],
         unchanged: &["INSTANCE-29x02n", "Org-ioqnxz"],
-        permissions: &["iam.policy.read", "iam.policy.write", "policy.read", "policy.write"],
+        permissions: policy::PERMISSIONS,
         ..Description::EMPTY
     };
 

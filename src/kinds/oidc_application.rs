@@ -186,7 +186,6 @@ impl Application for OidcApplication {
         // An id that was ever used stays taken.
         exists: &["PROJECT-lxowmp"],
         rivals: &["ApiApplication", "SamlApplication"],
-        deleters: application::DELETERS,
         issues: Some(&ISSUES),
         ..EntityDescription::NAMED
     };

@@ -12,7 +12,7 @@ use crate::{
     api::spec::{AllowedNamespaces, Common, Identity},
     contract::{
         Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
-        Inputs, Kind, Place, Reference, RemoteEntity, Row, SpecError, Written,
+        Inputs, Kind, Permissions, Place, Reference, RemoteEntity, Row, SpecError, Written,
     },
     zitadel::{Capability, Path, Result, page},
 };
@@ -79,7 +79,12 @@ impl Kind for Organization {
             subject: EventSubject::Aggregate,
         }],
         unchanged: &["ORG-4VSdf"],
-        permissions: &["org.read", "org.create", "org.write", "org.delete"],
+        permissions: &[Permissions::in_instance(&[
+            "org.read",
+            "org.create",
+            "org.write",
+            "org.delete",
+        ])],
         ..Description::EMPTY
     };
 

@@ -72,7 +72,7 @@ impl Kind for PasswordAgePolicy {
             ),
         ],
         unchanged: &["INSTANCE-180sf", "Org-dsgjR"],
-        permissions: &["iam.policy.read", "iam.policy.write", "policy.read", "policy.write"],
+        permissions: policy::PERMISSIONS,
         ..Description::EMPTY
     };
 

@@ -78,7 +78,7 @@ impl Kind for PasswordComplexityPolicy {
             ),
         ],
         unchanged: &["INSTANCE-9jlsf", "Org-DAs21"],
-        permissions: &["iam.policy.read", "iam.policy.write", "policy.read", "policy.write"],
+        permissions: policy::PERMISSIONS,
         ..Description::EMPTY
     };
 

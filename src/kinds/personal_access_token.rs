@@ -14,8 +14,8 @@ use crate::{
     },
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Issues, Kind, NaturalKey, RemoteEntity, Renewal, Row,
-        SpecError, Written,
+        EventSubject, IdSource, Inputs, Issues, Kind, NaturalKey, Permissions, RemoteEntity,
+        Renewal, Row, SpecError, Written,
     },
     zitadel::Result,
 };
@@ -66,7 +66,7 @@ impl Kind for PersonalAccessToken {
                 subject: EventSubject::Anything,
             },
         ],
-        permissions: &["user.read", "user.write"],
+        permissions: &[Permissions::in_organization(&["org.read", "user.read", "user.write"])],
         ..Description::EMPTY
     };
 

@@ -8,11 +8,17 @@ use serde_json::{Map, Value};
 use super::wire::{Answer, Details, is_gone};
 use crate::{
     contract::{
-        Access, EventFilter, EventPlace, EventSubject, Fields, Kind, RemoteSetting, Setting,
-        Written,
+        Access, EventFilter, EventPlace, EventSubject, Fields, Kind, Permissions, RemoteSetting,
+        Setting, Written,
     },
     zitadel::{Error, Path, Result, path::Endpoint as _},
 };
+
+/// What the account needs.
+pub(super) const PERMISSIONS: &[Permissions] = &[
+    Permissions::in_instance(&["iam.policy.read", "iam.policy.write"]),
+    Permissions::in_organization(&["org.read", "policy.read", "policy.write", "policy.delete"]),
+];
 
 /// Events of the instance's policy.
 pub(super) const fn of_instance(types: &'static [&'static str]) -> EventFilter {

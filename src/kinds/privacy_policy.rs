@@ -88,7 +88,7 @@ impl Kind for PrivacyPolicy {
                       for none",
         }],
         unchanged: &["INSTANCE-9jJfs", "Org-4N9fs"],
-        permissions: &["iam.policy.read", "iam.policy.write", "policy.read", "policy.write"],
+        permissions: policy::PERMISSIONS,
         ..Description::EMPTY
     };
 

@@ -16,7 +16,8 @@ use crate::{
     api::spec::{AllowedNamespaces, Common, Identity, ObjectReference, OrganizationScope},
     contract::{
         Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
-        Inputs, Kind, Place, Reference, RemoteEntity, Row, SpecError, Version, Written,
+        Inputs, Kind, Permissions, Place, Reference, RemoteEntity, Row, SpecError, Version,
+        Written,
     },
     zitadel::{Capability, Path, Result, page},
 };
@@ -141,7 +142,13 @@ impl Kind for Project {
             place: EventPlace::Owner,
             subject: EventSubject::Aggregate,
         }],
-        permissions: &["project.read", "project.create", "project.write", "project.delete"],
+        permissions: &[Permissions::in_organization(&[
+            "org.read",
+            "project.read",
+            "project.create",
+            "project.write",
+            "project.delete",
+        ])],
         ..Description::EMPTY
     };
 

@@ -17,8 +17,8 @@ use crate::{
     api::spec::{Adoption, AllowedNamespaces, Common, ObjectReference},
     contract::{
         Access, Breadth, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Place, Reference, RemoteEntity,
-        Role, Row, SpecError, Written,
+        EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Permissions, Place, Reference,
+        RemoteEntity, Role, Row, SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -112,7 +112,13 @@ impl Kind for ProjectGrant {
             subject: EventSubject::Payload("grantId"),
         }],
         lists: &[List::set("roleKeys")],
-        permissions: &["project.grant.read", "project.grant.write", "project.grant.delete"],
+        // The list of an organization's grants shows none to who has a role in a project alone.
+        permissions: &[Permissions::in_organization(&[
+            "project.read",
+            "project.grant.read",
+            "project.grant.write",
+            "project.grant.delete",
+        ])],
         ..Description::EMPTY
     };
 

@@ -15,8 +15,8 @@ use crate::{
     api::spec::{Adoption, Common},
     contract::{
         Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Kind, Names, NaturalKey, Place, RemoteEntity, Row,
-        SpecError, Written,
+        EventSubject, IdSource, Inputs, Kind, Names, NaturalKey, Permissions, Place, RemoteEntity,
+        Row, SpecError, Written,
     },
     zitadel::{Error, Path, Result, page},
 };
@@ -74,7 +74,12 @@ impl Kind for ProjectRole {
             place: EventPlace::BelowAggregate,
             subject: EventSubject::Payload("key"),
         }],
-        permissions: &["project.role.read", "project.role.write", "project.role.delete"],
+        permissions: &[Permissions::in_project(&[
+            "project.read",
+            "project.role.read",
+            "project.role.write",
+            "project.role.delete",
+        ])],
         ..Description::EMPTY
     };
 

@@ -11,7 +11,7 @@ use crate::{
     api::spec::Common,
     contract::{
         Access, CheckError, Description, EventFilter, EventPlace, EventSubject, Inputs, Kind, List,
-        RemoteSetting, Setting, SpecError, Version, Written,
+        Permissions, RemoteSetting, Setting, SpecError, Version, Written,
     },
     zitadel::Result,
 };
@@ -59,7 +59,10 @@ impl Kind for Restrictions {
             subject: EventSubject::Setting,
         }],
         lists: &[List::set("allowedLanguages")],
-        permissions: &["iam.restrictions.read", "iam.restrictions.write"],
+        permissions: &[Permissions::in_instance(&[
+            "iam.restrictions.read",
+            "iam.restrictions.write",
+        ])],
         ..Description::EMPTY
     };
 

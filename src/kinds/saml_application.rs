@@ -115,7 +115,6 @@ impl Application for SamlApplication {
         id: IdSource::Server,
         defaults: &[("loginVersion.version", "Instance"), ("state", "Active")],
         rivals: &["OidcApplication", "ApiApplication"],
-        deleters: application::DELETERS,
         ..EntityDescription::NAMED
     };
     type Configuration = Configuration;

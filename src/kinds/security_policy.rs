@@ -9,7 +9,8 @@ use super::{policy, wire::Answer};
 use crate::{
     api::spec::Common,
     contract::{
-        Access, Description, Inputs, Kind, List, RemoteSetting, Setting, SpecError, Written,
+        Access, Description, Inputs, Kind, List, Permissions, RemoteSetting, Setting, SpecError,
+        Written,
     },
     zitadel::Result,
 };
@@ -61,7 +62,7 @@ impl Kind for SecurityPolicy {
         events: &[policy::of_instance(&["instance.policy.security.set"])],
         lists: &[List::set("embeddedIframe.allowedOrigins")],
         unchanged: &["POLICY-EWsf3"],
-        permissions: &["policy.read", "iam.policy.write"],
+        permissions: &[Permissions::in_instance(&["iam.policy.read", "iam.policy.write"])],
         ..Description::EMPTY
     };
 

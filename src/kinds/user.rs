@@ -19,7 +19,7 @@ pub(super) const REFERENCE: Reference = Reference {
     field: "userRef",
     id_field: "userId",
     by_id: ById::Anyone,
-    by_name: Some(ByName { field: "userLoginName", find: by_login_name }),
+    by_name: Some(ByName { field: "userLoginName", permission: "user.read", find: by_login_name }),
     kinds: &["MachineUser"],
     role: Role::Input,
     required: true,

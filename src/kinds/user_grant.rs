@@ -17,8 +17,8 @@ use crate::{
     api::spec::{Adoption, Common, ObjectReference, OrganizationScope},
     contract::{
         Access, Breadth, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Place, Reference, RemoteEntity,
-        Role, Row, SpecError, Written,
+        EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Permissions, Place, Reference,
+        RemoteEntity, Role, Row, SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -117,7 +117,12 @@ impl Kind for UserGrant {
         }],
         lists: &[List::set("roleKeys")],
         unchanged: &["COMMAND-Rs8fy"],
-        permissions: &["user.grant.read", "user.grant.write", "user.grant.delete", "user.read"],
+        permissions: &[Permissions::in_organization(&[
+            "org.read",
+            "user.grant.read",
+            "user.grant.write",
+            "user.grant.delete",
+        ])],
         ..Description::EMPTY
     };
 

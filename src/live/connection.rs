@@ -13,6 +13,7 @@ use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 use super::{
     feed::{Changes, Feed, ReportEditors},
     lock::lock,
+    permissions::{Permitted, TRUST},
     store::{Absence, Observation, Store},
 };
 use crate::{
@@ -24,8 +25,6 @@ use crate::{
     },
 };
 
-/// How long it is believed which instance is at the other end, and what the account may see.
-const TRUST: Duration = Duration::from_secs(5);
 /// How long a failure of that is not tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -68,6 +67,8 @@ pub struct Connection {
     verified: AsyncMutex<Checked<()>>,
     /// When it was last asked what the account may see.
     sight: AsyncMutex<Checked<Sight>>,
+    /// What the account is permitted.
+    permitted: Permitted,
 }
 
 /// The last answer to a question, and when it came.
@@ -125,6 +126,7 @@ impl Connection {
             spec: parts.spec,
             verified: AsyncMutex::new(Checked { at, answer: Ok(()) }),
             sight: AsyncMutex::new(Checked { at, answer: Ok(sight) }),
+            permitted: Permitted::default(),
         }
     }
 
@@ -190,6 +192,17 @@ impl Connection {
         }
         let sight = sight.answer.clone()?;
         Ok(sight.covers(place.organization.as_deref()))
+    }
+
+    /// The permissions that the account would need, and does not have, to see all things of a kind
+    /// at a place: none where ZITADEL itself refuses to list them. Told no longer than `age` ago.
+    pub async fn lacks(
+        &self,
+        entry: Entry,
+        place: &Place,
+        age: Duration,
+    ) -> std::result::Result<Vec<&'static str>, VerifyError> {
+        Ok(self.permitted.lacks(&self.client, entry, place, age).await?)
     }
 
     /// What is known of a thing, once it is known as well as it can be.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Client, Code, Error};
+use super::{Client, Code, Error, status::NO_MEMBERSHIP};
 
 /// An instance as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl From<Error> for IdentityError {
 
 /// Without any role many calls are answered so.
 fn has_no_role(e: &Error) -> bool {
-    e.id() == Some("AUTHZ-cdgFk")
+    e.id() == Some(NO_MEMBERSHIP)
 }
 
 /// The instance's own id and, where told, its version.
@@ -132,6 +132,25 @@ async fn inherited_id(client: &Client) -> Result<InstanceIdentity, IdentityError
     let path = "/management/v1/policies/default/privacy";
     let Inherited { policy } = client.get(None, path).await?;
     Ok(InstanceIdentity { id: policy.details.resource_owner, version: None })
+}
+
+/// What the account is permitted in an organization, or, `None`, in its own: for anything there.
+/// `POST /auth/v1/permissions/zitadel/me/_search`.
+pub async fn fetch_permissions(
+    client: &Client,
+    organization: Option<&str>,
+) -> Result<BTreeSet<String>, IdentityError> {
+    #[derive(Deserialize)]
+    struct Permissions {
+        #[serde(default)]
+        result: BTreeSet<String>,
+    }
+    let path = "/auth/v1/permissions/zitadel/me/_search";
+    match client.query::<Permissions>(organization, path, &json!({})).await {
+        Ok(Permissions { result }) => Ok(result),
+        Err(e) if has_no_role(&e) => Ok(BTreeSet::new()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// The account, and where it has a role.

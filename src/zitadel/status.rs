@@ -31,6 +31,10 @@ impl std::fmt::Display for Status {
     }
 }
 
+/// "Membership not found": the account has no role where the call is for. ZITADEL says 404, and it
+/// tells nothing of what was asked for.
+pub(super) const NO_MEMBERSHIP: &str = "AUTHZ-cdgFk";
+
 /// The gRPC codes that ZITADEL uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
@@ -166,10 +170,15 @@ impl Status {
             let id = detail.get("id").or_else(|| detail.get("debug")?.get("id"))?;
             printable(id.as_str()?, 64)
         };
+        let id = body.details.as_array().and_then(|details| details.iter().find_map(id));
+        let code = match id.as_deref() {
+            Some(NO_MEMBERSHIP) => Code::PermissionDenied,
+            _ => Code::of(&body.code, http),
+        };
         Self {
             http,
-            code: Code::of(&body.code, http),
-            id: body.details.as_array().and_then(|details| details.iter().find_map(id)),
+            code,
+            id,
             message: body
                 .message
                 .as_str()

@@ -202,7 +202,8 @@ async fn who_may_not_delete_says_what_it_takes() {
         lab.look(&it).await;
         let (reason, message) = lab.reason(&it);
         assert_eq!(reason, Reason::Forbidden.to_string(), "{message}");
-        assert!(message.contains("PROJECT_OWNER, IAM_ORG_MANAGER or IAM_OWNER"), "{message}");
+        assert!(message.contains("the role PROJECT_OWNER in the project"), "{message}");
+        assert!(message.contains("or IAM_ORG_MANAGER in the instance"), "{message}");
         lab.emulator.set_roles(&lab.emulator.admin_id(), &["IAM_OWNER"]);
         lab.look(&it).await;
         assert!(lab.object(&it).is_none());

@@ -16,20 +16,20 @@ use crate::{
 };
 
 /// What is declared of a kind, and what others do to it.
-struct Case {
-    p: Placed,
+pub(crate) struct Case {
+    pub(crate) p: Placed,
     /// What is declared first.
-    declared: Value,
+    pub(crate) declared: Value,
     /// Other values of the same fields.
-    changed: Value,
+    pub(crate) changed: Value,
     /// What somebody else makes of them.
-    tampered: Value,
+    pub(crate) tampered: Value,
     /// The fields that are never declared, with values that somebody gave them.
     undeclared: Value,
 }
 
 impl Case {
-    fn new(p: Placed) -> Self {
+    pub(crate) fn new(p: Placed) -> Self {
         let names = match p.natural_key() {
             Some(key) if !p.is_keyed() => ["One", "Two", "Three"].map(|name| json!({key: name})),
             _ => [const { Value::Null }; 3].map(|_| json!({})),
@@ -51,11 +51,11 @@ impl Case {
         Self { p, declared, changed, tampered, undeclared }
     }
 
-    fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         self.p.entry.kind()
     }
 
-    fn spec(&self, more: &Value) -> Value {
+    pub(crate) fn spec(&self, more: &Value) -> Value {
         merged(self.p.scope(), more)
     }
 
@@ -109,7 +109,7 @@ fn nested(path: &str, value: Value) -> Value {
 }
 
 /// Two JSON objects as one; the second wins.
-fn merged(mut a: Value, b: &Value) -> Value {
+pub(crate) fn merged(mut a: Value, b: &Value) -> Value {
     match (a.as_object_mut(), b.as_object()) {
         (Some(x), Some(y)) => {
             for (k, v) in y {

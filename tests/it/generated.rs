@@ -2,6 +2,7 @@
 //! them anew.
 
 mod docs;
+mod permissions;
 
 use std::{fs, path::Path};
 
@@ -29,10 +30,17 @@ fn generated_crds_are_current() {
 }
 
 #[test]
+fn the_table_of_roles_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/zitadel/roles.txt");
+    check(&path, &permissions::table());
+}
+
+#[test]
 fn generated_documentation_is_current() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
     check(&docs.join("reference.md"), &docs::reference());
     check(&docs.join("reasons.md"), &docs::reasons());
+    check(&docs.join("permissions.md"), &permissions::page());
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let text = fs::read_to_string(&readme).unwrap();
     let (before, rest) = text.split_once("<!-- kinds -->\n").unwrap();

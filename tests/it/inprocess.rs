@@ -38,7 +38,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use zitadel_emulator::{Emulator, Options};
 
-use crate::remote::{Access, InPlace};
+use crate::remote::{Access, InPlace, Place};
 
 /// After so many calls the operator dies: before the next one is made, or before its answer
 /// arrives.
@@ -55,6 +55,8 @@ struct Net {
     router: Router,
     /// What answers at `http://fake`, where somebody has put up a server of their own.
     fake: Arc<OnceLock<Fake>>,
+    /// All secrets that were in answers, once somebody wants to know.
+    issued: Arc<OnceLock<Mutex<BTreeSet<String>>>>,
 }
 
 struct Fake {
@@ -64,6 +66,24 @@ struct Fake {
 }
 
 impl Net {
+    /// Keeps the secrets of an answer.
+    fn keep(&self, body: &[u8]) {
+        fn keep(answer: &Value, into: &mut BTreeSet<String>) {
+            const SECRET: [&str; 4] = ["clientSecret", "token", "keyDetails", "access_token"];
+            let fields = answer.as_object().into_iter().flatten();
+            for (_, secret) in fields.filter(|(field, _)| SECRET.contains(&field.as_str())) {
+                into.extend(secret.as_str().map(ToOwned::to_owned));
+            }
+            let fields = answer.as_object().into_iter().flat_map(|fields| fields.values());
+            for inner in fields.chain(answer.as_array().into_iter().flatten()) {
+                keep(inner, into);
+            }
+        }
+        if let (Some(issued), Ok(answer)) = (self.issued.get(), serde_json::from_slice(body)) {
+            keep(&answer, &mut issued.lock().unwrap());
+        }
+    }
+
     fn router(&self, request: &Request) -> Router {
         if request.url.host_str() != Some("fake") {
             return self.router.clone();
@@ -122,6 +142,7 @@ impl Transport for InProcess {
             .await
             .map_err(|e| TransportError::Broken(e.to_string()))?
             .to_vec();
+        self.0.keep(&body);
         Ok(Response { status, headers, body })
     }
 }
@@ -263,7 +284,7 @@ impl Lab {
     /// Without an Instance.
     pub(crate) fn bare() -> Self {
         let emulator = Emulator::new(Options::default()).unwrap();
-        let net = Net { router: emulator.router(), fake: Arc::default() };
+        let net = Net { router: emulator.router(), fake: Arc::default(), issued: Arc::default() };
         let crash = Arc::default();
         let engine = engine(&net, &crash);
         let host = MemoryHost::default();
@@ -320,6 +341,11 @@ impl Lab {
             ..kastellan::zitadel::Config::new("http://localhost".parse().unwrap(), credentials)
         };
         Client::with_transport(config, Box::new(InProcess(net.clone(), Arc::default()))).unwrap()
+    }
+
+    /// Where things of this place are; calls are the first account's.
+    pub(crate) fn client_at(&self, place: Place) -> Access {
+        Access { client: self.client.clone(), place }
     }
 
     /// Where things of this place are; calls are somebody else's.
@@ -394,6 +420,11 @@ impl Lab {
         status.condition("Ready").map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default()
     }
 
+    /// The secrets that were in any answer since this was first asked.
+    pub(crate) fn issued(&self) -> BTreeSet<String> {
+        self.net.issued.get_or_init(Mutex::default).lock().unwrap().clone()
+    }
+
     /// Begins its deletion.
     pub(crate) fn delete(&self, key: &Key) {
         self.edit(key, |o| o.is_deleting = true);
@@ -411,6 +442,12 @@ impl Lab {
             .lock()
             .unwrap()
             .insert(namespace.into(), [(label.to_owned(), value.to_owned())].into());
+    }
+
+    /// From now on Kastellan acts as the account that has this token.
+    pub(crate) async fn act_as(&self, pat: &str) -> Outcome {
+        self.host.secrets.lock().unwrap().insert("s".into(), pat.to_owned());
+        self.look(&key("Instance", "ns", "default")).await
     }
 
     /// The Secret goes.

@@ -37,6 +37,7 @@ mod modes;
 mod older;
 mod onboarding;
 mod operator;
+mod permissions;
 mod promises;
 mod remote;
 mod rest;

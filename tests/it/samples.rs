@@ -7,8 +7,9 @@ use kastellan::{
         secret::SecretScope,
         spec::{Common, Identity},
     },
-    contract::{Fields, IdSource, ListOrder, NaturalKey, Place, Reference, Role},
+    contract::{Fields, IdSource, ListOrder, NaturalKey, Permissions, Place, Reference, Role},
     kinds::REGISTRY,
+    zitadel::roles::Level,
 };
 use proptest::{prelude::*, sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -65,6 +66,18 @@ impl Placed {
     /// Whether its id follows from what it is called, or from what it connects.
     pub(crate) fn has_chosen_id(self) -> bool {
         self.entry.as_entity().is_some_and(|e| e.id == IdSource::Chosen)
+    }
+
+    /// What the kind says that the account needs here.
+    pub(crate) fn permissions(self) -> &'static Permissions {
+        let level = match self.parent.map(|parent| parent.kinds[0]) {
+            None => Level::Instance,
+            Some(kind) if REGISTRY.root() == REGISTRY.find(kind) => Level::Organization,
+            Some(_) => Level::Project,
+        };
+        let found = self.entry.permissions.iter().filter(|p| p.level <= level);
+        let found = found.max_by_key(|p| p.level);
+        found.unwrap_or_else(|| panic!("{self:?}: it is not said which permissions it needs"))
     }
 
     /// What it is in, outermost first: objects named `home`.

@@ -2,6 +2,7 @@
 
 mod clients;
 mod keys;
+mod scan;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 
 use super::{Pause, Removed};
 use crate::{
+    contract::Permissions,
     engine::{
         decide_deletion::Release,
         decide_secret::SecretRefusal,
@@ -10,7 +11,10 @@ use crate::{
             Waiting,
         },
     },
-    zitadel,
+    zitadel::{
+        self, Code,
+        roles::{self, Level, TO_CONNECT},
+    },
 };
 
 /// An error about something that is called `noun`.
@@ -98,19 +102,33 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
             "ZITADEL refuses to create {noun}, because something that has to be unique is taken, be \
              it by what this account does not see: {source}. Change it here, or remove what has it"
         ),
-        Error::MayNotDelete { roles, source } => format!(
-            "could not delete {noun}: {source}. To be allowed to change it is not enough: give the \
-             account one of the roles {roles}, or set deletionPolicy: Retain"
+        Error::MayNotRead { noun, lacks } => format!(
+            "the account may not see whether {noun} exists, as it lacks {}",
+            lacks.join(", ")
         ),
-        Error::Zitadel { doing, source } => {
-            let doing = match doing {
-                Doing::Thing(verb) => format!("could not {verb} {noun}"),
-                Doing::Other(phrase) => format!("could not {phrase}"),
-            };
-            format!("{doing}: {}", cause(source))
+        Error::NotPermitted { permissions, error } => {
+            let deletes = matches!(**error, Error::Zitadel { doing: Doing::Thing("delete"), .. });
+            let retain = if deletes { ", or set deletionPolicy: Retain" } else { "" };
+            format!("{}. Needed is {}{retain}", sentence(error, noun), remedy(permissions))
         }
+        Error::Zitadel { doing, source } => call(*doing, source, noun),
         Error::Host(e) => format!("the cluster did not accept the status: {e}"),
     }
+}
+
+/// What could not be done, and why.
+fn call(doing: Doing, source: &zitadel::Error, noun: &str) -> String {
+    let what = match doing {
+        Doing::Thing(verb) => format!("could not {verb} {noun}"),
+        Doing::Other(phrase) => format!("could not {phrase}"),
+    };
+    let remedy = if doing == Doing::CONNECT && source.code() == Some(Code::PermissionDenied) {
+        let needed = TO_CONNECT.join(" or ");
+        format!(". The account needs {needed} in the organization that it is in")
+    } else {
+        String::new()
+    };
+    format!("{what}: {}{remedy}", cause(source))
 }
 
 /// How a call failed, and where that says little by itself, what to do.
@@ -126,6 +144,17 @@ fn cause(source: &zitadel::Error) -> String {
         }
         _ => source.to_string(),
     }
+}
+
+/// `a.read and a.write: give the account the role ORG_OWNER in the organization, or …`
+fn remedy(permissions: &Permissions) -> String {
+    let roles = permissions.roles().into_iter().map(|role| {
+        let beside = roles::beside().filter(|_| role.level == Level::Project);
+        let beside = beside.map(|beside| format!(" besides {}", beside.name)).unwrap_or_default();
+        format!("{} in the {}{beside}", role.name, role.level.as_str())
+    });
+    let roles = roles.collect::<Vec<_>>().join(", or ");
+    format!("{}: give the account the role {roles}", permissions.needed.join(", "))
 }
 
 fn secret(secret: &str, refusal: SecretRefusal, noun: &str) -> String {
@@ -194,7 +223,7 @@ fn waiting(waiting: &Waiting) -> String {
             format!("waiting for {noun} {id}: it does not show yet")
         }
         Waiting::Name { field, name, found: 0 } => {
-            format!("waiting for {field} {name}: nothing in this instance has it")
+            format!("waiting for {field} {name}: nothing that the account may see has it")
         }
         Waiting::Name { field, name, found } => {
             format!("{field} {name} means {found} things in this instance: name one by its id")

@@ -12,7 +12,9 @@ use kastellan::{
     kinds::REGISTRY,
 };
 
-const HEAD: &str = "<!-- Generated from the code by `make generate`; do not edit. -->\n";
+use super::permissions;
+
+pub(super) const HEAD: &str = "<!-- Generated from the code by `make generate`; do not edit. -->\n";
 
 /// `docs/reasons.md`: every reason that a condition or an Event can have.
 pub(super) fn reasons() -> String {
@@ -88,6 +90,7 @@ fn kind(text: &mut String, entry: Entry) {
         api::GROUP
     );
     line(text, &head);
+    line(text, &permissions::of_kind(entry));
     line(text, "\n| Field of `spec` | Type | |\n|---|---|---|");
     rows(text, &schema, "");
     let messages: Vec<&str> = schema
@@ -242,11 +245,11 @@ fn cell(text: &str) -> String {
 }
 
 /// The anchor that a heading has.
-fn anchor(heading: &str) -> String {
+pub(super) fn anchor(heading: &str) -> String {
     heading.to_lowercase()
 }
 
-fn line(text: &mut String, line: &str) {
+pub(super) fn line(text: &mut String, line: &str) {
     // Writing to a String does not fail.
     writeln!(text, "{line}").ok();
 }
