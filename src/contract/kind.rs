@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Reference,
+    Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Place, Reference,
     RemoteEntity, RemoteSetting, Renewal, Row, SpecError, Written, crd::Rule,
 };
 use crate::zitadel::{Error, Result};
@@ -94,6 +94,8 @@ pub struct EntityDescription {
     pub rivals: &'static [&'static str],
     /// What one list call covers.
     pub listed_by: Breadth,
+    /// Within what its natural key is unique.
+    pub unique_in: Breadth,
     /// The secret that it has, or is.
     pub issues: Option<&'static Issues>,
 }
@@ -115,6 +117,7 @@ impl EntityDescription {
         missing: &[],
         rivals: &[],
         listed_by: Breadth::Place,
+        unique_in: Breadth::Place,
         issues: None,
     };
 }
@@ -163,7 +166,7 @@ pub enum IdSource {
     Server,
 }
 
-/// What one list call covers.
+/// How much is meant around a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breadth {
     /// What is in one place.
@@ -172,6 +175,19 @@ pub enum Breadth {
     Organization,
     /// All of the instance. Ids have to be unique in it.
     Instance,
+}
+
+impl Breadth {
+    /// The place that stands for all that is meant.
+    pub fn around(self, place: &Place) -> Place {
+        match self {
+            Self::Place => place.clone(),
+            Self::Organization => {
+                Place { organization: place.organization.clone(), parents: Vec::new() }
+            }
+            Self::Instance => Place::instance(),
+        }
+    }
 }
 
 /// What both shapes have.

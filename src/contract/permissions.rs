@@ -30,9 +30,10 @@ impl Permissions {
         Self { level: Level::Project, depth: 1, needed }
     }
 
-    /// For what is in something in a project, where that is not the same.
-    pub const fn below_project(needed: &'static [&'static str]) -> Self {
-        Self { level: Level::Project, depth: 2, needed }
+    /// For what is in something in a project that reaches into another organization, where who has a
+    /// role in one of them alone may do nothing.
+    pub const fn between_organizations(needed: &'static [&'static str]) -> Self {
+        Self { level: Level::Instance, depth: 2, needed }
     }
 
     /// Those by which it is seen.
@@ -61,6 +62,6 @@ impl Description {
             Some(_) => Level::Project,
         };
         let counts = |p: &&Permissions| p.level <= level && p.depth <= place.parents.len();
-        self.permissions.iter().filter(counts).max_by_key(|p| (p.level, p.depth))
+        self.permissions.iter().filter(counts).max_by_key(|p| (p.depth, p.level))
     }
 }

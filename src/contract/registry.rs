@@ -1,6 +1,6 @@
 //! All kinds, as the engine and the live side see them. Pure.
 
-use super::{ConnectionKind, Entry};
+use super::{ConnectionKind, Entry, Place};
 
 /// All kinds; what others refer to comes first.
 pub struct Registry {
@@ -54,6 +54,11 @@ impl Registry {
         };
         self.all()
             .find(|e| matches!(e, Entry::Entity(_)) && e.parents().next().is_none() && is_parent(e))
+    }
+
+    /// The place of what is in the thing with this id.
+    pub fn place_below(&self, entry: Entry, at: &Place, id: &str) -> Place {
+        if self.root() == Some(entry) { Place::organization(id) } else { at.below(id) }
     }
 
     /// The custom resource definitions as files: name and YAML.

@@ -297,7 +297,7 @@ impl Observer<'_> {
         for rival in rivals.filter_map(|kind| self.engine.registry.find(kind)) {
             let found = connection.find(rival, place, self.entity.natural_key, &key).await;
             let found = found.doing_other("look for others of this name")?;
-            if let Some(id) = found.iter().find_map(Remote::id) {
+            if let Some(id) = found.iter().filter(|r| self.is_near(r)).find_map(Remote::id) {
                 return Ok(Some(Refusal::OtherKind { id: id.to_owned(), noun: rival.noun }));
             }
         }
@@ -311,10 +311,14 @@ impl Observer<'_> {
         let Some(key) = natural_key.of(declared) else { return Ok(Vec::new()) };
         let found = connection.find(self.entry, place, natural_key, &key).await;
         let mut found = found.doing("look for")?;
-        // A list may cover more than the place. A name that is taken elsewhere is of interest; that
-        // the same is connected elsewhere is not.
-        found.retain(|remote| natural_key.field().is_some() || remote.place == *place);
+        found.retain(|remote| self.is_near(remote));
         Ok(found)
+    }
+
+    /// Whether both can't have the same natural key. A list may cover more.
+    fn is_near(&self, remote: &Remote) -> bool {
+        let around = |place| self.entity.unique_in.around(place);
+        around(&remote.place) == around(&self.target.place)
     }
 }
 

@@ -120,11 +120,11 @@ pub async fn resolve(
             (by_id(engine, &connection, entry, reference, id).await?, false)
         }
         Parent::Object(parent, kind) => match planned.get(&parent.key) {
-            Some((place, id)) => (place_below(engine, kind, place, id), true),
+            Some((place, id)) => (engine.registry.place_below(kind, place, id), true),
             None => {
                 let (at, id) = bound(&parent, &instance_object, &connection)?;
                 may_lend(engine, &consents, &parent, kind, &instance)?;
-                let place = place_below(engine, kind, &at, &id);
+                let place = engine.registry.place_below(kind, &at, &id);
                 let exists = exists(&connection, kind, &at, &id).await;
                 exists.map_err(|e| e.explained(entry, &place))?;
                 (place, false)
@@ -188,11 +188,6 @@ pub fn connection(engine: &Engine, host: &dyn Host, instance: &Key) -> Result<Ar
         reason: if suspended { Some(Reason::Suspended) } else { object.status.reason() },
         message: ready.map(|c| c.message.clone()),
     })
-}
-
-/// The place of what is in the thing with this id.
-fn place_below(engine: &Engine, kind: Entry, at: &Place, id: &str) -> Place {
-    if engine.registry.root() == Some(kind) { Place::organization(id) } else { at.below(id) }
 }
 
 /// Where an object is bound in this instance, and to what.

@@ -75,12 +75,6 @@ impl Assembly {
         self.homes.get(place).and_then(|home| home.reference.clone())
     }
 
-    /// The place that a thing makes for what is in it.
-    pub(crate) fn place_below(&self, entry: Entry, place: &Place, id: &str) -> Place {
-        let is_root = self.registry.root() == Some(entry);
-        if is_root { Place::organization(id) } else { place.below(id) }
-    }
-
     /// The name of the Secret of a thing that is added.
     pub(crate) fn secret_name(&mut self, entry: Entry, remote: &Remote) -> Option<String> {
         let home = self.homes.get(&home_of(entry, &remote.place)).cloned()?;
@@ -104,7 +98,7 @@ impl Assembly {
         let parent =
             self.registry.all().flat_map(|e| e.parents()).find(|r| r.kinds.contains(&entry.kind()));
         if let Some(reference) = parent {
-            let place = self.place_below(entry, &remote.place, id);
+            let place = self.registry.place_below(entry, &remote.place, id);
             let home = home.below(entry.kind(), reference, &name, id, is_wanted);
             self.homes.insert(place, home);
         }

@@ -151,8 +151,7 @@ impl Kind for Administrator {
                 "project.member.write",
                 "project.member.delete",
             ]),
-            Permissions::below_project(&[
-                "project.read",
+            Permissions::between_organizations(&[
                 "project.grant.read",
                 "project.grant.member.read",
                 "project.grant.member.write",

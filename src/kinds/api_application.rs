@@ -120,12 +120,14 @@ impl Application for ApiApplication {
         defaults: &[("authMethod", "Basic"), ("state", "Active")],
         rivals: &["OidcApplication", "SamlApplication"],
         issues: Some(&ISSUES),
-        ..EntityDescription::NAMED
+        ..application::LISTED
     };
     type Configuration = Configuration;
     const CALLS: Calls = Calls {
         field: "apiConfig",
-        field_v2: Some("apiConfiguration"),
+        field_v2: "apiConfiguration",
+        heeds_id: true,
+        word: "APPLICATION_TYPE_API",
         add: "/management/v1/projects/{}/apps/api",
         configure: "/management/v1/projects/{}/apps/{}/api_config",
         issue: Some("/management/v1/projects/{}/apps/{}/api_config/_generate_client_secret"),

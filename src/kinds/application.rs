@@ -1,8 +1,8 @@
 //! What applications of all kinds have in common. Created by the application service v2 (since
-//! 4.5.0), which lets the client choose the id, where that is heeded; listed, read, changed and
-//! deleted by the management API. One list holds applications of all kinds.
+//! 4.5.0), which lets the client choose the id, where that is heeded, and listed by it in all
+//! projects; read, changed and deleted by the management API.
 
-use futures::{Stream, TryStreamExt};
+use futures::Stream;
 use reqwest::Method;
 use secrecy::SecretString;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -11,13 +11,14 @@ use serde_json::{Map, Value, json};
 use super::wire::{self, Activity, Details, found, lenient, some_default};
 use crate::{
     contract::{
-        Access, Entity, EntityDescription, EventFilter, EventPlace, EventSubject, Issued, Issues,
-        Kind, Permissions, Place, RemoteEntity, Renewal, Row, Written,
+        Access, Breadth, Entity, EntityDescription, EventFilter, EventPlace, EventSubject, Issued,
+        Issues, Kind, Permissions, Place, RemoteEntity, Renewal, Row, Version, Written,
     },
-    zitadel::{Capability, Error, Path, Result, page},
+    zitadel::{Capability, Error, Path, Result},
 };
 
 mod creation;
+mod listing;
 pub(super) mod login;
 
 /// Permissions that applications of every kind need.
@@ -74,11 +75,15 @@ pub(super) const fn issues(events: &'static [&'static str]) -> Issues {
     }
 }
 
+/// What entities of these kinds have in common.
+pub(super) const LISTED: EntityDescription =
+    EntityDescription { listed_by: Breadth::Instance, ..EntityDescription::NAMED };
+
 /// A kind of application. That makes it an [`Entity`].
 pub(super) trait Application: Kind {
     /// See [`Entity::ENTITY`].
     const DATA: EntityDescription;
-    /// Its configuration as the management API tells it.
+    /// Its configuration as both APIs tell it.
     type Configuration: DeserializeOwned;
     /// Its calls and their fields.
     const CALLS: Calls;
@@ -108,7 +113,7 @@ impl<A: Application> Entity for A {
     fn list(
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<A::State>>>> + Send + 'static {
-        list::<A>(access)
+        listing::list::<A>(&access.client)
     }
 
     async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<A::State>>> {
@@ -174,8 +179,12 @@ impl<A: Application> Entity for A {
 pub(super) struct Calls {
     /// The configuration in answers of the management API.
     pub(super) field: &'static str,
-    /// The same in the service v2; `None`: it does not let the client choose the id.
-    pub(super) field_v2: Option<&'static str>,
+    /// The same in the service v2.
+    pub(super) field_v2: &'static str,
+    /// Whether the service v2 lets the client choose the id.
+    pub(super) heeds_id: bool,
+    /// The word of the service v2 for the kind.
+    pub(super) word: &'static str,
     /// Creates one.
     pub(super) add: &'static str,
     /// Changes the configuration.
@@ -206,32 +215,26 @@ impl Wire {
     /// unknown: a change of another field would reset it.
     fn row<A: Application>(mut self, place: &Place) -> Row<RemoteEntity<A::State>> {
         let configuration = self.rest.remove(A::CALLS.field).unwrap_or_default();
-        let Ok(configuration) = serde_json::from_value(configuration) else {
-            return Row::Odd { id: Some(self.id) };
-        };
-        Row::Read(RemoteEntity {
-            id: self.id,
-            place: place.clone(),
-            state: A::read_as(self.name, self.state, configuration),
-            version: self.details.version(),
-        })
+        let version = self.details.version();
+        row::<A>(self.id, place.clone(), self.name, self.state, configuration, version)
     }
 }
 
-fn list<A: Application>(
-    access: &Access,
-) -> impl Stream<Item = Result<Row<RemoteEntity<A::State>>>> + Send + 'static {
-    let place = access.place.clone();
-    let path = Path::new("/management/v1/projects/{}/apps/_search", &[access.parent()]);
-    let rows =
-        path.map(|path| page::rows::<Wire>(&access.client, access.organization(), path, json!({})));
-    // A path that can't be made is the only row.
-    futures::stream::iter([rows]).try_flatten().try_filter_map(move |row| {
-        std::future::ready(Ok(match row {
-            Row::Read(wire) => wire.is::<A>().then(|| wire.row::<A>(&place)),
-            Row::Odd { id } => Some(Row::Odd { id }),
-        }))
-    })
+/// An application as an API tells it.
+fn row<A: Application>(
+    id: String,
+    place: Place,
+    name: String,
+    activity: Option<Activity>,
+    configuration: Value,
+    version: Option<Version>,
+) -> Row<RemoteEntity<A::State>> {
+    match serde_json::from_value(configuration) {
+        Ok(read) => {
+            Row::Read(RemoteEntity { id, place, state: A::read_as(name, activity, read), version })
+        }
+        Err(_) => Row::Odd { id: Some(id) },
+    }
 }
 
 async fn read<A: Application>(access: &Access, id: &str) -> Result<Option<RemoteEntity<A::State>>> {

@@ -13,7 +13,7 @@ use pkcs8::PrivateKeyInfoRef;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::wire::{self, Details, found, lenient};
 use crate::{
@@ -143,7 +143,7 @@ pub(super) fn list(
     access: &Access,
     path: &'static str,
 ) -> impl Stream<Item = Result<Row<RemoteEntity<KeyState>>>> + Send + 'static {
-    page::rows_v2::<Listed>(&access.client, path).try_filter_map(|row| {
+    page::rows_v2::<Listed>(&access.client, path, json!({})).try_filter_map(|row| {
         std::future::ready(Ok(match row {
             Row::Read(listed) => listed.read().map(Row::Read),
             Row::Odd { id } => Some(Row::Odd { id }),

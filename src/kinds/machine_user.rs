@@ -210,6 +210,7 @@ impl Entity for MachineUser {
         // "Already existing", under this id.
         exists: &["COMMAND-k2una"],
         listed_by: Breadth::Instance,
+        unique_in: Breadth::Instance,
         issues: Some(&Issues {
             renewal: Renewal::InPlace,
             value: "clientSecret",

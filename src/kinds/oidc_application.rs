@@ -187,12 +187,14 @@ impl Application for OidcApplication {
         exists: &["PROJECT-lxowmp"],
         rivals: &["ApiApplication", "SamlApplication"],
         issues: Some(&ISSUES),
-        ..EntityDescription::NAMED
+        ..application::LISTED
     };
     type Configuration = wire::Configuration;
     const CALLS: Calls = Calls {
         field: "oidcConfig",
-        field_v2: Some("oidcConfiguration"),
+        field_v2: "oidcConfiguration",
+        heeds_id: true,
+        word: "APPLICATION_TYPE_OIDC",
         add: "/management/v1/projects/{}/apps/oidc",
         configure: "/management/v1/projects/{}/apps/{}/oidc_config",
         issue: Some("/management/v1/projects/{}/apps/{}/oidc_config/_generate_client_secret"),

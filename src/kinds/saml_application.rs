@@ -115,12 +115,14 @@ impl Application for SamlApplication {
         id: IdSource::Server,
         defaults: &[("loginVersion.version", "Instance"), ("state", "Active")],
         rivals: &["OidcApplication", "ApiApplication"],
-        ..EntityDescription::NAMED
+        ..application::LISTED
     };
     type Configuration = Configuration;
     const CALLS: Calls = Calls {
         field: "samlConfig",
-        field_v2: None,
+        field_v2: "samlConfiguration",
+        heeds_id: false,
+        word: "APPLICATION_TYPE_SAML",
         add: "/management/v1/projects/{}/apps/saml",
         configure: "/management/v1/projects/{}/apps/{}/saml_config",
         issue: None,

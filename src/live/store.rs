@@ -15,9 +15,7 @@ use super::{
     permits::{WritePermit, WritePermits},
 };
 use crate::{
-    contract::{
-        Access, Breadth, Entry, Issued, NaturalKey, Place, Registry, Remote, Subject, Version,
-    },
+    contract::{Access, Entry, Issued, NaturalKey, Place, Registry, Remote, Subject, Version},
     zitadel::Result,
 };
 
@@ -184,6 +182,17 @@ impl Store {
             self.remember_own(entry, place, subject, *changed);
         }
         self.collection(entry, place).expect(subject, write);
+    }
+
+    /// We just created this, and nothing is in it yet. Where that is wrong, a create says so.
+    pub(super) fn created(&self, entry: Entry, place: &Place, id: &str) {
+        let inside = self.registry.place_below(entry, place, id);
+        let is_in = |child: &Entry| child.parents().any(|r| r.kinds.contains(&entry.kind()));
+        for child in self.registry.all().filter(is_in) {
+            if !child.is_setting() && listed_at(child, &inside) == inside {
+                self.collection(child, &inside).mark_empty();
+            }
+        }
     }
 
     /// A call of ours took effect at this time, by ZITADEL's clock.
@@ -387,11 +396,5 @@ fn key(entry: Entry, place: &Place) -> CollectionKey {
 
 /// The place that a list call covers.
 fn listed_at(entry: Entry, place: &Place) -> Place {
-    match entry.as_entity().map(|e| e.listed_by) {
-        Some(Breadth::Instance) => Place::instance(),
-        Some(Breadth::Organization) => {
-            Place { organization: place.organization.clone(), parents: Vec::new() }
-        }
-        _ => place.clone(),
-    }
+    entry.as_entity().map_or_else(|| place.clone(), |e| e.listed_by.around(place))
 }

@@ -54,7 +54,13 @@ impl WriteSession<'_> {
             Ok(Written { id: Some(id), .. }) => id.clone(),
             _ => id.to_owned(),
         });
-        self.conclude(&subject, answer, |version| PendingWrite::State(want.clone(), version))
+        let written =
+            self.conclude(&subject, answer, |version| PendingWrite::State(want.clone(), version))?;
+        if let Some(id) = &written.id {
+            let store = &self.connection.informer.store;
+            store.created(self.entry, &self.access.place, id);
+        }
+        Ok(written)
     }
 
     /// Changes an entity or a setting; `want` is complete.

@@ -160,7 +160,7 @@ impl<'a> Conversion<'a> {
         let remote = Remote { subject, place, state, reported, own: true, version: None };
         self.ask(entry, &remote);
         self.put(entry, &remote, false)?;
-        Ok(self.assembly.place_below(entry, &remote.place, id))
+        Ok(self.registry.place_below(entry, &remote.place, id))
     }
 
     /// Adds a thing, with its Secret, and notes what is to be said of it.
@@ -232,7 +232,7 @@ impl<'a> Conversion<'a> {
     fn put(&mut self, entry: Entry, remote: &Remote, wanted: bool) -> Result<(), ExportError> {
         self.assembly.add(entry, remote, wanted)?;
         if let Some(id) = remote.id() {
-            let place = self.assembly.place_below(entry, &remote.place, id);
+            let place = self.registry.place_below(entry, &remote.place, id);
             if self.assembly.has_home(&place) {
                 self.places.insert(id.to_owned(), place);
             }

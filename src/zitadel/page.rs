@@ -35,7 +35,7 @@ pub enum Row<T> {
     Read(T),
     /// An entry of another form.
     Odd {
-        /// Its `id`, `keyId`, `userId` or `key`, where it has one.
+        /// Its `id`, `keyId`, `userId`, `applicationId` or `key`, where it has one.
         id: Option<String>,
     },
 }
@@ -44,8 +44,8 @@ pub enum Row<T> {
 /// of v2 organizations and users is too. Entries that others create or delete meanwhile may be missed or come
 /// twice: confirm absence by id.
 ///
-/// A list that does not end is an error: after [`MAX_PAGES`], and at once where a page repeats an
-/// earlier one. The entries that such a server does not show must not be taken for absent.
+/// A list that does not end is an error: after [`MAX_PAGES`], and at once where there would be more
+/// of them or a page repeats an earlier one. The entries that such a server does not show must not be taken for absent.
 pub fn rows<T: DeserializeOwned + Send + 'static>(
     client: &Client,
     organization: Option<&str>,
@@ -55,12 +55,14 @@ pub fn rows<T: DeserializeOwned + Send + 'static>(
     walk(client, organization, path.into(), filters, "query")
 }
 
-/// The same of the newer form: `{pagination: {…}}` → `{result: […], pagination}`.
+/// The same of the newer form: `{filters, pagination: {…}}` → `{result: […], pagination}`, where the
+/// list may be named by what is in it.
 pub fn rows_v2<T: DeserializeOwned + Send + 'static>(
     client: &Client,
     path: impl Into<Path>,
+    filters: Value,
 ) -> impl Stream<Item = Result<Row<T>>> + Send + 'static {
-    walk(client, None, path.into(), json!({}), "pagination")
+    walk(client, None, path.into(), filters, "pagination")
 }
 
 fn walk<T: DeserializeOwned + Send + 'static>(
@@ -136,7 +138,7 @@ impl Walk {
         struct Page<T> {
             #[serde(default, alias = "pagination")]
             details: Details,
-            #[serde(alias = "keys")]
+            #[serde(alias = "keys", alias = "applications", alias = "projects")]
             result: Option<Entries<T>>,
         }
         #[derive(Deserialize, Default)]
@@ -156,14 +158,20 @@ impl Walk {
         }
         let page: Page<T> =
             self.client.query(self.organization.as_deref(), &self.path, &self.filters).await?;
-        let Some(Entries { rows, hash }) = page.result else { return Ok((Vec::new(), None)) };
-        let shown = offset + rows.len() as u64;
+        let Entries { rows, hash } = page.result.unwrap_or_default();
         let total: Option<u64> = page.details.total_result.and_then(|t| t.parse().ok());
-        // A full page may be the last one, if the total says so.
-        let is_last = (rows.len() as u64) < PAGE || total.is_some_and(|t| t <= shown);
+        // ZITADEL takes what the account may not see out of a page that it has cut before: a short
+        // page, or an empty one, is the last only if the total says no more.
+        let is_last = match total {
+            Some(total) => total <= offset + PAGE,
+            None => (rows.len() as u64) < PAGE,
+        };
         if !rows.is_empty() && !self.seen.insert(hash) {
             let what = "a page that repeats an earlier one".into();
             return Err(Error::Malformed { endpoint: endpoint(), what });
+        }
+        if total.is_some_and(|total| total > MAX_PAGES * PAGE) {
+            return Err(Error::TooManyPages { endpoint: endpoint(), limit: MAX_PAGES });
         }
         self.pages += 1;
         Ok((rows, (!is_last).then_some(self)))
@@ -174,6 +182,12 @@ impl Walk {
 struct Entries<T> {
     rows: Vec<Row<T>>,
     hash: u64,
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), hash: 0 }
+    }
 }
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Entries<T> {
@@ -191,7 +205,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Entries<T> {
                         return Err(serde::de::Error::custom("too many entries"));
                     }
                     entry.hash(&mut hasher);
-                    let named = ["id", "keyId", "userId", "key"]
+                    let named = ["id", "keyId", "userId", "applicationId", "key"]
                         .iter()
                         .find_map(|f| entry.get(f)?.as_str());
                     let id = named.map(ToOwned::to_owned);
@@ -260,14 +274,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_empty_page_ends_a_list_whatever_the_total_says() {
+    async fn pages_from_which_was_taken_what_the_account_may_not_see_end_no_list() {
+        let pages = [json!([]), json!(full(1)[..3]), json!(null), json!([{"id": "last"}])];
+        let (client, fake) = server(move |n| {
+            let result = pages.get(n).cloned().unwrap_or_default();
+            json!({"details": {"totalResult": "3001"}, "result": result})
+        });
+        let found = list(&client).await.unwrap();
+        assert_eq!(found.last(), Some(&Thing { id: "last".into() }));
+        assert_eq!((found.len(), fake.paths().len()), (4, 4));
+    }
+
+    #[tokio::test]
+    async fn without_a_total_an_empty_page_ends_a_list() {
         for page in [json!({}), json!({"result": []}), json!({"result": null})] {
-            let (client, fake) = server(move |_| {
-                let mut page = page.clone();
-                page["details"] = json!({"totalResult": "18446744073709551615"});
-                page
-            });
+            let (client, fake) = server(move |_| page.clone());
             assert_eq!(list(&client).await, Ok(Vec::new()));
+            assert_eq!(fake.paths().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_total_beyond_what_can_be_listed_is_an_error_at_once() {
+        for total in ["1000001", "18446744073709551615"] {
+            let (client, fake) = server(move |_| json!({"details": {"totalResult": total}}));
+            assert!(matches!(list(&client).await, Err(Error::TooManyPages { .. })));
             assert_eq!(fake.paths().len(), 1);
         }
     }

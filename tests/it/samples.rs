@@ -9,7 +9,6 @@ use kastellan::{
     },
     contract::{Fields, IdSource, ListOrder, NaturalKey, Permissions, Place, Reference, Role},
     kinds::REGISTRY,
-    zitadel::roles::Level,
 };
 use proptest::{prelude::*, sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
@@ -70,13 +69,8 @@ impl Placed {
 
     /// What the kind says that the account needs here.
     pub(crate) fn permissions(self) -> &'static Permissions {
-        let level = match self.parent.map(|parent| parent.kinds[0]) {
-            None => Level::Instance,
-            Some(kind) if REGISTRY.root() == REGISTRY.find(kind) => Level::Organization,
-            Some(_) => Level::Project,
-        };
-        let found = self.entry.permissions.iter().filter(|p| p.level <= level);
-        let found = found.max_by_key(|p| p.level);
+        let (place, _) = self.located(|_, _| "id".into());
+        let found = self.entry.permissions_at(&place);
         found.unwrap_or_else(|| panic!("{self:?}: it is not said which permissions it needs"))
     }
 

@@ -20,12 +20,11 @@ pub(super) async fn create<A: Application>(
     want: &A::State,
 ) -> Result<Written> {
     let by_v1 = || create_v1::<A>(access, want);
-    let written = match A::CALLS.field_v2 {
-        Some(field) => {
-            let by_v2 = || create_v2::<A>(access, id, field, want);
-            access.client.with_fallback(CREATE, by_v2, by_v1).await?
-        }
-        None => by_v1().await?,
+    let written = if A::CALLS.heeds_id {
+        let by_v2 = || create_v2::<A>(access, id, want);
+        access.client.with_fallback(CREATE, by_v2, by_v1).await?
+    } else {
+        by_v1().await?
     };
     match (A::activity(want), &written.id) {
         (Some(Activity::Inactive), Some(id)) => {
@@ -36,12 +35,7 @@ pub(super) async fn create<A: Application>(
 }
 
 /// The secret in the answer is not used: one is issued when there is a Secret for it.
-async fn create_v2<A: Application>(
-    access: &Access,
-    id: &str,
-    field: &str,
-    want: &A::State,
-) -> Result<Written> {
+async fn create_v2<A: Application>(access: &Access, id: &str, want: &A::State) -> Result<Written> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Created {
@@ -52,7 +46,7 @@ async fn create_v2<A: Application>(
         "projectId": access.parent(),
         "applicationId": id,
         "name": A::name(want),
-        field: A::configuration_v2(want),
+        (A::CALLS.field_v2): A::configuration_v2(want),
     });
     let path = "/zitadel.application.v2.ApplicationService/CreateApplication";
     let created: Created = access.client.write(Method::POST, None, path, &body).await?;

@@ -13,7 +13,7 @@ use crate::kinds::{
     wire::Activity,
 };
 
-/// A configuration in the management API, which omits what is the zero value.
+/// A configuration in an answer, which omits what is the zero value.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(clippy::struct_excessive_bools, reason = "ZITADEL's fields")]
@@ -23,6 +23,7 @@ pub(in crate::kinds) struct Configuration {
     additional_origins: Vec<String>,
     response_types: Vec<ResponseType>,
     grant_types: Vec<GrantType>,
+    #[serde(alias = "applicationType")]
     app_type: ApplicationType,
     auth_method_type: AuthMethod,
     access_token_type: AccessTokenType,
@@ -30,6 +31,7 @@ pub(in crate::kinds) struct Configuration {
     id_token_role_assertion: bool,
     id_token_userinfo_assertion: bool,
     clock_skew: Lifetime,
+    #[serde(alias = "developmentMode")]
     dev_mode: bool,
     skip_native_app_success_page: bool,
     back_channel_logout_uri: String,

@@ -119,7 +119,7 @@ impl Trial {
             Level::Instance => vec![(Place::instance(), self.role)],
             Level::Organization => vec![(home, self.role)],
             Level::Project => {
-                let project = home.below(self.place.parents.last().unwrap());
+                let project = home.below(self.place.parents.first().unwrap());
                 vec![(home, roles::beside().unwrap().name), (project, self.role)]
             }
         }
