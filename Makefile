@@ -60,6 +60,12 @@ CASES ?= 10000
 test-long: ## Try every law ten thousand times for each kind
 	PROPTEST_CASES=$(CASES) cargo test --profile long --package kastellan --test it laws::
 
+# A history of a thousand kills; each failure prints a seed that repeats it.
+KILLS ?= 1000
+.PHONY: crash-long
+crash-long: $(TEST_TOOLS) ## Kill the operator a thousand times while people and ZITADEL do what they do: about an hour
+	KASTELLAN_CRASH_KILLS=$(KILLS) cargo test --profile long --package kastellan --test it crash:: -- --nocapture
+
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')
 	cargo build --release --package kastellan --package kastellan-bench --bins

@@ -23,6 +23,6 @@ mod write;
 pub use connection::{Connection, Connections, Informer, Parts, VerifyError};
 pub use feed::{Changes, ReportEditors};
 pub use history::{is_leftover, may_be_recreated, owner};
-pub use permissions::TRUST;
+pub use permissions::CREDIT;
 pub use store::{Absence, Observation, Touched};
 pub use write::WriteSession;

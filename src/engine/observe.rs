@@ -93,7 +93,7 @@ pub async fn entity(
     let found = observer.find(given).await?;
     if matches!(found, Found::Nothing { .. } | Found::Gone { .. }) {
         // What was there before is not given up on by what was true a moment ago.
-        let age = if matches!(found, Found::Gone { .. }) { Duration::ZERO } else { live::TRUST };
+        let age = if matches!(found, Found::Gone { .. }) { Duration::ZERO } else { live::CREDIT };
         may_read(&target.connection, entry, &target.place, age).await?;
     }
     if matches!(found, Found::Nothing { .. } | Found::Gone { .. })

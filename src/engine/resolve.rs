@@ -236,7 +236,7 @@ async fn exists(connection: &Connection, kind: Entry, at: &Place, id: &str) -> R
     match seen {
         Ok(Observation::Current(Some(_))) => Ok(()),
         Ok(Observation::Current(None)) => {
-            may_read(connection, kind, at, live::TRUST).await?;
+            may_read(connection, kind, at, live::CREDIT).await?;
             Err(remote(false))
         }
         Ok(Observation::Pending { .. }) => Err(remote(true)),

@@ -19,7 +19,10 @@ use crate::{
 };
 
 /// How long it is believed which instance is at the other end, and what the account may see.
-pub const TRUST: Duration = Duration::from_secs(5);
+pub(super) const TRUST: Duration = Duration::from_secs(5);
+/// How long it is believed, of what was never seen, that the account would see it: where that is
+/// wrong, ZITADEL refuses to create it.
+pub const CREDIT: Duration = Duration::from_secs(60);
 
 /// What was told a moment ago, by organization; `None`: the account's own.
 #[derive(Default)]
@@ -48,7 +51,15 @@ impl Permitted {
             return Ok(Vec::new());
         };
         let organization = &place.organization;
-        let known = lock(&self.0).get(organization).filter(|told| told.at.elapsed() < age).cloned();
+        let lacks = |told: &Told| -> Vec<&'static str> {
+            needed.reads().filter(|one| !told.permissions.contains(*one)).collect()
+        };
+        // That something is missing is soon asked again: it may just have been given.
+        let counts = |told: &&Told| {
+            let is_enough = lacks(told).is_empty();
+            told.at.elapsed() < if is_enough { age } else { age.min(TRUST) }
+        };
+        let known = lock(&self.0).get(organization).filter(counts).cloned();
         let told = match known {
             Some(told) => told,
             None => {
@@ -56,11 +67,11 @@ impl Permitted {
                 let permissions = fetch_permissions(client, organization.as_deref()).await?;
                 let told = Told { at, permissions: Arc::new(permissions) };
                 let mut all = lock(&self.0);
-                all.retain(|_, told| told.at.elapsed() < TRUST);
+                all.retain(|_, told| told.at.elapsed() < CREDIT);
                 all.insert(organization.clone(), told.clone());
                 told
             }
         };
-        Ok(needed.reads().filter(|one| !told.permissions.contains(*one)).collect())
+        Ok(lacks(&told))
     }
 }

@@ -15,9 +15,9 @@ use crate::{
     samples::{Object, Placed, placed},
 };
 
-/// How often each law is tried a kind: `PROPTEST_CASES`, else 64.
+/// How often each law is tried a kind: `PROPTEST_CASES`, else 24.
 pub(crate) fn cases() -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(64);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(24);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 

@@ -19,6 +19,7 @@ mod chart;
 mod cli;
 mod conflicts;
 mod contract;
+mod crash;
 mod crashes;
 mod deletion;
 mod examples;

@@ -335,7 +335,7 @@ impl World {
         .await;
     }
 
-    fn api_in(&self, namespace: &str, kind: &str) -> Api<DynamicObject> {
+    pub(crate) fn api_in(&self, namespace: &str, kind: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &resource(kind))
     }
 
@@ -451,6 +451,11 @@ impl World {
         Access { client: self.zitadel_as(&self.emulator().pat()), place: place.place() }
     }
 
+    /// Somebody else with all rights, at a place.
+    pub(crate) fn minnie_at(&self, place: impl InPlace) -> Access {
+        Access { client: self.zitadel_as(&self.minnie), place: place.place() }
+    }
+
     /// What is really there.
     pub(crate) async fn live(&self, kind: &str, place: impl InPlace, id: &str) -> Option<Remote> {
         entry(kind).read(&self.at(place), id).await.unwrap()
@@ -458,7 +463,7 @@ impl World {
 
     /// Somebody else, with all rights, changes fields of something.
     pub(crate) async fn tamper(&self, kind: &str, place: impl InPlace, id: &str, fields: Value) {
-        let at = Access { client: self.zitadel_as(&self.minnie), place: place.place() };
+        let at = self.minnie_at(place);
         entry(kind).change(&at, id, &Fields::from(fields)).await;
     }
 
@@ -520,7 +525,7 @@ pub(crate) async fn eventually<T: std::fmt::Debug>(
 
 /// An address that nobody listens on, and nobody gets by asking for any: those begin at 32768. A new
 /// one each time, for what a killed operator held is not free at once.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = 10_000 + u16::try_from(std::process::id() % 20).unwrap() * 1_000;
     let addresses = std::iter::repeat_with(|| {

@@ -1,6 +1,5 @@
 //! Which permissions and roles the account needs, from the kinds and from ZITADEL's table of roles.
 
-
 use kastellan::{
     contract::{Entry, Permissions},
     kinds::REGISTRY,
@@ -41,7 +40,7 @@ pub(super) fn of_kind(entry: Entry) -> String {
     let needed = entry.permissions.iter().map(|permissions| {
         let place = match entry.permissions {
             [_] => String::new(),
-            _ => format!(" in the {}", permissions.level.as_str()),
+            _ => format!(" in the {}", within(permissions)),
         };
         let (needed, roles) = (list(permissions.needed, "and"), roles_of(permissions));
         format!("\nPermissions{place}: {needed}. Role: {roles}.")
@@ -49,6 +48,11 @@ pub(super) fn of_kind(entry: Entry) -> String {
     let by_name = entry.references.iter().filter_map(|reference| reference.by_name);
     let by_name = by_name.map(|by| format!("\n`{}` also needs `{}`.", by.field, by.permission));
     needed.chain(by_name).collect::<Vec<_>>().join("\n")
+}
+
+/// What things are in that need these.
+fn within(permissions: &Permissions) -> &'static str {
+    if permissions.depth > 1 { "project grant" } else { permissions.level.as_str() }
 }
 
 /// `ORG_OWNER` in the organization, or `IAM_OWNER` in the instance
@@ -89,7 +93,7 @@ pub(super) fn page() -> String {
             };
             let [instance, organization, project] = Level::ALL.map(role);
             let kind = format!("[`{}`](reference.md#{})", entry.kind, anchor(entry.kind));
-            let (level, needed) = (permissions.level.as_str(), list(permissions.needed, "and"));
+            let (level, needed) = (within(permissions), list(permissions.needed, "and"));
             let row = format!(
                 "| {kind} | {level} | {needed} | {project} | {organization} | {instance} |"
             );

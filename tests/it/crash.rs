@@ -1,0 +1,135 @@
+//! A real operator process is killed at random moments of a random history, while ZITADEL loses
+//! answers and lags: in the end the instance is exactly what is declared. Nothing is there twice,
+//! nothing is lost, nothing is left over.
+//!
+//! `KASTELLAN_CRASH_KILLS` says how often it is killed; `KASTELLAN_CRASH_SEED` repeats the history of
+//! a seed that was printed, if not its every moment.
+
+mod history;
+mod process;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, api::ListParams};
+use serde_json::{Value, json};
+
+use self::{
+    history::{History, Slot},
+    process::Process,
+};
+use crate::{
+    remote::{Place, entry},
+    samples::placed,
+    world::World,
+};
+
+/// Where something is, and which.
+type Thing = (&'static str, Place, String);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_moment_it_dies_at_the_instance_becomes_what_is_declared() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
+    let kills = number("KASTELLAN_CRASH_KILLS").unwrap_or(6);
+    let seed = number("KASTELLAN_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    eprintln!("{kills} kills; KASTELLAN_CRASH_SEED={seed} repeats this history");
+
+    let mut world = World::bare("crash").await;
+    let second = world.another_namespace().await;
+    let mut operator = Process::start(&world, &[&world.namespace, &second]);
+    world.connect().await;
+    world
+        .patch("Instance", "default", json!({"spec": {"allowedNamespaces": {"from": "All"}}}))
+        .await;
+    let mut history = History::begin(&world, second, seed).await;
+    let before = things(&world, &history).await;
+
+    let mut next = history.pause();
+    while operator.kills < kills {
+        history.step(&world).await;
+        if next.is_over() {
+            operator.kill_and_start().await;
+            next = history.pause();
+        }
+    }
+
+    world.emulator().faults().clear();
+    history.resume_all(&world).await;
+    let declared = history.settle(&world).await;
+    assert_exact(&world, &history, &before, &declared).await;
+    eprintln!(
+        "{kills} kills, {} steps: {}",
+        history.steps,
+        history.taken.iter().map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
+    );
+}
+
+/// All that there is of the kinds and at the places of a history.
+async fn things(world: &World, history: &History) -> BTreeSet<Thing> {
+    let mut found = BTreeSet::new();
+    for (kind, place) in history.places() {
+        for remote in entry(kind).list(&world.at(place)).await {
+            found.insert((kind, remote.place.clone(), remote.id().unwrap().to_owned()));
+        }
+    }
+    found
+}
+
+/// The instance is what is declared, and the Secrets are those of what is there.
+async fn assert_exact(
+    world: &World,
+    history: &History,
+    before: &BTreeSet<Thing>,
+    declared: &[(&Slot, Value)],
+) {
+    let mut expected = before.clone();
+    let mut secrets = BTreeSet::new();
+    for (slot, status) in declared {
+        let id = status["id"].as_str().unwrap_or_default().to_owned();
+        let Some(at) = slot.place(world).await else { continue };
+        if slot.is_entity() {
+            expected.insert((slot.kind, at.clone(), id.clone()));
+            for former in status["secret"]["previous"].as_array().into_iter().flatten() {
+                let id = former["id"].as_str().unwrap().to_owned();
+                expected.insert((slot.kind, at.clone(), id));
+            }
+        }
+        slot.assert_live(world, &at, &id, history.variant(slot)).await;
+        if slot.has_secret {
+            let namespace = history.namespace(slot, world);
+            slot.assert_secret(world, namespace, &id).await;
+            secrets.insert((namespace.to_owned(), slot.name.clone()));
+        }
+    }
+    let now = things(world, history).await;
+    let twice_or_left: Vec<_> = now.difference(&expected).collect();
+    let lost: Vec<_> = expected.difference(&now).collect();
+    assert!(lost.is_empty(), "lost: {lost:#?}");
+    assert!(twice_or_left.is_empty(), "there twice, or left over: {twice_or_left:#?}");
+
+    let mut found = BTreeSet::new();
+    for namespace in history.namespaces(world) {
+        let api: Api<Secret> = Api::namespaced(world.client.clone(), namespace);
+        let ours = ListParams::default().labels("app.kubernetes.io/managed-by=kastellan");
+        for secret in api.list(&ours).await.unwrap() {
+            found.insert((namespace.to_owned(), secret.metadata.name.unwrap()));
+        }
+    }
+    assert_eq!(found, secrets, "the Secrets are those of what is declared");
+}
+
+/// Every kind that can be in several places has a slot in each.
+#[test]
+fn every_kind_has_a_part_in_the_history() {
+    let slots = history::slots();
+    let mut of_kind: BTreeMap<&str, usize> = BTreeMap::new();
+    for slot in &slots {
+        *of_kind.entry(slot.kind).or_default() += 1;
+    }
+    for p in placed() {
+        assert!(of_kind.contains_key(p.entry.kind()), "{p:?}");
+    }
+    for entry in kastellan::kinds::REGISTRY.all().filter(|e| !e.is_connection()) {
+        assert!(of_kind.contains_key(entry.kind()), "{}", entry.kind());
+    }
+}

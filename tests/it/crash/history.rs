@@ -1,0 +1,471 @@
+//! What people do meanwhile, at random: declare, change, rename, adopt, suspend, move, renew, delete.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Secret;
+use kastellan::contract::{Fields, diff};
+use kube::{Api, api::DeleteParams};
+use proptest::{
+    strategy::{Strategy, ValueTree},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Value, json};
+use zitadel_emulator::{Action, Rule};
+
+use crate::{
+    contract::{Case, merged},
+    remote::{Place, entry},
+    samples::{Object, Placed, placed},
+    world::{World, condition, eventually, is_current},
+};
+
+/// Something that is declared now and then.
+pub(super) struct Slot {
+    pub(super) kind: &'static str,
+    pub(super) name: String,
+    pub(super) has_secret: bool,
+    /// What it is in; of a key the object.
+    at: At,
+    specs: [Value; 2],
+}
+
+enum At {
+    Placed(Placed),
+    /// Below the object with this kind and name.
+    Below(&'static str, &'static str),
+}
+
+/// How a slot is declared now.
+#[derive(Clone, Copy, Default)]
+struct State {
+    is_declared: bool,
+    is_suspended: bool,
+    is_in_second: bool,
+    spec: usize,
+}
+
+pub(super) struct History {
+    slots: Vec<Slot>,
+    states: Vec<State>,
+    second: String,
+    runner: TestRunner,
+    places: BTreeSet<(&'static str, Place)>,
+    pub(super) steps: usize,
+    /// What was done how often.
+    pub(super) taken: BTreeMap<&'static str, usize>,
+}
+
+/// A moment to come.
+pub(super) struct Moment(Instant);
+
+impl Moment {
+    pub(super) fn is_over(&self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+/// The account and the application that the keys are of.
+const KEEPERS: [(&str, &str); 2] = [("MachineUser", "keeper"), ("ApiApplication", "keyed")];
+
+/// All slots: of every kind, in everything that it can be in, two where names tell them apart.
+pub(super) fn slots() -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for p in placed() {
+        let is_one_of_many = p.natural_key().is_some() && !p.managed().contains_key("metadata.xml");
+        for n in 0..if is_one_of_many { 2 } else { 1 } {
+            slots.push(Slot::of(p, n));
+        }
+    }
+    for kind in ["MachineKey", "PersonalAccessToken", "ApplicationKey"] {
+        let keeper = usize::from(kind == "ApplicationKey");
+        let scope = if kind == "ApplicationKey" {
+            json!({"applicationRef": {"kind": "ApiApplication", "name": "keyed"}})
+        } else {
+            json!({"userRef": {"name": "keeper"}})
+        };
+        let name = kind.to_lowercase();
+        let spec = |lifetime: &str| {
+            let more = json!({"lifetime": lifetime, "secret": {"name": name}});
+            merged(scope.clone(), &more)
+        };
+        let specs = [spec("2160h"), spec("1440h")];
+        let (of, by) = KEEPERS[keeper];
+        slots.push(Slot { kind, specs, has_secret: true, at: At::Below(of, by), name });
+    }
+    slots
+}
+
+impl Slot {
+    fn of(p: Placed, n: usize) -> Self {
+        let (case, kind) = (Case::new(p), p.entry.kind());
+        let parent = p.parent.map_or("instance", |parent| parent.kinds[0]);
+        let name = format!("{kind}-{parent}-{n}").to_lowercase();
+        let entity = p.entry.as_entity();
+        let has_secret = entity.is_some_and(|e| e.issues.is_some());
+        let specs = [(&case.declared, "a"), (&case.changed, "b")].map(|(fields, variant)| {
+            let mut spec = merged(case.spec(fields), &json!({"deletionPolicy": "Delete"}));
+            if let Some(key) = p.natural_key().filter(|_| !p.is_keyed()) {
+                spec[key] = json!(format!("{name}-{variant}"));
+            }
+            if entity.is_some() {
+                spec["adoptionPolicy"] = json!("Always");
+            }
+            if has_secret {
+                spec["secret"] = json!({"name": name, "onMissing": "Reissue"});
+            }
+            spec
+        });
+        Self { kind, name, has_secret, at: At::Placed(p), specs }
+    }
+
+    pub(super) fn is_entity(&self) -> bool {
+        entry(self.kind).as_entity().is_some()
+    }
+
+    /// Whether it may be declared in another namespace than what it is in.
+    fn can_move(&self) -> bool {
+        matches!(self.kind, "Project" | "MachineUser")
+    }
+
+    /// Where it is, once what it is in is there.
+    pub(super) async fn place(&self, world: &World) -> Option<Place> {
+        match self.at {
+            At::Below(kind, name) => {
+                let status = world.get_in(&world.namespace, kind, name).await["status"].clone();
+                let parents = status["parents"].as_array().into_iter().flatten();
+                let place = Place::organization(status["organizationId"].as_str()?);
+                let place = parents.fold(place, |at, id| at.below(id.as_str().unwrap_or_default()));
+                Some(place.below(status["id"].as_str()?))
+            }
+            At::Placed(p) => {
+                let mut ids = BTreeMap::new();
+                for Object { kind, name, .. } in p.surroundings() {
+                    let status = world.get_in(&world.namespace, kind, name).await["status"].clone();
+                    ids.insert((kind, name), status["id"].as_str()?.to_owned());
+                }
+                let id = |kind: &str, name: &str| {
+                    let found = ids.iter().find(|((k, n), _)| *k == kind && *n == name);
+                    found.map(|(_, id)| id.clone()).unwrap_or_default()
+                };
+                Some(p.located(id).0)
+            }
+        }
+    }
+
+    /// What is there is as it is declared.
+    pub(super) async fn assert_live(&self, world: &World, place: &Place, id: &str, spec: usize) {
+        let At::Placed(p) = self.at else { return };
+        let live = world.live(self.kind, place, id).await;
+        let live = live.unwrap_or_else(|| panic!("{} {id} is lost", self.name));
+        let left = diff(&self.fields(p, spec), &live.state, p.entry.lists);
+        assert!(left.is_empty(), "{}: {left:?}", self.name);
+    }
+
+    /// The fields of a spec that can be managed.
+    fn fields(&self, p: Placed, spec: usize) -> Fields {
+        let (spec, managed) = (Fields::from(self.specs[spec].clone()), p.managed());
+        let fields = spec.iter().filter(|(path, _)| managed.contains_key(*path));
+        let key =
+            p.natural_key().filter(|_| !p.is_keyed()).and_then(|k| spec.get(k).map(|v| (k, v)));
+        let key = key.map(|(path, value)| (path.to_owned(), value.clone()));
+        Fields::from_map(
+            fields.map(|(path, value)| (path.clone(), value.clone())).chain(key).collect(),
+        )
+    }
+
+    /// The Secret holds what is right.
+    pub(super) async fn assert_secret(&self, world: &World, namespace: &str, id: &str) {
+        let api: Api<Secret> = Api::namespaced(world.client.clone(), namespace);
+        let secret = api.get_opt(&self.name).await.unwrap();
+        let data = secret.unwrap_or_else(|| panic!("{} has its Secret", self.name)).data.unwrap();
+        let text = |key: &str| String::from_utf8(data[key].0.clone()).unwrap();
+        match self.kind {
+            "MachineKey" | "ApplicationKey" => {
+                let file: Value = serde_json::from_str(&text("key.json")).unwrap();
+                assert_eq!(file["keyId"], id, "{}", self.name);
+            }
+            "PersonalAccessToken" => {
+                let token = text("token");
+                let url = format!("{}/auth/v1/users/me", world.issuer());
+                let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await;
+                assert_eq!(answer.unwrap().status(), 200, "{}", self.name);
+            }
+            _ => {
+                let form = [
+                    ("client_id", text("clientId")),
+                    ("client_secret", text("clientSecret")),
+                    ("token", "x".to_owned()),
+                    ("grant_type", "client_credentials".to_owned()),
+                    ("scope", "openid".to_owned()),
+                ];
+                let is_account = self.kind == "MachineUser";
+                let path = if is_account { "/oauth/v2/token" } else { "/oauth/v2/introspect" };
+                let url = format!("{}{path}", world.issuer());
+                let mut body = url::form_urlencoded::Serializer::new(String::new());
+                let body = body.extend_pairs(form).finish();
+                let request = reqwest::Client::new().post(url);
+                let request =
+                    request.header("content-type", "application/x-www-form-urlencoded").body(body);
+                let answer = request.send().await.unwrap();
+                let status = answer.status();
+                let text = answer.text().await.unwrap();
+                assert_eq!(status, 200, "{}: {text}", self.name);
+            }
+        }
+    }
+}
+
+impl History {
+    /// What everything is in is there.
+    pub(super) async fn begin(world: &World, second: String, seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let runner = TestRunner::new_with_rng(Config::default(), rng);
+        for p in placed() {
+            for Object { kind, name, spec } in p.surroundings() {
+                let shared = entry(kind).as_entity().is_some() && kind == "Organization";
+                let more =
+                    if shared { json!({"allowedNamespaces": {"from": "All"}}) } else { json!({}) };
+                world.apply(kind, name, merged(spec, &more)).await;
+            }
+        }
+        let home = json!({"organizationRef": {"name": "home"}});
+        world.apply("MachineUser", "keeper", home).await;
+        let keyed = json!({"projectRef": {"name": "home"}, "authMethod": "PrivateKeyJwt"});
+        world.apply("ApiApplication", "keyed", keyed).await;
+        for p in placed() {
+            for Object { kind, name, .. } in p.surroundings() {
+                world.ready(kind, name).await;
+            }
+        }
+        for (kind, name) in KEEPERS {
+            world.ready(kind, name).await;
+        }
+        let slots = slots();
+        let mut places = BTreeSet::new();
+        for slot in slots.iter().filter(|slot| slot.is_entity()) {
+            places.insert((slot.kind, slot.place(world).await.unwrap()));
+        }
+        let states = slots.iter().map(|_| State::default()).collect();
+        Self { slots, states, second, runner, places, steps: 0, taken: BTreeMap::new() }
+    }
+
+    /// Kinds, and where they are.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&'static str, &Place)> {
+        self.places.iter().map(|(kind, place)| (*kind, place))
+    }
+
+    pub(super) fn namespaces<'a>(&'a self, world: &'a World) -> [&'a str; 2] {
+        [&world.namespace, &self.second]
+    }
+
+    /// Where a slot is declared.
+    pub(super) fn namespace<'a>(&'a self, slot: &Slot, world: &'a World) -> &'a str {
+        let n = self.slots.iter().position(|s| s.name == slot.name).unwrap();
+        self.namespaces(world)[usize::from(self.states[n].is_in_second)]
+    }
+
+    fn pick<S: Strategy>(&mut self, from: S) -> S::Value {
+        from.new_tree(&mut self.runner).unwrap().current()
+    }
+
+    /// How long the next process may live.
+    pub(super) fn pause(&mut self) -> Moment {
+        let milliseconds = self.pick(50_u64..4_000);
+        Moment(Instant::now() + Duration::from_millis(milliseconds))
+    }
+
+    /// One thing happens.
+    pub(super) async fn step(&mut self, world: &World) {
+        self.steps += 1;
+        let n = self.pick(0..self.slots.len());
+        let what = self.pick(0..20);
+        let state = self.states[n];
+        let done = match what {
+            0..=6 => {
+                let spec = self.pick(0_usize..2);
+                self.states[n] = State { is_declared: true, spec, ..state };
+                self.declare(world, n).await;
+                "declared"
+            }
+            7 if state.is_declared => {
+                self.states[n].is_suspended = !state.is_suspended;
+                self.declare(world, n).await;
+                "suspended or resumed"
+            }
+            8..=9 if state.is_declared => {
+                self.states[n] = State::default();
+                self.delete(world, n, state.is_in_second).await;
+                "deleted"
+            }
+            10 if state.is_declared && self.slots[n].can_move() => {
+                self.delete(world, n, state.is_in_second).await;
+                self.states[n].is_in_second = !state.is_in_second;
+                self.declare(world, n).await;
+                "moved"
+            }
+            11..=12 if state.is_declared => {
+                self.tamper(world, n).await;
+                "changed by somebody else"
+            }
+            13 if !state.is_declared => {
+                self.plant(world, n).await;
+                "made by somebody else, and declared"
+            }
+            14 if state.is_declared && self.slots[n].has_secret => {
+                let at = json!({"kastellan.dev/renew-at": self.steps.to_string()});
+                self.annotate(world, n, at).await;
+                "renewed"
+            }
+            15 if state.is_declared && self.slots[n].has_secret => {
+                let namespace = self.namespaces(world)[usize::from(state.is_in_second)];
+                let api: Api<Secret> = Api::namespaced(world.client.clone(), namespace);
+                api.delete(&self.slots[n].name, &DeleteParams::default()).await.ok();
+                "robbed of its Secret"
+            }
+            16..=18 => {
+                self.disturb(world);
+                "disturbed"
+            }
+            _ => "let be",
+        };
+        *self.taken.entry(done).or_default() += 1;
+        let rest = self.pick(0_u64..120);
+        tokio::time::sleep(Duration::from_millis(rest)).await;
+    }
+
+    /// ZITADEL and the network on a bad day.
+    fn disturb(&mut self, world: &World) {
+        let faults = world.emulator().faults();
+        let (times, method) = (self.pick(1_u32..4), ["POST", "PUT", "DELETE", "GET"]);
+        let method = method[self.pick(0_usize..4)];
+        let action = match self.pick(0..9) {
+            0 | 1 => Action::LoseAnswer,
+            2 => Action::LoseAnswerWith { status: 504 },
+            3 => Action::Truncate,
+            4 => Action::Reset,
+            5 => Action::Unavailable,
+            6 => Action::TooManyRequests { retry_after: Some(1) },
+            7 => Action::DelayAnswer { milliseconds: 700 },
+            _ => {
+                let lag = self.pick(0_u64..1_500);
+                return faults.lag(Duration::from_millis(lag));
+            }
+        };
+        faults.add(Rule::new(action).method(method).times(times));
+    }
+
+    fn spec(&self, world: &World, n: usize) -> Value {
+        let (slot, state) = (&self.slots[n], self.states[n]);
+        let mut spec = slot.specs[state.spec].clone();
+        if state.is_suspended {
+            spec["suspend"] = json!(true);
+        }
+        if state.is_in_second {
+            spec["organizationRef"]["namespace"] = json!(world.namespace);
+        }
+        spec
+    }
+
+    async fn declare(&self, world: &World, n: usize) {
+        let namespace = self.namespaces(world)[usize::from(self.states[n].is_in_second)];
+        let slot = &self.slots[n];
+        world.apply_in(namespace, slot.kind, &slot.name, self.spec(world, n)).await;
+    }
+
+    async fn delete(&self, world: &World, n: usize, is_in_second: bool) {
+        let namespace = self.namespaces(world)[usize::from(is_in_second)];
+        let slot = &self.slots[n];
+        let api = world.api_in(namespace, slot.kind);
+        api.delete(&slot.name, &DeleteParams::default()).await.ok();
+    }
+
+    async fn annotate(&self, world: &World, n: usize, annotations: Value) {
+        let namespace = self.namespaces(world)[usize::from(self.states[n].is_in_second)];
+        let slot = &self.slots[n];
+        let patch = kube::api::Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+        let api = world.api_in(namespace, slot.kind);
+        api.patch(&slot.name, &kube::api::PatchParams::default(), &patch).await.ok();
+    }
+
+    /// Somebody else changes what is declared, or deletes it.
+    async fn tamper(&mut self, world: &World, n: usize) {
+        let delete = self.pick(0..4) == 0;
+        let slot = &self.slots[n];
+        let At::Placed(p) = slot.at else { return };
+        let object = world.get_in(self.namespace(slot, world), slot.kind, &slot.name).await;
+        let id = object["status"]["id"].as_str().unwrap_or_default().to_owned();
+        let Some(place) = slot.place(world).await else { return };
+        let at = world.minnie_at(&place);
+        if slot.is_entity() && id.is_empty() {
+            return;
+        }
+        if delete && slot.is_entity() {
+            p.entry.delete(&at, &id).await.ok();
+        } else if let Ok(Some(have)) = p.entry.read(&at, &id).await {
+            let other = 1 - self.states[n].spec;
+            let want = have.state.overlay(&slot.fields(p, other));
+            p.entry.write(&at, &have, &want).await.ok();
+        }
+    }
+
+    /// Somebody else made something of this name, before it is declared.
+    async fn plant(&mut self, world: &World, n: usize) {
+        let spec = self.pick(0_usize..2);
+        let slot = &self.slots[n];
+        // What was deleted is gone before.
+        let get = async || world.get_in(&world.namespace, slot.kind, &slot.name).await;
+        eventually(&format!("{} gone", slot.name), get, Value::is_null).await;
+        if let At::Placed(p) = slot.at
+            && p.natural_key().is_some()
+            && let Some(place) = slot.place(world).await
+        {
+            let at = world.minnie_at(&place);
+            let id = format!("planted-{}", self.steps);
+            p.entry.create(&at, &id, &slot.fields(p, spec)).await.ok();
+        }
+        self.states[n] = State { is_declared: true, spec, ..State::default() };
+        self.declare(world, n).await;
+    }
+
+    /// Nothing is suspended any more.
+    pub(super) async fn resume_all(&mut self, world: &World) {
+        for n in 0..self.slots.len() {
+            if self.states[n].is_suspended {
+                self.states[n].is_suspended = false;
+                self.declare(world, n).await;
+            }
+        }
+    }
+
+    /// Which of its specs a slot is declared with.
+    pub(super) fn variant(&self, slot: &Slot) -> usize {
+        let n = self.slots.iter().position(|s| s.name == slot.name).unwrap();
+        self.states[n].spec
+    }
+
+    /// Waits until all that is declared is Ready and all else is gone; the statuses.
+    pub(super) async fn settle(&self, world: &World) -> Vec<(&Slot, Value)> {
+        let mut settled = Vec::new();
+        for (slot, state) in self.slots.iter().zip(&self.states) {
+            for (n, namespace) in self.namespaces(world).into_iter().enumerate() {
+                let is_here = state.is_declared && state.is_in_second == (n == 1);
+                let get = async || world.get_in(namespace, slot.kind, &slot.name).await;
+                let is_so = |o: &Value| match is_here {
+                    true => condition(o, "Ready")["status"] == "True" && is_current(o),
+                    false => o.is_null(),
+                };
+                let what = format!("{} {}", slot.name, if is_here { "Ready" } else { "gone" });
+                let object = eventually(&what, get, is_so).await;
+                if is_here {
+                    settled.push((slot, object["status"].clone()));
+                }
+            }
+        }
+        settled
+    }
+}
