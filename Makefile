@@ -66,6 +66,11 @@ KILLS ?= 1000
 crash-long: $(TEST_TOOLS) ## Kill the operator a thousand times while people and ZITADEL do what they do: about an hour
 	KASTELLAN_CRASH_KILLS=$(KILLS) cargo test --profile long --package kastellan --test it crash:: -- --nocapture
 
+MINUTES ?= 60
+.PHONY: soak
+soak: $(TEST_TOOLS) ## Watch what a process keeps through an hour of changes and faults (MINUTES=10)
+	KASTELLAN_SOAK_MINUTES=$(MINUTES) cargo test --profile long --package kastellan --test it crash::soak:: -- --ignored --nocapture
+
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')
 	cargo build --release --package kastellan --package kastellan-bench --bins

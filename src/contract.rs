@@ -18,6 +18,7 @@ pub mod registry;
 pub mod remote;
 pub mod secret;
 pub mod spec;
+pub mod unknown;
 
 pub use crate::zitadel::page::Row;
 pub use connection::{ConnectionKind, ConnectionSpec};
@@ -36,3 +37,4 @@ pub use registry::Registry;
 pub use remote::{Remote, RemoteEntity, RemoteSetting, Subject, Version, Written};
 pub use secret::{Issued, Issues, Renewal};
 pub use spec::{Inputs, SpecError, decode};
+pub use unknown::refuse_unknown;

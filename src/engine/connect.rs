@@ -19,8 +19,9 @@ use super::{
 use crate::{
     api::instance::{Account, InstanceDetails},
     contract::{
-        ConnectionSpec, Key, Object, SpecError,
+        ConnectionSpec, Entry, Key, Object, SpecError,
         connection::{CaSource, CredentialsSource, ValueSource},
+        refuse_unknown,
     },
     live::{Connection, Informer, Parts, VerifyError},
     zitadel::{
@@ -98,7 +99,9 @@ async fn delete(engine: &Engine, host: &dyn Host, object: &Object, outcome: &mut
 /// A connection that works just now: the former one where nothing changed, else a new one. Whatever
 /// the spec does not give any more is not used any more, before anything else is tried.
 async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Arc<Connection>> {
-    let spec = engine.registry.connection().read(&object.spec).inspect_err(|_| {
+    let kind = engine.registry.connection();
+    let known = refuse_unknown(Entry::Connection(kind), &object.spec);
+    let spec = known.and_then(|()| kind.read(&object.spec)).inspect_err(|_| {
         engine.connections.remove(&object.key);
     })?;
     let (config, fingerprint) =

@@ -42,13 +42,15 @@ pub enum EventReason {
     SecretReissued,
     /// See [`EventReason::about`].
     SecretRotated,
+    /// See [`EventReason::about`].
+    KeyEnded,
     /// A failure that needs a person has begun; its reason is that of the condition.
     Failed(Reason),
 }
 
 impl EventReason {
     /// All that are no failures.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Created,
         Self::Updated,
         Self::Adopted,
@@ -63,6 +65,7 @@ impl EventReason {
         Self::SecretIssued,
         Self::SecretReissued,
         Self::SecretRotated,
+        Self::KeyEnded,
     ];
 
     /// Whether it is a warning.
@@ -73,6 +76,7 @@ impl EventReason {
                 | Self::RetainedInZitadel
                 | Self::Recreated
                 | Self::SecretReissued
+                | Self::KeyEnded
                 | Self::Failed(_)
         )
     }
@@ -123,6 +127,10 @@ impl EventReason {
             Self::SecretRotated => {
                 "Another secret was issued, as `rotateAfter` or the annotation \
                  `kastellan.dev/renew-at` asks, which ends the former one."
+            }
+            Self::KeyEnded => {
+                "The oldest of more former keys than are kept was ended before its time: who still \
+                 uses it has to read the Secret."
             }
             Self::Failed(reason) => reason.about(),
         }

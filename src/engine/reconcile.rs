@@ -21,7 +21,7 @@ use crate::{
         spec::is_suspended,
         status::{Drift, Provenance, Reason},
     },
-    contract::{Entry, Fields, NaturalKey, Object, Subject},
+    contract::{Entry, Fields, NaturalKey, Object, Subject, refuse_unknown},
 };
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is
@@ -157,6 +157,7 @@ impl<'a> Pass<'a> {
         object: &'a Object,
         planned: &PlannedIds,
     ) -> Result<Self> {
+        refuse_unknown(entry, &object.spec)?;
         let target = resolve::resolve(engine, host, entry, object, planned).await?;
         tracing::debug!(instance = %target.instance, place = %target.place, "resolved");
         Ok(Self { engine, host, entry, object, target })

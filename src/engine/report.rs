@@ -19,6 +19,7 @@ use super::{
 use crate::{
     api::{
         instance::InstanceDetails,
+        secret::FormerKey,
         status::{Drift, LastDrift, Provenance, Readiness, Ready, Reason, Status},
     },
     contract::{Entry, Fields, Key, Object, Remote},
@@ -228,6 +229,13 @@ impl Outcome {
             Cause::Asked => (EventReason::SecretRotated, ": as the annotation asks".into()),
         };
         self.event(reason, format!("issued a secret into Secret {name}{why}"));
+    }
+
+    /// A former key that was still valid was ended.
+    pub fn key_ended(&mut self, former: &FormerKey) {
+        let FormerKey { id, expires_at } = former;
+        let what = format!("ended the key {id}, valid until {expires_at}: too many came after it");
+        self.event(EventReason::KeyEnded, what);
     }
 
     /// It was read back, and is as declared.

@@ -7,6 +7,7 @@
 
 mod history;
 mod process;
+mod soak;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,6 @@ type Thing = (&'static str, Place, String);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_moment_it_dies_at_the_instance_becomes_what_is_declared() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse::<u64>().ok());
     let kills = number("KASTELLAN_CRASH_KILLS").unwrap_or(6);
     let seed = number("KASTELLAN_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("{kills} kills; KASTELLAN_CRASH_SEED={seed} repeats this history");
@@ -37,10 +37,7 @@ async fn whatever_moment_it_dies_at_the_instance_becomes_what_is_declared() {
     let mut world = World::bare("crash").await;
     let second = world.another_namespace().await;
     let mut operator = Process::start(&world, &[&world.namespace, &second]);
-    world.connect().await;
-    world
-        .patch("Instance", "default", json!({"spec": {"allowedNamespaces": {"from": "All"}}}))
-        .await;
+    connect(&world).await;
     let mut history = History::begin(&world, second, seed).await;
     let before = things(&world, &history).await;
 
@@ -62,6 +59,18 @@ async fn whatever_moment_it_dies_at_the_instance_becomes_what_is_declared() {
         history.steps,
         history.taken.iter().map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ")
     );
+}
+
+/// A number that a variable gives.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// An Instance that both namespaces may use.
+async fn connect(world: &World) {
+    world.connect().await;
+    let open = json!({"spec": {"allowedNamespaces": {"from": "All"}}});
+    world.patch("Instance", "default", open).await;
 }
 
 /// All that there is of the kinds and at the places of a history.

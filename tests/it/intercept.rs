@@ -32,7 +32,7 @@ pub(crate) enum Fault {
 
 /// Which requests: parts of the path with its query, all of which are in it; and how often.
 struct Rule {
-    parts: Vec<&'static str>,
+    parts: Vec<String>,
     fault: Fault,
     times: u32,
 }
@@ -57,8 +57,14 @@ impl Interceptor {
     }
 
     /// Requests with all these parts in their path and query meet this fault, so many times.
-    pub(crate) fn add(&self, parts: &[&'static str], fault: Fault, times: u32) {
-        self.rules.lock().unwrap().push(Rule { parts: parts.into(), fault, times });
+    pub(crate) fn add(&self, parts: &[&str], fault: Fault, times: u32) {
+        let parts = parts.iter().map(|&part| part.to_owned()).collect();
+        self.rules.lock().unwrap().push(Rule { parts, fault, times });
+    }
+
+    /// Whether some rule has met no request yet, or not as often as it may.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.rules.lock().unwrap().iter().any(|rule| rule.times > 0)
     }
 
     /// No more faults; what hangs goes on hanging until the connections are cut.
@@ -75,7 +81,7 @@ impl Interceptor {
         let mut rules = self.rules.lock().unwrap();
         let found = rules
             .iter_mut()
-            .find(|r| r.times > 0 && r.parts.iter().all(|part| request.contains(part)))?;
+            .find(|r| r.times > 0 && r.parts.iter().all(|part| request.contains(part.as_str())))?;
         found.times -= 1;
         Some(found.fault)
     }

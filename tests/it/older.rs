@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     remote::entry,
-    world::{World, condition, establish},
+    world::{World, condition, establish, eventually},
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +71,29 @@ async fn an_object_that_an_older_crd_let_pass_stalls_alone() {
     // Mended, it goes on. (A server-side apply is what the API server refuses here.)
     world.patch("Project", "wrong-type", json!({"spec": {"projectRoleCheck": true}})).await;
     world.ready("Project", "wrong-type").await;
+
+    says_that_it_does_not_know_a_field_of_a_newer_crd(&world).await;
     world.stop().await;
+}
+
+/// While an upgrade is under way, the CRDs are newer than the operator.
+async fn says_that_it_does_not_know_a_field_of_a_newer_crd(world: &World) {
+    let mut newer = serde_json::to_value(entry("Project").crd()).unwrap();
+    let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    newer.pointer_mut(fields).unwrap()["brandNew"] = json!({"type": "boolean"});
+    establish(&world.client, &serde_json::from_value(newer).unwrap()).await;
+    let spec = json!({"organizationRef": {"name": "acme"}, "brandNew": true});
+    // The API server takes a moment to serve the newer schema.
+    let declare = async || world.try_apply("Project", "newer", spec.clone()).await;
+    eventually("the newer field is served", declare, Result::is_ok).await.unwrap();
+    let message = world.reason("Project", "newer", "InvalidSpec").await;
+    assert!(
+        message.contains("spec.brandNew: this version of Kastellan does not know"),
+        "{message}"
+    );
+    // Its deletion needs no field.
+    world.delete("Project", "newer").await;
+    world.gone("Project", "newer").await;
 }
 
 async fn with_version(

@@ -1,6 +1,7 @@
 //! The operator as Kubernetes sees it: rights, readiness, shutdown, panics, memory, the Lease.
 
 mod alone;
+mod api_server;
 mod availability;
 mod chart_account;
 mod lease;

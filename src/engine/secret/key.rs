@@ -205,13 +205,17 @@ impl SecretStage<'_> {
             let too_many = (previous.len() > MOST).then_some(0);
             previous.iter().position(has_ended).or(too_many)
         };
+        let mut ended = Vec::new();
         while let Some(at) = is_over(&status.previous) {
             if let Some(FormerKey { id, .. }) = status.previous.get(at) {
                 let session = target.connection.begin_write(entry, &target.place).await?;
                 session.delete(id).await.doing_other("delete what has ended")?;
-                tracing::info!(id, "deleted the record of a key that has ended");
+                tracing::info!(id, "deleted the record of a former key");
             }
-            status.previous.remove(at);
+            ended.push(status.previous.remove(at));
+        }
+        for former in ended.iter().filter(|former| !has_ended(former)) {
+            outcome.key_ended(former);
         }
         Ok(())
     }

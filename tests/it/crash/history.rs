@@ -285,6 +285,8 @@ impl History {
         let n = self.pick(0..self.slots.len());
         let what = self.pick(0..20);
         let state = self.states[n];
+        // What is suspended is not deleted either.
+        let is_active = state.is_declared && !state.is_suspended;
         let done = match what {
             0..=6 => {
                 let spec = self.pick(0_usize..2);
@@ -297,12 +299,12 @@ impl History {
                 self.declare(world, n).await;
                 "suspended or resumed"
             }
-            8..=9 if state.is_declared => {
+            8..=9 if is_active => {
                 self.states[n] = State::default();
                 self.delete(world, n, state.is_in_second).await;
                 "deleted"
             }
-            10 if state.is_declared && self.slots[n].can_move() => {
+            10 if is_active && self.slots[n].can_move() => {
                 self.delete(world, n, state.is_in_second).await;
                 self.states[n].is_in_second = !state.is_in_second;
                 self.declare(world, n).await;
@@ -438,6 +440,17 @@ impl History {
             if self.states[n].is_suspended {
                 self.states[n].is_suspended = false;
                 self.declare(world, n).await;
+            }
+        }
+    }
+
+    /// All of it goes.
+    pub(super) async fn delete_all(&mut self, world: &World) {
+        self.resume_all(world).await;
+        for n in 0..self.slots.len() {
+            let state = std::mem::take(&mut self.states[n]);
+            if state.is_declared {
+                self.delete(world, n, state.is_in_second).await;
             }
         }
     }

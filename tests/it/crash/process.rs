@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    net::SocketAddr,
     process::{Child, Command, Stdio},
 };
 
@@ -12,7 +13,9 @@ use crate::{
 
 pub(super) struct Process {
     child: Child,
-    command: Box<dyn Fn() -> Command + Send>,
+    command: Box<dyn Fn(SocketAddr) -> Command + Send>,
+    /// Where it serves its metrics.
+    admin: SocketAddr,
     pub(super) kills: u64,
     /// Kubeconfig and log.
     folder: tempfile::TempDir,
@@ -27,13 +30,13 @@ impl Process {
         std::fs::write(&kubeconfig, content).unwrap();
         let log = folder.path().join("log");
         let (namespaces, lease) = (namespaces.join(","), world.namespace.clone());
-        let command = move || {
+        let command = move |admin: SocketAddr| {
             let log = File::options().create(true).append(true).open(&log).unwrap();
             let mut command = Command::new(env!("CARGO_BIN_EXE_kastellan"));
             command
                 .args(["operator", "--allowed-address", "127.0.0.1,localhost"])
                 .args(["--watch-namespace", &namespaces, "--deletion-pause", "1s"])
-                .args(["--admin-address", &free_address().to_string()])
+                .args(["--admin-address", &admin.to_string()])
                 .env("KUBECONFIG", &kubeconfig)
                 // It is the same one again, and waits for no Lease.
                 .env("POD_NAME", "it")
@@ -42,8 +45,26 @@ impl Process {
                 .stderr(log);
             command
         };
-        let child = command().spawn().unwrap();
-        Self { child, command: Box::new(command), kills: 0, folder }
+        let admin = free_address();
+        let child = command(admin).spawn().unwrap();
+        Self { child, command: Box::new(command), admin, kills: 0, folder }
+    }
+
+    pub(super) fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Its resident memory, in KiB.
+    pub(super) fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// How many files and connections it has open.
+    pub(super) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
     /// As the kernel ends a process, without a moment to think; then the next one starts.
@@ -51,7 +72,9 @@ impl Process {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.kills += 1;
-        self.child = (self.command)().spawn().unwrap();
+        // What the former one held is not free at once.
+        self.admin = free_address();
+        self.child = (self.command)(self.admin).spawn().unwrap();
     }
 }
 
