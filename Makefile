@@ -60,6 +60,11 @@ CASES ?= 10000
 test-long: ## Try every law ten thousand times for each kind
 	PROPTEST_CASES=$(CASES) cargo test --profile long --package kastellan --test it laws::
 
+TAKEOVERS ?= 200
+.PHONY: takeover-long
+takeover-long: prerequisites $(TEST_TOOLS) ## Have two operators take over from each other 200 times: about half an hour
+	KASTELLAN_TAKEOVERS=$(TAKEOVERS) cargo test --package kastellan --test it -- --nocapture operator::takeover
+
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')
 	cargo build --release --package kastellan --package kastellan-bench --bins

@@ -24,6 +24,7 @@ mod deletion;
 mod examples;
 mod faults;
 mod feed;
+mod gate;
 mod generated;
 mod inprocess;
 mod instance;

@@ -520,7 +520,7 @@ pub(crate) async fn eventually<T: std::fmt::Debug>(
 
 /// An address that nobody listens on, and nobody gets by asking for any: those begin at 32768. A new
 /// one each time, for what a killed operator held is not free at once.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let begin = 10_000 + u16::try_from(std::process::id() % 20).unwrap() * 1_000;
     let addresses = std::iter::repeat_with(|| {
