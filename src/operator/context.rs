@@ -57,7 +57,9 @@ impl Context {
             Engine::new(&REGISTRY, options.addresses.clone()).with_pauses(options.deletion_pause);
         engine.fence = lease.fence.clone();
         let metrics = Arc::new(Metrics::new(engine.requests.clone()));
-        let host = KubeHost::new(fenced(client.clone(), lease.fence.clone()), &options.namespaces);
+        // From here on nothing is written past the fence.
+        let client = fenced(client, lease.fence.clone());
+        let host = KubeHost::new(client.clone(), &options.namespaces);
         let wakers = Arc::new(Wakers::new());
         let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
         Self {
