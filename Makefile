@@ -71,6 +71,11 @@ MINUTES ?= 60
 soak: $(TEST_TOOLS) ## Watch what a process keeps through an hour of changes and faults (MINUTES=10)
 	KASTELLAN_SOAK_MINUTES=$(MINUTES) cargo test --profile long --package kastellan --test it crash::soak:: -- --ignored --nocapture
 
+TAKEOVERS ?= 200
+.PHONY: takeover-long
+takeover-long: prerequisites $(TEST_TOOLS) ## Have two operators take over from each other 200 times: about half an hour
+	KASTELLAN_TAKEOVERS=$(TAKEOVERS) cargo test --package kastellan --test it -- --nocapture operator::takeover
+
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')
 	cargo build --release --package kastellan --package kastellan-bench --bins

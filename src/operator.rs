@@ -4,7 +4,7 @@
 //!
 //! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `packed`, `health`,
 //! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`;
-//! `permits`, `namespaces`, `sources`, `lease`, `host`; `events`, `finalizer`, `context`;
+//! `permits`, `namespaces`, `sources`, `lease`, `fenced`, `host`; `events`, `finalizer`, `context`;
 //! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
 
 mod admin;
@@ -13,6 +13,7 @@ mod context;
 mod controller;
 mod events;
 mod feed;
+mod fenced;
 mod finalizer;
 mod followers;
 mod health;
@@ -45,6 +46,7 @@ use tokio::{sync::watch::Receiver, task::JoinSet};
 
 use self::{
     context::Context,
+    lease::Role,
     problem::Problem,
     tasks::{catch_now, supervise},
 };
@@ -63,10 +65,16 @@ pub enum Error {
     /// The admin port is taken.
     #[error("can't listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    /// Another operator has taken the Lease since this one had it. What this one knows is not true
+    /// any more: it starts again, and stands by.
+    #[error(
+        "another operator has taken the Lease: this one ends, and stands by when it is started again"
+    )]
+    Deposed,
 }
 
 /// Runs until `stop` says true, then lets what is being written come to its end: for four seconds,
-/// whatever state it is in.
+/// whatever state it is in. Ends too when another operator has taken its Lease.
 pub async fn run(client: Client, options: Options, stop: Receiver<bool>) -> Result<(), Error> {
     let listener = tokio::net::TcpListener::bind(options.admin)
         .await
@@ -79,20 +87,23 @@ pub async fn run(client: Client, options: Options, stop: Receiver<bool>) -> Resu
     tracing::info!(address = %context.options.admin, "health and metrics are served");
     let stopped = context.stopped();
     let mut work = Box::pin(work(context.clone(), &mut beside));
-    tokio::select! {
-        () = &mut work => {}
-        () = stopped => {
-            if tokio::time::timeout(DRAIN, &mut work).await.is_ok() {
-                tracing::info!("drained");
-            } else {
-                tracing::warn!("what was under way did not end in time; the next start looks at everything again");
-            }
-        }
-    }
+    let is_drained = tokio::select! {
+        () = &mut work => true,
+        () = context.lease.wait_until(|role| *role == Role::Deposed) => return Err(Error::Deposed),
+        () = stopped => tokio::time::timeout(DRAIN, &mut work).await.is_ok(),
+    };
     drop(work);
     // Nothing takes the Lease again.
     beside.shutdown().await;
-    tokio::time::timeout(RELEASE, context.lease.release(&context.host.client)).await.ok();
+    if is_drained {
+        tracing::info!("drained");
+        tokio::time::timeout(RELEASE, context.lease.release()).await.ok();
+    } else {
+        // A write that was under way may still take effect: nobody else may begin before that.
+        tracing::warn!(
+            "what was under way did not end in time; the next start looks at everything again"
+        );
+    }
     Ok(())
 }
 
@@ -111,8 +122,14 @@ async fn work(context: Arc<Context>, beside: &mut JoinSet<()>) {
         () = context.stopped() => return,
     }
     start(beside, &context, "lease", "Lease".into(), |c| async move {
-        c.lease.hold(c.host.client.clone(), c.health.clone(), c.metrics.clone()).await;
+        c.lease.hold(c.health.clone(), c.metrics.clone()).await;
     });
+    tokio::select! {
+        () = context.lease.wait_until(|role| *role != Role::Starting) => {}
+        () = context.stopped() => return,
+    }
+    // What is listed from now on is what the former leader left.
+    let lists_count = context.lease.role() == Role::Leader;
     start(beside, &context, "namespaces", "Namespaces".into(), |c| async move {
         let (client, metrics) = (c.host.client.clone(), c.metrics.clone());
         let changed = |namespace| {
@@ -126,7 +143,7 @@ async fn work(context: Arc<Context>, beside: &mut JoinSet<()>) {
         let subject = format!("{} {}", watched.0, watched.1.as_deref().unwrap_or_default());
         start(beside, &context, "watch", subject, move |c| watch::run(c, watched.clone()));
     }
-    start(beside, &context, "opening", "Reconciles".into(), open);
+    start(beside, &context, "opening", "Reconciles".into(), move |c| open(c, lists_count));
     let metrics = &context.metrics;
     let controllers = REGISTRY.all().map(|entry| {
         let (kind, context) = (entry.kind(), context.clone());
@@ -175,7 +192,8 @@ fn missing<'a>(plurals: impl Iterator<Item = &'a str>) -> Option<String> {
 }
 
 /// Lets objects be reconciled when all are known, while this process is the one that writes.
-async fn open(context: Arc<Context>) {
+/// `lists_count`: nobody else wrote since the first lists began.
+async fn open(context: Arc<Context>, mut lists_count: bool) {
     let stores = &context.host.stores;
     context.health.not_ready("start", "waiting for the first list of every kind".into());
     stores.wait_until_listed().await;
@@ -183,7 +201,13 @@ async fn open(context: Arc<Context>) {
     context.host.namespaces.wait_until_settled().await;
     context.health.ready("start");
     loop {
-        context.lease.wait_until(true).await;
+        context.lease.wait_until(|role| *role == Role::Leader).await;
+        if !std::mem::replace(&mut lists_count, true) {
+            // A watch may not have brought yet what the former leader wrote last, such as the id of
+            // something that it created.
+            stores.list_again();
+            stores.wait_until_listed().await;
+        }
         // Before anything is reconciled: a younger object can't take what an older one has.
         for (_, object) in stores.keys().iter().filter_map(|key| stores.newest(key)) {
             let remember = || {
@@ -199,7 +223,7 @@ async fn open(context: Arc<Context>) {
         // Once more: what came meanwhile was not woken.
         let keys = stores.keys();
         context.wakers.wake_gradually(keys).await;
-        context.lease.wait_until(false).await;
+        context.lease.wait_until(|role| *role != Role::Leader).await;
         context.open(false);
     }
 }

@@ -16,6 +16,7 @@ pub mod error;
 mod exchange;
 #[cfg(test)]
 mod fake;
+pub mod fence;
 pub mod id;
 pub mod identity;
 pub mod page;
@@ -34,6 +35,7 @@ pub use capabilities::{Capabilities, Capability};
 pub use client::Client;
 pub use config::Config;
 pub use error::{Error, Result};
+pub use fence::Fence;
 pub use id::is_id;
 pub use path::{Path, percent_encoded};
 pub use requests::Requests;

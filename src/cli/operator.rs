@@ -53,21 +53,33 @@ pub(super) struct Args {
     /// takes it over: in Git a move to another namespace is a deletion and a creation.
     #[arg(long, env = "KASTELLAN_DELETION_PAUSE", value_parser = duration, default_value = "10s", value_name = "DURATION")]
     deletion_pause: Duration,
-    /// Name of the Lease by which one operator at a time writes: a second one waits, not ready,
-    /// until the first has ended. Operators that look after different namespaces have different
+    /// Name of the Lease by which one operator at a time writes: the others stand by and take
+    /// over when it has ended. Operators that look after different namespaces have different
     /// ones.
     #[arg(long, env = "KASTELLAN_LEASE_NAME", default_value = "kastellan", value_name = "NAME")]
     lease_name: String,
     /// Namespace of the Lease. Omitted: the one that the client is configured for.
     #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
     lease_namespace: Option<String>,
+    /// How long after its last sign of life another operator takes over, in whole seconds. It
+    /// writes no more after two thirds of that.
+    #[arg(long, env = "KASTELLAN_LEASE_DURATION", value_parser = lease_duration, default_value = "15s", value_name = "DURATION")]
+    lease_duration: Duration,
     /// Write without a Lease. Two operators on the same objects then undo each other's work.
     #[arg(long, conflicts_with_all = ["lease_name", "lease_namespace"])]
     no_lease: bool,
 }
 
-/// How long after its last sign of life another operator may take over.
-const LEASE: Duration = Duration::from_secs(15);
+/// The shortest Lease: the third of it that is left for what is on its way is a second.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
+fn lease_duration(text: &str) -> std::result::Result<Duration, String> {
+    let found = duration(text)?;
+    if found < SHORTEST_LEASE || found.subsec_nanos() != 0 {
+        return Err("a Lease is whole seconds, three at least".into());
+    }
+    Ok(found)
+}
 
 /// This process, among all that may want the Lease. A container that is started again in its Pod
 /// is the same one: two of them never run at once.
@@ -97,7 +109,7 @@ pub(super) async fn run(args: Args) -> Result {
             namespace: args.lease_namespace,
             name: args.lease_name,
             identity: identity(),
-            duration: LEASE,
+            duration: args.lease_duration,
         }),
     };
     match operator::run(client, options, stopped).await {

@@ -13,7 +13,7 @@ use crate::{
     api::spec::{is_suspended, only_observes},
     contract::{Entry, Fields, Inputs, Key, Object, Place, Registry},
     live::Connections,
-    zitadel::{self, AddressPolicy, Client, Config, Requests},
+    zitadel::{self, AddressPolicy, Client, Config, Fence, Requests},
 };
 
 /// The engine: the kinds, the connections, and what is remembered of objects.
@@ -35,6 +35,8 @@ pub struct Engine {
     pub secret_pause: Duration,
     /// What its clients count.
     pub requests: Arc<Requests>,
+    /// Until when anything may be written.
+    pub fence: Fence,
     pub(super) memory: Memory,
 }
 
@@ -50,6 +52,7 @@ impl Engine {
             deletion_pause: Duration::from_secs(10),
             secret_pause: Duration::from_secs(10),
             requests: Arc::default(),
+            fence: Fence::default(),
             memory: Memory::default(),
         }
     }
@@ -64,7 +67,8 @@ impl Engine {
     }
 
     pub(super) fn client(&self, config: Config) -> zitadel::Result<Client> {
-        (self.connect)(Config { requests: self.requests.clone(), ..config })
+        let (requests, fence) = (self.requests.clone(), self.fence.clone());
+        (self.connect)(Config { requests, fence, ..config })
     }
 
     pub(super) fn consents<'a>(&self, host: &'a dyn Host) -> Consents<'a> {

@@ -10,12 +10,14 @@ use super::context::Context;
 /// Serves until it is aborted.
 pub(super) async fn serve(listener: TcpListener, context: Arc<Context>) {
     let text = [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")];
-    let health = context.health.clone();
+    let of_ready = context.clone();
     let ready = move || {
-        let report = health.report();
+        let report = of_ready.health.report();
+        // One that stands by is ready: to take over.
+        let standby = of_ready.lease.standby();
         async move {
             if report.is_empty() {
-                (StatusCode::OK, "ok\n".to_owned())
+                (StatusCode::OK, standby.map_or_else(|| "ok\n".to_owned(), |text| text + "\n"))
             } else {
                 (StatusCode::SERVICE_UNAVAILABLE, report)
             }

@@ -12,10 +12,11 @@ use kube::Client;
 use tokio::sync::watch;
 
 use super::{
+    fenced::fenced,
     followers::Followers,
     health::Health,
     host::KubeHost,
-    lease::Lease,
+    lease::{Lease, Role},
     metrics::{Metrics, Snapshot},
     options::Options,
     permits::Permits,
@@ -51,9 +52,13 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(client: Client, options: Options, stop: watch::Receiver<bool>) -> Self {
-        let engine =
+        let lease = Lease::new(client.clone(), options.lease.clone());
+        let mut engine =
             Engine::new(&REGISTRY, options.addresses.clone()).with_pauses(options.deletion_pause);
+        engine.fence = lease.fence.clone();
         let metrics = Arc::new(Metrics::new(engine.requests.clone()));
+        // From here on nothing is written past the fence.
+        let client = fenced(client, lease.fence.clone());
         let host = KubeHost::new(client.clone(), &options.namespaces);
         let wakers = Arc::new(Wakers::new());
         let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
@@ -62,7 +67,7 @@ impl Context {
             host,
             reporter: pod.unwrap_or_else(|_| "kastellan".into()),
             health: Arc::default(),
-            lease: Lease::new(options.lease.clone()),
+            lease,
             permits: Arc::new(Permits::new(wakers.clone())),
             readiness: Readiness::new(metrics.clone()),
             followers: Followers::default(),
@@ -209,6 +214,7 @@ impl Context {
             lags,
             expiries: self.host.expiries(),
             tables,
+            is_leader: self.lease.role() == Role::Leader,
         })
     }
 }

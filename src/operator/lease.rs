@@ -1,12 +1,10 @@
 //! One operator at a time: a Lease that is held while this process writes.
 //!
-//! It keeps two processes from fighting; it does not fence off a write that is under way when the
-//! Lease is lost.
+//! Each write is guarded by its [`Fence`], which closes a third of the Lease's length before
+//! another process may take the Lease: what is under way then is aborted, and what is on its way
+//! has so long to arrive.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease as Object, LeaseSpec},
@@ -17,7 +15,15 @@ use kube::{Api, Client, api::PostParams};
 use tokio::{sync::watch, time::Instant};
 
 use super::{attempts::Attempts, health::Health, metrics::Metrics, problem::Problem};
-use crate::api::MANAGER;
+use crate::{api::MANAGER, zitadel::Fence};
+
+/// Parts of a Lease's length: after so much without renewal nothing is written any more; so often
+/// it is renewed; so long an attempt may take; so often one that stands by looks whether it was
+/// given back.
+const VALID: f64 = 2.0 / 3.0;
+const RENEWAL: f64 = 1.0 / 5.0;
+const ATTEMPT: f64 = 1.0 / 3.0;
+const LOOK: f64 = 1.0 / 30.0;
 
 /// Which Lease is held, and as whom.
 #[derive(Debug, Clone)]
@@ -32,12 +38,31 @@ pub struct Options {
     pub duration: Duration,
 }
 
+/// What a process is among those that want the same Lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Not known yet.
+    Starting,
+    /// It writes.
+    Leader,
+    /// Another one does.
+    Standby {
+        /// Which.
+        leader: String,
+    },
+    /// It can't take the Lease, or renew it. Nobody else is known to have it.
+    Unable,
+    /// It was the leader, and another one has been since.
+    Deposed,
+}
+
 /// The Lease of this process; without options it always counts as held.
 pub(super) struct Lease {
+    client: Client,
     options: Option<Options>,
-    /// Until when it is held.
-    until: Mutex<Option<Instant>>,
-    held: watch::Sender<bool>,
+    role: watch::Sender<Role>,
+    /// Open while it is held.
+    pub(super) fence: Fence,
 }
 
 /// What a Lease of somebody else looked like, and since when it has not changed by our own clock:
@@ -48,76 +73,109 @@ type Seen = Option<(String, Instant)>;
 enum Attempt {
     Held,
     /// By another process.
-    Taken(String),
+    Taken {
+        leader: String,
+        /// How long it is valid at least.
+        left: Duration,
+    },
     /// Somebody else wrote it at the same time.
     Again,
+    /// It was ours, and is not any more.
+    Lost,
 }
 
 impl Lease {
-    pub(super) fn new(options: Option<Options>) -> Self {
-        let held = watch::Sender::new(options.is_none());
-        Self { options, until: Mutex::default(), held }
+    pub(super) fn new(client: Client, options: Option<Options>) -> Self {
+        let (role, fence) = match options {
+            Some(_) => (Role::Starting, Fence::closed()),
+            None => (Role::Leader, Fence::default()),
+        };
+        Self { client, options, role: watch::Sender::new(role), fence }
     }
 
     /// Whether this process may write now.
     pub(super) fn is_held(&self) -> bool {
-        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        self.options.is_none() || until.is_some_and(|until| Instant::now() < until)
+        self.fence.is_open()
     }
 
-    /// Returns when it is held, or not held any more.
-    pub(super) async fn wait_until(&self, held: bool) {
+    /// What is known of this process.
+    pub(super) fn role(&self) -> Role {
+        self.role.borrow().clone()
+    }
+
+    /// In one line who else holds it, if this process stands by.
+    pub(super) fn standby(&self) -> Option<String> {
+        match (&*self.role.borrow(), &self.options) {
+            (Role::Standby { leader }, Some(options)) => {
+                Some(format!("standby: {leader} holds the Lease {}", options.name))
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns once the role is such a one.
+    pub(super) async fn wait_until(&self, is_it: impl Fn(&Role) -> bool) {
         // The sender is its own.
-        self.held.subscribe().wait_for(|now| *now == held).await.ok();
+        self.role.subscribe().wait_for(is_it).await.ok();
     }
 
-    fn set(&self, until: Option<Instant>) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
-        let held = until.is_some();
-        match (self.held.send_replace(held), held) {
-            (false, true) => tracing::info!("this operator holds the Lease"),
-            (true, false) => tracing::info!("this operator does not hold the Lease any more"),
+    fn set(&self, role: Role) {
+        let former = self.role.send_replace(role.clone());
+        if former == role {
+            return;
+        }
+        match role {
+            Role::Leader => tracing::info!("this operator holds the Lease"),
+            Role::Standby { leader } => {
+                tracing::info!(
+                    leader,
+                    "standby: another operator holds the Lease; this one writes nothing"
+                );
+            }
+            Role::Unable | Role::Deposed if former == Role::Leader => {
+                tracing::warn!("this operator does not hold the Lease any more");
+            }
             _ => {}
         }
     }
 
-    /// Takes it, or waits until it can be taken, and renews it until it is aborted.
-    pub(super) async fn hold(&self, client: Client, health: Arc<Health>, metrics: Arc<Metrics>) {
+    /// Takes it, or waits until it can be taken, and renews it until it is aborted, or another
+    /// process has it.
+    pub(super) async fn hold(&self, health: Arc<Health>, metrics: Arc<Metrics>) {
         let Some(options) = &self.options else { return };
-        health.not_ready("lease", format!("waiting for the Lease {}", options.name));
-        let api = api(&client, options);
-        let pause = options.duration / 3;
+        if self.role() == Role::Starting {
+            health.not_ready("lease", format!("waiting for the Lease {}", options.name));
+        }
+        let part = |part: f64| options.duration.mul_f64(part);
+        let api = api(&self.client, options);
         let what = format!("hold the Lease {}", options.name);
-        let mut attempts = Attempts::new(what, metrics, pause);
+        let mut attempts = Attempts::new(what, metrics, part(RENEWAL));
         let mut seen = None;
-        let mut other = None;
+        let mut was_held = false;
         loop {
             let start = Instant::now();
-            let attempt = tokio::time::timeout(pause, attempt(&api, options, &mut seen)).await;
-            let pause = match attempt {
+            let attempt = attempt(&api, options, was_held, &mut seen);
+            let pause = match tokio::time::timeout(part(ATTEMPT), attempt).await {
                 Ok(Ok(Attempt::Held)) => {
                     attempts.succeeded();
-                    other = None;
-                    // A little earlier than others may take it.
-                    self.set(Some(start + options.duration.mul_f64(0.9)));
+                    was_held = true;
+                    // Others count from later on.
+                    self.fence.open_until(start + part(VALID));
+                    self.set(Role::Leader);
                     health.ready("lease");
-                    pause
+                    part(RENEWAL)
                 }
-                Ok(Ok(Attempt::Taken(identity))) => {
+                Ok(Ok(Attempt::Taken { leader, left })) => {
                     attempts.succeeded();
-                    self.set(None);
-                    health.not_ready("lease", format!("another operator is at work: {identity} holds the Lease {}; this one writes nothing", options.name));
-                    if other.as_ref() != Some(&identity) {
-                        tracing::error!(
-                            lease = options.name,
-                            holder = identity,
-                            "another operator is at work; this one writes nothing until that one has ended"
-                        );
-                    }
-                    other = Some(identity);
-                    pause
+                    self.set(Role::Standby { leader });
+                    health.ready("lease");
+                    part(LOOK).min(left)
                 }
-                Ok(Ok(Attempt::Again)) => Duration::from_millis(100),
+                Ok(Ok(Attempt::Lost)) => {
+                    self.fence.close();
+                    return self.set(Role::Deposed);
+                }
+                Ok(Ok(Attempt::Again)) => part(LOOK),
                 Ok(Err(problem)) => self.failed(&mut attempts, &health, &problem),
                 Err(_) => {
                     let e = kube::Error::Service("the API server does not answer".into());
@@ -130,28 +188,36 @@ impl Lease {
 
     fn failed(&self, attempts: &mut Attempts, health: &Health, problem: &Problem) -> Duration {
         if !self.is_held() {
-            self.set(None);
+            self.set(Role::Unable);
             health.not_ready("lease", format!("can't {}: {problem}", attempts.what()));
         }
         attempts.failed(problem)
     }
 
-    /// Lets the next process take it at once.
-    pub(super) async fn release(&self, client: &Client) {
+    /// Lets the next process take it at once. Nothing may be under way any more.
+    pub(super) async fn release(&self) {
         let Some(options) = self.options.as_ref().filter(|_| self.is_held()) else { return };
-        self.set(None);
-        let api = api(client, options);
+        self.fence.close();
+        let api = api(&self.client, options);
         let Ok(Some(mut lease)) = api.get_opt(&options.name).await else { return };
         if let Some(spec) = lease.spec.as_mut().filter(|s| holder(s) == Some(&options.identity)) {
             spec.holder_identity = None;
-            if let Err(e) = api.replace(&options.name, &params(), &lease).await {
-                tracing::debug!(error = %Problem::from(&e), "the Lease was not released");
+            match api.replace(&options.name, &params(), &lease).await {
+                Ok(_) => tracing::info!("the Lease is released"),
+                Err(e) => {
+                    tracing::debug!(error = %Problem::from(&e), "the Lease was not released");
+                }
             }
         }
     }
 }
 
-async fn attempt(api: &Api<Object>, me: &Options, seen: &mut Seen) -> Result<Attempt, Problem> {
+async fn attempt(
+    api: &Api<Object>,
+    me: &Options,
+    was_held: bool,
+    seen: &mut Seen,
+) -> Result<Attempt, Problem> {
     let found = api.get_opt(&me.name).await.map_err(|e| Problem::from(&e))?;
     let mut lease = found.unwrap_or_else(|| Object {
         metadata: ObjectMeta { name: Some(me.name.clone()), ..ObjectMeta::default() },
@@ -160,17 +226,22 @@ async fn attempt(api: &Api<Object>, me: &Options, seen: &mut Seen) -> Result<Att
     let former = lease.spec.take().unwrap_or_default();
     let version = lease.metadata.resource_version.clone();
     let is_mine = holder(&former) == Some(&me.identity);
-    if let Some(identity) = holder(&former).filter(|_| !is_mine) {
+    // Others may have written meanwhile, whoever holds it now.
+    if was_held && !is_mine {
+        return Ok(Attempt::Lost);
+    }
+    if let Some(leader) = holder(&former).filter(|_| !is_mine) {
         let version = version.clone().unwrap_or_default();
         let since = match seen {
             Some((last, since)) if *last == version => *since,
             _ => seen.insert((version, Instant::now())).1,
         };
         let life = former.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
-        if since.elapsed() < life.map_or(me.duration, Duration::from_secs) {
-            return Ok(Attempt::Taken(identity.clone()));
+        let left = life.map_or(me.duration, Duration::from_secs).saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            return Ok(Attempt::Taken { leader: leader.clone(), left });
         }
-        tracing::warn!(lease = me.name, holder = identity, "the Lease of another operator expired");
+        tracing::warn!(lease = me.name, holder = leader, "the Lease of another operator expired");
     }
     let now = MicroTime(Timestamp::now());
     let transitions = former.lease_transitions.unwrap_or_default();

@@ -62,6 +62,7 @@ pub(super) struct Metrics {
     panics: Family<Task, Counter>,
     kubernetes: Family<Code, Counter>,
     tables: Family<Table, Gauge>,
+    leader: Gauge,
     requests: Arc<Requests>,
     calls: Family<Access, Counter>,
     /// One scrape at a time.
@@ -111,6 +112,8 @@ pub(super) struct Snapshot {
     pub(super) expiries: Vec<(Key, Timestamp)>,
     /// Entries of what is kept in memory.
     pub(super) tables: Vec<(&'static str, usize)>,
+    /// Whether this process is the one that writes.
+    pub(super) is_leader: bool,
 }
 
 impl Metrics {
@@ -164,6 +167,11 @@ impl Metrics {
                 "Watches and leases that Kubernetes refused, by HTTP status; 0: no answer",
             ),
             tables: register(&mut r, "memory_entries", "Entries of what is kept in memory"),
+            leader: register(
+                &mut r,
+                "leader",
+                "Whether this operator is the one that writes; 0: it stands by",
+            ),
             calls: register(
                 &mut r,
                 "zitadel_requests",
@@ -245,6 +253,7 @@ impl Metrics {
         for (table, entries) in snapshot.tables {
             self.tables.get_or_create(&Table { table }).set(number(entries));
         }
+        self.leader.set(i64::from(snapshot.is_leader));
         for (access, sent) in [("read", self.requests.reads()), ("write", self.requests.writes())] {
             let calls = self.calls.get_or_create(&Access { access });
             calls.inc_by(sent.saturating_sub(calls.get()));

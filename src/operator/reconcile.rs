@@ -96,7 +96,7 @@ async fn one(key: &Key, context: &Arc<Context>) -> Action {
         return Action::await_change();
     }
     if let Err(e) = Box::pin(finalizer::adjust(&context.host, &o, &object)).await {
-        return refused(&Problem::from(&e), "the finalizer could not be set");
+        return refused(context, &Problem::from(&e), "the finalizer could not be set");
     }
     let connected = context.engine.connections.get(key).is_some();
     let outcome = reconcile(&context.engine, &context.host, &object).await;
@@ -128,12 +128,17 @@ async fn one(key: &Key, context: &Arc<Context>) -> Action {
     }
     match reported {
         Ok(()) => again.map_or_else(Action::await_change, |d| Action::requeue(jittered(d))),
-        Err(e) => refused(&Problem::from(&e), "the status could not be written"),
+        Err(e) => refused(context, &Problem::from(&e), "the status could not be written"),
     }
 }
 
 /// Kubernetes did not take a change.
-fn refused(problem: &Problem, what: &'static str) -> Action {
+fn refused(context: &Context, problem: &Problem, what: &'static str) -> Action {
+    // It writes nothing, which is said elsewhere.
+    if !context.lease.is_held() {
+        tracing::debug!(error = %problem, "{what}");
+        return Action::requeue(jittered(LEASE_LOST));
+    }
     // Somebody changed or deleted the object meanwhile: the watch will tell.
     if problem.is_expected() || problem.code == Some(422) {
         tracing::debug!(error = %problem, "{what}");

@@ -35,7 +35,7 @@ pub(super) async fn report(
         }
         if let Err(e) = events::publish(&context.host, &context.reporter, object, event).await {
             let problem = Problem::from(&e);
-            if problem.is_expected() {
+            if problem.is_expected() || !context.lease.is_held() {
                 tracing::debug!(error = %problem, "an Event was not published");
             } else {
                 tracing::warn!(error = %problem, "an Event could not be published");

@@ -30,6 +30,10 @@ pub(super) struct Stores {
     kinds: HashMap<&'static str, KindStore>,
     /// Watches that have not listed their objects yet.
     unlisted: watch::Sender<HashSet<Watched>>,
+    /// All watches.
+    watches: HashSet<Watched>,
+    /// How often all were asked to list their objects again.
+    round: watch::Sender<u64>,
     /// What was written and the watch has not brought back yet.
     written: Mutex<HashMap<Key, Packed>>,
 }
@@ -58,7 +62,13 @@ impl Stores {
             }
             unlisted.extend(namespaces.iter().map(|ns| (kind, Some(ns.clone()))));
         }
-        Self { kinds: stores, unlisted: watch::Sender::new(unlisted), written: Mutex::default() }
+        Self {
+            kinds: stores,
+            watches: unlisted.clone(),
+            unlisted: watch::Sender::new(unlisted),
+            round: watch::Sender::new(0),
+            written: Mutex::default(),
+        }
     }
 
     pub(super) fn names(&self, kind: &str) -> Option<Names> {
@@ -99,14 +109,28 @@ impl Stores {
         }
     }
 
-    /// The watches that are needed, before they have listed anything.
+    /// The watches that are needed.
     pub(super) fn watches(&self) -> Vec<Watched> {
-        self.unlisted.borrow().iter().cloned().collect()
+        self.watches.iter().cloned().collect()
     }
 
-    /// A watch has listed its objects.
-    pub(super) fn listed(&self, watched: &Watched) {
-        self.unlisted.send_if_modified(|unlisted| unlisted.remove(watched));
+    /// Has all watches list their objects again.
+    pub(super) fn list_again(&self) {
+        self.unlisted.send_modify(|unlisted| {
+            unlisted.clone_from(&self.watches);
+            self.round.send_modify(|round| *round += 1);
+        });
+    }
+
+    /// In which round of lists a list begins, and when the next one is wanted.
+    pub(super) fn rounds(&self) -> watch::Receiver<u64> {
+        self.round.subscribe()
+    }
+
+    /// A watch has listed its objects; the list was begun in this round.
+    pub(super) fn listed(&self, watched: &Watched, round: u64) {
+        self.unlisted
+            .send_if_modified(|unlisted| *self.round.borrow() == round && unlisted.remove(watched));
     }
 
     /// Whether every watch has listed its objects.

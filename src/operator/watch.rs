@@ -51,20 +51,20 @@ pub(super) async fn run(context: Arc<Context>, watched: Watched) {
     };
     let what = format!("list and watch {}.{GROUP} in {place}", names.plural);
     let mut attempts = Attempts::new(what, context.metrics.clone(), LONGEST);
-    let mut list = List { context: &context, watched: &watched, found: HashSet::new() };
+    let mut rounds = context.host.stores.rounds();
+    let mut list = List { context: &context, watched: &watched, found: HashSet::new(), round: 0 };
     loop {
+        list.round = *rounds.borrow_and_update();
         let mut events = watcher(api.clone(), watcher::Config::default().page_size(PAGE)).boxed();
         loop {
-            let event = if attempts.is_failing() {
-                match tokio::time::timeout(CALM, events.next()).await {
-                    Ok(event) => event,
-                    Err(_) => {
-                        succeeded(&context, &mut attempts);
-                        continue;
-                    }
+            let event = tokio::select! {
+                // It begins with a list.
+                _ = rounds.changed() => break,
+                event = events.next() => event,
+                () = tokio::time::sleep(CALM), if attempts.is_failing() => {
+                    succeeded(&context, &mut attempts);
+                    continue;
                 }
-            } else {
-                events.next().await
             };
             match event {
                 // It says nothing of Kubernetes that a list begins.
@@ -78,7 +78,10 @@ pub(super) async fn run(context: Arc<Context>, watched: Watched) {
                     if problem.is_expired() {
                         continue;
                     }
-                    tokio::time::sleep(failed(&context, &mut attempts, &problem)).await;
+                    tokio::select! {
+                        _ = rounds.changed() => break,
+                        () = tokio::time::sleep(failed(&context, &mut attempts, &problem)) => {}
+                    }
                     // A watch of what was refused or missing goes on without a word; only a new
                     // list shows that it is there again, and what it is like then.
                     if problem.is_permanent() {
@@ -112,6 +115,8 @@ struct List<'a> {
     watched: &'a Watched,
     /// What the present list has shown.
     found: HashSet<Key>,
+    /// The round of lists in which it began.
+    round: u64,
 }
 
 impl List<'_> {
@@ -137,7 +142,7 @@ impl List<'_> {
                     self.each(&key, || gone(self.context, &key));
                 }
                 self.found = HashSet::new();
-                self.context.host.stores.listed(self.watched);
+                self.context.host.stores.listed(self.watched, self.round);
             }
         }
     }

@@ -111,6 +111,7 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T> {
         let mut call = self.0.exchange.call(method, endpoint)?;
+        call.writes = safety == Safety::Write;
         call.headers.insert(ACCEPT, JSON);
         if let Some(id) = organization {
             let header = HeaderValue::from_str(id).map_err(|_| Error::InvalidPath {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::Url;
 
-use super::{AddressPolicy, Credentials, Requests};
+use super::{AddressPolicy, Credentials, Fence, Requests};
 
 /// Where an instance is and how to log in.
 #[derive(Clone)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub addresses: AddressPolicy,
     /// Counts what is sent.
     pub requests: Arc<Requests>,
+    /// Until when anything may be written.
+    pub fence: Fence,
 }
 
 impl Config {
@@ -41,6 +43,7 @@ impl Config {
             timeout: Duration::from_secs(30),
             addresses: AddressPolicy::default(),
             requests: Arc::default(),
+            fence: Fence::default(),
         }
     }
 }

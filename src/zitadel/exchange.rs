@@ -11,7 +11,7 @@ use reqwest::{
 use tokio::time::Instant;
 
 use super::{
-    Config, Error, Requests, Result, Transport, TransportError,
+    Config, Error, Fence, Requests, Result, Transport, TransportError,
     error::ConfigurationProblem,
     path::{self, Endpoint},
     retry,
@@ -26,6 +26,7 @@ pub(super) struct Exchange {
     instance_host: HeaderValue,
     host: Option<HeaderValue>,
     requests: Arc<Requests>,
+    fence: Fence,
     transport: Box<dyn Transport>,
 }
 
@@ -37,6 +38,8 @@ pub(super) struct Call<'a> {
     url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// Whether it changes something.
+    pub(super) writes: bool,
 }
 
 impl Call<'_> {
@@ -66,7 +69,8 @@ impl Exchange {
         // Over TLS the connection may be HTTP/2, whose authority is the URL's own: there the second
         // header has to do.
         let host = (base.scheme() == "http").then(|| instance_host.clone());
-        Ok(Self { base, instance_host, host, requests: config.requests.clone(), transport })
+        let (requests, fence) = (config.requests.clone(), config.fence.clone());
+        Ok(Self { base, instance_host, host, requests, fence, transport })
     }
 
     /// A call without headers and body. Fails if the path would not reach the endpoint.
@@ -82,6 +86,7 @@ impl Exchange {
             url: path::url(&self.base, endpoint.path())?,
             headers: HeaderMap::new(),
             body: Vec::new(),
+            writes: false,
         })
     }
 
@@ -102,9 +107,11 @@ impl Exchange {
             url: call.url.clone(),
             headers,
             body: call.body.clone(),
+            fence: call.writes.then(|| self.fence.clone()),
         };
         let began = Instant::now();
-        let answer = self.transport.send(request).await;
+        let send = self.transport.send(request);
+        let answer = if call.writes { self.guarded(send).await } else { send.await };
         let took = began.elapsed();
         let status = answer.as_ref().map_or(0, |answer| answer.status);
         let result = match answer {
@@ -132,6 +139,20 @@ impl Exchange {
             "called ZITADEL"
         );
         result
+    }
+
+    /// Sends only while this process may write.
+    async fn guarded(
+        &self,
+        send: impl Future<Output = Result<Response, TransportError>>,
+    ) -> Result<Response, TransportError> {
+        let closed = match self.fence.guard(send).await {
+            Ok(answer) => return answer,
+            Err(closed) => closed,
+        };
+        let cause = closed.to_string();
+        let error = if closed.begun { TransportError::Broken } else { TransportError::Connect };
+        Err(error(cause))
     }
 
     fn without_answer(&self, call: &Call<'_>, error: TransportError) -> Error {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, sync::Once, time::Duration};
 use async_trait::async_trait;
 use reqwest::{Method, Url, header::HeaderMap};
 
-use super::{AddressPolicy, Result, error::ConfigurationProblem, proxy::Proxies};
+use super::{AddressPolicy, Fence, Result, error::ConfigurationProblem, proxy::Proxies};
 
 /// The largest body of an answer, in bytes. A page of a thousand entries of ZITADEL is a hundred
 /// times smaller.
@@ -13,6 +13,11 @@ pub const MAX_BODY: usize = 32 * 1024 * 1024;
 
 /// Room that is made for a body on the word of its `Content-Length`.
 const TRUSTED_LENGTH: usize = 64 * 1024;
+
+#[cfg(target_os = "linux")]
+/// What the network does not take for so long is given up: it must not arrive when it is no longer
+/// expected.
+const UNDELIVERED: Duration = Duration::from_secs(5);
 
 /// A request, complete.
 #[derive(Clone)]
@@ -25,6 +30,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, empty for none; may hold a secret.
     pub body: Vec<u8>,
+    /// Of a request that changes something: until when it may be sent.
+    pub fence: Option<Fence>,
 }
 
 impl fmt::Debug for Request {
@@ -98,6 +105,10 @@ impl Http {
             .connect_timeout(timeout.min(Duration::from_secs(5)))
             .timeout(timeout)
             .dns_resolver(Arc::new(addresses.resolver(&proxies.hosts())));
+        #[cfg(target_os = "linux")]
+        {
+            builder = builder.tcp_user_timeout(UNDELIVERED);
+        }
         builder = proxies.apply(builder).map_err(failed)?;
         if let Some(pem) = ca {
             let roots = reqwest::Certificate::from_pem_bundle(pem)
@@ -134,7 +145,11 @@ fn proxies(
 #[async_trait]
 impl Transport for Http {
     async fn send(&self, r: Request) -> Result<Response, TransportError> {
-        let sent = self.0.request(r.method, r.url).headers(r.headers).body(r.body).send().await;
+        let body = match r.fence {
+            Some(fence) if !r.body.is_empty() => fence.body(r.body.into()),
+            _ => r.body.into(),
+        };
+        let sent = self.0.request(r.method, r.url).headers(r.headers).body(body).send().await;
         let mut answer = sent.map_err(|e| {
             let cause = innermost(&e);
             if cause == super::address::NOT_ALLOWED {
@@ -208,6 +223,7 @@ mod tests {
             url: url.parse().unwrap(),
             headers: HeaderMap::new(),
             body: Vec::new(),
+            fence: None,
         }
     }
 

@@ -25,6 +25,7 @@ mod deletion;
 mod examples;
 mod faults;
 mod feed;
+mod gate;
 mod generated;
 mod inprocess;
 mod instance;

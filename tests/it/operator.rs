@@ -7,4 +7,6 @@ mod chart_account;
 mod lease;
 mod memory;
 mod panics;
+mod processes;
 mod stop;
+mod takeover;
