@@ -10,6 +10,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod admission;
 mod apiserver;
 mod applications;
 mod attacks;
