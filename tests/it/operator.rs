@@ -4,6 +4,7 @@ mod alone;
 mod availability;
 mod chart_account;
 mod lease;
+mod least_rights;
 mod memory;
 mod panics;
 mod stop;
