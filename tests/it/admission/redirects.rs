@@ -69,7 +69,9 @@ async fn logins_lead_only_to_the_hosts_that_the_namespace_may_name() {
         "https://dev.example.com/",
         "https://xdev.example.com/",
         "https://app.example.com.evil.example/",
+        "https://a.dev.example.com.evil.example/",
         "https://app.example.com@evil.example/",
+        "https://a.dev.example.com.evil.example/",
         "https://app.example.com:443@evil.example/",
         "https://evil.example/app.example.com",
         "https://evil.example?app.example.com",
@@ -153,11 +155,11 @@ async fn the_largest_application_and_the_longest_list_cost_less_than_the_budget(
     let host = |n: usize| format!("{}-{n:03}.example.com", "a".repeat(40));
     let everywhere: Vec<String> = (0..100).map(host).collect();
     let everywhere: Vec<&str> = everywhere.iter().map(String::as_str).collect();
-    let annotated: Vec<String> = (100..200).map(host).collect();
+    let annotated: Vec<String> = (100..200).map(|n| format!("*.{}", host(n))).collect();
     let ruled = lists("largest", &everywhere, &annotated.join(",\n")).await;
     // The last of the list, in addresses of the greatest length.
     let uri = |n: usize| {
-        let start = format!("https://{}/{n:03}", annotated[99]);
+        let start = format!("https://app{}/{n:03}", &annotated[99][1..]);
         format!("{start}{}", "x".repeat(500 - start.len()))
     };
     let uris: Vec<String> = (0..100).map(uri).collect();
