@@ -25,6 +25,7 @@ mod deletion;
 mod examples;
 mod faults;
 mod feed;
+mod fuzz;
 mod generated;
 mod inprocess;
 mod instance;
