@@ -57,22 +57,46 @@ pub(crate) fn tool(variable: &str, name: &str) -> Option<PathBuf> {
 
 /// One that nobody else uses; `None` where only a given cluster is to be used.
 pub(crate) fn own() -> Option<Server> {
+    own_with(&[])
+}
+
+/// The same, with further flags of kube-apiserver, in which there is no space.
+fn own_with(flags: &[String]) -> Option<Server> {
     match (
         env::var("KASTELLAN_TEST_KUBECONFIG"),
         env::var("KUBEBUILDER_ASSETS"),
         tool("KASTELLAN_TESTENV", "testenv"),
     ) {
         (Ok(_), ..) => None,
-        (_, Ok(assets), _) => Some(from_assets(Path::new(&assets))),
-        (_, _, Some(program)) => Some(from_testenv(&program)),
+        (_, Ok(assets), _) => Some(from_assets(Path::new(&assets), flags)),
+        (_, _, Some(program)) => Some(from_testenv(&program, flags)),
         _ => None,
     }
 }
 
-fn from_testenv(program: &Path) -> Server {
+/// One that nobody else uses and that writes down what service accounts ask of it, one JSON object
+/// a line (`audit.k8s.io/v1`), and that file.
+pub(crate) fn audited() -> Option<(Server, PathBuf)> {
+    let dir = tempfile::tempdir().unwrap().keep();
+    let (policy, log) = (dir.join("policy.yaml"), dir.join("audit.log"));
+    let rules = json!([
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ]);
+    // A request is written down when it is answered.
+    let head = json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules});
+    fs::write(&policy, head.to_string()).unwrap();
+    let flags = [
+        format!("--audit-policy-file={}", policy.display()),
+        format!("--audit-log-path={}", log.display()),
+    ];
+    Some((own_with(&flags)?, log))
+}
+
+fn from_testenv(program: &Path, flags: &[String]) -> Server {
     let mut command = Command::new(program);
     let mut child = command
-        .args(["-kcm", "-until-eof"])
+        .args(["-kcm", "-until-eof", "-apiserver-args", &flags.join(" ")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -92,7 +116,7 @@ fn from_testenv(program: &Path) -> Server {
 
 /// As controller-runtime's envtest does it. There is no controller manager among the assets:
 /// namespaces stay `Terminating`.
-fn from_assets(assets: &Path) -> Server {
+fn from_assets(assets: &Path, flags: &[String]) -> Server {
     let dir = tempfile::tempdir().unwrap().keep();
     let file = |name: &str, text: &str| {
         let path = dir.join(name).display().to_string();
@@ -136,7 +160,7 @@ fn from_assets(assets: &Path) -> Server {
     );
     let api = run(
         "kube-apiserver",
-        vec![
+        [
             format!("--etcd-servers={client_url}"),
             "--bind-address=127.0.0.1".into(),
             format!("--secure-port={port}"),
@@ -149,7 +173,10 @@ fn from_assets(assets: &Path) -> Server {
             format!("--service-account-signing-key-file={key}"),
             "--service-cluster-ip-range=10.0.0.0/24".into(),
             "--endpoint-reconciler-type=none".into(),
-        ],
+        ]
+        .into_iter()
+        .chain(flags.iter().cloned())
+        .collect(),
     );
     let start = Instant::now();
     // It makes its own certificate, which nobody vouches for: that it is written is the first sign

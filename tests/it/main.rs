@@ -10,6 +10,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod admission;
 mod apiserver;
 mod applications;
 mod attacks;
@@ -25,6 +26,7 @@ mod deletion;
 mod examples;
 mod faults;
 mod feed;
+mod fuzz;
 mod gate;
 mod generated;
 mod inprocess;

@@ -5,6 +5,7 @@ mod api_server;
 mod availability;
 mod chart_account;
 mod lease;
+mod least_rights;
 mod memory;
 mod panics;
 mod processes;

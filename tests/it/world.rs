@@ -58,7 +58,7 @@ pub(crate) async fn own_cluster() -> Option<(Client, apiserver::Server)> {
     Some((connect(server.kubeconfig.clone()).await, server))
 }
 
-async fn connect(kubeconfig: Kubeconfig) -> Client {
+pub(crate) async fn connect(kubeconfig: Kubeconfig) -> Client {
     Client::try_from(config(kubeconfig).await).unwrap()
 }
 
