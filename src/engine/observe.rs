@@ -161,7 +161,8 @@ impl Observer<'_> {
         }
         if let Some(id) = given {
             return match self.read(&id).await? {
-                Some(remote) => Ok(Found::Given(remote)),
+                Some(remote) if remote.place == self.target.place => Ok(Found::Given(remote)),
+                Some(remote) => Ok(self.elsewhere(id, remote.place)),
                 None => self.unseen(id).await,
             };
         }
@@ -271,6 +272,18 @@ impl Observer<'_> {
             }
         }
         Ok(Found::Nothing { id: Some(id) })
+    }
+
+    /// A list that covers more than the place shows whose the id is.
+    fn elsewhere(&self, id: String, place: Place) -> Found {
+        match place.organization {
+            Some(organization)
+                if Some(&organization) != self.target.place.organization.as_ref() =>
+            {
+                Found::Elsewhere { id, organization }
+            }
+            _ => Found::Taken(Refusal::IdTaken { id }),
+        }
     }
 
     /// Something of this name, or nothing.

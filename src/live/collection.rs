@@ -21,8 +21,6 @@ use crate::{
 const FEW: usize = 2;
 /// A collection is listed at most this often while many of its items change.
 const LIST_PAUSE: Duration = Duration::from_secs(2);
-/// Own writes are read back at most this often while further ones of the kind follow.
-const READ_BACK_PAUSE: Duration = Duration::from_secs(10);
 /// How often it is asked whether more of our own writes follow.
 const STEP: Duration = Duration::from_millis(20);
 
@@ -150,7 +148,7 @@ impl Collection {
         let Some(last) = data.read_back.max(data.listed) else { return true };
         // What was read back and does not show yet is asked for one by one, or with the next list.
         let is_new = data.stale.len() <= FEW || permits.last().is_some_and(|write| write > last);
-        last.elapsed() >= READ_BACK_PAUSE || (permits.are_quiet() && is_new)
+        last.elapsed() >= LIST_PAUSE || (permits.are_quiet() && is_new)
     }
 
     /// Reads one item now.

@@ -180,10 +180,11 @@ async fn what_zitadel_says_of_an_application_is_in_the_status() {
     assert_eq!(reported().compliance_problems, ["NoRedirectUris"]);
     declare(&lab, OIDC, "it", json!({"redirectUris": ["https://a.example"]})).await;
     assert_eq!(reported().compliance_problems, [""; 0]);
-    // What a spec says of it does not count.
-    let said = json!({"clientId": "mine", "complianceProblems": ["Mine"]});
-    declare(&lab, OIDC, "it", said).await;
-    assert_ready(&lab, &it);
+    // Nobody can say it in a spec.
+    declare(&lab, OIDC, "it", json!({"clientId": "mine"})).await;
+    let (reason, message) = lab.reason(&it);
+    assert_eq!(reason, Reason::InvalidSpec.to_string());
+    assert!(message.contains("spec.clientId"), "{message}");
     assert_ne!(reported().client_id.as_deref(), Some("mine"));
 }
 

@@ -99,7 +99,7 @@ impl Case {
                     && condition(o, "Ready")["status"] == "True"
             })
             .await;
-        assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse");
+        assert_eq!(o["status"]["lastDrift"]["by"], "minnie.mouse", "{:?}: {o}", self.p);
     }
 }
 

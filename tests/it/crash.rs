@@ -95,6 +95,7 @@ async fn assert_exact(
     let mut secrets = BTreeSet::new();
     for (slot, status) in declared {
         let id = status["id"].as_str().unwrap_or_default().to_owned();
+        let variant = history.variant(slot);
         let Some(at) = slot.place(world).await else { continue };
         if slot.is_entity() {
             expected.insert((slot.kind, at.clone(), id.clone()));
@@ -103,10 +104,10 @@ async fn assert_exact(
                 expected.insert((slot.kind, at.clone(), id));
             }
         }
-        slot.assert_live(world, &at, &id, history.variant(slot)).await;
+        slot.assert_live(world, &at, &id, variant).await;
         if slot.has_secret {
             let namespace = history.namespace(slot, world);
-            slot.assert_secret(world, namespace, &id).await;
+            slot.assert_secret(world, namespace, &id, variant).await;
             secrets.insert((namespace.to_owned(), slot.name.clone()));
         }
     }

@@ -43,7 +43,11 @@ async fn what_is_kept_does_not_grow() {
         if start.elapsed() >= Duration::from_secs(60) * u32::try_from(samples.len()).unwrap() {
             let now = held(&operator).await;
             let Held { memory, files, entries } = now;
-            eprintln!("{:6}  {:5}  {memory:10}  {files:10}  {entries:7}", samples.len(), history.steps);
+            eprintln!(
+                "{:6}  {:5}  {memory:10}  {files:10}  {entries:7}",
+                samples.len(),
+                history.steps
+            );
             samples.push(now);
         }
         // The emulator remembers all calls for the tests that look at them.

@@ -11,13 +11,12 @@ use crate::{
 };
 
 /// What meets a request, and how often.
-const FAULTS: [(&str, Fault); 6] = [
+const FAULTS: [(&str, Fault); 5] = [
     ("conflict", Fault::Refuse(409)),
     ("too-many-requests", Fault::Refuse(429)),
     ("internal", Fault::Refuse(500)),
     ("unavailable", Fault::Refuse(503)),
     ("gone", Fault::Refuse(410)),
-    ("forbidden", Fault::Refuse(403)),
 ];
 
 /// Which requests, about the account with this name.
