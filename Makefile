@@ -21,6 +21,16 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY_ROOT := $(CURDIR)/.cache/cargo-deny-$(CARGO_DENY_VERSION)
 CARGO_DENY := $(CARGO_DENY_ROOT)/bin/cargo-deny
 
+CARGO_CYCLONEDX_VERSION := 0.5.9
+CARGO_CYCLONEDX_ROOT := $(CURDIR)/.cache/cargo-cyclonedx-$(CARGO_CYCLONEDX_VERSION)
+CARGO_CYCLONEDX := $(CARGO_CYCLONEDX_ROOT)/bin/cargo-cyclonedx
+
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ_ROOT := $(CURDIR)/.cache/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+CARGO_FUZZ := $(CARGO_FUZZ_ROOT)/bin/cargo-fuzz
+
+ACTIONLINT := $(BIN)/actionlint
+
 # $(call go-build,NAME,DIRECTORY,LINKER FLAGS,PACKAGE): the same bytes from the same sources, wherever it is built.
 go-build = @CGO_ENABLED=0 scripts/go-build '$(1)' $(2) $(4) -trimpath -buildvcs=false -ldflags '-s -w $(3)' -o $@
 # What `kubectl version` and the server's /version say.
@@ -85,6 +95,18 @@ bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hou
 bench-plot: ## Draw the results of `make bench` into docs/bench
 	cargo run --release --package kastellan-bench -- plot .cache/bench/results.json --out docs/bench
 
+FUZZ_TARGETS ?= manifests objects answers events keys terraform templates
+FUZZ_SECONDS ?= 600
+# Without a sanitizer it works with the toolchain that is pinned; there is no unsafe code that one could judge.
+.PHONY: fuzz
+fuzz: $(CARGO_FUZZ) ## Give libFuzzer what reads what others wrote, for FUZZ_SECONDS a target (FUZZ_TARGETS="answers events")
+	KASTELLAN_FUZZ_CORPUS=$(CURDIR)/fuzz/corpus cargo test --workspace --test it fuzz::seeds
+	@for target in $(FUZZ_TARGETS); do \
+		echo "Fuzzing $$target for $(FUZZ_SECONDS) s" >&2; \
+		PATH=$(CARGO_FUZZ_ROOT)/bin:$$PATH cargo fuzz run --sanitizer none "$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1; \
+	done
+
 .PHONY: lint
 lint: ## Check format and lints
 	cargo fmt --all --check
@@ -111,6 +133,30 @@ generate: ## Rewrite the generated files: CRDs, reference, tables
 deny: $(CARGO_DENY) ## Check licences, banned crates and sources
 	$(CARGO_DENY) --locked --all-features check licenses bans sources
 
+.PHONY: advisories
+advisories: $(CARGO_DENY) ## Check the crates against the advisories of RustSec, which are fetched
+	$(CARGO_DENY) --locked --all-features check advisories
+
+.PHONY: sbom
+sbom: $(CARGO_CYCLONEDX) ## Write what the release is made of (.cache/sbom/kastellan.cdx.json)
+	scripts/sbom '$(CARGO_CYCLONEDX)' .cache/sbom/kastellan.cdx.json
+
+.PHONY: reproducible
+reproducible: ## Build the release twice and compare the bytes: about 15 minutes on two idle cores
+	scripts/test-reproducible .cache/release/kastellan
+
+.PHONY: rootfs
+rootfs: ## Assemble the image's files around the release's binary and run it in them, without a container engine
+	@[[ -e .cache/release/kastellan ]] || scripts/build-release .cache/release/kastellan
+	rm -rf .cache/release/rootfs
+	scripts/rootfs .cache/release/kastellan .cache/release/rootfs
+	cargo build --locked --package zitadel-emulator --bin zitadel-emulator
+	scripts/test-rootfs .cache/release/rootfs $${CARGO_TARGET_DIR:-target}/debug/zitadel-emulator
+
+.PHONY: workflows
+workflows: $(ACTIONLINT) ## Check the workflows of GitHub
+	$(ACTIONLINT)
+
 .PHONY: chart
 chart: $(HELM) ## Check the Helm chart and package it
 	@diff -r crds charts/kastellan/files/crds || { echo "The chart's CRDs are not those in crds/: run \`make generate\`." >&2; exit 1; }
@@ -136,13 +182,25 @@ $(HELM): tools/helm/go.mod tools/helm/go.sum
 	@echo "Building helm $(HELM_VERSION): about 2 minutes on two idle cores the first time." >&2
 	$(call go-build,helm,tools/helm,-X helm.sh/helm/v4/internal/version.version=v$(HELM_VERSION),helm.sh/helm/v4/cmd/helm)
 
-# How fast it runs does not matter, how fast it builds does.
+$(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
+	$(call go-build,actionlint,tools/actionlint,,github.com/rhysd/actionlint/cmd/actionlint)
+
+# $(call cargo-install,NAME,VERSION,DIRECTORY): how fast it runs does not matter, how fast it builds does.
+define cargo-install
+@echo "Building $(1) $(2): about 2 minutes." >&2
+CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	CARGO_TARGET_DIR=$(3)/target cargo install --locked --version $(2) --root $(3) $(1)
+rm -rf $(3)/target
+endef
+
 $(CARGO_DENY):
-	@echo "Building cargo-deny $(CARGO_DENY_VERSION): about 2 minutes." >&2
-	CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=false CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-		CARGO_TARGET_DIR=$(CARGO_DENY_ROOT)/target \
-		cargo install --locked --version $(CARGO_DENY_VERSION) --root $(CARGO_DENY_ROOT) cargo-deny
-	rm -rf $(CARGO_DENY_ROOT)/target
+	$(call cargo-install,cargo-deny,$(CARGO_DENY_VERSION),$(CARGO_DENY_ROOT))
+
+$(CARGO_FUZZ):
+	$(call cargo-install,cargo-fuzz,$(CARGO_FUZZ_VERSION),$(CARGO_FUZZ_ROOT))
+
+$(CARGO_CYCLONEDX):
+	$(call cargo-install,cargo-cyclonedx,$(CARGO_CYCLONEDX_VERSION),$(CARGO_CYCLONEDX_ROOT))
 
 # What is missing is said before a build that takes minutes.
-$(TESTENV) $(HELM) $(CARGO_DENY): | prerequisites
+$(TESTENV) $(HELM) $(ACTIONLINT) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ): | prerequisites

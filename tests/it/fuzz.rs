@@ -5,7 +5,7 @@
 #[path = "../../fuzz/src/targets.rs"]
 mod targets;
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 
 use kastellan::kinds::REGISTRY;
 use proptest::{
@@ -219,22 +219,31 @@ impl Mutation {
 
 #[test]
 fn mutated_seeds_are_read_without_a_panic() {
+    let seconds = std::env::var("KASTELLAN_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok());
     for (name, target) in targets::ALL {
         let seeds = seeds(name);
-        let input = (any::<Index>(), prop::collection::vec(mutation(), 1..6));
-        let mut runner =
-            TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases()) });
-        let judge = |(seed, mutations): (Index, Vec<Mutation>)| {
-            let mut data = seed.get(&seeds).clone();
-            mutations.iter().for_each(|m| m.apply(&mut data, &seeds));
-            target(&data);
-            Ok(())
-        };
-        runner.run(&input, judge).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let start = Instant::now();
+        let mut executions = mutate(name, target, &seeds);
+        while seconds.is_some_and(|seconds| start.elapsed().as_secs() < seconds) {
+            executions += mutate(name, target, &seeds);
+        }
+        println!("{name}: {executions} executions in {} s", start.elapsed().as_secs());
     }
 }
 
-/// As many as the laws have: `PROPTEST_CASES`.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100)
+/// Tries some; where one is wrong, says the least that is. Returns how many.
+fn mutate(name: &str, target: fn(&[u8]), seeds: &Seeds) -> u32 {
+    let cases = 100;
+    let input = (any::<Index>(), prop::collection::vec(mutation(), 1..6));
+    let config = Config { failure_persistence: None, ..Config::with_cases(cases) };
+    let judge = |(seed, mutations): (Index, Vec<Mutation>)| {
+        let mut data = seed.get(seeds).clone();
+        mutations.iter().for_each(|m| m.apply(&mut data, seeds));
+        // Shown where it fails, so that it can be kept in `fuzz/found`.
+        let outcome = std::panic::catch_unwind(|| target(&data));
+        prop_assert!(outcome.is_ok(), "{:?}", String::from_utf8_lossy(&data));
+        Ok(())
+    };
+    TestRunner::new(config).run(&input, judge).unwrap_or_else(|e| panic!("{name}: {e}"));
+    cases
 }

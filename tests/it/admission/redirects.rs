@@ -184,5 +184,10 @@ async fn no_application_is_put_into_development_mode() {
     for off in [Value::Null, false.into()] {
         ruled.apply("OidcApplication", "app", mode(off)).await.unwrap();
     }
-    ruled.merge("OidcApplication", "app", json!({"spec": {"devMode": true}})).await.unwrap_err();
+    let change = json!({"spec": {"devMode": true}});
+    ruled.merge("OidcApplication", "app", change.clone()).await.unwrap_err();
+    // Who wants to see first whom it would meet is only told.
+    let told = json!({"forbidDevMode": {"enabled": true}, "validationActions": ["Warn", "Audit"]});
+    ruled.set(&[&ruled.namespace], told).await;
+    ruled.merge("OidcApplication", "app", change).await.unwrap();
 }
