@@ -60,6 +60,10 @@ CASES ?= 10000
 test-long: ## Try every law ten thousand times for each kind
 	PROPTEST_CASES=$(CASES) cargo test --profile long --package kastellan --test it laws::
 
+.PHONY: faults
+faults: ## Try every fault with every kind in everything that is done
+	FAULTS=all cargo test --profile long --package kastellan --test it matrix::
+
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')
 	cargo build --release --package kastellan --package kastellan-bench --bins

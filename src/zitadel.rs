@@ -18,6 +18,7 @@ mod exchange;
 mod fake;
 pub mod id;
 pub mod identity;
+pub mod outage;
 pub mod page;
 pub mod path;
 mod proxy;
