@@ -448,6 +448,7 @@ mod tests {
         TransportError,
         error::ConfigurationProblem,
         fake::{Answer, Fake, answer},
+        outage::INTERVAL,
         retry,
         token::REMEMBERED,
         transport::{MAX_BODY, Request},
@@ -574,15 +575,16 @@ mod tests {
     async fn an_outage_of_the_token_endpoint_is_shared_and_passes() {
         let (client, fake) = Fake::client_of(client_credentials(), |fake, request| {
             match (request.url.path(), fake.paths().len()) {
-                ("/oauth/v2/token", 1..=4) => answer(400, json!({"error": "server_error"})),
+                ("/oauth/v2/token", 1..=2) => answer(400, json!({"error": "server_error"})),
                 ("/oauth/v2/token", _) => answer(200, json!({"access_token": "t"})),
                 _ => answer(200, json!({})),
             }
         });
         let calls = futures::future::join_all((0..4).map(|_| get(&client))).await;
         assert!(calls.iter().all(|c| c.as_ref().is_err_and(Error::is_transient)), "{calls:?}");
-        assert_eq!(fake.paths().len(), 4);
-        tokio::time::advance(Duration::from_millis(1)).await;
+        // The attempt, and the probe.
+        assert_eq!(fake.paths().len(), 2);
+        tokio::time::advance(INTERVAL).await;
         get(&client).await.unwrap();
     }
 
@@ -607,7 +609,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_that_never_answers_costs_one_deadline() {
+    async fn a_server_that_never_answers_is_not_waited_for_until_the_deadline() {
         struct Hanging;
         #[async_trait::async_trait]
         impl Transport for Hanging {
@@ -619,8 +621,8 @@ mod tests {
         let config = Config::new("https://a.example".parse().unwrap(), client_credentials());
         let client = Client::with_transport(config, Box::new(Hanging)).unwrap();
         let began = Instant::now();
-        assert!(matches!(get(&client).await, Err(Error::NoAnswer { .. })));
-        assert_eq!(began.elapsed(), Duration::from_secs(30));
+        assert!(get(&client).await.unwrap_err().is_down());
+        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -676,7 +678,8 @@ mod tests {
             let (client, fake) = Fake::client(move |_, _| answer(http, json!({})));
             let written = client.write::<Value>(Method::POST, None, ENDPOINT, &json!({})).await;
             written.unwrap_err();
-            assert_eq!(fake.paths().len(), sent, "{http}");
+            let sends = fake.paths().iter().filter(|path| *path == ENDPOINT).count();
+            assert_eq!(sends, sent, "{http}");
         }
     }
 

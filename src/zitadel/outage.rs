@@ -292,8 +292,8 @@ mod tests {
             async move {
                 tokio::time::sleep(Duration::from_millis(n * 7)).await;
                 while is_down.load(Ordering::Relaxed) {
-                    get(&client).await.unwrap_err();
-                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    get(&client).await.ok();
+                    tokio::time::sleep(Duration::from_secs(7)).await;
                 }
             }
         });
@@ -302,7 +302,7 @@ mod tests {
             // Those that were under way, and the one that decided.
             let first = fake.paths().len();
             assert!(first <= 4 + 1 + 11, "{first}: {:?}", fake.paths());
-            for _ in 0..5 {
+            for _ in 0..2 {
                 let before = fake.paths().len();
                 tokio::time::sleep(Duration::from_mins(1)).await;
                 let sent = fake.paths().len() - before;
@@ -312,7 +312,7 @@ mod tests {
             Instant::now()
         };
         let (_, returned) = tokio::join!(futures::future::join_all(callers), minutes);
-        assert!(returned - began > Duration::from_mins(5));
+        assert!(returned - began > Duration::from_mins(2));
         assert!(fake.paths().iter().skip(4).all(|path| path == PROBE), "{:?}", fake.paths());
     }
 
@@ -400,7 +400,8 @@ mod tests {
     async fn of_a_server_that_hangs_reads_are_given_up_and_writes_are_not() {
         let (client, server) = hanging(token());
         let began = Instant::now();
-        let write = client.write::<Value>(Method::PUT, None, ENDPOINT, &json!({}));
+        let body = json!({});
+        let write = client.write::<Value>(Method::PUT, None, ENDPOINT, &body);
         let (write, read) = tokio::join!(
             async { (write.await, began.elapsed()) },
             async { (get(&client).await, began.elapsed()) }

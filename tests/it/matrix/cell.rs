@@ -18,6 +18,9 @@ use crate::{
 /// How long after all is right nothing more may be written.
 const QUIET: Duration = Duration::from_secs(12);
 
+/// The pause between polls of the feed.
+const POLL: Duration = Duration::from_secs(5);
+
 /// What was seen of a fault.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
@@ -198,7 +201,7 @@ pub(crate) async fn run(
         operator.wake(&bench.it);
     }
     let mut seen = Seen::default();
-    let known = fault.known_within.min(lasts);
+    let known = known_within(fault, act).min(lasts);
     operator.work(known).await;
     let speaker = if act == Act::Feed { instance() } else { bench.it.clone() };
     seen.says = ("True".into(), "InSync".into(), "gone".into());
@@ -267,23 +270,29 @@ pub(crate) async fn run(
     Ok(seen)
 }
 
+/// How long until it is said. What only the feed meets shows with the next poll.
+fn known_within(fault: &Fault, act: Act) -> Duration {
+    fault.known_within + if act == Act::Feed { POLL } else { Duration::ZERO }
+}
+
 /// Whether what was seen is as the fault's row promises.
 fn judge(fault: &Fault, act: Act, lasts: Duration, seen: &Seen) -> Result<(), String> {
     let (ready, reason, message) = &seen.says;
     // What was Ready stays so while the whole of ZITADEL is down.
     let stays = fault.is_whole && act == Act::List && ready == "True";
-    let is_early = fault.known_within > lasts + Duration::from_secs(1);
+    let known = known_within(fault, act);
+    let is_early = known > lasts + Duration::from_secs(1);
     let is_said = fault.says.is_empty()
         || is_early
         || stays
         || fault.says.contains(&reason.as_str()) && !message.is_empty()
         || act == Act::Feed && reason == "Polling" && !message.is_empty();
-    ensure!(is_said, "within {:?} it says {:?}", fault.known_within, seen.says);
+    ensure!(is_said, "within {known:?} it says {:?}", seen.says);
     let minutes = lasts.as_secs().div_ceil(60) as usize;
     ensure!(seen.calls <= fault.calls * minutes, "{} calls in {lasts:?}", seen.calls);
     // Pauses grow as long as it lasts; only of an outage of the whole the end is told.
     let grown = if fault.grows { lasts * 11 / 10 } else { Duration::ZERO };
-    let poll = if act == Act::Feed { Duration::from_secs(11) } else { Duration::ZERO };
+    let poll = if act == Act::Feed { 2 * POLL + Duration::from_secs(1) } else { Duration::ZERO };
     let within = fault.right_within.max(grown).max(poll);
     ensure!(seen.right_after <= within, "right after {:?}, not {within:?}", seen.right_after);
     Ok(())

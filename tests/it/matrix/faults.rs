@@ -105,7 +105,12 @@ pub(crate) const FAULTS: [Fault; 31] = [
     whole("everything: connection refused", Strike::Connect("Connection refused (os error 111)")),
     whole("everything: TLS error", Strike::Connect("invalid peer certificate: Expired")),
     whole("everything: connection reset", Strike::Reset),
-    Fault { known_within: Duration::from_secs(11), ..whole("everything: no answer", Strike::Hang) },
+    Fault {
+        known_within: Duration::from_secs(6),
+        // A request that got lost while it lasted is waited for.
+        right_within: AFTER_DEADLINE,
+        ..whole("everything: no answer", Strike::Hang)
+    },
     whole("everything: 503", Strike::Page(503)),
     whole("everything: HTML in place of JSON", Strike::Page(200)),
     Fault {
