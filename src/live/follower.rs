@@ -118,7 +118,8 @@ impl Follower {
     /// The end of an outage is told once what changed meanwhile is known.
     fn conclude(&mut self, connection: &Connection, polled: &mut Polled) {
         let outages = connection.client.outages();
-        if !connection.client.is_down() && std::mem::replace(&mut self.outages, outages) != outages {
+        if !connection.client.is_down() && std::mem::replace(&mut self.outages, outages) != outages
+        {
             polled.wakes_instance = true;
             polled.wakes_failing = true;
         }

@@ -402,10 +402,9 @@ mod tests {
         let began = Instant::now();
         let body = json!({});
         let write = client.write::<Value>(Method::PUT, None, ENDPOINT, &body);
-        let (write, read) = tokio::join!(
-            async { (write.await, began.elapsed()) },
-            async { (get(&client).await, began.elapsed()) }
-        );
+        let (write, read) = tokio::join!(async { (write.await, began.elapsed()) }, async {
+            (get(&client).await, began.elapsed())
+        });
         let known = SLOW + BLIP + DEADLINE;
         assert!(read.0.unwrap_err().is_down() && read.1 <= known, "{:?}", read.1);
         assert!(matches!(write.0, Err(Error::NoAnswer { .. })), "{:?}", write.0);

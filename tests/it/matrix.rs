@@ -1,7 +1,8 @@
 //! Every fault, for every kind, in everything that is done: it is waited out with few calls, it is
 //! said, nothing is made twice, nothing is taken for deleted, and afterwards all is as declared.
 //!
-//! By default a sample, with a seed that a failure tells; `FAULTS=all` tries all.
+//! By default a sample: one kind for each fault, act and length, the same each time. `SEED=n` takes
+//! another one, `FAULT=part of a name` those with such a name, `FAULTS=all` all.
 
 mod cell;
 mod faults;
@@ -26,7 +27,8 @@ const LASTS: [Duration; 2] = [Duration::from_secs(4), Duration::from_mins(1)];
 /// Every kind that declares something, with keys, in everything that it can be in.
 fn everything() -> Vec<Placed> {
     let keys = REGISTRY.all().filter(|e| e.as_entity().is_some_and(EntityDescription::is_key));
-    let keys = keys.map(|entry| Placed { entry: Entry(entry), parent: Entry(entry).parents().next() });
+    let keys =
+        keys.map(|entry| Placed { entry: Entry(entry), parent: Entry(entry).parents().next() });
     placed().into_iter().chain(keys).collect()
 }
 
@@ -82,7 +84,7 @@ fn name(c: &Cell) -> String {
 #[tokio::test(start_paused = true)]
 async fn every_fault_is_waited_out_whatever_is_being_done() {
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(rand_seed);
+    let seed = seed.unwrap_or(7);
     let (mut failed, mut count) = (Vec::new(), 0);
     for c in chosen(seed) {
         count += 1;
@@ -96,11 +98,6 @@ async fn every_fault_is_waited_out_whatever_is_being_done() {
         }
     }
     assert!(failed.is_empty(), "SEED={seed}: {} of {count}:\n{}", failed.len(), failed.join("\n"));
-}
-
-fn rand_seed() -> u64 {
-    let nanoseconds = jiff::Timestamp::now().as_nanosecond();
-    u64::try_from(nanoseconds % i128::from(u32::MAX)).unwrap_or_default()
 }
 
 /// The table of the documentation: what is said by a project, what is sent, how long it takes.

@@ -108,9 +108,8 @@ impl Bench {
         }
         let name = &object.key.name;
         let declared = self.p.entry.desired(&object.spec, name, &Default::default()).unwrap();
-        let (_, ids) = self.p.located(|kind, name| {
-            self.lab.status(&key(kind, "ns", name)).id.unwrap()
-        });
+        let (_, ids) =
+            self.p.located(|kind, name| self.lab.status(&key(kind, "ns", name)).id.unwrap());
         let declared = declared.overlay(&ids);
         let changes = diff(&declared, &live.state, self.p.entry.lists);
         (!changes.is_empty()).then(|| format!("differs: {changes:?}"))
@@ -210,7 +209,8 @@ pub(crate) async fn run(
         seen.says = ready.map(|c| (c.status, c.reason, c.message)).unwrap_or_default();
         if act == Act::Feed && !fault.is_whole {
             let feed = object.details.feed.clone().unwrap();
-            seen.says = (String::new(), format!("{:?}", feed.mode), feed.reason.unwrap_or_default());
+            seen.says =
+                (String::new(), format!("{:?}", feed.mode), feed.reason.unwrap_or_default());
         }
     }
     operator.work(lasts.saturating_sub(known)).await;
@@ -237,9 +237,7 @@ pub(crate) async fn run(
             operator.work(Duration::from_millis(100)).await;
         }
     }
-    let all_right = |lab: &Lab| {
-        lab.objects().iter().all(|o| o.status.is_ready() && !o.is_deleting)
-    };
+    let all_right = |lab: &Lab| lab.objects().iter().all(|o| o.status.is_ready() && !o.is_deleting);
     let rest = operator.until(limit, all_right).await;
     let others = || {
         let failing = lab.objects().into_iter().filter(|o| !o.status.is_ready());

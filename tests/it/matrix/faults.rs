@@ -75,7 +75,7 @@ const fn part(name: &'static str, strike: Strike, says: &'static [&'static str])
         known_within: SECONDS,
         right_within: SECONDS,
         grows: true,
-        calls: 120,
+        calls: 200,
     }
 }
 
@@ -98,7 +98,7 @@ const UNREACHABLE: &[&str] = &["Unreachable"];
 const PERHAPS: &[&str] = &["Unreachable", "NotConverged", "InSync", "LostByZitadel"];
 
 /// A deadline, and what is left of the time in which it has to show.
-const AFTER_DEADLINE: Duration = Duration::from_secs(35);
+const AFTER_DEADLINE: Duration = Duration::from_secs(40);
 
 /// All of them.
 pub(crate) const FAULTS: [Fault; 31] = [
@@ -106,8 +106,8 @@ pub(crate) const FAULTS: [Fault; 31] = [
     whole("everything: TLS error", Strike::Connect("invalid peer certificate: Expired")),
     whole("everything: connection reset", Strike::Reset),
     Fault {
-        known_within: Duration::from_secs(6),
-        // A request that got lost while it lasted is waited for.
+        // A write that is under way is waited for, and a request that got lost.
+        known_within: AFTER_DEADLINE,
         right_within: AFTER_DEADLINE,
         ..whole("everything: no answer", Strike::Hang)
     },

@@ -120,9 +120,8 @@ impl<'a> Operator<'a> {
             Wake::One(key) => self.wake(&key),
             Wake::All => self.lab.objects().iter().for_each(|o| self.wake(&o.key)),
             Wake::Failing => {
-                let failing = |key: &Key| {
-                    !self.lab.status(key).is_ready() || self.await_return.contains(key)
-                };
+                let failing =
+                    |key: &Key| !self.lab.status(key).is_ready() || self.await_return.contains(key);
                 let keys = self.lab.objects().into_iter().map(|o| o.key.clone());
                 keys.filter(failing).collect::<Vec<_>>().iter().for_each(|key| self.wake(key));
             }
