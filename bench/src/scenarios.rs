@@ -358,7 +358,7 @@ async fn outages(world: &mut World, arguments: &Arguments) -> Result<Vec<Figures
     for (scenario, outage, field, value) in [
         ("outage: reset", Outage::Reset, "projectRoleAssertion", true),
         ("outage: 503", Outage::Unavailable, "projectRoleAssertion", false),
-        ("outage: hanging", Outage::Hang, "hasProjectCheck", false),
+        ("outage: hanging", Outage::Hang, "projectRoleAssertion", true),
     ] {
         let change = Change::of(world, (world.n / 10).max(1)).await?;
         let meter = Meter::start(world).await?;
@@ -380,6 +380,10 @@ async fn outages(world: &mut World, arguments: &Arguments) -> Result<Vec<Figures
                 .with("secondsUntilRight", start.elapsed().as_secs_f64()),
         );
     }
+    // As other scenarios expect it.
+    let change = Change::of(world, (world.n / 10).max(1)).await?;
+    let names = change.make(world, "projectRoleAssertion", false).await?;
+    until("what was changed is Ready", PATIENCE, || is_ready(world, &names)).await?;
     Ok(all)
 }
 
