@@ -86,6 +86,10 @@ TAKEOVERS ?= 200
 takeover-long: prerequisites $(TEST_TOOLS) ## Have two operators take over from each other 200 times: about half an hour
 	KASTELLAN_TAKEOVERS=$(TAKEOVERS) cargo test --package kastellan --test it -- --nocapture operator::takeover
 
+.PHONY: faults
+faults: ## Try every fault with every kind in everything that is done
+	FAULTS=all cargo test --profile long --package kastellan --test it matrix::
+
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')
 	cargo build --release --package kastellan --package kastellan-bench --bins

@@ -10,6 +10,7 @@ mod collection;
 mod connection;
 mod cursor;
 mod feed;
+mod follower;
 mod history;
 mod lock;
 mod log;
@@ -22,6 +23,7 @@ mod write;
 
 pub use connection::{Connection, Connections, Informer, Parts, VerifyError};
 pub use feed::{Changes, ReportEditors};
+pub use follower::{Follower, Polled};
 pub use history::{is_leftover, may_be_recreated, owner};
 pub use permissions::CREDIT;
 pub use store::{Absence, Observation, Touched};

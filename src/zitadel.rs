@@ -19,6 +19,7 @@ mod fake;
 pub mod fence;
 pub mod id;
 pub mod identity;
+pub mod outage;
 pub mod page;
 pub mod path;
 mod proxy;

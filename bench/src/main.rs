@@ -52,7 +52,7 @@ struct Arguments {
         long,
         value_enum,
         value_delimiter = ',',
-        default_value = "idle,converge,rest,drift,plan,restart,change,delete,ghosts,feed"
+        default_value = "idle,converge,rest,drift,outage,plan,restart,change,delete,ghosts,feed"
     )]
     scenarios: Vec<Scenario>,
     /// Length of `rest`.
@@ -61,6 +61,9 @@ struct Arguments {
     /// Length of `drift`.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     drift_seconds: u32,
+    /// Length of each outage of `outage`.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    outage_seconds: u64,
     /// Changes by somebody else in `drift`.
     #[arg(long, default_value_t = 100, value_name = "CHANGES")]
     changes: usize,
@@ -83,7 +86,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     operator: Option<PathBuf>,
     /// A real ZITADEL in place of the emulated one: its URL. Calls are counted by the operator
-    /// there, and nobody else changes anything: `drift`, `ghosts` and `feed` are skipped.
+    /// there, and nobody else does anything: `drift`, `outage`, `ghosts` and `feed` are skipped.
     #[arg(long, value_name = "URL", requires = "token_file")]
     url: Option<String>,
     /// The personal access token of an `IAM_OWNER` of the real ZITADEL.
@@ -104,6 +107,9 @@ enum Scenario {
     Rest,
     /// Somebody else changes projects at random moments.
     Drift,
+    /// ZITADEL is down for a while, three times: every connection is reset, every call is answered
+    /// 503, no call is answered. Meanwhile the spec of a tenth of the projects changes.
+    Outage,
     /// `kastellan plan` on files that declare the same; the operator stands still.
     Plan,
     /// The operator is killed and started again.

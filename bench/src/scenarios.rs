@@ -9,9 +9,9 @@ use kastellan::{
     contract::{Fields, Remote, Subject},
     zitadel::{AddressPolicy, Client, Config, Credentials},
 };
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use serde_json::{Value, json};
-use zitadel_emulator::Emulator;
+use zitadel_emulator::{Emulator, Outage};
 
 use crate::{
     Arguments, Result, Scenario,
@@ -36,6 +36,7 @@ pub(crate) async fn run(
         Scenario::Converge => vec![converge(world, arguments).await?],
         Scenario::Rest => vec![rest(world, arguments).await?],
         Scenario::Drift => drift(world, arguments).await?.into_iter().collect(),
+        Scenario::Outage => outages(world, arguments).await?,
         Scenario::Restart => vec![restart(world).await?],
         Scenario::Change => change(world).await?,
         Scenario::Delete => vec![delete(world).await?],
@@ -307,30 +308,82 @@ async fn restart(world: &mut World) -> Result<Figures> {
 }
 
 async fn change(world: &mut World) -> Result<Vec<Figures>> {
-    let api = world.cluster.api("Project")?;
     let mut all = Vec::new();
     for (scenario, count, field) in
         [("change one", 1, "projectRoleAssertion"), ("change all", world.n, "hasProjectCheck")]
     {
-        let mut objects = api.list(&ListParams::default()).await?.items;
-        objects.truncate(count);
-        let names: Vec<(String, i64)> = objects
-            .iter()
-            .filter_map(|o| {
-                Some((o.metadata.name.clone()?, o.metadata.generation.unwrap_or_default() + 1))
-            })
-            .collect();
+        let change = Change::of(world, count).await?;
         let meter = Meter::start(world).await?;
-        world.cluster.change(objects, field, &Value::Bool(true)).await?;
-        let done = || {
-            let projects = world.cluster.projects();
-            names.iter().all(|(name, generation)| {
-                projects.get(name).is_some_and(|p| p.ready && p.generation == *generation)
-            })
-        };
-        until("what was changed is Ready", PATIENCE, done).await?;
+        let names = change.make(world, field, true).await?;
+        until("what was changed is Ready", PATIENCE, || is_ready(world, &names)).await?;
         all.push(meter.stop(world, scenario, &[]).await?);
     }
+    Ok(all)
+}
+
+/// A change of the specs of some projects.
+struct Change(Vec<DynamicObject>);
+
+impl Change {
+    async fn of(world: &World, count: usize) -> Result<Self> {
+        let mut objects = world.cluster.api("Project")?.list(&ListParams::default()).await?.items;
+        objects.truncate(count);
+        Ok(Self(objects))
+    }
+
+    /// Returns which projects have which generation afterwards.
+    async fn make(self, world: &World, field: &str, value: bool) -> Result<Vec<(String, i64)>> {
+        let name = |o: &DynamicObject| {
+            Some((o.metadata.name.clone()?, o.metadata.generation.unwrap_or_default() + 1))
+        };
+        let names = self.0.iter().filter_map(name).collect();
+        world.cluster.change(self.0, field, &Value::Bool(value)).await?;
+        Ok(names)
+    }
+}
+
+fn is_ready(world: &World, names: &[(String, i64)]) -> bool {
+    let projects = world.cluster.projects();
+    names.iter().all(|(name, generation)| {
+        projects.get(name).is_some_and(|p| p.ready && p.generation == *generation)
+    })
+}
+
+async fn outages(world: &mut World, arguments: &Arguments) -> Result<Vec<Figures>> {
+    let Some(emulator) = world.zitadel.emulator().cloned() else {
+        say("outage: not at a real ZITADEL");
+        return Ok(Vec::new());
+    };
+    let mut all = Vec::new();
+    for (scenario, outage, field, value) in [
+        ("outage: reset", Outage::Reset, "projectRoleAssertion", true),
+        ("outage: 503", Outage::Unavailable, "projectRoleAssertion", false),
+        ("outage: hanging", Outage::Hang, "projectRoleAssertion", true),
+    ] {
+        let change = Change::of(world, (world.n / 10).max(1)).await?;
+        let meter = Meter::start(world).await?;
+        emulator.faults().down(outage);
+        let names = change.make(world, field, value).await?;
+        tokio::time::sleep(Duration::from_secs(arguments.outage_seconds)).await;
+        let figures = meter.stop(world, scenario, &[]).await?;
+        let still_ready = world.ready();
+        emulator.faults().up();
+        let start = Instant::now();
+        until("what was changed is Ready", PATIENCE, || is_ready(world, &names)).await?;
+        #[allow(clippy::cast_precision_loss, reason = "dozens")]
+        let minute = figures.total().map(|calls| calls as f64 * 60.0 / figures.wall_seconds);
+        all.push(
+            figures
+                .with("callsAMinute", minute)
+                .with("changed", names.len())
+                .with("readyMeanwhile", still_ready)
+                .with("secondsUntilRight", start.elapsed().as_secs_f64()),
+        );
+    }
+    // As other scenarios expect it.
+    let change = Change::of(world, (world.n / 10).max(1)).await?;
+    let names = change.make(world, "projectRoleAssertion", false).await?;
+    until("what was changed is Ready", PATIENCE, || is_ready(world, &names)).await?;
     Ok(all)
 }
 

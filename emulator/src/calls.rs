@@ -19,7 +19,7 @@ pub struct Call {
     pub route: String,
     /// The path as it was called.
     pub path: String,
-    /// The status of the answer; 0 where the connection was reset instead.
+    /// The status of the answer; 0 where there was none.
     pub status: u16,
     /// Whether the route is one that changes things.
     pub writes: bool,

@@ -31,6 +31,8 @@ pub enum Outage {
     Reset,
     /// Every call is answered 503, as by a proxy that finds nobody behind it.
     Unavailable,
+    /// No call is ever answered, not even after the outage.
+    Hang,
 }
 
 /// Paths that this server does not have.

@@ -137,16 +137,33 @@ async fn meet(
         .get::<axum::extract::ConnectInfo<Connection>>()
         .map(|info| info.0.clone());
     let met = emulator.faults().meet(method.as_str(), &path, writes);
+    // Made before the answer, so that a call counts whose caller gave up.
+    let counted = Counted {
+        emulator,
+        call: Call { method: method.to_string(), route, path, status: 0, writes },
+    };
     let response = strike::suffer(met, request, next, connection).await;
-    let reset = response.extensions().get::<Reset>().is_some();
-    emulator.shared.calls.add(Call {
-        method: method.to_string(),
-        route,
-        path,
-        status: if reset { 0 } else { response.status().as_u16() },
-        writes,
-    });
+    let is_reset = response.extensions().get::<Reset>().is_some();
+    counted.answered(if is_reset { 0 } else { response.status().as_u16() });
     response
+}
+
+/// A call that is counted when it ends, whether or not it was answered.
+struct Counted {
+    emulator: Emulator,
+    call: Call,
+}
+
+impl Counted {
+    fn answered(mut self, status: u16) {
+        self.call.status = status;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.emulator.shared.calls.add(self.call.clone());
+    }
 }
 
 /// Whether a route is one that changes things.

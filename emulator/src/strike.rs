@@ -33,6 +33,7 @@ pub(crate) async fn suffer(
     match met.outage {
         Some(Outage::Reset) => return reset(connection.as_ref()),
         Some(Outage::Unavailable) => return plain(503),
+        Some(Outage::Hang) => return std::future::pending().await,
         None => {}
     }
     match met.missing {

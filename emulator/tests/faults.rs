@@ -239,6 +239,12 @@ async fn the_whole_server_has_conditions() {
 
     faults.down(Outage::Unavailable);
     assert_eq!(restrictions().await.0, 503);
+    faults.down(Outage::Hang);
+    let calls = caller.emulator.calls().len();
+    let hangs = tokio::time::timeout(Duration::from_millis(50), restrictions()).await;
+    assert!(hangs.is_err());
+    let calls = caller.emulator.calls().split_off(calls);
+    assert!(calls.len() == 1 && calls[0].status == 0, "it counts: {calls:?}");
     faults.up();
     assert_eq!(restrictions().await.0, 200);
 

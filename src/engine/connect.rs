@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     context::Engine,
-    error::{Error, Missing, Result, Waiting, WhileDoing},
+    error::{Doing, Error, Missing, Result, Waiting, WhileDoing},
     host::Host,
     report::{Outcome, Pause},
 };
@@ -27,7 +27,8 @@ use crate::{
     zitadel::{
         Config, Credentials,
         auth::PrivateKey,
-        identity::{AccountIdentity, fetch_account, fetch_instance},
+        identity::{AccountIdentity, IdentityError, fetch_account, fetch_instance},
+        outage,
     },
 };
 
@@ -56,6 +57,10 @@ pub(super) async fn reconcile(
             tracing::debug!(reason = %e.reason(), class = e.class().as_str(), error = ?e, "not connected");
             let failures = engine.memory.failed(&object.key);
             outcome.failed(object, noun, e, failures);
+            // A connection is tried by whoever follows its feed.
+            if outcome.awaits_return && engine.connections.get(&object.key).is_none() {
+                outcome.requeue_after = Some(outage::INTERVAL);
+            }
         }
     }
 }
@@ -127,9 +132,13 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
         Some(c) => c.client.clone(),
         None => engine.client(config).doing_other("use this Instance")?,
     };
-    let instance = fetch_instance(&client).await?;
+    let or_down = |e: IdentityError| match client.outage() {
+        Some(source) => Error::Zitadel { doing: Doing::CONNECT, source },
+        None => Error::from(e),
+    };
+    let instance = fetch_instance(&client).await.map_err(or_down)?;
     verify(object, &spec, &instance.id).inspect_err(|_| engine.connections.remove(&object.key))?;
-    let account = fetch_account(&client).await?;
+    let account = fetch_account(&client).await.map_err(or_down)?;
     if let Some(former) = former.filter(|f| {
         f.account == account && f.version == instance.version && f.instance_id == instance.id
     }) {

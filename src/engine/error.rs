@@ -556,6 +556,26 @@ impl Error {
         }
     }
 
+    /// Whether nothing was asked, because the whole of ZITADEL is known to be down.
+    pub fn is_down(&self) -> bool {
+        matches!(self, Self::Zitadel { source, .. } if source.is_down())
+    }
+
+    /// Whether ZITADEL refuses who we are, or what we may: somebody may lift that there, which nobody
+    /// tells us, and which a server that has just started says too.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::NoRole { .. }
+            | Self::NoSight { .. }
+            | Self::MayNotRead { .. }
+            | Self::NotPermitted { .. } => true,
+            Self::Zitadel { source, .. } => {
+                matches!(reason_of(source), Reason::Forbidden | Reason::Unauthenticated)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is an answer to the credentials, not to the object: the Instance has to say it.
     pub fn is_about_credentials(&self) -> bool {
         self.reason() == Reason::Unauthenticated
@@ -564,6 +584,7 @@ impl Error {
 
 fn reason_of(source: &zitadel::Error) -> Reason {
     match source {
+        zitadel::Error::Down(cause) => reason_of(cause),
         zitadel::Error::Unreachable { .. }
         | zitadel::Error::NoAnswer { .. }
         | zitadel::Error::AddressNotAllowed { .. }

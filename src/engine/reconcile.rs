@@ -97,7 +97,7 @@ async fn manage(
             if was_seen(object) && is_outage(&e) && !connection.answers_since(begun).await {
                 tracing::debug!(error = ?e, "the instance is down: the status stays");
                 outcome.wake.push(pass.target.instance.clone());
-                return outcome.unchanged(engine.memory.failed(&object.key));
+                return outcome.unchanged(&e, engine.memory.failed(&object.key));
             }
             if e.is_about_credentials() || matches!(e, Error::InstanceChanged { .. }) {
                 outcome.wake.push(pass.target.instance.clone());
@@ -129,7 +129,7 @@ fn fail(engine: &Engine, entry: Entry, object: &Object, outcome: &mut Outcome, e
     let is_away =
         matches!(&e, Error::NotConnected { reason, .. } if *reason != Some(Reason::Suspended));
     if is_away && was_seen(object) {
-        return outcome.unchanged(engine.memory.failed(&object.key));
+        return outcome.unchanged(&e, engine.memory.failed(&object.key));
     }
     if matches!(e, Error::NoConsent(_)) {
         // Without consent it owns nothing, and stands in nobody's way.

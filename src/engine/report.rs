@@ -42,6 +42,8 @@ pub struct Outcome {
     pub release: bool,
     /// Other objects to look at.
     pub wake: Vec<Key>,
+    /// It goes on as soon as ZITADEL is back, which is down.
+    pub awaits_return: bool,
 }
 
 /// What else an object waits for, that is no error.
@@ -97,6 +99,7 @@ impl Outcome {
             requeue_after: None,
             release: false,
             wake: Vec::new(),
+            awaits_return: false,
         }
     }
 
@@ -136,11 +139,14 @@ impl Outcome {
         self.requeue_after = Some(match (&error, class) {
             (Error::Contested { retry_after, .. }, _) => *retry_after,
             (_, Class::Transient(asked)) => {
-                asked.unwrap_or_default().max(backoff(failures)).min(LONGEST_PAUSE)
+                let own = backoff(failures).min(LONGEST_RETRY);
+                asked.unwrap_or_default().max(own).min(LONGEST_PAUSE)
             }
+            (_, Class::Terminal) if error.is_refusal() => backoff(failures).min(LONGEST_PAUSE),
             // Woken earlier by what it waits for.
             (_, Class::Waiting | Class::Terminal) => LONGEST_PAUSE,
         });
+        self.awaits_return = error.is_down();
         self.error = Some(error);
     }
 
@@ -155,9 +161,10 @@ impl Outcome {
         self.say(object, Ready::Unknown, Reason::Suspended, message.into());
     }
 
-    /// While the instance is down, what was seen as declared stays what it was.
-    pub fn unchanged(&mut self, failures: u32) {
-        self.requeue_after = Some(backoff(failures));
+    /// While the instance is away, what was seen as declared stays what it was.
+    pub fn unchanged(&mut self, error: &Error, failures: u32) {
+        self.awaits_return = error.is_down();
+        self.requeue_after = Some(backoff(failures).min(LONGEST_RETRY));
     }
 
     /// It is bound to this thing from now on.
@@ -484,10 +491,13 @@ pub fn sentence(error: &Error, entry: Entry) -> String {
 /// No pause is longer: a full comparison comes now and then.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// 0.2 s, doubling up to 2 minutes.
+/// No pause between attempts is longer at what may pass by itself.
+const LONGEST_RETRY: Duration = Duration::from_secs(120);
+
+/// 0.2 s, doubling.
 fn backoff(failures: u32) -> Duration {
     let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(12));
-    Duration::from_millis(200).saturating_mul(doubled).min(Duration::from_secs(120))
+    Duration::from_millis(200).saturating_mul(doubled)
 }
 
 #[cfg(test)]

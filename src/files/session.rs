@@ -38,6 +38,9 @@ use crate::{
 /// Instances that are connected at once.
 const CONNECT_AT_ONCE: usize = 16;
 
+/// The pauses after which a server that is down is asked once more.
+const BLIPS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(700)];
+
 /// A folder, the engine, and what is between them.
 pub struct Session {
     pub(super) engine: Engine,
@@ -173,9 +176,7 @@ impl Session {
     /// Only reads: it can be cancelled at any moment.
     async fn connect_one(&self, instance: Arc<Object>, limit: Duration) -> Option<(Key, Failure)> {
         let key = instance.key.clone();
-        let Ok(outcome) =
-            tokio::time::timeout(limit, reconcile(&self.engine, &self.host, &instance)).await
-        else {
+        let Ok(outcome) = tokio::time::timeout(limit, self.reconcile_one(&instance)).await else {
             let message = format!("it did not answer within {} s", limit.as_secs_f32().ceil());
             let reason = Reason::Unreachable;
             return Some((key, Failure { reason, message, drift: Vec::new(), need: Need::Object }));
@@ -183,6 +184,18 @@ impl Session {
         self.host.report(&instance, &outcome);
         let is_connected = self.engine.connections.get(&key).is_some() && outcome.status.is_ready();
         (!is_connected).then(|| (key, failure(&outcome)))
+    }
+
+    /// Reconciles an Instance; a moment without a server is waited out.
+    async fn reconcile_one(&self, instance: &Object) -> Outcome {
+        for pause in BLIPS {
+            let outcome = reconcile(&self.engine, &self.host, instance).await;
+            if !outcome.awaits_return {
+                return outcome;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        reconcile(&self.engine, &self.host, instance).await
     }
 
     /// How often the feeds are asked.

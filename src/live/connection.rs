@@ -77,6 +77,18 @@ struct Checked<T> {
     answer: std::result::Result<T, VerifyError>,
 }
 
+impl<T> Checked<T> {
+    fn is_old(&self, now: Instant) -> bool {
+        let trust = match &self.answer {
+            Ok(_) => TRUST,
+            // The client knows best for how long.
+            Err(VerifyError::Identity(IdentityError::Zitadel(e))) if e.is_down() => return true,
+            Err(_) => RETRY,
+        };
+        self.at + trust < now
+    }
+}
+
 /// Why nothing may be written by a connection.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VerifyError {
@@ -140,8 +152,7 @@ impl Connection {
     pub async fn verify_instance(&self) -> std::result::Result<(), VerifyError> {
         let now = Instant::now();
         let mut checked = self.verified.lock().await;
-        let trust = if checked.answer.is_ok() { TRUST } else { RETRY };
-        if checked.at + trust < now {
+        if checked.is_old(now) {
             *checked = self.ask().await;
         }
         checked.answer.clone()
@@ -156,10 +167,10 @@ impl Connection {
         checked.answer.is_ok()
     }
 
-    /// Whether it was identified a moment ago.
+    /// Whether it was identified a moment ago, and is not known to be down since.
     pub async fn is_fresh(&self) -> bool {
         let checked = self.verified.lock().await;
-        checked.answer.is_ok() && checked.at.elapsed() < TRUST
+        !self.client.is_down() && checked.answer.is_ok() && checked.at.elapsed() < TRUST
     }
 
     /// The instance and the account were just identified.
@@ -185,8 +196,7 @@ impl Connection {
     /// then what it does not see does not exist.
     pub async fn can_see(&self, place: &Place) -> std::result::Result<bool, VerifyError> {
         let mut sight = self.sight.lock().await;
-        let trust = if sight.answer.is_ok() { TRUST } else { RETRY };
-        if sight.at.elapsed() > trust {
+        if sight.is_old(Instant::now()) {
             let answer = fetch_account(&self.client).await.map(|a| a.sight);
             *sight = Checked { at: Instant::now(), answer: answer.map_err(VerifyError::from) };
         }

@@ -123,6 +123,8 @@ impl WriteSession<'_> {
                 }
                 store.expect(self.entry, &self.access.place, subject, pending);
             }
+            // Nothing was sent.
+            Err(e) if e.is_down() => {}
             Err(_) => self.connection.invalidate_collection(self.entry, &self.access.place),
         }
         answer

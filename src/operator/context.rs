@@ -92,11 +92,11 @@ impl Context {
         self.host.references.referrers(key).iter().for_each(|referrer| self.wake(referrer));
     }
 
-    /// Has everything reconciled that refers to this object and is not Ready, however long it would
-    /// still wait.
+    /// Has everything reconciled that refers to this object and is not Ready, or waits for the return
+    /// of ZITADEL, however long it would still wait.
     pub(super) fn wake_failing_referrers(&self, key: &Key) {
         let referrers = self.host.references.referrers(key);
-        let failing = referrers.iter().filter(|referrer| !self.readiness.is_ready(referrer));
+        let failing = referrers.iter().filter(|referrer| !self.readiness.is_settled(referrer));
         failing.for_each(|referrer| self.wake(referrer));
     }
 

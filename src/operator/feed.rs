@@ -6,10 +6,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{context::Context, pauses::jittered, tasks::supervise};
-use crate::{contract::Key, engine::unmanaged::unmanaged, live::Connection, zitadel::Error};
-
-/// Polls that fail in a row before the Instance says that its feed is not followed.
-const PATIENCE: u32 = 3;
+use crate::{
+    contract::Key,
+    engine::unmanaged::unmanaged,
+    live::{Follower, Polled},
+};
 
 /// Starts to follow the feed of an Instance, if nobody does yet.
 pub(super) fn start(context: &Arc<Context>, instance: &Key) {
@@ -29,11 +30,17 @@ pub(super) fn start(context: &Arc<Context>, instance: &Key) {
 
 /// Polls until the Instance has no connection any more.
 async fn follow(context: &Context, instance: &Key) {
-    let mut follower = Follower { context, instance, failures: 0, is_refused: false };
+    let mut follower = Follower::default();
     let mut next: Option<(Duration, Instant)> = None;
     while let Some(connection) = context.engine.connections.get(instance) {
         next = next.filter(|(resync, _)| *resync == connection.spec.resync);
-        tokio::time::sleep(connection.spec.poll).await;
+        if follower.wait(&connection).await.is_err() {
+            // It says so.
+            if context.readiness.is_ready(instance) {
+                context.wake(instance);
+            }
+            continue;
+        }
         context.permits.dispatch_all(instance);
         if context.count(instance) {
             context.wake(instance);
@@ -46,12 +53,16 @@ async fn follow(context: &Context, instance: &Key) {
         let (_, at) = *next.get_or_insert_with(|| (resync, Instant::now() + jittered(resync)));
         let mut compares = Instant::now() >= at;
         // A feed that may not be read is tried again each time that everything is compared.
-        if !follower.is_refused || compares {
-            compares |= follower.poll(&connection).await;
-        }
+        let polled = if follower.is_refused() && !compares {
+            follower.skip(&connection)
+        } else {
+            follower.poll(&connection, context.options.editors).await
+        };
+        compares |= polled.compares;
+        tell(context, instance, &polled);
         // While ZITADEL is away there is nothing to compare with; when it is back, that is made up
         // for.
-        let is_away = follower.failures > 0 && !context.readiness.is_ready(instance);
+        let is_away = follower.is_failing() && !context.readiness.is_ready(instance);
         if compares && !is_away {
             next = None;
             connection.invalidate_all();
@@ -60,67 +71,20 @@ async fn follow(context: &Context, instance: &Key) {
     }
 }
 
-struct Follower<'a> {
-    context: &'a Context,
-    instance: &'a Key,
-    /// Polls that failed in a row.
-    failures: u32,
-    /// The account may not read the feed, or the server has none.
-    is_refused: bool,
-}
-
-impl Follower<'_> {
-    /// Asks the feed. Returns whether everything has to be compared.
-    async fn poll(&mut self, connection: &Connection) -> bool {
-        let Self { context, instance, .. } = *self;
-        let polled = connection.poll_feed(context.options.editors).await;
-        match polled {
-            Ok(changes) => {
-                context.followers.polled(instance);
-                let (engine, touched) = (&context.engine, changes.touched.iter());
-                touched
-                    .flat_map(|t| engine.concerned(&context.host, instance, t))
-                    .for_each(|key| context.wake(&key));
-                self.is_refused = false;
-                self.say(connection, &Ok(()));
-                if std::mem::take(&mut self.failures) > 0 {
-                    context.wake(instance);
-                    context.wake_failing_referrers(instance);
-                }
-                changes.restarted
-            }
-            // The next poll goes on where the last one ended.
-            Err(e) if e.is_transient() => {
-                self.failures = self.failures.saturating_add(1);
-                tracing::debug!(%instance, error = %e, failures = self.failures, "event feed");
-                let is_ready = context.readiness.is_ready(instance);
-                // While the whole of ZITADEL is away, the Instance says so.
-                if self.failures >= PATIENCE && is_ready {
-                    self.say(connection, &Err(e));
-                }
-                if is_ready {
-                    context.wake(instance);
-                }
-                false
-            }
-            Err(e) => {
-                self.is_refused = true;
-                self.say(connection, &Err(e));
-                false
-            }
-        }
+/// Wakes those for whom a poll is news.
+fn tell(context: &Context, instance: &Key, polled: &Polled) {
+    if polled.answered {
+        context.followers.polled(instance);
     }
-
-    /// Has the Instance say how changes are found, if that is new.
-    fn say(&self, connection: &Connection, polled: &Result<(), Error>) {
-        if connection.set_feed_status(polled) {
-            match polled {
-                Ok(()) => tracing::info!(instance = %self.instance, "the event feed is followed"),
-                Err(e) => {
-                    tracing::warn!(instance = %self.instance, error = %e, "the event feed can't be followed: changes are found by lists");
-                }
-            }
-            self.context.wake(self.instance);
-        }
+    let touched = polled.touched.iter();
+    touched
+        .flat_map(|t| context.engine.concerned(&context.host, instance, t))
+        .for_each(|key| context.wake(&key));
+    // What it says already of a failure, it tries by itself.
+    if polled.wakes_instance && (polled.answered || context.readiness.is_ready(instance)) {
+        context.wake(instance);
+    }
+    if polled.wakes_failing {
+        context.wake_failing_referrers(instance);
     }
 }

@@ -28,6 +28,8 @@ struct Reported {
     reason: Reason,
     /// Since when it has not been Ready, as far as this process knows.
     not_ready: Option<Instant>,
+    /// It goes on when ZITADEL is back: not even what is Ready could be looked at.
+    awaits_return: bool,
 }
 
 impl Readiness {
@@ -52,6 +54,10 @@ impl Readiness {
             self.forget(&object.key);
         } else {
             self.record(&object.key, &outcome.status);
+            let mut all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(reported) = all.get_mut(&object.key) {
+                reported.awaits_return = outcome.awaits_return;
+            }
         }
     }
 
@@ -77,7 +83,7 @@ impl Readiness {
         let former = all.remove(key);
         let since = former.as_ref().and_then(|r| r.not_ready);
         let not_ready = (ready == "False").then(|| since.unwrap_or_else(Instant::now));
-        all.insert(key.clone(), Reported { ready, reason, not_ready });
+        all.insert(key.clone(), Reported { ready, reason, not_ready, awaits_return: false });
         if let Some(Reported { ready, reason, .. }) = former {
             self.metrics.count_object(key.kind, ready, reason, -1);
         }
@@ -96,6 +102,12 @@ impl Readiness {
     pub(super) fn is_ready(&self, key: &Key) -> bool {
         let all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(key).is_some_and(|r| r.ready == "True")
+    }
+
+    /// Whether an object was Ready, and could be looked at, when it was last reconciled.
+    pub(super) fn is_settled(&self, key: &Key) -> bool {
+        let all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(key).is_some_and(|r| r.ready == "True" && !r.awaits_return)
     }
 
     /// How many objects have been reconciled.

@@ -26,6 +26,9 @@ use crate::{
 /// The longest pause after a reconcile that panicked.
 const AFTER_PANIC: Duration = Duration::from_mins(5);
 
+/// The pause of what is woken by the return of ZITADEL.
+const UNTIL_RETURN: Duration = Duration::from_mins(10);
+
 /// The pause after the Lease was lost: it may be back before anybody noticed.
 const LEASE_LOST: Duration = Duration::from_secs(5);
 
@@ -100,7 +103,7 @@ async fn one(key: &Key, context: &Arc<Context>) -> Action {
     }
     let connected = context.engine.connections.get(key).is_some();
     let outcome = reconcile(&context.engine, &context.host, &object).await;
-    let (again, reason) = (outcome.requeue_after, outcome.status.reason());
+    let (mut again, reason) = (outcome.requeue_after, outcome.status.reason());
     if is_connection(key) {
         context.sources.follow(&object);
         if context.engine.connections.get(key).is_some() {
@@ -120,16 +123,32 @@ async fn one(key: &Key, context: &Arc<Context>) -> Action {
             }
         }
     }
-    let wake = outcome.wake.clone();
+    let (wake, awaits_return) = (outcome.wake.clone(), outcome.awaits_return);
     let reported = Box::pin(report(context, &o, &object, outcome)).await;
     // Afterwards: they act on what is said here.
     for key in &wake {
         context.wake(key);
     }
+    // Looked for after what is said was taken down: the return either wakes it, or shows here.
+    if awaits_return && is_down(key, context) {
+        again = Some(UNTIL_RETURN);
+    }
     match reported {
+        // A probe of what is down comes every five seconds, not later.
+        Ok(()) if is_connection(key) && awaits_return => {
+            again.map_or_else(Action::await_change, Action::requeue)
+        }
         Ok(()) => again.map_or_else(Action::await_change, |d| Action::requeue(jittered(d))),
         Err(e) => refused(context, &Problem::from(&e), "the status could not be written"),
     }
+}
+
+/// Whether an Instance that an object needs is known to be down: its return wakes the object.
+fn is_down(key: &Key, context: &Context) -> bool {
+    let Some((_, object)) = context.host.stores.newest(key) else { return false };
+    let to = Consents { registry: &REGISTRY, host: &context.host }.references(&object);
+    let connections = to.iter().filter_map(|key| context.engine.connections.get(key));
+    connections.into_iter().any(|connection| connection.client.is_down())
 }
 
 /// Kubernetes did not take a change.

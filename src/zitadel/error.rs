@@ -27,6 +27,10 @@ pub enum Error {
         /// The innermost cause.
         cause: String,
     },
+    /// The whole server is known to be down, as a probe found out. Nothing was sent: see
+    /// [`outage`](super::outage).
+    #[error("{0}")]
+    Down(Box<Error>),
     /// The address is not one that this operator may connect to.
     #[error("{host} is not an allowed address")]
     AddressNotAllowed {
@@ -153,6 +157,7 @@ impl Error {
         match self {
             Self::Unreachable { .. } => "unreachable",
             Self::NoAnswer { .. } => "no_answer",
+            Self::Down(_) => "down",
             Self::AddressNotAllowed { .. } => "address_not_allowed",
             Self::Status(s) => s.code.as_str(),
             Self::Malformed { .. } => "malformed",
@@ -195,6 +200,7 @@ impl Error {
     pub fn had_no_effect(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::Down(_)
             | Self::AddressNotAllowed { .. }
             | Self::InvalidPath { .. }
             | Self::Credentials(_)
@@ -213,11 +219,36 @@ impl Error {
         match self {
             Self::Unreachable { .. }
             | Self::NoAnswer { .. }
+            | Self::Down(_)
             | Self::Malformed { .. }
             | Self::TooLarge { .. }
             | Self::TooManyPages { .. } => true,
             Self::Status(s) => s.is_transient(),
             Self::AddressNotAllowed { .. }
+            | Self::InvalidPath { .. }
+            | Self::Credentials(_)
+            | Self::Configuration(_)
+            | Self::TokenRefused { .. } => false,
+        }
+    }
+
+    /// Nothing was sent, because the whole server is known to be down.
+    pub fn is_down(&self) -> bool {
+        matches!(self, Self::Down(_))
+    }
+
+    /// An outage of the whole server would explain it: there is no connection or no answer, or what
+    /// answers is a proxy, or a ZITADEL without its database. Whether it is one, a probe tells.
+    pub(super) fn suggests_outage(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::NoAnswer { .. }
+            | Self::Down(_)
+            | Self::Malformed { .. } => true,
+            Self::Status(s) => s.suggests_outage(),
+            Self::AddressNotAllowed { .. }
+            | Self::TooLarge { .. }
+            | Self::TooManyPages { .. }
             | Self::InvalidPath { .. }
             | Self::Credentials(_)
             | Self::Configuration(_)

@@ -18,6 +18,9 @@ use super::{
     transport::{MAX_BODY, Request, Response},
 };
 
+/// Which instance it is: the smallest call that needs all of ZITADEL, whatever the account may do.
+pub(super) const PROBE: &str = "/zitadel.instance.v2.InstanceService/GetInstance";
+
 const INSTANCE_HOST: HeaderName = HeaderName::from_static("x-zitadel-instance-host");
 
 /// Where requests go, and how.
@@ -47,6 +50,11 @@ impl Call<'_> {
         format!("{} {}", self.method, self.path)
     }
 
+    /// Whether it asks which instance it is.
+    pub(super) fn is_probe(&self) -> bool {
+        self.path == PROBE
+    }
+
     pub(super) fn malformed(&self, what: impl Into<String>) -> Error {
         Error::Malformed { endpoint: self.endpoint(), what: what.into() }
     }
@@ -71,6 +79,11 @@ impl Exchange {
         let host = (base.scheme() == "http").then(|| instance_host.clone());
         let (requests, fence) = (config.requests.clone(), config.fence.clone());
         Ok(Self { base, instance_host, host, requests, fence, transport })
+    }
+
+    /// Host and port, as errors name them.
+    pub(super) fn host(&self) -> String {
+        host_and_port(&self.base)
     }
 
     /// A call without headers and body. Fails if the path would not reach the endpoint.

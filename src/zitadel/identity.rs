@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Client, Code, Error, status::NO_MEMBERSHIP};
+use super::{Client, Code, Error, exchange::PROBE, status::NO_MEMBERSHIP};
 
 /// An instance as it describes itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +84,7 @@ pub async fn fetch_instance(client: &Client) -> Result<InstanceIdentity, Identit
         version: Option<String>,
     }
     let identity = |Answer { instance: i }| InstanceIdentity { id: i.id, version: i.version };
-    let path = "/zitadel.instance.v2.InstanceService/GetInstance";
-    let e = match client.query::<Answer>(None, path, &json!({})).await {
+    let e = match client.query::<Answer>(None, PROBE, &json!({})).await {
         Ok(answer) => return Ok(identity(answer)),
         Err(e) => e,
     };

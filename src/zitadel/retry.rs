@@ -12,8 +12,9 @@ use super::Error;
 /// The longest pause that a server may ask for.
 pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// A longer pause is left to the caller: a worker must not sleep so long.
-const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// A longer pause is left to the caller: who writes holds up others, and what is waited for has to be
+/// said.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Beyond any deadline that makes sense; keeps the arithmetic of time in range.
 const MAX_PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -127,8 +128,8 @@ mod tests {
             (None, Some(own)),
             (Some(Duration::ZERO), Some(own)),
             (Some(Duration::from_nanos(1)), Some(own)),
-            (Some(Duration::from_secs(3)), Some(Duration::from_secs(3))),
-            (Some(Duration::from_secs(11)), None),
+            (Some(Duration::from_secs(1)), Some(Duration::from_secs(1))),
+            (Some(Duration::from_secs(2)), None),
         ] {
             let mut tries = Tries::new(Safety::Write, Duration::from_secs(30));
             let pause = tries.pause(&busy(asked));

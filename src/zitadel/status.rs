@@ -200,6 +200,15 @@ impl Status {
         }
     }
 
+    /// Whether a server that is down, or whose database is, would explain it.
+    pub(super) fn suggests_outage(&self) -> bool {
+        match self.code {
+            Code::Unavailable | Code::DeadlineExceeded => true,
+            Code::ResourceExhausted | Code::Aborted | Code::Unimplemented => false,
+            _ => self.http >= 500,
+        }
+    }
+
     /// Whether it is certain that nothing was changed. An error of the 5xx range comes from a proxy
     /// as well, after it sent the request; 499 is a request that was given up on half-way.
     pub(super) fn had_no_effect(&self) -> bool {

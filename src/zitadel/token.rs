@@ -117,6 +117,11 @@ impl Tokens {
         fetched
     }
 
+    /// The current token, unless there is none or somebody is fetching one.
+    pub(crate) fn current(&self) -> Option<Token> {
+        self.0.try_lock().ok()?.token.clone().filter(Token::is_fresh)
+    }
+
     /// Has the next caller get another token than this one.
     pub(crate) async fn drop_token(&self, token: &Token) {
         let mut state = self.0.lock().await;

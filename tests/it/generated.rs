@@ -17,6 +17,15 @@ fn check(path: &Path, want: &str) {
     assert!(have == want, "{} is not what the code generates: run `make generate`", path.display());
 }
 
+/// The part of a page between two marks.
+fn check_part(page: &Path, mark: &str, want: &str) {
+    let text = fs::read_to_string(page).unwrap();
+    let (begin, end) = (format!("<!-- {mark} -->\n"), format!("<!-- /{mark} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once(&end).unwrap();
+    check(page, &format!("{before}{begin}{want}{end}{after}"));
+}
+
 #[test]
 fn generated_crds_are_current() {
     let files = kastellan::kinds::REGISTRY.crd_files().unwrap();
@@ -64,11 +73,13 @@ fn generated_documentation_is_current() {
     check(&docs.join("reasons.md"), &docs::reasons());
     check(&docs.join("permissions.md"), &permissions::page());
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&readme).unwrap();
-    let (before, rest) = text.split_once("<!-- kinds -->\n").unwrap();
-    let (_, after) = rest.split_once("<!-- /kinds -->").unwrap();
-    let kinds = docs::kinds();
-    check(&readme, &format!("{before}<!-- kinds -->\n{kinds}<!-- /kinds -->{after}"));
+    check_part(&readme, "kinds", &docs::kinds());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_generated_table_of_faults_is_current() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    check_part(&page, "faults", &crate::matrix::table().await);
 }
 
 #[test]

@@ -38,7 +38,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use zitadel_emulator::{Emulator, Options};
 
-use crate::remote::{Access, InPlace, Place};
+use crate::{
+    line::{Asked, Line},
+    remote::{Access, InPlace, Place},
+};
 
 /// After so many calls the operator dies: before the next one is made, or before its answer
 /// arrives.
@@ -57,6 +60,8 @@ struct Net {
     fake: Arc<OnceLock<Fake>>,
     /// All secrets that were in answers, once somebody wants to know.
     issued: Arc<OnceLock<Mutex<BTreeSet<String>>>>,
+    /// What happens to requests on their way.
+    line: Arc<Line>,
 }
 
 struct Fake {
@@ -120,6 +125,7 @@ impl Transport for InProcess {
             .query()
             .map_or_else(|| r.url.path().to_owned(), |q| format!("{}?{q}", r.url.path()));
         let router = self.0.router(&r);
+        let asked = Asked { method: r.method.clone(), path: r.url.path().to_owned() };
         let mut request = axum::http::Request::builder()
             .method(r.method)
             .uri(path)
@@ -130,20 +136,24 @@ impl Transport for InProcess {
         if dies.is_some_and(|c| !c.sent) {
             std::future::pending::<()>().await;
         }
-        let answer = router.oneshot(request).await.unwrap();
-        if dies.is_some() {
-            std::future::pending::<()>().await;
-        }
-        if answer.extensions().get::<zitadel_emulator::Reset>().is_some() {
-            return Err(TransportError::Connect("reset".into()));
-        }
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
-            .await
-            .map_err(|e| TransportError::Broken(e.to_string()))?
-            .to_vec();
-        self.0.keep(&body);
-        Ok(Response { status, headers, body })
+        let answer = self.0.line.carry(&asked, async {
+            let answer = router.oneshot(request).await.unwrap();
+            if dies.is_some() {
+                std::future::pending::<()>().await;
+            }
+            if answer.extensions().get::<zitadel_emulator::Reset>().is_some() {
+                return Err(TransportError::Connect("reset".into()));
+            }
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            let body = axum::body::to_bytes(answer.into_body(), usize::MAX)
+                .await
+                .map_err(|e| TransportError::Broken(e.to_string()))?
+                .to_vec();
+            Ok(Response { status, headers, body })
+        });
+        let answer = answer.await?;
+        self.0.keep(&answer.body);
+        Ok(answer)
     }
 }
 
@@ -284,7 +294,12 @@ impl Lab {
     /// Without an Instance.
     pub(crate) fn bare() -> Self {
         let emulator = Emulator::new(Options::default()).unwrap();
-        let net = Net { router: emulator.router(), fake: Arc::default(), issued: Arc::default() };
+        let net = Net {
+            router: emulator.router(),
+            fake: Arc::default(),
+            issued: Arc::default(),
+            line: Arc::default(),
+        };
         let crash = Arc::default();
         let engine = engine(&net, &crash);
         let host = MemoryHost::default();
@@ -335,12 +350,14 @@ impl Lab {
         Self::client_on(&self.net, credentials)
     }
 
+    /// A client of somebody else: no fault strikes it.
     fn client_on(net: &Net, credentials: Credentials) -> Client {
+        let net = Net { line: Arc::default(), ..net.clone() };
         let config = kastellan::zitadel::Config {
             addresses: AddressPolicy::any(),
             ..kastellan::zitadel::Config::new("http://localhost".parse().unwrap(), credentials)
         };
-        Client::with_transport(config, Box::new(InProcess(net.clone(), Arc::default()))).unwrap()
+        Client::with_transport(config, Box::new(InProcess(net, Arc::default()))).unwrap()
     }
 
     /// Where things of this place are; calls are the first account's.
@@ -479,6 +496,13 @@ impl Lab {
         plan(&self.engine, &self.host, &self.object(key).unwrap(), &PlannedIds::new()).await
     }
 
+    /// The objects that refer to this one.
+    pub(crate) fn referrers(&self, key: &Key) -> Vec<Key> {
+        let refers = |o: &Object| self.host.consents().references(o).contains(key);
+        let all = self.objects().into_iter().filter(|o| o.key != *key && refers(o));
+        all.map(|o| o.key.clone()).collect()
+    }
+
     /// Looks at everything until nothing changes any more.
     pub(crate) async fn settle(&self) {
         for _ in 0..20 {
@@ -494,6 +518,11 @@ impl Lab {
             }
         }
         panic!("it does not come to rest");
+    }
+
+    /// What happens to the operator's requests.
+    pub(crate) fn line(&self) -> &Line {
+        &self.net.line
     }
 
     /// Whether the secret of a client is right: it may ask what a token means.

@@ -57,6 +57,16 @@ impl Placed {
         self.entry.as_entity().is_some()
     }
 
+    /// Whether there is one of it in each place, always.
+    pub(crate) fn is_setting(self) -> bool {
+        self.entry.as_entity().is_none()
+    }
+
+    /// Whether it is a key: it declares nothing that could differ.
+    pub(crate) fn is_key(self) -> bool {
+        self.entry.as_entity().is_some_and(kastellan::contract::EntityDescription::is_key)
+    }
+
     /// The field that people know it by; of a setting, and of what only connects others, none.
     pub(crate) fn natural_key(self) -> Option<&'static str> {
         self.entry.as_entity().and_then(|e| e.natural_key.field())

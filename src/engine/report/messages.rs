@@ -118,6 +118,9 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
 
 /// What could not be done, and why.
 fn call(doing: Doing, source: &zitadel::Error, noun: &str) -> String {
+    if let zitadel::Error::Down(cause) = source {
+        return format!("waiting for ZITADEL, which is down: {}", self::cause(cause));
+    }
     let what = match doing {
         Doing::Thing(verb) => format!("could not {verb} {noun}"),
         Doing::Other(phrase) => format!("could not {phrase}"),
