@@ -314,6 +314,8 @@ impl Observer<'_> {
         // A list may cover more than the place. A name that is taken elsewhere is of interest; that
         // the same is connected elsewhere is not.
         found.retain(|remote| natural_key.field().is_some() || remote.place == *place);
+        let form = self.entry.form(declared);
+        found.retain(|remote| self.entry.form(&remote.state) == form);
         Ok(found)
     }
 }

@@ -26,6 +26,7 @@ mod faults;
 mod feed;
 mod generated;
 mod inprocess;
+mod inputs;
 mod instance;
 mod intercept;
 mod laws;
