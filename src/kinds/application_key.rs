@@ -91,7 +91,11 @@ impl Kind for ApplicationKey {
                 ..key::events("project", &["project.application.oidc.key.removed"], &[], "keyId")
             },
         ],
-        permissions: &[Permissions::in_project(&["project.read", "project.app.read", "project.app.write"])],
+        permissions: &[Permissions::in_project(&[
+            "project.read",
+            "project.app.read",
+            "project.app.write",
+        ])],
         ..Description::EMPTY
     };
 

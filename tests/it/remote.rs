@@ -47,10 +47,13 @@ impl InPlace for Option<&str> {
 }
 
 impl Entry {
-    /// Creates an entity. Returns its id.
+    /// Creates an entity, with some secret where there has to be one. Returns its id.
     pub(crate) async fn create(self, at: &Access, id: &str, want: &Fields) -> Result<String> {
         let contract::Entry::Entity(kind) = self.0 else { panic!("{:?} is no entity", self.0) };
-        let created = kind.create(at, id, want, &Secrets::default()).await?;
+        let form = self.0.form(want);
+        let required = self.0.inputs.iter().filter(|input| input.is_required(form, want));
+        let secrets = required.map(|input| (input.field, "before".into())).collect();
+        let created = kind.create(at, id, want, &secrets).await?;
         Ok(created.id.expect("the answer has an id"))
     }
 
