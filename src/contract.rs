@@ -9,6 +9,7 @@ pub mod crd;
 pub mod entry;
 pub mod event;
 pub mod fields;
+pub mod input;
 pub mod kind;
 pub mod object;
 pub mod permissions;
@@ -25,6 +26,7 @@ pub use connection::{ConnectionKind, ConnectionSpec};
 pub use entry::Entry;
 pub use event::{EventFilter, EventPlace, EventSubject};
 pub use fields::{Fields, List, ListOrder, diff};
+pub use input::{Required, SecretInput, Secrets};
 pub use kind::{
     Breadth, CheckError, Description, Entity, EntityDescription, IdSource, Kind, Names, NaturalKey,
     Setting,

@@ -18,7 +18,7 @@ pub(crate) use assembly::{Assembly, home_of};
 pub use manifest::Exported;
 
 use crate::{
-    contract::{Breadth, EntityDescription, Entry, Place, Registry, Remote, Row},
+    contract::{Breadth, EntityDescription, Entry, IdSource, Place, Registry, Remote, Row},
     live::Connection,
     zitadel::{self, Code},
 };
@@ -145,7 +145,14 @@ impl Exporter<'_> {
                     && self.assembly.has_home(&home_of(entry, &r.place))
             });
             remotes.sort_by(|a, b| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
+            let nameless = if is_wanted { nameless(entry, &remotes) } else { Vec::new() };
             for remote in &remotes {
+                if nameless.contains(&remote.id()) {
+                    let (kind, id) = (entry.kind(), remote.id().unwrap_or_default());
+                    let what = format!("{kind} {id}: nothing tells it from others of its kind");
+                    self.missing.push(what);
+                    continue;
+                }
                 let home = self.assembly.reference_to(&home_of(entry, &remote.place));
                 // Nothing can name it by an id.
                 if home.is_some_and(|(field, _)| field.is_empty()) && is_wanted {
@@ -227,6 +234,23 @@ async fn read(connection: &Connection, entry: Entry, place: &Place) -> Result<Ve
         Entry::Connection(_) => Ok(Vec::new()),
     };
     read.map_err(|source| ExportError::Read { what: entry.plural, source })
+}
+
+/// The ids of those that a manifest could not name: they are found by a name that they do not have, or
+/// that others have too.
+fn nameless<'a>(entry: Entry, remotes: &'a [Remote]) -> Vec<Option<&'a str>> {
+    let is_found_by_name =
+        |e: &&EntityDescription| e.id == IdSource::Server && e.natural_key.field().is_some();
+    let Some(entity) = entry.as_entity().filter(is_found_by_name) else { return Vec::new() };
+    let name = |remote: &Remote| {
+        let name = entity.natural_key.of(&remote.state).unwrap_or_default().to_lowercase();
+        (remote.place.clone(), entry.form(&remote.state), name)
+    };
+    let is_nameless = |remote: &&Remote| {
+        let name_of_it = name(remote);
+        name_of_it.2.is_empty() || remotes.iter().filter(|r| name(r) == name_of_it).count() > 1
+    };
+    remotes.iter().filter(is_nameless).map(Remote::id).collect()
 }
 
 /// What is in every instance.

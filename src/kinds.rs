@@ -8,6 +8,7 @@ pub mod api_application;
 mod application;
 pub mod application_key;
 pub mod domain_policy;
+pub mod email_provider;
 mod grant;
 pub mod instance;
 mod key;
@@ -16,6 +17,7 @@ pub mod lockout_policy;
 pub mod login_policy;
 pub mod machine_key;
 pub mod machine_user;
+mod notification;
 pub mod notification_policy;
 pub mod oidc_application;
 pub mod organization;
@@ -30,6 +32,7 @@ pub mod project_role;
 pub mod restrictions;
 pub mod saml_application;
 pub mod security_policy;
+pub mod sms_provider;
 mod user;
 pub mod user_grant;
 mod wire;
@@ -50,6 +53,8 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),
+    Entry::entity::<email_provider::EmailProvider>(),
+    Entry::entity::<sms_provider::SmsProvider>(),
     Entry::entity::<oidc_application::OidcApplication>(),
     Entry::entity::<api_application::ApiApplication>(),
     Entry::entity::<saml_application::SamlApplication>(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kastellan::{
-    contract::{Fields, Remote, Subject},
+    contract::{Fields, Remote, Secrets, Subject},
     zitadel::{AddressPolicy, Client, Config, Credentials},
 };
 use kube::api::{DeleteParams, DynamicObject, ListParams};
@@ -163,7 +163,7 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
             own: true,
             version: None,
         };
-        kind.update(&at, &have, &want).await?;
+        kind.update(&at, &have, &want, &Secrets::default()).await?;
         changed.insert(name, (project.id, who.name.clone()));
     }
     let done = || {

@@ -33,6 +33,7 @@ pub(crate) mod instance;
 pub(crate) mod list;
 pub(crate) mod me;
 pub(crate) mod members;
+pub(crate) mod notifications;
 pub(crate) mod oidc;
 pub(crate) mod organizations;
 pub(crate) mod policies;
@@ -174,6 +175,7 @@ pub(crate) fn routes() -> Vec<Route> {
         settings::routes(),
         policies::routes(),
         providers::routes(),
+        notifications::routes(),
         projects::routes(),
         applications::routes(),
         project_roles::routes(),

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -190,6 +191,18 @@ impl Emulator {
     /// Everything that happened so far.
     pub fn events(&self) -> Vec<Event> {
         self.state().store.all().to_vec()
+    }
+
+    /// Whether what sends e-mails, or SMS, or logs people in by another provider, has this secret:
+    /// what counts is what the read side knows.
+    pub fn has_secret(&self, id: &str, secret: &str) -> bool {
+        let state = self.state();
+        let providers = [&state.read.emails, &state.read.texts];
+        let mut sent = providers.into_iter().filter_map(|all| all.get(id)?.secret());
+        let is_it = |kept: &Value| {
+            kept.get("Crypted").and_then(Value::as_str) == Some(&*credentials::hash(secret))
+        };
+        sent.any(is_it)
     }
 
     /// How much happened so far.

@@ -18,6 +18,7 @@ pub(crate) mod application;
 pub(crate) mod grant;
 pub(crate) mod instance;
 pub(crate) mod member;
+pub(crate) mod notification;
 pub(crate) mod organization;
 pub(crate) mod policy;
 pub(crate) mod project;
@@ -101,6 +102,10 @@ pub(crate) struct Model {
     /// What login policies allow.
     pub(crate) logins: Logins,
     pub(crate) providers: Table<Provider>,
+    /// What e-mails are sent by.
+    pub(crate) emails: notification::Providers,
+    /// What SMS are sent by.
+    pub(crate) texts: notification::Providers,
     policies: HashMap<(String, &'static str), Policy>,
     latest: HashMap<&'static str, Timestamp>,
 }
@@ -122,6 +127,8 @@ impl Model {
             members: Members::default(),
             logins: Logins::default(),
             providers: Table::default(),
+            emails: notification::Providers::default(),
+            texts: notification::Providers::default(),
             policies: HashMap::new(),
             latest: HashMap::new(),
         }
@@ -253,6 +260,14 @@ impl Model {
         if event.event_type.starts_with("instance.member.") {
             self.members.apply(self.side, position, event);
             return "members";
+        }
+        if notification::is_of(event.event_type, "smtp.config.") {
+            self.emails.apply(self.side, position, event);
+            return "emails";
+        }
+        if notification::is_of(event.event_type, "sms.config") {
+            self.texts.apply(self.side, position, event);
+            return "texts";
         }
         if event.event_type == "instance.policy.security.set" {
             instance::apply_security(&mut self.security, event);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
+    api::credentials,
     clock::Clock,
     errors::ApiError,
     model::{Model, Side, policy},
@@ -87,6 +88,8 @@ pub(crate) struct State {
     pub(crate) refused_organizations: HashSet<String>,
     /// What roles permit that were given other permissions.
     pub(crate) changed_roles: BTreeMap<String, Vec<String>>,
+    /// Keys that sign what is sent to webhooks, by what events hold of them.
+    signing_keys: HashMap<String, String>,
 }
 
 impl State {
@@ -107,6 +110,7 @@ impl State {
             admin: String::new(),
             refused_organizations: HashSet::new(),
             changed_roles: BTreeMap::new(),
+            signing_keys: HashMap::new(),
         }
     }
 
@@ -116,6 +120,19 @@ impl State {
         let default = changed.is_none().then(|| roles::permissions(role)).into_iter().flatten();
         let changed = changed.into_iter().flatten().map(String::as_str);
         changed.chain(default.map(|permission: &str| permission))
+    }
+
+    /// A new key for a webhook.
+    pub(crate) fn new_signing_key(&mut self) -> String {
+        let key = credentials::random_text(36);
+        self.signing_keys.insert(credentials::hash(&key), key.clone());
+        key
+    }
+
+    /// The key that an event holds encrypted.
+    pub(crate) fn signing_key(&self, encrypted: Option<&serde_json::Value>) -> Option<&str> {
+        let crypted = encrypted?.get("Crypted")?.as_str()?;
+        self.signing_keys.get(crypted).map(String::as_str)
     }
 
     /// The instance as an aggregate.

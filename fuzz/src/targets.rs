@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use kastellan::{
     contract::{
-        Access, Entry, Fields, Inputs, Place, Subject,
+        Access, Entry, Fields, Inputs, Place, Secrets, Subject,
         connection::{ConnectionSpec, CredentialsSource, ValueSource},
         diff,
         secret::{self, Template, Values},
@@ -119,7 +119,10 @@ pub(crate) fn answers(data: &[u8]) {
             }
             Entry::Entity(kind) => match call & 0x0f {
                 0 => kind.read(&access, "4").await.map(drop),
-                1 => kind.create(&access, "4", &Fields::default()).await.map(drop),
+                1 => kind
+                    .create(&access, "4", &Fields::default(), &Secrets::default())
+                    .await
+                    .map(drop),
                 2 => kind.delete(&access, "4").await,
                 3 => kind.is_taken(&access, "4").await.map(drop),
                 4 => kind.issue(&access, "4").await.map(drop),

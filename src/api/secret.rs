@@ -1,10 +1,22 @@
-//! `spec.secret`: the Secret into which something that ZITADEL issues is written, the same for every
-//! kind that has one.
+//! Secrets in specs and statuses. `spec.secret`: the Secret into which something that ZITADEL issues is
+//! written, the same for every kind that has one. `…SecretRef`: the key of a Secret whose value
+//! ZITADEL gets.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// A key of a Secret in the namespace of the object that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretKeyReference {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key in it.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
 
 /// What a kind has that issues a secret.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

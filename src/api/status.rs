@@ -42,6 +42,14 @@ pub struct Status {
     /// The Secret that holds what ZITADEL issued for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
+    /// Which state of which Secret was sent last, for each field whose value nobody can read back:
+    /// UID and resource version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets_applied: BTreeMap<String, String>,
+    /// Id of the thing in whose place another one is being created: left behind only by an attempt
+    /// that was cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     /// Whether Kastellan created it or found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,

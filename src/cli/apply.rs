@@ -53,6 +53,11 @@ pub(super) struct Args {
     /// already is not issued again. Needed only where an object declares one.
     #[arg(long, value_name = "dir:DIR", value_parser = source::secrets_to)]
     secrets_to: Option<PathBuf>,
+    /// Send the secrets that objects name (`passwordSecretRef` and the like) to what exists too. If
+    /// omitted, they are sent to what is created, and with --watch when they change: nobody can read
+    /// whether the others have them.
+    #[arg(long)]
+    send_secrets: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -85,6 +90,9 @@ pub(super) async fn run(args: Args) -> Result {
     check_secrets(&args, &folder)?;
     if let Some(dir) = &args.secrets_to {
         session.write_secrets_to(dir.clone());
+    }
+    if args.send_secrets {
+        session.send_secrets();
     }
     let exit = Box::pin(once(&session, &stop, true)).await;
     if !args.watch {

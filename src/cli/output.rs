@@ -128,6 +128,9 @@ fn hint(failure: &Failure) -> &'static str {
         Reason::WaitingForReference if failure.need == Need::Value => {
             "put the value into DIR/NAME/KEY and name DIR with --secret-dir, or set ZITADEL_TOKEN or ZITADEL_KEY_FILE"
         }
+        Reason::WaitingForReference if failure.need == Need::Secret => {
+            "put the value into DIR/NAMESPACE/NAME/KEY or DIR/NAME/KEY, and name DIR with --secret-dir"
+        }
         Reason::WaitingForReference => {
             "add the object that it refers to, or correct what is wrong with that one first"
         }

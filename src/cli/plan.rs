@@ -35,6 +35,11 @@ pub(super) struct Args {
     /// files declare one or name one by its id.
     #[arg(long)]
     unmanaged: bool,
+    /// Plan to send the secrets that objects name (`passwordSecretRef` and the like) to what exists
+    /// too. If omitted, they are sent to what is created: nobody can read whether the others have
+    /// them.
+    #[arg(long)]
+    send_secrets: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -44,7 +49,10 @@ pub(super) async fn run(args: Args) -> Result {
 }
 
 async fn planned(args: &Args) -> Result {
-    let (_, session) = source::begin(&args.files, &args.connection).await?;
+    let (_, mut session) = source::begin(&args.files, &args.connection).await?;
+    if args.send_secrets {
+        session.send_secrets();
+    }
     let planned = output::waiting("planning", session.plan()).await;
     let unmanaged = args.unmanaged.then(|| session.unmanaged());
     let exit = output::plan(&planned, unmanaged.as_deref(), args.output)?;

@@ -53,7 +53,7 @@ pub(super) struct Files {
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Connection {
-    /// Where the Secrets are that an Instance names: DIR/NAME/KEY or DIR/NAMESPACE/NAME/KEY. If
+    /// Where the Secrets are that objects name: DIR/NAME/KEY or DIR/NAMESPACE/NAME/KEY. If
     /// omitted, the environment variable KASTELLAN_SECRET_DIR.
     #[arg(long, value_name = "DIR")]
     secret_dir: Option<PathBuf>,

@@ -91,6 +91,7 @@ fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Va
     let has = |field: &str| spec.pointer(&format!("/properties/{field}")).is_some();
     let mut all: Vec<Value> = kind.rules.iter().map(|r| rule(r.rule, r.message)).collect();
     all.extend(kind.lists.iter().filter_map(unique_items));
+    all.extend(forms(kind.forms));
     for r in kind.references.iter().filter(|r| r.required) {
         let given: Vec<String> = r.fields().map(|field| format!("has(self.{field})")).collect();
         let others: Vec<&str> = r.fields().skip(1).collect();
@@ -134,6 +135,28 @@ fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Va
         }
     }
     all
+}
+
+/// Exactly one form, for ever.
+fn forms(forms: &[&str]) -> Vec<Value> {
+    if forms.is_empty() {
+        return Vec::new();
+    }
+    let has: Vec<String> = forms.iter().map(|form| format!("has(self.{form})")).collect();
+    let one = rule(
+        &format!("[{}].filter(x, x).size() == 1", has.join(", ")),
+        &format!("set exactly one of {}", forms.join(", ")),
+    );
+    let stays = forms.iter().map(|form| {
+        rule(
+            &format!("has(self.{form}) == has(oldSelf.{form})"),
+            &format!(
+                "{form} can't come or go: delete this object with deletionPolicy: Retain and \
+                 create a new one"
+            ),
+        )
+    });
+    [one].into_iter().chain(stays).collect()
 }
 
 fn rule(rule: &str, message: &str) -> Value {

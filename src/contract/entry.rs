@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::{
     Access, CheckError, ConnectionKind, Description, Entity, EntityDescription, Fields, Inputs,
-    Issued, Kind, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Setting, SpecError,
-    Subject, Written, crd, decode, secret,
+    Issued, Kind, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Secrets, Setting,
+    SpecError, Subject, Written, crd, decode, secret,
 };
 use crate::{
     api::status::Status,
@@ -54,10 +54,22 @@ pub trait ErasedEntity: ErasedKind {
     fn list(&self, access: &Access) -> BoxStream<'static, Result<Row<Remote>>>;
     /// See [`Entity::read`].
     async fn read(&self, access: &Access, id: &str) -> Result<Option<Remote>>;
-    /// See [`Entity::create`].
-    async fn create(&self, access: &Access, id: &str, want: &Fields) -> Result<Written>;
-    /// See [`Entity::update`].
-    async fn update(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written>;
+    /// See [`Entity::create_with`].
+    async fn create(
+        &self,
+        access: &Access,
+        id: &str,
+        want: &Fields,
+        secrets: &Secrets,
+    ) -> Result<Written>;
+    /// See [`Entity::update_with`].
+    async fn update(
+        &self,
+        access: &Access,
+        have: &Remote,
+        want: &Fields,
+        secrets: &Secrets,
+    ) -> Result<Written>;
     /// See [`Entity::delete`].
     async fn delete(&self, access: &Access, id: &str) -> Result<()>;
     /// See [`Entity::is_taken`].
@@ -199,9 +211,12 @@ fn desired<K: Kind>(
     name: &str,
     inputs: &Inputs,
 ) -> std::result::Result<Fields, SpecError> {
+    let Description { inputs: secrets, reported, .. } = K::DESCRIPTION;
     let state = decode::<K>(spec)?.desired(name, inputs)?;
     let fields = Fields::of(&state).map_err(|e| SpecError::new("", e.to_string()))?;
-    Ok(fields.split(K::DESCRIPTION.reported).0)
+    // Where a secret comes from is nothing that ZITADEL knows.
+    let sources: Vec<&str> = secrets.iter().map(|secret| secret.reference).collect();
+    Ok(fields.split(reported).0.without(&sources))
 }
 
 impl<K: Entity> ErasedKind for EntityKind<K> {
@@ -320,12 +335,24 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
         K::read(access, id).await?.map(erased::<K>).transpose()
     }
 
-    async fn create(&self, access: &Access, id: &str, want: &Fields) -> Result<Written> {
-        K::create(access, id, &typed(want)?).await
+    async fn create(
+        &self,
+        access: &Access,
+        id: &str,
+        want: &Fields,
+        secrets: &Secrets,
+    ) -> Result<Written> {
+        K::create_with(access, id, &typed(want)?, secrets).await
     }
 
-    async fn update(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written> {
-        K::update(access, &typed_entity(have)?, &typed(want)?).await
+    async fn update(
+        &self,
+        access: &Access,
+        have: &Remote,
+        want: &Fields,
+        secrets: &Secrets,
+    ) -> Result<Written> {
+        K::update_with(access, &typed_entity(have)?, &typed(want)?, secrets).await
     }
 
     async fn delete(&self, access: &Access, id: &str) -> Result<()> {

@@ -49,6 +49,8 @@ pub enum EventSubject {
     Payload(&'static str),
     /// Anything at the place: the event does not say which.
     Anything,
+    /// The one thing at the place that has what only one can have: the event does not name it.
+    OnlyOne,
 }
 
 /// What of an event tells which thing it touched.
@@ -83,7 +85,7 @@ impl EventFilter {
             EventSubject::Payload(field) => {
                 event.payload.get(field).and_then(Value::as_str).map(Subject::from)
             }
-            EventSubject::Anything => None,
+            EventSubject::Anything | EventSubject::OnlyOne => None,
         };
         (place, subject)
     }

@@ -63,6 +63,16 @@ impl Fields {
         (self, Self(taken))
     }
 
+    /// These fields without those at the paths and below them.
+    #[must_use]
+    pub fn without(mut self, paths: &[&str]) -> Self {
+        let is_within = |field: &str, path: &str| {
+            field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.0.retain(|field, _| !paths.iter().any(|path| is_within(field, path)));
+        self
+    }
+
     /// Only the fields that `like` has too.
     #[must_use]
     pub fn select(&self, like: &Self) -> Self {

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Place, Reference,
-    RemoteEntity, RemoteSetting, Renewal, Row, SpecError, Written, crd::Rule,
+    RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets, SpecError, Written, crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -34,6 +34,10 @@ pub struct Description {
     pub events: &'static [EventFilter],
     /// Lists whose order means nothing, or that are special in another way.
     pub lists: &'static [List],
+    /// Fields that ZITADEL takes and never shows: they come from Secrets.
+    pub inputs: &'static [SecretInput],
+    /// Fields of which every spec has exactly one, and always the same: the forms of the kind.
+    pub forms: &'static [&'static str],
     /// Fields of the state that only ZITADEL sets: no spec declares them, and the status shows
     /// them.
     pub reported: &'static [&'static str],
@@ -58,11 +62,24 @@ impl Description {
         names: &[],
         events: &[],
         lists: &[],
+        inputs: &[],
+        forms: &[],
         reported: &[],
         rules: &[],
         unchanged: &[],
         permissions: &[],
     };
+}
+
+impl Description {
+    /// The form that something with these fields has, where the kind has several.
+    pub fn form(&self, fields: &Fields) -> Option<&'static str> {
+        let is_of = |form: &str, path: &str| {
+            path.strip_prefix(form).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let mut forms = self.forms.iter().copied();
+        forms.find(|form| fields.iter().any(|(path, _)| is_of(form, path)))
+    }
 }
 
 /// A list of the spec whose items are the keys of other things.
@@ -98,6 +115,12 @@ pub struct EntityDescription {
     pub unique_in: Breadth,
     /// The secret that it has, or is.
     pub issues: Option<&'static Issues>,
+    /// A field and the value that it has of at most one thing at a place: whichever gets it takes it
+    /// from the one that had it.
+    pub only_one: Option<(&'static str, &'static str)>,
+    /// Fields that ZITADEL can't change: where one differs, another thing is created in the place of
+    /// the former one.
+    pub by_another: &'static [&'static str],
 }
 
 impl EntityDescription {
@@ -119,6 +142,8 @@ impl EntityDescription {
         listed_by: Breadth::Place,
         unique_in: Breadth::Place,
         issues: None,
+        only_one: None,
+        by_another: &[],
     };
 }
 
@@ -229,6 +254,26 @@ pub trait Entity: Kind {
         have: &RemoteEntity<Self::State>,
         want: &Self::State,
     ) -> impl Future<Output = Result<Written>> + Send;
+    /// The same as [`Self::create`], with secrets: of a kind that takes some.
+    fn create_with(
+        access: &Access,
+        id: &str,
+        want: &Self::State,
+        secrets: &Secrets,
+    ) -> impl Future<Output = Result<Written>> + Send {
+        let _ = secrets;
+        Self::create(access, id, want)
+    }
+    /// The same as [`Self::update`], with those of its secrets that are to be changed.
+    fn update_with(
+        access: &Access,
+        have: &RemoteEntity<Self::State>,
+        want: &Self::State,
+        secrets: &Secrets,
+    ) -> impl Future<Output = Result<Written>> + Send {
+        let _ = secrets;
+        Self::update(access, have, want)
+    }
     /// Deletes it; that it does not exist is success.
     fn delete(access: &Access, id: &str) -> impl Future<Output = Result<()>> + Send;
     /// Whether something has this id that can't be read here, as it is of another kind or in another

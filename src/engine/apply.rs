@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
+
 use super::{
     context::Engine,
     decide::{Action, Plan, fields},
     error::{Doing, Error, Lost, NotConverged, Result, WhileDoing},
     host::Host,
+    inputs::{self, InputSecret, SecretChange},
     observe::{self, MAX_LAG, current},
     report::{Outcome, Removed, setting_id},
     resolve::Target,
 };
 use crate::{
     api::status::Provenance,
-    contract::{Entry, Fields, IdSource, Object, Place, Remote, Subject, diff},
+    contract::{Entry, Fields, IdSource, Object, Place, Remote, Secrets, Subject, diff},
     live::{self, Absence, Connection, WriteSession},
     zitadel::{self, Code},
 };
@@ -51,12 +54,16 @@ impl Writer<'_> {
             Renewed::Needless(remote) => return Ok(*remote),
             Renewed::Plan(plan) => plan,
         };
-        let mut written = call(&session, &plan).await;
+        if plan.by_another {
+            return self.replace(session, &plan, outcome).await;
+        }
+        let secrets = inputs::values(&self.target.inputs, &plan.secrets);
+        let mut written = call(&session, &plan, &secrets).await;
         if plan.effect() == Action::Create
             && matches!(&written, Err(e) if self.means_exists(e))
             && self.remove_leftover(&session, &plan, outcome).await?
         {
-            written = call(&session, &plan).await;
+            written = call(&session, &plan, &secrets).await;
         }
         if let Err(e) = &written
             && e.had_no_effect()
@@ -80,6 +87,7 @@ impl Writer<'_> {
             (subject, _) => subject.clone(),
         };
         outcome.written(self.entry.noun, &plan);
+        self.note_sent(&plan.secrets, outcome);
         tracing::info!(
             id = subject.id(),
             fields = plan.changed_fields().join(", "),
@@ -153,11 +161,24 @@ impl Writer<'_> {
         };
         let declared = &self.target.declared;
         let changes = diff(declared, &have.state, self.entry.lists);
-        if changes.is_empty() && have.own {
+        if changes.is_empty() && plan.secrets.is_empty() && have.own {
             return Ok(Renewed::Needless(Box::new(have)));
         }
         let want = have.state.changed(&changes);
-        Ok(Renewed::Plan(Box::new(Plan { changes, want, have: Some(have), ..plan.clone() })))
+        let by_another = self.entry.as_entity().map_or(&[][..], |entity| entity.by_another);
+        let renewed = Plan { changes, want, have: Some(have), ..plan.clone() };
+        Ok(Renewed::Plan(Box::new(renewed.sending(plan.secrets.clone(), by_another))))
+    }
+
+    /// Keeps which secrets were sent: they are not sent again.
+    pub(super) fn note_sent(&self, changes: &[SecretChange], outcome: &mut Outcome) {
+        let is_sent = |s: &&InputSecret| changes.iter().any(|c| c.field == s.input.field);
+        let sent: Vec<&InputSecret> = self.target.inputs.iter().filter(is_sent).collect();
+        for secret in &sent {
+            let (key, field) = (&self.object.key, secret.input.field);
+            self.engine.memory.secret_sent(key, field, secret.value.expose_secret());
+        }
+        outcome.secrets_sent(&sent);
     }
 
     fn means_exists(&self, e: &zitadel::Error) -> bool {
@@ -257,11 +278,12 @@ enum Renewed {
 async fn call(
     session: &WriteSession<'_>,
     plan: &Plan,
+    secrets: &Secrets,
 ) -> zitadel::Result<crate::contract::Written> {
     match (&plan.have, &plan.subject) {
-        (Some(have), _) => session.update(have, &plan.want).await,
-        (None, Subject::Entity(id)) => session.create(id, &plan.want).await,
-        (None, Subject::New) => session.create("", &plan.want).await,
+        (Some(have), _) => session.update(have, &plan.want, secrets).await,
+        (None, Subject::Entity(id)) => session.create(id, &plan.want, secrets).await,
+        (None, Subject::New) => session.create("", &plan.want, secrets).await,
         (None, Subject::Setting) => Err(zitadel::Error::Malformed {
             endpoint: "(no call)".into(),
             what: "a setting that was not read".into(),
@@ -338,7 +360,7 @@ impl Remover<'_> {
             return Ok(Removed::Unchanged);
         }
         let want = have.state.changed(&changes);
-        session.update(&have, &want).await.doing("restore")?;
+        session.update(&have, &want, &Secrets::default()).await.doing("restore")?;
         let fields = fields(&changes);
         tracing::info!(fields = fields.join(", "), "restored");
         Ok(Removed::Restored { fields })

@@ -223,7 +223,7 @@ fn url(field: &str, text: &str) -> Result<Url> {
 
 async fn secret(host: &dyn Host, instance: &Key, source: &ValueSource) -> Result<SecretString> {
     let read = host.secret(&instance.namespace, &source.name, &source.key).await;
-    read.map_err(|missing| waiting("Secret", instance, source, missing))
+    read.map(|held| held.value).map_err(|missing| waiting("Secret", instance, source, missing))
 }
 
 async fn config_map(host: &dyn Host, instance: &Key, source: &ValueSource) -> Result<String> {

@@ -122,8 +122,15 @@ impl Engine {
             return vec![Thing::Setting { place: place.clone() }];
         };
         let by_id = id.map(|id| Thing::with_id(entity.id, place, id));
-        let name = entity.natural_key.of(declared).map(|name| Thing::name(place, &name));
-        by_id.into_iter().chain(name).collect()
+        let name = entity.natural_key.of(declared).map(|name| {
+            // Things of several forms are told apart by that too.
+            let form = entry.form(declared).map(|form| format!("{form}/"));
+            Thing::name(place, &format!("{}{name}", form.unwrap_or_default()))
+        });
+        let is_it = |(field, value): &(&str, &str)| declared.text(field) == Some(value);
+        let only_one =
+            entity.only_one.filter(is_it).map(|_| Thing::OnlyOne { place: place.clone() });
+        by_id.into_iter().chain(name).chain(only_one).collect()
     }
 
     /// Objects that have to be looked at after an event of this Instance.

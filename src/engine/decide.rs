@@ -2,6 +2,7 @@
 
 use super::{
     error::{Error, NoConsent, Refusal, Result},
+    inputs::{SecretChange, SendCause},
     observe::Found,
 };
 use crate::{
@@ -19,6 +20,10 @@ pub struct Plan {
     pub action: Action,
     /// The declared fields that differ.
     pub changes: Vec<Drift>,
+    /// The secrets that are to be sent.
+    pub secrets: Vec<SecretChange>,
+    /// Whether another thing is created in its place: ZITADEL can't change what is to change.
+    pub by_another: bool,
     /// What exists now.
     pub have: Option<Remote>,
     /// All fields as they will be.
@@ -59,9 +64,39 @@ impl Plan {
         self.subject.id()
     }
 
-    /// The names of the fields that differ.
+    /// The names of the fields that differ, and of the secrets that are to be sent.
     pub fn changed_fields(&self) -> Vec<String> {
-        fields(&self.changes)
+        let secrets = self.secrets.iter().map(|secret| secret.field.to_owned());
+        fields(&self.changes).into_iter().chain(secrets).collect()
+    }
+
+    /// The names of the fields that are not what they were, secrets that somebody else set among
+    /// them.
+    pub fn drifted_fields(&self) -> Vec<String> {
+        let is_drift = |secret: &&SecretChange| matches!(secret.cause, SendCause::Drift(_));
+        let secrets = self.secrets.iter().filter(is_drift).map(|secret| secret.field.to_owned());
+        fields(&self.changes).into_iter().chain(secrets).collect()
+    }
+
+    /// Whether something was to be so already and is not: a secret whose Secret is another one now
+    /// was not.
+    pub fn is_drift(&self) -> bool {
+        let is_there = self.have.as_ref().is_some_and(|have| have.own);
+        self.action != Action::Nothing && !(is_there && self.drifted_fields().is_empty())
+    }
+
+    /// The same with secrets that are to be sent. `by_another`: fields that ZITADEL can't change.
+    #[must_use]
+    pub fn sending(self, secrets: Vec<SecretChange>, by_another: &[&str]) -> Self {
+        let is_needed = self.action == Action::Nothing && !secrets.is_empty();
+        let can_not_change = secrets.iter().any(|secret| secret.by_another)
+            || self.changes.iter().any(|change| by_another.contains(&change.field.as_str()));
+        Self {
+            action: if is_needed { Action::Update } else { self.action },
+            by_another: self.have.is_some() && can_not_change,
+            secrets,
+            ..self
+        }
     }
 }
 
@@ -115,6 +150,8 @@ pub fn setting(remote: Remote, provenance: Option<Provenance>, declared: &Declar
         action: if is_settled { Action::Nothing } else { Action::Update },
         want: remote.state.changed(&changes),
         changes,
+        secrets: Vec::new(),
+        by_another: false,
         have: Some(remote),
         subject: Subject::Setting,
         provenance: provenance.unwrap_or(found),
@@ -196,6 +233,8 @@ impl Declared<'_> {
             action: if changes.is_empty() { Action::Nothing } else { Action::Update },
             want: remote.state.changed(&changes),
             changes,
+            secrets: Vec::new(),
+            by_another: false,
             subject: remote.subject.clone(),
             have: Some(remote),
             provenance,
@@ -208,6 +247,8 @@ impl Declared<'_> {
         Plan {
             action: Action::Create,
             changes: self.changes(&Fields::default()),
+            secrets: Vec::new(),
+            by_another: false,
             have: None,
             want: self.fields.clone(),
             subject: id.map_or(Subject::New, Subject::Entity),
@@ -293,6 +334,41 @@ mod tests {
                 assert!(!other.adopts);
             }
         }
+    }
+
+    fn secret(cause: SendCause, by_another: bool) -> Vec<SecretChange> {
+        vec![SecretChange { field: "token", cause, by_another }]
+    }
+
+    #[test]
+    fn a_secret_is_a_change_and_only_what_somebody_else_set_is_drift() {
+        let plan = |name: &str| {
+            let plan = Case::new().entity(Found::Bound(remote("1", name)), Provenance::Created);
+            plan.unwrap()
+        };
+        assert!(!plan("a").is_drift() && plan("b").is_drift());
+        let changed = plan("a").sending(secret(SendCause::Changed, false), &[]);
+        assert_eq!((changed.action, changed.by_another), (Action::Update, false));
+        assert_eq!(changed.changed_fields(), ["token"]);
+        assert!(!changed.is_drift());
+        let set = plan("a").sending(secret(SendCause::Drift(String::new()), false), &[]);
+        assert!(set.is_drift());
+        assert_eq!(set.drifted_fields(), ["token"]);
+        let both = plan("b").sending(secret(SendCause::Changed, false), &[]);
+        assert_eq!(both.drifted_fields(), ["name"]);
+    }
+
+    #[test]
+    fn what_can_not_be_changed_is_replaced_and_only_that() {
+        let plan = |name: &str, secrets| {
+            let plan = Case::new().entity(Found::Bound(remote("1", name)), Provenance::Created);
+            plan.unwrap().sending(secrets, &["name"])
+        };
+        assert!(!plan("a", Vec::new()).by_another);
+        assert!(plan("b", Vec::new()).by_another);
+        assert!(plan("a", secret(SendCause::Changed, true)).by_another);
+        let new = Case::new().entity(Found::Nothing { id: None }, Provenance::Created).unwrap();
+        assert!(!new.sending(secret(SendCause::New, true), &["name"]).by_another);
     }
 
     #[test]

@@ -13,6 +13,8 @@ use super::{
     error::{Error, Result, Waiting},
     host::Host,
     observe,
+    ownership::Thing,
+    replacement,
     report::{self, Outcome, Pause},
     resolve::{PlannedIds, Target, resolve},
     secret,
@@ -214,7 +216,9 @@ fn successor(
     object: &Object,
 ) -> Option<Arc<Object>> {
     object.status.provenance?;
-    let claims = engine.claims_of_binding(host, object);
+    let mut claims = engine.claims_of_binding(host, object);
+    // Whoever wants what only one can have wants nothing else of it.
+    claims.retain(|claim| !matches!(claim.thing, Thing::OnlyOne { .. }));
     let others = engine.claims.claimants(&claims, &object.key);
     let others = others.into_iter().filter_map(|key| host.object(&key));
     others.into_iter().find(|other| may_have(engine, host, entry, object, other))
@@ -338,6 +342,9 @@ async fn remove(
             for id in secret::remains(&connection, entry, place, &object.status).await? {
                 remover.remove(&id, Fields::default()).await?;
             }
+        }
+        for id in replacement::remains(&connection, entry, object, &binding.place).await? {
+            remover.remove(&id, Fields::default()).await?;
         }
         remover.remove(&binding.id, original).await
     };

@@ -30,6 +30,16 @@ pub struct OutputSecret {
     pub goes_with_owner: bool,
 }
 
+/// A value of a Secret.
+#[derive(Debug, Clone)]
+pub struct HeldValue {
+    /// It.
+    pub value: SecretString,
+    /// Which state of the Secret this is: another one may hold another value. Tells nothing of the
+    /// value.
+    pub version: String,
+}
+
 /// Where objects, Secrets and namespaces are.
 #[async_trait]
 pub trait Host: Send + Sync {
@@ -43,8 +53,10 @@ pub trait Host: Send + Sync {
     /// Labels of a namespace; empty where it is not known.
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String>;
     /// A value of a Secret.
-    async fn secret(&self, namespace: &str, name: &str, key: &str)
-    -> Result<SecretString, Missing>;
+    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<HeldValue, Missing>;
+    /// Whether a secret is sent to something that exists, if nobody knows whether it has it: where
+    /// statuses are kept, that is so once.
+    fn sends_unknown_secrets(&self) -> bool;
     /// A value of a `ConfigMap`.
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing>;
     /// A Secret that objects write, as it is; `None`: there is none.

@@ -2,7 +2,8 @@
 //! to survive a restart.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    hash::{BuildHasher, RandomState},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +15,11 @@ use crate::{api::status::Status, contract::Key};
 
 /// All records.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<Key, Record>>);
+pub(super) struct Memory {
+    records: Mutex<HashMap<Key, Record>>,
+    /// With a key of this process: nothing is learned from a hash of a secret.
+    hashes: RandomState,
+}
 
 /// What is remembered of one object.
 #[derive(Default)]
@@ -31,6 +36,8 @@ struct Record {
     recreated: bool,
     /// Since when its Secret does not hold what was written into it.
     secret_absent: Option<Instant>,
+    /// Hashes of the secrets that were sent last, by field.
+    sent: BTreeMap<&'static str, u64>,
     /// Somebody else's changes.
     contention: Option<Contention>,
     /// What it had belongs to another object.
@@ -79,6 +86,18 @@ impl Memory {
             return Duration::ZERO;
         }
         self.with(key, |r| r.secret_absent.get_or_insert_with(Instant::now).elapsed())
+    }
+
+    /// Keeps which secret was sent last for a field.
+    pub(super) fn secret_sent(&self, key: &Key, field: &'static str, value: &str) {
+        let hash = self.hashes.hash_one(value);
+        self.with(key, |r| r.sent.insert(field, hash));
+    }
+
+    /// Whether this secret is the last that was sent for a field.
+    pub(super) fn was_sent(&self, key: &Key, field: &str, value: &str) -> bool {
+        let hash = self.hashes.hash_one(value);
+        self.known(key, |r| r.sent.get(field).map(|sent| *sent == hash)) == Some(true)
     }
 
     /// How long ZITADEL has been refusing what it does not show.
@@ -154,6 +173,6 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Record>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -325,6 +325,8 @@ impl Observer<'_> {
         let found = connection.find(self.entry, place, natural_key, &key).await;
         let mut found = found.doing("look for")?;
         found.retain(|remote| self.is_near(remote));
+        let form = self.entry.form(declared);
+        found.retain(|remote| self.entry.form(&remote.state) == form);
         Ok(found)
     }
 

@@ -46,6 +46,11 @@ pub enum Thing {
         /// Where.
         place: Place,
     },
+    /// What only one thing at a place can have.
+    OnlyOne {
+        /// Where.
+        place: Place,
+    },
 }
 
 impl Thing {
@@ -78,9 +83,10 @@ impl Thing {
     fn is_at(&self, at: &Place) -> bool {
         match self {
             Self::Id(_) => false,
-            Self::Key { place, .. } | Self::Name { place, .. } | Self::Setting { place } => {
-                place == at
-            }
+            Self::Key { place, .. }
+            | Self::Name { place, .. }
+            | Self::Setting { place }
+            | Self::OnlyOne { place } => place == at,
         }
     }
 }

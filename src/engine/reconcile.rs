@@ -1,5 +1,6 @@
 //! The reconcile of one object, from what it says to what is said about it, in five stages.
 
+use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
     delete,
     error::{Error, NoConsent, Purpose, Result},
     host::Host,
+    inputs::{self, SecretChange, SendCause, SentFacts},
     observe::{self, provenance},
     ownership::Claim,
     report::{Outcome, setting_id},
@@ -21,7 +23,10 @@ use crate::{
         spec::is_suspended,
         status::{Drift, Provenance, Reason},
     },
-    contract::{Entry, Fields, NaturalKey, Object, Subject, refuse_unknown},
+    contract::{
+        EntityDescription, Entry, Fields, NaturalKey, Object, SecretInput, SpecError, Subject,
+        refuse_unknown,
+    },
 };
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is
@@ -158,12 +163,20 @@ impl<'a> Pass<'a> {
         planned: &PlannedIds,
     ) -> Result<Self> {
         refuse_unknown(entry, &object.spec)?;
-        let target = resolve::resolve(engine, host, entry, object, planned).await?;
+        let mut target = resolve::resolve(engine, host, entry, object, planned).await?;
         tracing::debug!(instance = %target.instance, place = %target.place, "resolved");
+        if !target.shared.observes() {
+            let connections = &engine.connections;
+            target.inputs = inputs::read(connections, host, entry, object).await?;
+        }
         Ok(Self { engine, host, entry, object, target })
     }
 
     async fn run(&mut self, outcome: &mut Outcome) -> Result<()> {
+        if let Some(id) = self.writer().settle_replacement(outcome).await? {
+            let binding = self.target.binding.as_mut();
+            binding.into_iter().for_each(|binding| binding.id.clone_from(&id));
+        }
         let plan = match self.plan(outcome).await {
             Err(e @ Error::Lost(_)) if self.recreates(outcome).await => {
                 tracing::debug!(error = ?e, "deleted what was lost");
@@ -226,6 +239,7 @@ impl<'a> Pass<'a> {
         }
         let provenance = provenance(&found, &self.target);
         let plan = decide::entity(found.clone(), provenance, &self.declared());
+        let plan = plan.and_then(|plan| self.with_secrets(plan, entity));
         if matches!(plan, Err(Error::AdoptionRefused(_) | Error::NoConsent(_))) {
             self.watch(&found, outcome);
         }
@@ -235,6 +249,42 @@ impl<'a> Pass<'a> {
             outcome.differs(self.declared().changes(&remote.state));
         }
         plan
+    }
+
+    /// The same plan with the secrets that are to be sent.
+    fn with_secrets(&self, plan: Plan, entity: &EntityDescription) -> Result<Plan> {
+        let Target { connection, place, inputs, .. } = &self.target;
+        let secrets = match &plan.have {
+            Some(have) => {
+                let memory = &self.engine.memory;
+                let key = &self.object.key;
+                let facts = SentFacts {
+                    applied: &self.object.status.secrets_applied,
+                    sends_unknown: self.host.sends_unknown_secrets(),
+                };
+                inputs::changes(
+                    inputs,
+                    facts,
+                    |s| memory.was_sent(key, s.input.field, s.value.expose_secret()),
+                    |secret| connection.secret_editor(self.entry, place, &have.subject, secret),
+                )
+            }
+            None => {
+                let form = self.entry.form(&plan.want);
+                let is_missing = |input: &&SecretInput| {
+                    input.is_required(form, &plan.want)
+                        && !inputs.iter().any(|s| s.input.field == input.field)
+                };
+                if let Some(input) = self.entry.inputs.iter().find(is_missing)
+                    && !self.target.shared.observes()
+                {
+                    let what = "has to be set to create it: ZITADEL takes none without";
+                    return Err(SpecError::new(input.reference, what).into());
+                }
+                inputs::at_creation(inputs)
+            }
+        };
+        Ok(plan.sending(secrets, entity.by_another))
     }
 
     async fn plan_setting(&mut self, outcome: &mut Outcome) -> Result<Plan> {
@@ -324,16 +374,33 @@ impl<'a> Pass<'a> {
         let was_seen = matches!(status.reason(), Some(Reason::InSync | Reason::Observing));
         let is_new = |change: &&Drift| !status.drift.contains(change);
         let new: Vec<Drift> = plan.changes.iter().filter(is_new).cloned().collect();
-        if is_current && was_seen && !new.is_empty() {
+        let set = self.secrets_set_by_others(&plan);
+        if is_current && was_seen && !(new.is_empty() && set.is_empty()) {
             let former = match (&plan.have, &self.entry) {
                 (None, Entry::Entity(_)) => status.id.clone(),
                 _ => None,
             };
             let by = self.editor(&plan, former.as_deref());
-            let told = Plan { changes: new, former, ..plan.clone() };
+            let told = Plan { changes: new, secrets: set, former, ..plan.clone() };
             outcome.drifted(self.entry.noun, &told, by, false);
         }
         outcome.observed(self.object, self.entry.noun, &self.target, plan);
+    }
+
+    /// The declared secrets that somebody else set. It is told once: nothing is sent that could make
+    /// it undone.
+    fn secrets_set_by_others(&self, plan: &Plan) -> Vec<SecretChange> {
+        let Target { connection, place, .. } = &self.target;
+        let (entry, subject) = (self.entry, &plan.subject);
+        let declared =
+            entry.inputs.iter().filter(|i| matches!(i.read(&self.object.spec), Ok(Some(_))));
+        let set = declared.filter_map(|input| {
+            let by = connection.secret_editor(entry, place, subject, input.field)?;
+            connection.forget_secret_editor(entry, place, subject, input.field);
+            let cause = SendCause::Drift(by);
+            Some(SecretChange { field: input.field, cause, by_another: false })
+        });
+        set.collect()
     }
 
     /// Does what the plan says and reads back until it is so.
@@ -367,6 +434,7 @@ impl<'a> Pass<'a> {
             return Err(Error::NotConverged(error));
         }
         self.engine.memory.hold(&self.object.key)?;
+        outcome.secrets_applied(&self.target.inputs);
         if let Some(secret) = secret {
             Box::pin(secret.ensure(&remote, plan.provenance, outcome)).await?;
         }
@@ -380,7 +448,7 @@ impl<'a> Pass<'a> {
         let (object, memory) = (self.object, &self.engine.memory);
         let (key, generation) = (&object.key, object.generation);
         let was_changed = memory.was_changed(key, generation, was_seen(object));
-        if plan.action == Action::Nothing {
+        if !plan.is_drift() {
             return Ok(());
         }
         let is_recreated = plan.former.as_deref().is_some_and(|former| plan.id() != Some(former));

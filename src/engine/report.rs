@@ -9,11 +9,12 @@ use jiff::Timestamp;
 
 use super::{
     binding::Binding,
-    decide::{Action, Plan, fields},
+    decide::{Action, Plan},
     decide_deletion::Release,
     decide_secret::Cause,
     error::{Class, Error},
     events::{EventReason, EventRecord},
+    inputs::InputSecret,
     resolve::Target,
 };
 use crate::{
@@ -245,6 +246,28 @@ impl Outcome {
         self.event(EventReason::KeyEnded, what);
     }
 
+    /// These secrets are the last that were sent.
+    pub fn secrets_sent(&mut self, sent: &[&InputSecret]) {
+        let applied = &mut self.status.secrets_applied;
+        applied.extend(sent.iter().map(|s| (s.input.field.to_owned(), s.version.clone())));
+    }
+
+    /// ZITADEL has these secrets, as far as can be known, and no others are declared.
+    pub fn secrets_applied(&mut self, declared: &[InputSecret]) {
+        self.status.secrets_applied.clear();
+        self.secrets_sent(&declared.iter().collect::<Vec<_>>());
+    }
+
+    /// Another thing is created in the place of this one.
+    pub fn replacing(&mut self, id: &str) {
+        self.status.replaces = Some(id.to_owned());
+    }
+
+    /// What was replaced is gone.
+    pub fn replaced(&mut self) {
+        self.status.replaces = None;
+    }
+
     /// It was read back, and is as declared.
     pub fn in_sync(&mut self, object: &Object, noun: &str) {
         self.say(object, Ready::True, Reason::InSync, format!("{noun} is as declared"));
@@ -339,7 +362,7 @@ impl Outcome {
         corrected: bool,
     ) -> String {
         let who = by.as_ref().map_or_else(String::new, |b| format!(" by {b}"));
-        let changed = fields(&plan.changes);
+        let changed = plan.drifted_fields();
         let names = changed.join(", ");
         let (what, happened, remedy) = match (plan.action, &plan.former, plan.id()) {
             (Action::Create, Some(former), Some(id)) if former != id => (

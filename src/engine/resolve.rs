@@ -9,6 +9,7 @@ use super::{
     context::Engine,
     error::{Doing, Error, NotConverged, Result, Waiting, WhileDoing},
     host::Host,
+    inputs::InputSecret,
     sight::may_read,
 };
 use crate::{
@@ -52,6 +53,8 @@ pub struct Target {
     pub resolved: BTreeMap<String, String>,
     /// The declared fields.
     pub declared: Fields,
+    /// The declared secrets, once they were read.
+    pub inputs: Vec<InputSecret>,
 }
 
 impl Target {
@@ -149,6 +152,7 @@ pub async fn resolve(
     Ok(Target {
         resolved: resolver.resolved,
         declared: entry.desired(&object.spec, name, &inputs)?,
+        inputs: Vec::new(),
         instance_binding: binding::instance_binding(&instance_object),
         domain: consents.domain(&instance),
         instance,

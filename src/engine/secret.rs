@@ -404,7 +404,8 @@ impl<'a> SecretStage<'a> {
 
     fn changed_by(&self, subject: &Subject) -> Option<String> {
         let target = &self.writer.target;
-        target.connection.secret_editor(self.writer.entry, &target.place, subject)
+        let (connection, value) = (&target.connection, self.issues.value);
+        connection.secret_editor(self.writer.entry, &target.place, subject, value)
     }
 
     /// A status that was lost is made again from what the Secret tells.

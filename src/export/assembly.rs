@@ -107,7 +107,9 @@ impl Assembly {
             let id = Some(id).filter(|id| self.without_id.as_deref() != Some(*id));
             let remote = self.referring(entry, remote);
             let namespace = self.namespace.as_deref();
-            self.objects.push(Exported::entity(entry, &remote, id, &name, &home, namespace)?);
+            let is_root = self.registry.root() == Some(entry);
+            let object = Exported::entity(entry, &remote, id, &name, &home, is_root, namespace)?;
+            self.objects.push(object);
         }
         Ok(())
     }

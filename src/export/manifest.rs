@@ -74,13 +74,15 @@ impl Home {
 }
 
 impl Exported {
-    /// An entity. Without `id` it is found by its name.
+    /// An entity. Without `id` it is found by its name. `makes_home`: others are in it, in a folder
+    /// of its own.
     pub(super) fn entity(
         entry: Entry,
         remote: &Remote,
         id: Option<&str>,
         name: &str,
         home: &Home,
+        makes_home: bool,
         namespace: Option<&str>,
     ) -> Result<Self> {
         let mut spec = Map::new();
@@ -98,7 +100,8 @@ impl Exported {
             _ => false,
         };
         let path = match &home.organization {
-            None => format!("organizations/{name}/{}.yaml", kebab(entry.kind())),
+            None if makes_home => format!("organizations/{name}/{}.yaml", kebab(entry.kind())),
+            None => format!("instance/{}/{name}.yaml", entry.plural),
             Some(organization) => {
                 let short = name.strip_prefix(&format!("{organization}-")).unwrap_or(name);
                 format!("organizations/{organization}/{}/{short}.yaml", entry.plural)

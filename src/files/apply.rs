@@ -110,7 +110,7 @@ impl Session {
                 let result = succeeded(creates, &events);
                 return done(events, result);
             }
-            let failure = failure(&outcome);
+            let failure = failure(&outcome, &object);
             let is_transient = is("Reconciling") && failure.reason != Reason::WaitingForReference;
             let pause = outcome.requeue_after.unwrap_or(RETRY).min(Duration::from_secs(5));
             let goes_on = is_transient && begun.elapsed() + pause <= RETRY;

@@ -4,12 +4,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
+    hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
 };
 
 use async_trait::async_trait;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     environment::{Environment, SECRET},
@@ -20,7 +21,7 @@ use crate::{
     contract::{Key, Object},
     engine::{
         error::{Missing, OutputError},
-        host::{Host, OutputSecret},
+        host::{HeldValue, Host, OutputSecret},
         report::Outcome,
     },
     files::Folder,
@@ -35,6 +36,10 @@ pub struct FileHost {
     secret_dir: Option<PathBuf>,
     /// Where Secrets are written.
     pub(super) secrets_to: Option<PathBuf>,
+    /// Whether secrets are sent to what exists.
+    pub(super) sends_secrets: bool,
+    /// Tells the values of secrets apart.
+    pub(super) hashes: RandomState,
     environment: Environment,
 }
 
@@ -51,8 +56,28 @@ impl FileHost {
             config_maps: folder.config_maps.clone(),
             secret_dir,
             secrets_to: None,
+            sends_secrets: false,
+            hashes: RandomState::new(),
             environment,
         }
+    }
+
+    /// A value of a Secret: of the environment, of the directory of Secrets, or of these files.
+    fn value(&self, namespace: &str, name: &str, key: &str) -> Result<SecretString, Missing> {
+        if name == SECRET {
+            return self.environment.secret(key);
+        }
+        if let Some(dir) = &self.secret_dir
+            && let Some(path) = secret_file(dir, namespace, name, key)?
+        {
+            return fs::read_to_string(&path)
+                .map(Into::into)
+                .map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display())));
+        }
+        self.secrets
+            .get(&(namespace.into(), name.into(), key.into()))
+            .cloned()
+            .ok_or(Missing::Object)
     }
 
     /// Adds an object, or replaces it.
@@ -112,26 +137,15 @@ impl Host for FileHost {
         self.namespaces.get(namespace).cloned().unwrap_or_default()
     }
 
-    async fn secret(
-        &self,
-        namespace: &str,
-        name: &str,
-        key: &str,
-    ) -> Result<SecretString, Missing> {
-        if name == SECRET {
-            return self.environment.secret(key);
-        }
-        if let Some(dir) = &self.secret_dir
-            && let Some(path) = secret_file(dir, namespace, name, key)?
-        {
-            return fs::read_to_string(&path)
-                .map(Into::into)
-                .map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display())));
-        }
-        self.secrets
-            .get(&(namespace.into(), name.into(), key.into()))
-            .cloned()
-            .ok_or(Missing::Object)
+    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<HeldValue, Missing> {
+        let value = self.value(namespace, name, key)?;
+        // Files have no versions: a hash tells one value from another, as long as the process lives.
+        let version = format!("{:016x}", self.hashes.hash_one(value.expose_secret()));
+        Ok(HeldValue { value, version })
+    }
+
+    fn sends_unknown_secrets(&self) -> bool {
+        self.sends_secrets
     }
 
     async fn output(

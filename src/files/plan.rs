@@ -17,6 +17,7 @@ use crate::{
     contract::{Entry, Key, Object},
     engine::{
         Error,
+        error::Waiting,
         plan::{self, Preview},
         report,
         resolve::PlannedIds,
@@ -123,6 +124,7 @@ fn refused(entry: Option<Entry>, e: &Error, drift: Vec<Drift>) -> Failure {
         drift,
         need: match e {
             Error::NotConnected { .. } => Need::Connection,
+            Error::Waiting(Waiting::Value { .. }) => Need::Secret,
             _ => Need::Object,
         },
     }

@@ -85,6 +85,12 @@ impl Session {
         self.host.secrets_to = Some(dir);
     }
 
+    /// Sends the secrets that objects name to what exists too, where nobody knows whether it has
+    /// them.
+    pub fn send_secrets(&mut self) {
+        self.host.sends_secrets = true;
+    }
+
     /// Goes on with another state of the folder, with the same connections; what is remembered of
     /// objects that stay is kept. An Instance that is gone from the files stays in force while an
     /// object needs it. On an error nothing has changed.
@@ -96,6 +102,8 @@ impl Session {
     ) -> Result<Renewed, NoConnection> {
         let mut host = FileHost::new(folder, secret_dir, environment.clone());
         host.secrets_to.clone_from(&self.host.secrets_to);
+        host.sends_secrets = self.host.sends_secrets;
+        host.hashes = self.host.hashes.clone();
         let needed = needed(&host);
         let is_gone = |o: &Arc<Object>| host.object(&o.key).is_none();
         let (instances, others): (Vec<_>, Vec<_>) =
@@ -183,7 +191,7 @@ impl Session {
         };
         self.host.report(&instance, &outcome);
         let is_connected = self.engine.connections.get(&key).is_some() && outcome.status.is_ready();
-        (!is_connected).then(|| (key, failure(&outcome)))
+        (!is_connected).then(|| (key, failure(&outcome, &instance)))
     }
 
     /// Reconciles an Instance; a moment without a server is waited out.
@@ -322,7 +330,7 @@ fn implied(key: &Key, all: &[Key], environment: &Environment) -> Object {
 }
 
 /// What a status says about why its object is not as declared.
-pub(super) fn failure(outcome: &Outcome) -> Failure {
+pub(super) fn failure(outcome: &Outcome, object: &Object) -> Failure {
     let status = &outcome.status;
     let ready = status.condition("Ready");
     let is_value = matches!(&outcome.error, Some(Error::Waiting(Waiting::Value { .. })));
@@ -330,6 +338,10 @@ pub(super) fn failure(outcome: &Outcome) -> Failure {
         reason: status.reason().unwrap_or(Reason::NotConverged),
         message: ready.map_or_else(|| "nothing is known of it yet".into(), |c| c.message.clone()),
         drift: status.drift.clone(),
-        need: if is_value { Need::Value } else { Need::Object },
+        need: match (is_value, is_connection(object)) {
+            (true, true) => Need::Value,
+            (true, false) => Need::Secret,
+            (false, _) => Need::Object,
+        },
     }
 }

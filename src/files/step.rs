@@ -50,8 +50,10 @@ pub struct Failure {
 pub enum Need {
     /// What the reason says.
     Object,
-    /// A value of a Secret or `ConfigMap`.
+    /// A value of a Secret or `ConfigMap`, to be connected by.
     Value,
+    /// A value of a Secret, for ZITADEL.
+    Secret,
     /// Its Instance. It was not looked at, because that can't be used; which is said once, of the
     /// Instance.
     Connection,

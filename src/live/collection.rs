@@ -71,8 +71,8 @@ struct Data {
     pending: HashMap<Subject, (PendingWrite, Instant)>,
     /// Who else changed something since it was read.
     editors: HashMap<Subject, String>,
-    /// Who else gave something another secret since we did.
-    secret_editors: HashMap<Subject, String>,
+    /// Who else gave something another secret since we did, by the secret's name.
+    secret_editors: HashMap<(Subject, &'static str), String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -310,16 +310,23 @@ impl Collection {
         there.map(|remote| remote.subject.clone()).collect()
     }
 
-    pub(super) fn set_secret_editor(&self, subject: &Subject, by: &str) {
-        lock(&self.data).secret_editors.insert(subject.clone(), by.into());
+    /// What is known to have a value.
+    pub(super) fn known_with(&self, field: &str, value: &str) -> Vec<Subject> {
+        let data = lock(&self.data);
+        let has_it = data.readable().filter(|remote| remote.state.text(field) == Some(value));
+        has_it.map(|remote| remote.subject.clone()).collect()
     }
 
-    pub(super) fn secret_editor(&self, subject: &Subject) -> Option<String> {
-        lock(&self.data).secret_editors.get(subject).cloned()
+    pub(super) fn set_secret_editor(&self, subject: &Subject, secret: &'static str, by: &str) {
+        lock(&self.data).secret_editors.insert((subject.clone(), secret), by.into());
     }
 
-    pub(super) fn forget_secret_editor(&self, subject: &Subject) {
-        lock(&self.data).secret_editors.remove(subject);
+    pub(super) fn secret_editor(&self, subject: &Subject, secret: &'static str) -> Option<String> {
+        lock(&self.data).secret_editors.get(&(subject.clone(), secret)).cloned()
+    }
+
+    pub(super) fn forget_secret_editor(&self, subject: &Subject, secret: &'static str) {
+        lock(&self.data).secret_editors.remove(&(subject.clone(), secret));
     }
 
     pub(super) fn take_editor(&self, subject: &Subject) -> Option<String> {
@@ -359,7 +366,7 @@ impl Data {
         let (items, stale) = (&self.items, &self.stale);
         let is_known = |s: &Subject| items.contains_key(s) || stale.contains_key(s);
         self.editors.retain(|s, _| is_known(s));
-        self.secret_editors.retain(|s, _| is_known(s));
+        self.secret_editors.retain(|(s, _), _| is_known(s));
     }
 
     /// Takes what was read, if it may be believed. `epoch`: the newest one when the read began;

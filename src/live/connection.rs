@@ -272,8 +272,25 @@ impl Connection {
     }
 
     /// Who gave this thing another secret since ours, as far as the feed told.
-    pub fn secret_editor(&self, entry: Entry, place: &Place, subject: &Subject) -> Option<String> {
-        self.informer.store.secret_editor(entry, place, subject)
+    pub fn secret_editor(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+        secret: &'static str,
+    ) -> Option<String> {
+        self.informer.store.secret_editor(entry, place, subject, secret)
+    }
+
+    /// What others did to this secret was taken note of.
+    pub fn forget_secret_editor(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+        secret: &'static str,
+    ) {
+        self.informer.store.secret_sent(entry, place, subject, secret);
     }
 
     /// Asks the event feed what others changed.

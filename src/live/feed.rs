@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::instance::{FeedMode, FeedStatus},
-    contract::{Entry, EventPlace, Registry, Subject},
+    contract::{Entry, EventPlace, EventSubject, Registry, Subject},
     zitadel::{Client, Result},
 };
 
@@ -189,17 +189,46 @@ fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTr
                 _ => vec![place],
             };
             for place in places {
-                let thing = Touched { kind: entry.kind(), place, subject: subject.clone() };
-                if store.is_own(event.creation_date, &thing) {
-                    continue;
+                let things = match filter.subject {
+                    // What a call of ours takes from another thing is nobody else's doing.
+                    EventSubject::OnlyOne if store.has_own(event.creation_date, entry.kind()) => {
+                        store.only_one(entry, &place).iter().for_each(|subject| {
+                            store.invalidate(entry, &place, subject);
+                        });
+                        continue;
+                    }
+                    EventSubject::OnlyOne => {
+                        store.only_one(entry, &place).into_iter().map(Some).collect()
+                    }
+                    _ => vec![subject.clone()],
+                };
+                for subject in things {
+                    let thing = Touched { kind: entry.kind(), place: place.clone(), subject };
+                    if !store.is_own(event.creation_date, &thing) {
+                        touch(store, entry, event, editors, thing, touched);
+                    }
                 }
-                let issues = entry.as_entity().and_then(|e| e.issues);
-                if issues.is_some_and(|issues| issues.events.contains(&event.name())) {
-                    touched.extend(store.secret_changed(&thing, editors.name(event)));
-                }
-                store.edited(&thing, editors.name(event));
-                touched.insert(thing);
             }
         }
     }
+}
+
+/// Marks a thing that somebody else's event touched, and the secrets of it that the event set.
+fn touch(
+    store: &Store,
+    entry: Entry,
+    event: &Event,
+    editors: ReportEditors,
+    thing: Touched,
+    touched: &mut BTreeSet<Touched>,
+) {
+    let by = editors.name(event);
+    let issues = entry.as_entity().and_then(|e| e.issues);
+    let issued = issues.filter(|issues| issues.events.contains(&event.name()));
+    let set = entry.inputs.iter().filter(|i| i.is_carried_by(event.name(), event.facts().payload));
+    for secret in issued.map(|issues| issues.value).into_iter().chain(set.map(|i| i.field)) {
+        touched.extend(store.secret_changed(&thing, secret, by));
+    }
+    store.edited(&thing, by);
+    touched.insert(thing);
 }

@@ -229,12 +229,37 @@ impl Store {
             self.remember_own(entry, place, subject, *changed);
         }
         let collection = self.collection(entry, place);
-        collection.forget_secret_editor(subject);
+        if let Some(issues) = entry.as_entity().and_then(|e| e.issues) {
+            collection.forget_secret_editor(subject, issues.value);
+        }
         collection.invalidate(subject);
     }
 
+    /// We sent a thing this secret: whatever others set before does not count any more.
+    pub(super) fn secret_sent(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+        secret: &'static str,
+    ) {
+        self.collection(entry, place).forget_secret_editor(subject, secret);
+    }
+
+    /// What is known to have, at a place, what only one thing can have.
+    pub(super) fn only_one(&self, entry: Entry, place: &Place) -> Vec<Subject> {
+        let only_one = entry.as_entity().and_then(|e| e.only_one);
+        let known = |(field, value)| self.collection(entry, place).known_with(field, value);
+        only_one.map(known).unwrap_or_default()
+    }
+
     /// Somebody else gave a thing another secret, or all at a place. Returns which.
-    pub(super) fn secret_changed(&self, touched: &Touched, by: &str) -> Vec<Touched> {
+    pub(super) fn secret_changed(
+        &self,
+        touched: &Touched,
+        secret: &'static str,
+        by: &str,
+    ) -> Vec<Touched> {
         let Some(entry) = self.registry.find(touched.kind) else { return Vec::new() };
         let collection = self.collection(entry, &touched.place);
         let subjects = match &touched.subject {
@@ -242,7 +267,7 @@ impl Store {
             None => collection.known_at(&touched.place),
         };
         for subject in &subjects {
-            collection.set_secret_editor(subject, by);
+            collection.set_secret_editor(subject, secret, by);
         }
         let of = |subject| Touched { subject: Some(subject), ..touched.clone() };
         subjects.into_iter().map(of).collect()
@@ -254,8 +279,9 @@ impl Store {
         entry: Entry,
         place: &Place,
         subject: &Subject,
+        secret: &'static str,
     ) -> Option<String> {
-        self.collection(entry, place).secret_editor(subject)
+        self.collection(entry, place).secret_editor(subject, secret)
     }
 
     /// One thing is stale: it will be read again.
@@ -370,6 +396,11 @@ impl Store {
     /// Kinds of which something was asked for.
     pub(super) fn kinds_in_use(&self) -> HashSet<&'static str> {
         lock(&self.collections).keys().map(|(kind, _)| *kind).collect()
+    }
+
+    /// Whether one of our calls wrote something of a kind at this time.
+    pub(super) fn has_own(&self, date: Timestamp, kind: &str) -> bool {
+        lock(&self.own).iter().any(|(own, touched)| *own == date && touched.kind == kind)
     }
 
     pub(super) fn is_own(&self, date: Timestamp, touched: &Touched) -> bool {

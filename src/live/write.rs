@@ -8,7 +8,7 @@ use super::{
     store::Observation,
 };
 use crate::{
-    contract::{Access, Entry, Fields, Issued, Place, Remote, Subject, Written},
+    contract::{Access, Entry, Fields, Issued, Place, Remote, Secrets, Subject, Written},
     zitadel::{self, Result},
 };
 
@@ -44,10 +44,10 @@ impl WriteSession<'_> {
         store.peek(self.entry, &access.place, subject)
     }
 
-    /// Creates an entity. The id in the answer counts.
-    pub async fn create(&self, id: &str, want: &Fields) -> Result<Written> {
+    /// Creates an entity, with its secrets. The id in the answer counts.
+    pub async fn create(&self, id: &str, want: &Fields, secrets: &Secrets) -> Result<Written> {
         let answer = match self.entry {
-            Entry::Entity(kind) => kind.create(&self.access, id, want).await,
+            Entry::Entity(kind) => kind.create(&self.access, id, want, secrets).await,
             _ => Err(not_this_shape()),
         };
         let subject = Subject::Entity(match &answer {
@@ -63,13 +63,20 @@ impl WriteSession<'_> {
         Ok(written)
     }
 
-    /// Changes an entity or a setting; `want` is complete.
-    pub async fn update(&self, have: &Remote, want: &Fields) -> Result<Written> {
+    /// Changes an entity or a setting; `want` is complete but for the secrets, of which those are
+    /// sent that are to be changed.
+    pub async fn update(&self, have: &Remote, want: &Fields, secrets: &Secrets) -> Result<Written> {
         let answer = match self.entry {
-            Entry::Entity(kind) => kind.update(&self.access, have, want).await,
+            Entry::Entity(kind) => kind.update(&self.access, have, want, secrets).await,
             Entry::Setting(kind) => kind.write(&self.access, have, want).await,
             Entry::Connection(_) => Err(not_this_shape()),
         };
+        if answer.is_ok() {
+            let store = &self.connection.informer.store;
+            for secret in secrets.fields() {
+                store.secret_sent(self.entry, &self.access.place, &have.subject, secret);
+            }
+        }
         let expected = |version| PendingWrite::State(want.clone(), version);
         self.conclude(&have.subject, answer, expected)
     }

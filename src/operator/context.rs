@@ -130,7 +130,7 @@ impl Context {
         self.host.stores.remove(key);
         self.readiness.forget(key);
         self.permits.forget(key);
-        if is_connection(key) {
+        if Sources::are_read_by(key.kind) {
             self.sources.forget(key);
         }
         self.reconciled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);

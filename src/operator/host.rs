@@ -9,7 +9,6 @@ use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
 };
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -24,7 +23,7 @@ use crate::{
     engine::{
         consent::Consents,
         error::{Missing, OutputError},
-        host::{Host, OutputSecret},
+        host::{HeldValue, Host, OutputSecret},
     },
     kinds::REGISTRY,
 };
@@ -188,15 +187,20 @@ impl Host for KubeHost {
         self.namespaces.labels(namespace)
     }
 
-    async fn secret(
-        &self,
-        namespace: &str,
-        name: &str,
-        key: &str,
-    ) -> Result<SecretString, Missing> {
+    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<HeldValue, Missing> {
         let secret: Secret = self.get(namespace, name).await?;
+        let version = format!(
+            "{}:{}",
+            secret.metadata.uid.unwrap_or_default(),
+            secret.metadata.resource_version.unwrap_or_default()
+        );
         let bytes = secret.data.and_then(|mut d| d.remove(key)).ok_or(Missing::Key)?;
-        String::from_utf8(bytes.0).map(Into::into).map_err(|_| Missing::Key)
+        let value = String::from_utf8(bytes.0).map_err(|_| Missing::Key)?;
+        Ok(HeldValue { value: value.into(), version })
+    }
+
+    fn sends_unknown_secrets(&self) -> bool {
+        true
     }
 
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing> {

@@ -13,6 +13,7 @@ use super::{
     permits::Group,
     problem::Problem,
     report::{report, report_panic},
+    sources::Sources,
     tasks::catch,
     watch::is_referred_to,
 };
@@ -104,8 +105,10 @@ async fn one(key: &Key, context: &Arc<Context>) -> Action {
     let connected = context.engine.connections.get(key).is_some();
     let outcome = reconcile(&context.engine, &context.host, &object).await;
     let (mut again, reason) = (outcome.requeue_after, outcome.status.reason());
-    if is_connection(key) {
+    if Sources::are_read_by(key.kind) {
         context.sources.follow(&object);
+    }
+    if is_connection(key) {
         if context.engine.connections.get(key).is_some() {
             feed::start(context, key);
             // After a start the status says nothing new, and yet there is a connection only now.

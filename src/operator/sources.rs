@@ -1,5 +1,5 @@
-//! Secrets and ConfigMaps that Instances refer to: a watch of each one by its name, so that no
-//! right to list them is needed.
+//! Secrets and ConfigMaps that objects read: a watch of each one by its name, so that no right to
+//! list them is needed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,6 +20,7 @@ use super::{
     attempts::Attempts, metrics::Metrics, problem::Problem, tasks::supervise, wakers::Wakers,
 };
 use crate::{
+    api::spec::only_observes,
     contract::{Key, Object, connection::CaSource},
     kinds::REGISTRY,
 };
@@ -46,7 +47,7 @@ pub(super) struct Sources {
 }
 
 struct Watched {
-    instances: HashSet<Key>,
+    readers: HashSet<Key>,
     task: AbortHandle,
 }
 
@@ -55,34 +56,40 @@ impl Sources {
         Self { client, wakers, metrics, watched: Mutex::default() }
     }
 
-    /// Watches exactly what this Instance refers to.
-    pub(super) fn follow(self: &Arc<Self>, instance: &Object) {
-        let wanted = if instance.is_deleting { HashSet::new() } else { sources(instance) };
-        self.replace(&instance.key, wanted);
+    /// Whether objects of a kind read any.
+    pub(super) fn are_read_by(kind: &str) -> bool {
+        let entry = REGISTRY.find(kind);
+        entry.is_some_and(|entry| entry.is_connection() || !entry.inputs.is_empty())
     }
 
-    /// Forgets an Instance that is gone.
-    pub(super) fn forget(self: &Arc<Self>, instance: &Key) {
-        self.replace(instance, HashSet::new());
+    /// Watches exactly what this object reads.
+    pub(super) fn follow(self: &Arc<Self>, object: &Object) {
+        let wanted = if object.is_deleting { HashSet::new() } else { sources(object) };
+        self.replace(&object.key, wanted);
     }
 
-    fn replace(self: &Arc<Self>, instance: &Key, wanted: HashSet<Source>) {
+    /// Forgets an object that is gone.
+    pub(super) fn forget(self: &Arc<Self>, object: &Key) {
+        self.replace(object, HashSet::new());
+    }
+
+    fn replace(self: &Arc<Self>, reader: &Key, wanted: HashSet<Source>) {
         let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|source, watched| {
             if !wanted.contains(source) {
-                watched.instances.remove(instance);
+                watched.readers.remove(reader);
             }
-            if watched.instances.is_empty() {
+            if watched.readers.is_empty() {
                 watched.task.abort();
             }
-            !watched.instances.is_empty()
+            !watched.readers.is_empty()
         });
         for source in wanted {
             let watched = all.entry(source.clone()).or_insert_with(|| {
                 let task = tokio::spawn(self.clone().watch(source)).abort_handle();
-                Watched { instances: HashSet::new(), task }
+                Watched { readers: HashSet::new(), task }
             });
-            watched.instances.insert(instance.clone());
+            watched.readers.insert(reader.clone());
         }
     }
 
@@ -100,8 +107,8 @@ impl Sources {
 
     fn wake(&self, source: &Source) {
         let all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        for instance in all.get(source).into_iter().flat_map(|w| &w.instances) {
-            self.wakers.wake(instance);
+        for reader in all.get(source).into_iter().flat_map(|w| &w.readers) {
+            self.wakers.wake(reader);
         }
     }
 
@@ -130,7 +137,7 @@ impl Sources {
         }
     }
 
-    /// Watches until the server ends it. Wakes the Instances when the source's version is another
+    /// Watches until the server ends it. Wakes the objects when the source's version is another
     /// one than the last.
     async fn watch_once<K: Watchable>(
         &self,
@@ -199,13 +206,20 @@ impl Last {
     }
 }
 
-fn sources(instance: &Object) -> HashSet<Source> {
-    let Ok(spec) = REGISTRY.connection().read(&instance.spec) else { return HashSet::new() };
+/// What an object reads. Who only observes sends nothing, and reads no secrets for that.
+fn sources(object: &Object) -> HashSet<Source> {
     let source = |is_secret: bool, name: &str| Source {
         is_secret,
-        namespace: instance.key.namespace.clone(),
+        namespace: object.key.namespace.clone(),
         name: name.to_owned(),
     };
+    let Some(entry) = REGISTRY.find(object.key.kind) else { return HashSet::new() };
+    if !entry.is_connection() {
+        let inputs = entry.inputs.iter().filter(|_| !only_observes(&object.spec));
+        let named = inputs.filter_map(|input| input.read(&object.spec).ok().flatten());
+        return named.map(|value| source(true, &value.name)).collect();
+    }
+    let Ok(spec) = REGISTRY.connection().read(&object.spec) else { return HashSet::new() };
     let credentials = source(true, &spec.credentials.secret().name);
     let ca = spec.ca.map(|ca| match ca {
         CaSource::Secret(value) => source(true, &value.name),

@@ -173,6 +173,7 @@ impl<'a> Conversion<'a> {
                 self.omit(found.instance, &format!("it is nothing but its secret, {why}"));
                 return Ok(());
             }
+            self.input(entry, &mut remote, found);
             let lacking = found.lacking().map(ToOwned::to_owned);
             let of_type = found.instance.resource.clone();
             self.converted.lacking.entry(of_type).or_default().extend(lacking);
@@ -201,6 +202,23 @@ impl<'a> Conversion<'a> {
         let named = Fields::from(json!({"secret": {"name": name}}));
         remote.state = remote.state.overlay(&named);
         Ok(())
+    }
+
+    /// Keeps what ZITADEL got and declares the Secret that it comes from.
+    fn input(&mut self, entry: Entry, remote: &mut Remote, found: &Found) {
+        let Some((input, value)) = found.input() else { return };
+        if !self.secrets {
+            self.converted.secrets_left += 1;
+            return;
+        }
+        let name = self.assembly.secret_name(entry, remote).unwrap_or_default();
+        let key = input.field.rsplit('.').next().unwrap_or_default().to_owned();
+        let source = [("name", &name), ("key", &key)];
+        let source = source
+            .map(|(part, text)| (format!("{}.{part}", input.reference), text.as_str().into()));
+        let named = Fields::from_map(source.into_iter().collect());
+        remote.state = remote.state.overlay(&named);
+        self.converted.secrets.push(Secret { name, data: [(key, value)].into() });
     }
 
     /// Ids that only who may act on the instance can name.

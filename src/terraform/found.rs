@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{resource::Resource, resources, state::Instance};
 use crate::contract::{
-    Entry, Fields, IdSource, Inputs, Place, Registry, Remote, Role, Subject,
+    Entry, Fields, IdSource, Inputs, Place, Registry, Remote, Role, SecretInput, Subject,
     secret::{Values, declared},
 };
 
@@ -129,6 +129,13 @@ impl<'a> Found<'a> {
         let lacking =
             lacking.filter(move |(name, value)| says(value) && !self.resource.knows(name));
         lacking.map(|(name, _)| name.as_str())
+    }
+
+    /// What ZITADEL got that nobody can read back: the field, and the value that the state holds.
+    pub(super) fn input(&self) -> Option<(&'static SecretInput, SecretString)> {
+        let (attribute, field) = self.resource.input?;
+        let input = self.entry.inputs.iter().find(|input| input.field == field)?;
+        Some((input, self.text(attribute)?.into()))
     }
 
     /// Whether the state holds its secret.

@@ -16,8 +16,10 @@ pub(super) struct Resource {
     pub(super) within: &'static [Parent],
     /// What becomes a field.
     pub(super) fields: &'static [Field],
-    /// What is secret in it.
+    /// What is secret in it, and came of ZITADEL.
     pub(super) secret: Option<SecretAttribute>,
+    /// What is secret in it, and ZITADEL got: the attribute, and the field that stands for it.
+    pub(super) input: Option<(&'static str, &'static str)>,
     /// Attributes that say nothing that could be declared, or say it again.
     pub(super) known: &'static [&'static str],
     /// An attribute with which it is something that no kind declares.
@@ -62,6 +64,7 @@ impl Resource {
         within: &[],
         fields: &[],
         secret: None,
+        input: None,
         known: &[],
         except: None,
     };
@@ -79,6 +82,7 @@ impl Resource {
             .chain(parents)
             .chain(fields)
             .chain(of_secret)
+            .chain(self.input.map(|(attribute, _)| attribute))
             .chain(self.known.iter().copied())
             .chain(self.block);
         known.any(|known| known == attribute)
@@ -126,6 +130,12 @@ pub(super) fn activity(value: &Value) -> Option<Value> {
     let (_, state) = value.as_str()?.rsplit_once("_STATE_")?;
     let words = [("ACTIVE", "Active"), ("INACTIVE", "Inactive"), ("LOCKED", "Locked")];
     words.into_iter().find(|(word, _)| *word == state).map(|(_, state)| state.into())
+}
+
+/// Whether it is the one that is in use.
+pub(super) fn active(value: &Value) -> Option<Value> {
+    let is_active = value.as_bool()?;
+    Some(if is_active { "Active" } else { "Inactive" }.into())
 }
 
 /// `tos_link` as `tosLink`.

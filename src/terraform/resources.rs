@@ -6,6 +6,7 @@ mod applications;
 mod entities;
 mod keys;
 mod policies;
+mod providers;
 
 use super::resource::{Parent, Resource};
 
@@ -19,7 +20,9 @@ pub(super) fn of(name: &str) -> impl Iterator<Item = &'static Resource> {
 
 /// All entries.
 pub(super) fn all() -> impl Iterator<Item = &'static Resource> {
-    [entities::ALL, applications::ALL, keys::ALL, access::ALL, policies::ALL].into_iter().flatten()
+    [entities::ALL, applications::ALL, keys::ALL, access::ALL, policies::ALL, providers::ALL]
+        .into_iter()
+        .flatten()
 }
 
 #[cfg(test)]
@@ -58,6 +61,9 @@ mod tests {
             }
             let issues = entry.as_entity().and_then(|entity| entity.issues);
             assert_eq!(resource.secret.is_some(), issues.is_some(), "{name}");
+            if let Some((_, field)) = resource.input {
+                assert!(entry.inputs.iter().any(|i| i.field == field), "{name}: no {field}");
+            }
             for (_, value) in resource.secret.iter().flat_map(|secret| secret.values) {
                 assert!(issues.unwrap().values.contains(value), "{name}: no template has {value}");
             }

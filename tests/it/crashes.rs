@@ -6,6 +6,7 @@ use kastellan::{
 };
 
 use crate::{
+    contract::merged,
     inprocess::{Crash, Lab, key},
     samples::{Object, Placed, placed},
 };
@@ -30,8 +31,7 @@ async fn declare(p: Placed) -> Bench {
         (path, value)
     });
     let fields: serde_json::Value = Fields::from_map(fields.collect()).to().unwrap();
-    let mut spec = p.scope();
-    spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let mut spec = merged(p.scope(), &fields);
     spec["deletionPolicy"] = "Delete".into();
     let it = lab.declare("ns", p.entry.kind(), "it", spec);
     let id = |kind: &str, name: &str| lab.status(&key(kind, "ns", name)).id.unwrap();

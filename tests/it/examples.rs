@@ -34,6 +34,11 @@ pub(crate) async fn become_ready(world: &World, documents: Vec<Value>) {
             document["kind"].as_str().unwrap().to_owned(),
             document["metadata"]["name"].as_str().unwrap().to_owned(),
         );
+        for input in kastellan::kinds::REGISTRY.find(&kind).unwrap().inputs {
+            if let Some(source) = input.read(&document["spec"]).unwrap() {
+                world.secret(&source.name, &source.key, "s3cret").await;
+            }
+        }
         world.apply(&kind, &name, document["spec"].take()).await;
         applied.push((kind, name));
     }

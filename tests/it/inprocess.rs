@@ -20,7 +20,7 @@ use kastellan::{
         Engine,
         consent::Consents,
         error::{Missing, OutputError},
-        host::{Host, OutputSecret},
+        host::{HeldValue, Host, OutputSecret},
         plan::{Preview, plan},
         reconcile::reconcile,
         report::Outcome,
@@ -33,7 +33,6 @@ use kastellan::{
         transport::{Request, Response},
     },
 };
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use zitadel_emulator::{Emulator, Options};
@@ -41,6 +40,7 @@ use zitadel_emulator::{Emulator, Options};
 use crate::{
     line::{Asked, Line},
     remote::{Access, InPlace, Place},
+    samples::INPUT,
 };
 
 /// After so many calls the operator dies: before the next one is made, or before its answer
@@ -164,6 +164,8 @@ pub(crate) struct MemoryHost {
     labels: Mutex<HashMap<String, BTreeMap<String, String>>>,
     /// Values of Secrets, by their names.
     secrets: Mutex<HashMap<String, String>>,
+    /// Secrets that objects read, by namespace and name, with their resource versions.
+    pub(crate) inputs: Mutex<BTreeMap<(String, String), (u64, BTreeMap<String, String>)>>,
     /// Secrets that objects wrote, by namespace and name.
     pub(crate) outputs: Mutex<BTreeMap<(String, String), OutputSecret>>,
     /// How the next writes of Secrets fail.
@@ -208,8 +210,17 @@ impl Host for MemoryHost {
     fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
         self.labels.lock().unwrap().get(namespace).cloned().unwrap_or_default()
     }
-    async fn secret(&self, _: &str, name: &str, _: &str) -> Result<SecretString, Missing> {
-        self.secrets.lock().unwrap().get(name).cloned().map(Into::into).ok_or(Missing::Object)
+    async fn secret(&self, namespace: &str, name: &str, key: &str) -> Result<HeldValue, Missing> {
+        let inputs = self.inputs.lock().unwrap();
+        if let Some((version, data)) = inputs.get(&(namespace.to_owned(), name.to_owned())) {
+            let value = data.get(key).cloned().ok_or(Missing::Key)?;
+            return Ok(HeldValue { value: value.into(), version: format!("uid:{version}") });
+        }
+        let found = self.secrets.lock().unwrap().get(name).cloned().ok_or(Missing::Object)?;
+        Ok(HeldValue { value: found.into(), version: String::new() })
+    }
+    fn sends_unknown_secrets(&self) -> bool {
+        true
     }
     async fn config_map(&self, _: &str, _: &str, _: &str) -> Result<String, Missing> {
         Err(Missing::Object)
@@ -304,6 +315,7 @@ impl Lab {
         let engine = engine(&net, &crash);
         let host = MemoryHost::default();
         host.secrets.lock().unwrap().insert("s".into(), emulator.pat());
+        host.secrets.lock().unwrap().insert(INPUT.into(), "s3cret".into());
         let client = Self::client(&net, &emulator.pat());
         Self { emulator, client, engine, net, host, crash, ages: AtomicI64::default() }
     }
@@ -534,6 +546,19 @@ impl Lab {
             .body(Body::from("token=x"))
             .unwrap();
         self.net.router.clone().oneshot(request).await.unwrap().status() == 200
+    }
+
+    /// Writes a Secret that objects read: another one from now on.
+    pub(crate) fn put_input(&self, name: &str, values: &[(&str, &str)]) {
+        let mut inputs = self.host.inputs.lock().unwrap();
+        let (version, data) = inputs.entry(("ns".into(), name.into())).or_default();
+        *version += 1;
+        *data = values.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    }
+
+    /// Deletes it.
+    pub(crate) fn lose_input(&self, name: &str) {
+        self.host.inputs.lock().unwrap().remove(&("ns".to_owned(), name.to_owned()));
     }
 
     /// Asks the feed.

@@ -10,6 +10,7 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use serde_json::{Value, json};
 
 use crate::{
+    contract::merged,
     inprocess::Lab,
     remote::entry,
     samples::{Object, Placed, placed},
@@ -79,9 +80,7 @@ impl Bench {
 
     /// The spec that declares this, and that it is here.
     fn spec(&self, declared: &Fields) -> Value {
-        let mut spec: Value = declared.to().unwrap();
-        spec.as_object_mut().unwrap().extend(self.scope.as_object().unwrap().clone());
-        spec
+        merged(declared.to().unwrap(), &self.scope)
     }
 
     fn put(&self, declared: &Fields) -> Key {

@@ -30,6 +30,7 @@ mod fuzz;
 mod gate;
 mod generated;
 mod inprocess;
+mod inputs;
 mod instance;
 mod intercept;
 mod laws;

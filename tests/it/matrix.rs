@@ -27,8 +27,10 @@ const LASTS: [Duration; 2] = [Duration::from_secs(4), Duration::from_mins(1)];
 /// Every kind that declares something, with keys, in everything that it can be in.
 fn everything() -> Vec<Placed> {
     let keys = REGISTRY.all().filter(|e| e.as_entity().is_some_and(EntityDescription::is_key));
-    let keys =
-        keys.map(|entry| Placed { entry: Entry(entry), parent: Entry(entry).parents().next() });
+    let keys = keys.map(|entry| {
+        let parent = Entry(entry).parents().next();
+        Placed { entry: Entry(entry), form: None, parent }
+    });
     placed().into_iter().chain(keys).collect()
 }
 

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use futures::TryStreamExt;
 use kastellan::{
-    contract::{self, Fields, Remote, Row},
+    contract::{self, Fields, Remote, Row, Secrets},
     kinds::REGISTRY,
     zitadel::Result,
 };
@@ -47,10 +47,14 @@ impl InPlace for Option<&str> {
 }
 
 impl Entry {
-    /// Creates an entity. Returns its id.
+    /// Creates an entity, with some secret where there has to be one. Returns its id.
     pub(crate) async fn create(self, at: &Access, id: &str, want: &Fields) -> Result<String> {
         let contract::Entry::Entity(kind) = self.0 else { panic!("{:?} is no entity", self.0) };
-        Ok(kind.create(at, id, want).await?.id.expect("the answer has an id"))
+        let form = self.0.form(want);
+        let required = self.0.inputs.iter().filter(|input| input.is_required(form, want));
+        let secrets = required.map(|input| (input.field, "before".into())).collect();
+        let created = kind.create(at, id, want, &secrets).await?;
+        Ok(created.id.expect("the answer has an id"))
     }
 
     /// All entities at a place, or addressed below it.
@@ -80,7 +84,9 @@ impl Entry {
     /// Changes something to `want`, which is complete.
     pub(crate) async fn write(self, at: &Access, have: &Remote, want: &Fields) -> Result<()> {
         match self.0 {
-            contract::Entry::Entity(kind) => kind.update(at, have, want).await.map(|_| ()),
+            contract::Entry::Entity(kind) => {
+                kind.update(at, have, want, &Secrets::default()).await.map(|_| ())
+            }
             contract::Entry::Setting(kind) => kind.write(at, have, want).await.map(|_| ()),
             contract::Entry::Connection(_) => panic!("a connection is not written"),
         }

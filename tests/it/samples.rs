@@ -7,25 +7,36 @@ use kastellan::{
         secret::SecretScope,
         spec::{Common, Identity},
     },
-    contract::{Fields, IdSource, ListOrder, NaturalKey, Permissions, Place, Reference, Role},
+    contract::{
+        Fields, IdSource, ListOrder, NaturalKey, Permissions, Place, Reference, Role, SecretInput,
+    },
     kinds::REGISTRY,
 };
 use proptest::{prelude::*, sample::subsequence, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 
-use crate::remote::{Entry, entry};
+use crate::{
+    contract::merged,
+    remote::{Entry, entry},
+};
 
-/// A kind, and what it is in: the instance, or what one of its references names.
+/// The Secret that holds what objects read: a value for each field.
+pub(crate) const INPUT: &str = "input";
+
+/// A kind, the form that it has, and what it is in: the instance, or what one of its references
+/// names.
 #[derive(Clone, Copy)]
 pub(crate) struct Placed {
     pub(crate) entry: Entry,
+    pub(crate) form: Option<&'static str>,
     pub(crate) parent: Option<&'static Reference>,
 }
 
 impl std::fmt::Debug for Placed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let parent = self.parent.map_or("the instance", |parent| parent.kinds[0]);
-        write!(f, "{} in {parent}", self.entry.kind())
+        let form = self.form.map_or_else(String::new, |form| format!(" ({form})"));
+        write!(f, "{}{form} in {parent}", self.entry.kind())
     }
 }
 
@@ -41,7 +52,12 @@ pub(crate) fn placed() -> Vec<Placed> {
             let is_optional = entry.parents().all(|parent| !parent.required);
             let parents = entry.parents().map(Some);
             let places = is_optional.then_some(None).into_iter().chain(parents);
-            places.map(move |parent| Placed { entry, parent }).collect::<Vec<_>>()
+            let forms: Vec<_> = match entry.forms {
+                [] => vec![None],
+                forms => forms.iter().copied().map(Some).collect(),
+            };
+            let of = |parent| forms.iter().map(move |form| Placed { entry, form: *form, parent });
+            places.flat_map(of).collect::<Vec<_>>()
         })
         .collect()
 }
@@ -96,7 +112,7 @@ impl Placed {
             objects.extend(chain(Some(reference), "guest"));
         }
         for parent in self.parents() {
-            let parent = Self { entry: entry(parent.kind), parent: None };
+            let parent = Self { entry: entry(parent.kind), form: None, parent: None };
             for reference in parent.referred() {
                 objects.extend(chain(Some(reference), "guest"));
             }
@@ -131,7 +147,22 @@ impl Placed {
         for reference in self.referred() {
             scope[reference.field] = json!({"name": "guest"});
         }
+        for secret in self.secrets() {
+            let path = secret.reference.split('.').rev();
+            let reference = json!({"name": INPUT, "key": secret.field});
+            let reference = path.fold(reference, |inner, step| json!({step: inner}));
+            scope = merged(scope, &reference);
+        }
         scope
+    }
+
+    /// The secrets without which it can't be created.
+    pub(crate) fn secrets(self) -> impl Iterator<Item = &'static SecretInput> {
+        let none = Fields::default();
+        self.entry
+            .inputs
+            .iter()
+            .filter(move |input| self.form.is_some() && input.is_required(self.form, &none))
     }
 
     /// The place of what is in `home`, and the fields that say what it connects, once it is known
@@ -177,18 +208,36 @@ impl Placed {
         });
         let mut found = BTreeMap::new();
         leaves("", &spec, &mut found);
-        // It goes with one version alone.
-        found.remove("loginVersion.baseUri");
+        // Of several forms it has one.
+        found.retain(|path, _| {
+            let form = self.entry.forms.iter().find(|form| path.split('.').next() == Some(**form));
+            form.is_none_or(|form| self.form == Some(*form))
+        });
+        for secret in self.entry.inputs {
+            found.retain(|path, _| !path.starts_with(secret.reference));
+        }
+        // It goes with one version alone, and how to log in with another provider.
+        found.retain(|path, _| {
+            *path != "loginVersion.baseUri"
+                && *path != "smtp.authentication"
+                && !path.starts_with("smtp.xoauth2")
+        });
         found
     }
 
     /// Whether every spec has this field.
     pub(crate) fn requires(self, path: &str) -> bool {
         let crd = serde_json::to_value(self.entry.crd()).unwrap();
-        let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/required";
-        let field = path.split('.').next();
-        let required = crd.pointer(spec).and_then(Value::as_array);
-        required.is_some_and(|all| all.iter().any(|name| name.as_str() == field))
+        let mut at = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let mut steps = path.split('.');
+        let requires = |at: &Value, step: &str| {
+            at["required"].as_array().is_some_and(|all| all.iter().any(|name| name == step))
+        };
+        steps.all(|step| {
+            let is_required = requires(at, step) || self.form == Some(step);
+            at = &at["properties"][step];
+            is_required
+        })
     }
 
     /// A complete state.
@@ -254,7 +303,7 @@ fn chain(reference: Option<&'static Reference>, name: &'static str) -> Vec<Objec
                 spec[field] = json!(if name == "home" { "Home" } else { "Guest" });
             }
             _ => {
-                for referred in (Placed { entry: kind, parent: None }).referred() {
+                for referred in (Placed { entry: kind, form: None, parent: None }).referred() {
                     spec[referred.field] = json!({"name": "guest"});
                 }
             }
@@ -359,6 +408,10 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
                 |id| format!("<EntityDescriptor entityID=\"{id}\"></EntityDescriptor>\n");
             let documents = ["a", "b"].map(document).to_vec();
             prop::sample::select(documents).prop_map(Value::from).boxed()
+        }
+        ("smtp.host", _) => "[a-z]{1,8}\\.example:[0-9]{2,4}".prop_map(Value::from).boxed(),
+        ("http.endpoint", _) => {
+            "https://203\\.0\\.113\\.7/[a-z]{1,8}".prop_map(Value::from).boxed()
         }
         ("backChannelLogoutUri", _) => {
             prop::sample::select(vec!["", "https://203.0.113.7/a", "https://203.0.113.7/b"])

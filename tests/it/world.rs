@@ -30,6 +30,7 @@ use zitadel_emulator::{Emulator, Running};
 use crate::{
     apiserver,
     remote::{Access, InPlace, entry},
+    samples::INPUT,
 };
 
 /// How long anything may take. Far more than it needs, for machines that are busy.
@@ -245,9 +246,12 @@ impl World {
         self.zitadel.emulator()
     }
 
-    /// The Secret and the Instance `default`.
+    /// The Secret and the Instance `default`, and the Secret that other objects read.
     pub(crate) async fn connect(&self) {
         self.secret("kastellan", "pat", &self.emulator().pat()).await;
+        let fields = kinds::REGISTRY.all().flat_map(|entry| entry.inputs).map(|i| i.field);
+        let values: Vec<(&str, &str)> = fields.map(|field| (field, "s3cret")).collect();
+        self.secrets(INPUT, &values).await;
         self.apply("Instance", "default", self.instance_spec()).await;
     }
 
@@ -266,8 +270,15 @@ impl World {
     }
 
     pub(crate) async fn secret(&self, name: &str, key: &str, value: &str) {
+        self.secrets(name, &[(key, value)]).await;
+    }
+
+    /// A Secret with these values.
+    pub(crate) async fn secrets(&self, name: &str, values: &[(&str, &str)]) {
+        let data: serde_json::Map<String, Value> =
+            values.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
         let secret: Secret =
-            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {key: value}}))
+            serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}))
                 .unwrap();
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret))

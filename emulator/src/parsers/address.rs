@@ -62,6 +62,18 @@ impl Address {
         name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 
+    /// Whether the host is this machine, or does not resolve. No name is looked up: those that are
+    /// reserved for what is nowhere do not resolve.
+    pub(crate) fn is_nowhere(&self) -> bool {
+        let name = self.host_name();
+        let nowhere = ["invalid", "test", "localhost"];
+        let resolves = match name.parse::<IpAddr>() {
+            Ok(ip) => !ip.is_unspecified(),
+            Err(_) => name.rsplit_once('.').is_some_and(|(_, last)| !nowhere.contains(&last)),
+        };
+        self.is_local() || !resolves
+    }
+
     /// Whether this is an origin: a scheme and a host alone.
     pub(crate) fn is_origin(&self) -> bool {
         let rest = [&self.path, &self.query, &self.fragment];

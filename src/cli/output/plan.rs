@@ -12,6 +12,7 @@ use crate::{
     api::status::Drift,
     engine::{
         decide::{Action, Plan},
+        inputs::{SecretChange, SendCause},
         unmanaged::Unmanaged,
     },
     files::step::{Planned, Step},
@@ -155,6 +156,7 @@ fn one(p: &Planned) -> Option<String> {
         Action::Update if plan.have.as_ref().is_some_and(|h| !h.own) => {
             ("+", CREATE, "create, in place of what is inherited")
         }
+        Action::Update if plan.by_another => ("~", CHANGE, "change, by another one in its place"),
         Action::Update => ("~", CHANGE, "change"),
     };
     let (sign, verb) = if observed {
@@ -171,7 +173,18 @@ fn one(p: &Planned) -> Option<String> {
         paint(FAINT, format!("# {verb}"))
     );
     let fields = plan.changes.iter().map(|change| format!("    {}\n", field(change)));
-    Some([head].into_iter().chain(fields).chain(["\n".to_owned()]).collect())
+    let secrets = plan.secrets.iter().map(|change| format!("    {}\n", secret(change)));
+    Some([head].into_iter().chain(fields).chain(secrets).chain(["\n".to_owned()]).collect())
+}
+
+/// A secret that is to be sent: that, and why.
+fn secret(change: &SecretChange) -> String {
+    let (sign, style, why) = match &change.cause {
+        SendCause::New => ("+", CREATE, ""),
+        SendCause::Changed => ("~", CHANGE, ", changed"),
+        SendCause::Drift(_) => ("~", CHANGE, ", set by somebody else"),
+    };
+    format!("{} {}: (sensitive{why})", paint(style, sign), change.field)
 }
 
 /// A field as it is and as it will be.
@@ -220,7 +233,10 @@ fn as_json(p: &Planned) -> Value {
                 (_, Action::Update) => "change",
             };
             let organization = p.place.as_ref().and_then(|place| place.organization.as_ref());
-            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes})
+            let secrets: Vec<&str> = plan.secrets.iter().map(|secret| secret.field).collect();
+            let secrets = Some(secrets).filter(|secrets| !secrets.is_empty());
+            let by_another = plan.by_another.then_some(true);
+            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "byAnother": by_another})
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {

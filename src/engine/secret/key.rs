@@ -16,7 +16,7 @@ use crate::{
         secret::{FormerKey, SecretStatus},
         status::{Provenance, Status},
     },
-    contract::{Entry, Fields, NaturalKey, Place, Remote, Subject},
+    contract::{Entry, Fields, NaturalKey, Place, Remote, Secrets, Subject},
     engine::{
         binding::Binding,
         decide::Plan,
@@ -147,7 +147,7 @@ impl SecretStage<'_> {
         let (entry, target) = (self.writer.entry, self.writer.target);
         let session = target.connection.begin_write(entry, &target.place).await?;
         let want = Fields::from(json!({ EXPIRES_AT: expires_at }));
-        let written = session.create("", &want).await;
+        let written = session.create("", &want, &Secrets::default()).await;
         let missing = entry.as_entity().map_or(&[][..], |entity| entity.missing);
         let written = written.map_err(|e| match e.id() {
             Some(id) if missing.contains(&id) => Error::NamesMissing { source: e },

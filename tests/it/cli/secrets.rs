@@ -122,3 +122,68 @@ async fn a_key_is_made_once_and_found_again_by_its_file() {
     assert_eq!(desk.run(&apply).await.code, 0);
     assert!(file.exists());
 }
+
+const MAIL: &str = "\
+kind: EmailProvider
+metadata: {name: mail, namespace: team}
+spec:
+  state: Active
+  smtp:
+    host: smtp.example.com:587
+    senderAddress: noreply@example.com
+    senderName: Example
+    user: mailer
+    authentication: Plain
+    passwordSecretRef: {name: smtp, key: password}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_sent_to_what_is_created_and_to_the_rest_when_asked() {
+    let desk = Desk::new().await;
+    desk.write("mail.yaml", MAIL);
+    let files = ["-f", "mail.yaml", "--secret-dir", "secrets"];
+    let run = async |verb: &str, more: &[&str]| {
+        let ran = desk.run(&[&[verb], &files[..], more].concat()).await;
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!said.contains("hunter"), "{said}");
+        (ran.code, said)
+    };
+    let (code, said) = run("plan", &[]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("waiting for Secret team/smtp") && said.contains("--secret-dir"),
+        "{said}"
+    );
+
+    fs::create_dir_all(desk.path().join("secrets/team/smtp")).unwrap();
+    desk.write("secrets/team/smtp/password", "hunter-1");
+    let (code, said) = run("plan", &[]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("+ smtp.password: (sensitive)"), "{said}");
+    let (code, said) = run("apply", &[]).await;
+    assert_eq!(code, 0, "{said}");
+    let id = || {
+        let events = desk.emulator().events();
+        let added = events.iter().filter(|e| e.event_type == "instance.smtp.config.added");
+        let id = added.last().unwrap().payload.as_ref().unwrap()["id"].as_str().unwrap().to_owned();
+        id
+    };
+    assert!(desk.emulator().has_secret(&id(), "hunter-1"));
+
+    // Nobody can read whether it has another one.
+    desk.write("secrets/team/smtp/password", "hunter-2");
+    let writes = desk.writes();
+    for verb in ["plan", "apply"] {
+        let (code, said) = run(verb, &[]).await;
+        assert_eq!(code, 0, "{said}");
+    }
+    assert_eq!(desk.writes(), writes);
+
+    let (code, said) = run("plan", &["--send-secrets"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("~ smtp.password: (sensitive, changed)"), "{said}");
+    assert!(said.contains("by another one in its place"), "{said}");
+    let (code, said) = run("apply", &["--send-secrets"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(desk.emulator().has_secret(&id(), "hunter-2"));
+}

@@ -119,8 +119,46 @@ async fn make(desk: &Desk) -> Made {
     ] {
         post(desk, acme, &path, json!({"userId": user, "roles": [role]})).await;
     }
+    make_providers(desk, &mut made).await;
     set_policies(desk, acme, partner).await;
     made
+}
+
+/// What e-mails and SMS are sent by.
+async fn make_providers(desk: &Desk, made: &mut Made) {
+    let password = made.keep("smtp_password", "pa55word-of-smtp".into());
+    let token = made.keep("twilio_token", "t0ken-of-twilio".into());
+    let smtp = json!({
+        "description": "mail server",
+        "host": "mail.example:25",
+        "tls": true,
+        "user": "mailer",
+        "password": password,
+        "senderAddress": "noreply@localhost",
+        "senderName": "Shop",
+    });
+    let email_hook = json!({"description": "spare", "endpoint": "https://203.0.113.7/mail"});
+    let twilio = json!({
+        "description": "twilio",
+        "sid": "AC1",
+        "senderNumber": "+15550100",
+        "token": token,
+    });
+    let sms_hook = json!({"description": "spare", "endpoint": "https://203.0.113.7/sms"});
+    for (name, path, body) in [
+        ("smtp", "/admin/v1/email/smtp", smtp),
+        ("email_hook", "/admin/v1/email/http", email_hook),
+        ("twilio", "/admin/v1/sms/twilio", twilio),
+        ("sms_hook", "/admin/v1/sms/http", sms_hook),
+    ] {
+        made.keep(name, at(&post(desk, "", path, body).await, "/id"));
+    }
+    for path in [
+        format!("/admin/v1/email/{}/_activate", made.of("smtp")),
+        format!("/admin/v1/sms/{}/_activate", made.of("sms_hook")),
+    ] {
+        post(desk, "", &path, json!({})).await;
+    }
 }
 
 /// Applications, keys and tokens.
@@ -276,7 +314,15 @@ async fn what_terraform_manages_plans_to_nothing() {
     let files = |dir| super::laws::files(&desk.path().join(dir)).into_keys().collect::<Vec<_>>();
     assert_eq!(files("a"), files("b"));
 
-    let secrets = ["bot_secret", "web_secret", "token_value", "machine_key_file", "app_key_file"];
+    let secrets = [
+        "bot_secret",
+        "web_secret",
+        "token_value",
+        "machine_key_file",
+        "app_key_file",
+        "smtp_password",
+        "twilio_token",
+    ];
     let manifests = desk.run(&["export", "--from-terraform", "state.json"]).await.stdout;
     for text in [&ran.stderr, &ran.stdout, &manifests] {
         let secrets = secrets.iter().map(|secret| made.of(secret));
@@ -293,10 +339,14 @@ async fn what_terraform_manages_plans_to_nothing() {
         ("bot".to_owned(), made.of("bot_secret").to_owned())
     });
 
+    let token = secret("twilio-sms-provider", "token");
+    assert_eq!(fs::read_to_string(&token).unwrap(), made.of("twilio_token"));
+
     let before = desk.writes();
     let plan = desk.run(&["plan", "-f", "out", "--secret-dir", "secrets"]).await;
     assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
-    let apply = desk.run(&["apply", "-f", "out", "--secrets-to", "dir:secrets"]).await;
+    let apply = ["apply", "-f", "out", "--secret-dir", "secrets", "--secrets-to", "dir:secrets"];
+    let apply = desk.run(&apply).await;
     assert_eq!(apply.code, 0, "{}{}", apply.stdout, apply.stderr);
     assert_eq!(desk.writes(), before, "nothing is written: {}", apply.stdout);
     assert_eq!(fs::read_to_string(&web).unwrap(), made.of("web_secret"), "and nothing issued");

@@ -72,9 +72,15 @@ const KEEPERS: [(&str, &str); 2] = [("MachineUser", "keeper"), ("ApiApplication"
 
 /// All slots: of every kind, in everything that it can be in, two where names tell them apart.
 pub(super) fn slots() -> Vec<Slot> {
-    let mut slots = Vec::new();
+    let (mut slots, mut only) = (Vec::new(), BTreeSet::new());
     for p in placed() {
-        let is_one_of_many = p.natural_key().is_some() && !p.managed().contains_key("metadata.xml");
+        // Of these one takes something from the other.
+        let is_alone = p.entry.as_entity().is_some_and(|e| e.only_one.is_some());
+        if is_alone && !only.insert(p.entry.kind()) {
+            continue;
+        }
+        let is_one_of_many =
+            p.natural_key().is_some() && !is_alone && !p.managed().contains_key("metadata.xml");
         for n in 0..if is_one_of_many { 2 } else { 1 } {
             slots.push(Slot::of(p, n));
         }

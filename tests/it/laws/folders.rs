@@ -25,6 +25,7 @@ use tempfile::TempDir;
 
 use super::{Bench, Placed, law};
 use crate::{
+    contract::merged,
     inprocess::{Lab, key},
     remote::entry,
     samples::{Object, place_below},
@@ -134,7 +135,7 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         prop_assert_eq!(second.export().await, exported);
         // What is in something whose id the server chose is in another place there.
         let is_server_s =
-            |o: &Object| !Placed { entry: entry(o.kind), parent: None }.has_chosen_id();
+            |o: &Object| !Placed { entry: entry(o.kind), form: None, parent: None }.has_chosen_id();
         if p.parents().iter().any(is_server_s) {
             return Ok(());
         }
@@ -167,8 +168,7 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
         let homes: Vec<Value> = homes.map(|o| manifest(o.kind, o.name, &o.spec)).collect();
         let mut found = Vec::new();
         for (step, declared) in [first, second, third].iter().enumerate() {
-            let mut spec: Value = declared.to().unwrap();
-            spec.as_object_mut().unwrap().extend(p.scope().as_object().unwrap().clone());
+            let mut spec = merged(declared.to().unwrap(), &p.scope());
             if let Some(natural_key) = p.natural_key() {
                 let names = if p.has_chosen_id() { ["It", "It", "It, renamed"] } else { ["It"; 3] };
                 spec[natural_key] = json!(names[step]);
