@@ -126,10 +126,7 @@ pub(crate) fn answers(data: &[u8]) {
                 2 => kind.delete(&access, "4").await,
                 3 => kind.is_taken(&access, "4").await.map(drop),
                 4 => kind.issue(&access, "4").await.map(drop),
-                _ => match kind.list(&access).try_collect::<Vec<_>>().await {
-                    Ok(_) => Ok(()),
-                    Err(e) => Err(e),
-                },
+                _ => kind.list(&access).try_collect::<Vec<_>>().await.map(drop),
             },
             Entry::Setting(kind) => match call & 0x0f {
                 0 => kind.reset(&access).await,
@@ -282,6 +279,7 @@ impl Transport for Server {
         let mut bodies = self.bodies.lock().unwrap();
         let body = if bodies.len() > 1 { bodies.pop_front() } else { bodies.front().cloned() };
         let body = body.unwrap_or_default();
+        #[allow(clippy::default_trait_access, reason = "its type is another crate's")]
         Ok(Response { status: self.status, headers: Default::default(), body })
     }
 }

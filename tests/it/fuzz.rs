@@ -227,7 +227,7 @@ fn mutated_seeds_are_read_without_a_panic() {
         while seconds.is_some_and(|seconds| start.elapsed().as_secs() < seconds) {
             executions += mutate(name, target, &seeds);
         }
-        println!("{name}: {executions} executions in {} s", start.elapsed().as_secs());
+        eprintln!("{name}: {executions} executions in {} s", start.elapsed().as_secs());
     }
 }
 
