@@ -1,7 +1,5 @@
 //! Which permissions and roles the account needs, from the kinds and from ZITADEL's table of roles.
 
-use std::fmt::Write as _;
-
 use kastellan::{
     contract::{Entry, Permissions},
     kinds::REGISTRY,
