@@ -28,7 +28,7 @@ use crate::{
     contract::merged,
     inprocess::{Lab, key},
     remote::entry,
-    samples::{Object, place_below},
+    samples::{INPUT, Object, place_below},
 };
 
 /// A folder, and the ZITADEL that it is for.
@@ -129,6 +129,10 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         prop_assert_eq!(format!("{:?}", first.apply().await), "[]");
         prop_assert_eq!(bench.lab.emulator.event_count(), before);
 
+        if p.secrets().next().is_some() {
+            // What has to have a secret is made elsewhere when somebody has added it.
+            return Ok(());
+        }
         let elsewhere = Lab::bare();
         let second = Shelf::exported(&elsewhere, &exported);
         prop_assert_eq!(format!("{:?}", second.apply().await), "[]");
@@ -165,7 +169,9 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
         let lab = Lab::bare();
         let shelf = Shelf::new(&lab);
         let homes = p.surroundings().into_iter();
-        let homes: Vec<Value> = homes.map(|o| manifest(o.kind, o.name, &o.spec)).collect();
+        let homes = homes.map(|o| manifest(o.kind, o.name, &o.spec));
+        let values: Value = p.secrets().map(|input| (input.field, "s3cret")).collect();
+        let homes: Vec<Value> = homes.chain([secret(INPUT, &values)]).collect();
         let mut found = Vec::new();
         for (step, declared) in [first, second, third].iter().enumerate() {
             let mut spec = merged(declared.to().unwrap(), &p.scope());
@@ -225,9 +231,18 @@ fn manifest(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": {"name": name, "namespace": "ns"}, "spec": spec})
 }
 
+fn secret(name: &str, values: &Value) -> Value {
+    let metadata = json!({"name": name, "namespace": "ns"});
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": values})
+}
+
 #[test]
 fn the_operator_and_the_command_line_come_to_the_same_plan() {
     law(|p, live, first, second| async move {
+        if p.secrets().next().is_some() {
+            // The operator knows what it sent; the command line sends what it is told to send.
+            return Ok(());
+        }
         let mut bench = Bench::new(p, &live).await;
         // Two objects: one that names an id, and a younger one that looks for a name, or declares
         // the same setting.
@@ -266,8 +281,7 @@ async fn compare(lab: &Lab) -> Result<(), TestCaseError> {
     let before = lab.emulator.event_count();
     let shelf = Shelf::new(lab);
     let objects = lab.objects();
-    let metadata = json!({"name": "s", "namespace": "ns"});
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"k": lab.emulator.pat()}});
+    let secret = secret("s", &json!({"k": lab.emulator.pat()}));
     let printed = objects.iter().map(|o| {
         let mut printed = manifest(o.key.kind, &o.key.name, &o.spec);
         let created = jiff::Timestamp::from_second(o.created).unwrap();
