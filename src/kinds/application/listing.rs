@@ -28,10 +28,11 @@ pub(super) fn list<A: Application>(
 ) -> impl Stream<Item = Result<Row<RemoteEntity<A::State>>>> + Send + 'static {
     let client = client.clone();
     let rows = async move {
-        let by_v2 = || by_v2::<A>(&client);
-        client.with_fallback(LIST, by_v2, || by_v1::<A>(&client)).await
+        let by_v2 = || Box::pin(by_v2::<A>(&client));
+        client.with_fallback(LIST, by_v2, || Box::pin(by_v1::<A>(&client))).await
     };
-    stream::once(rows).map_ok(|rows| stream::iter(rows).map(Ok)).try_flatten()
+    // In a box: who waits for many lists has the room of each.
+    stream::once(Box::pin(rows)).map_ok(|rows| stream::iter(rows).map(Ok)).try_flatten()
 }
 
 /// An application in the service v2, which does not tell its organization.

@@ -91,7 +91,7 @@ enum Auth {
     /// Not at all, or as before.
     Unsaid,
     Plain(Option<Value>),
-    OAuth(Request),
+    Xoauth2(Request),
 }
 
 fn secret(text: &str) -> Option<Value> {
@@ -103,7 +103,7 @@ fn auth(request: &Request) -> Auth {
         return Auth::Unsaid;
     }
     if request.has("xoauth2") {
-        return Auth::OAuth(request.message("xoauth2"));
+        return Auth::Xoauth2(request.message("xoauth2"));
     }
     let plain = request.message("plain");
     let password = [plain.text("password"), request.text("password")].map(secret);
@@ -168,7 +168,7 @@ fn add(call: &mut Call<'_>) -> Answer {
         Auth::Plain(password) => {
             payload.insert("plainAuth".to_owned(), message! { "password" => password });
         }
-        Auth::OAuth(oauth) => {
+        Auth::Xoauth2(oauth) => {
             let credentials = oauth.message("clientCredentials");
             let credentials = message! {
                 "clientId" => credentials.text("clientId"),
@@ -241,7 +241,7 @@ fn change(call: &mut Call<'_>) -> Answer {
                 plain.insert("password".to_owned(), password);
             }
         }
-        Auth::OAuth(want) => {
+        Auth::Xoauth2(want) => {
             oauth = oauth_changes(&known.login, &want);
             is_changed |= !oauth.is_empty();
         }
