@@ -238,7 +238,7 @@ async fn read(connection: &Connection, entry: Entry, place: &Place) -> Result<Ve
 
 /// The ids of those that a manifest could not name: they are found by a name that they do not have, or
 /// that others have too.
-fn nameless<'a>(entry: Entry, remotes: &'a [Remote]) -> Vec<Option<&'a str>> {
+fn nameless(entry: Entry, remotes: &[Remote]) -> Vec<Option<&str>> {
     let is_found_by_name =
         |e: &&EntityDescription| e.id == IdSource::Server && e.natural_key.field().is_some();
     let Some(entity) = entry.as_entity().filter(is_found_by_name) else { return Vec::new() };

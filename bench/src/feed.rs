@@ -12,7 +12,7 @@ use std::{
 
 use futures::future::try_join_all;
 use kastellan::{
-    contract::{Access, Fields, Place},
+    contract::{Access, Fields, Place, Secrets},
     kinds::REGISTRY,
     live::{Connection, Informer, Parts, ReportEditors},
     zitadel::{
@@ -51,7 +51,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
     );
     let instance = Access { client: us.clone(), place: Place::instance() };
     let id = entity("Organization")?
-        .create(&instance, "feed", &Fields::from(json!({"name": "feed"})))
+        .create(&instance, "feed", &Fields::from(json!({"name": "feed"})), &Secrets::default())
         .await?
         .id
         .ok_or("an organization without an id")?;
@@ -75,6 +75,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
                         &at,
                         &format!("id-{i}"),
                         &Fields::from(json!({"name": format!("project-{i}")})),
+                        &Secrets::default(),
                     )
                     .await?;
             }

@@ -75,9 +75,7 @@ impl SecretInput {
             found.is_some_and(|found| !found.is_null())
         };
         self.events.contains(&event)
-            && (self.payload.is_empty()
-                || !payload.is_object()
-                || self.payload.iter().any(|path| holds(&path)))
+            && (self.payload.is_empty() || !payload.is_object() || self.payload.iter().any(holds))
     }
 }
 

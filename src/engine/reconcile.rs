@@ -173,9 +173,9 @@ impl<'a> Pass<'a> {
     }
 
     async fn run(&mut self, outcome: &mut Outcome) -> Result<()> {
-        if let Some(id) = self.writer().settle_replacement(outcome).await? {
-            let binding = self.target.binding.as_mut();
-            binding.into_iter().for_each(|binding| binding.id.clone_from(&id));
+        let replaced = self.writer().settle_replacement(outcome).await?;
+        if let (Some(id), Some(binding)) = (replaced, &mut self.target.binding) {
+            binding.id = id;
         }
         let plan = match self.plan(outcome).await {
             Err(e @ Error::Lost(_)) if self.recreates(outcome).await => {

@@ -203,8 +203,9 @@ impl Entity for EmailProvider {
         want: &EmailProviderState,
         secrets: &Secrets,
     ) -> Result<Written> {
-        let (path, mut body) = ([SMTP[0], HTTP[0]], body(want));
-        let path = path[usize::from(want.smtp.is_none())];
+        let ([smtp, _], [http, _]) = (SMTP, HTTP);
+        let path = if want.smtp.is_some() { smtp } else { http };
+        let mut body = body(want);
         if let (Some(smtp), Value::Object(body)) = (&want.smtp, &mut body) {
             body.extend(smtp.login(secrets));
         }

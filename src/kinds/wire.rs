@@ -138,13 +138,15 @@ pub(super) enum Activity {
     #[default]
     #[serde(alias = "PROJECT_STATE_ACTIVE", alias = "ORGANIZATION_STATE_ACTIVE")]
     #[serde(alias = "USER_GRANT_STATE_ACTIVE", alias = "PROJECT_GRANT_STATE_ACTIVE")]
-    #[serde(alias = "APP_STATE_ACTIVE", alias = "EMAIL_PROVIDER_ACTIVE")]
+    #[serde(alias = "APP_STATE_ACTIVE", alias = "APPLICATION_STATE_ACTIVE")]
+    #[serde(alias = "EMAIL_PROVIDER_ACTIVE")]
     #[serde(alias = "SMS_PROVIDER_CONFIG_ACTIVE")]
     Active,
     /// No, until it is activated again.
     #[serde(alias = "PROJECT_STATE_INACTIVE", alias = "ORGANIZATION_STATE_INACTIVE")]
     #[serde(alias = "USER_GRANT_STATE_INACTIVE", alias = "PROJECT_GRANT_STATE_INACTIVE")]
-    #[serde(alias = "APP_STATE_INACTIVE", alias = "EMAIL_PROVIDER_INACTIVE")]
+    #[serde(alias = "APP_STATE_INACTIVE", alias = "APPLICATION_STATE_INACTIVE")]
+    #[serde(alias = "EMAIL_PROVIDER_INACTIVE")]
     #[serde(alias = "SMS_PROVIDER_CONFIG_INACTIVE")]
     Inactive,
 }

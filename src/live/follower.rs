@@ -27,6 +27,7 @@ pub struct Follower {
 
 /// What follows from a poll.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each follows from a poll by itself")]
 pub struct Polled {
     /// What others touched.
     pub touched: BTreeSet<Touched>,

@@ -102,17 +102,18 @@ async fn one(key: &Key, context: &Arc<Context>) -> Action {
     if let Err(e) = Box::pin(finalizer::adjust(&context.host, &o, &object)).await {
         return refused(context, &Problem::from(&e), "the finalizer could not be set");
     }
-    let connected = context.engine.connections.get(key).is_some();
+    let former = context.engine.connections.get(key);
     let outcome = reconcile(&context.engine, &context.host, &object).await;
     let (mut again, reason) = (outcome.requeue_after, outcome.status.reason());
     if Sources::are_read_by(key.kind) {
         context.sources.follow(&object);
     }
     if is_connection(key) {
-        if context.engine.connections.get(key).is_some() {
+        if let Some(connection) = context.engine.connections.get(key) {
             feed::start(context, key);
-            // After a start the status says nothing new, and yet there is a connection only now.
-            if !connected {
+            // The status may say nothing new, after a start or a change of the spec, and yet there is
+            // this connection only now.
+            if !former.is_some_and(|former| Arc::ptr_eq(&former, &connection)) {
                 context.wake_referrers(key);
             } else if outcome.status.is_ready() && !object.status.is_ready() {
                 context.wake_failing_referrers(key);

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::{FutureExt, future::BoxFuture};
 use reqwest::{
     Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
@@ -124,7 +125,11 @@ impl Client {
     }
 
     /// The smallest call that needs all of ZITADEL; without a token, that for one.
-    async fn probe(&self) -> Result<()> {
+    fn probe(&self) -> BoxFuture<'_, Result<()>> {
+        async move { self.ask().await }.boxed()
+    }
+
+    async fn ask(&self) -> Result<()> {
         let exchange = &self.0.exchange;
         let login = match self.0.tokens.current() {
             Some(token) => Login::Token(token.value),
@@ -232,14 +237,15 @@ impl Client {
             call.headers.insert(CONTENT_TYPE, JSON);
         }
         let began = Instant::now();
-        let answer = self.repeat(safety, &call).await?;
+        // In a box: hundreds wait here.
+        let answer = Box::pin(self.repeat(safety, &call)).await?;
         // serde_json's own text may quote the body; its position is enough to find the place.
         let parsed = serde_json::from_slice(&answer.body).map_err(|e| {
             let (line, column) = (e.line(), e.column());
             call.malformed(format!("{:?} error at line {line} column {column}", e.classify()))
         });
         if let Err(error) = &parsed {
-            self.judge(&call, began, error).await;
+            Box::pin(self.judge(&call, began, error)).await;
         }
         parsed
     }

@@ -45,7 +45,7 @@ async fn whatever_moment_it_dies_at_the_instance_becomes_what_is_declared() {
     while operator.kills < kills {
         history.step(&world).await;
         if next.is_over() {
-            operator.kill_and_start().await;
+            operator.kill_and_start();
             next = history.pause();
         }
     }

@@ -238,7 +238,9 @@ fn mutate(name: &str, target: fn(&[u8]), seeds: &Seeds) -> u32 {
     let config = Config { failure_persistence: None, ..Config::with_cases(cases) };
     let judge = |(seed, mutations): (Index, Vec<Mutation>)| {
         let mut data = seed.get(seeds).clone();
-        mutations.iter().for_each(|m| m.apply(&mut data, seeds));
+        for mutation in &mutations {
+            mutation.apply(&mut data, seeds);
+        }
         // Shown where it fails, so that it can be kept in `fuzz/found`.
         let outcome = std::panic::catch_unwind(|| target(&data));
         prop_assert!(outcome.is_ok(), "{:?}", String::from_utf8_lossy(&data));

@@ -157,6 +157,9 @@ impl Transport for InProcess {
     }
 }
 
+/// A Secret's resource version, and what it holds.
+type Versioned = (u64, BTreeMap<String, String>);
+
 /// A host whose objects are in memory.
 #[derive(Default)]
 pub(crate) struct MemoryHost {
@@ -165,7 +168,7 @@ pub(crate) struct MemoryHost {
     /// Values of Secrets, by their names.
     secrets: Mutex<HashMap<String, String>>,
     /// Secrets that objects read, by namespace and name, with their resource versions.
-    pub(crate) inputs: Mutex<BTreeMap<(String, String), (u64, BTreeMap<String, String>)>>,
+    pub(crate) inputs: Mutex<BTreeMap<(String, String), Versioned>>,
     /// Secrets that objects wrote, by namespace and name.
     pub(crate) outputs: Mutex<BTreeMap<(String, String), OutputSecret>>,
     /// How the next writes of Secrets fail.

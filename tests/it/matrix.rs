@@ -9,6 +9,7 @@ mod faults;
 mod operator;
 
 use std::{
+    fmt::Write as _,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -127,7 +128,8 @@ pub(crate) async fn table() -> String {
         }
         let within = fault.right_within.as_secs();
         let calls = fault.calls;
-        text += &format!("| {} | {} | {calls} | {within} s |\n", fault.name, says.join(" | "));
+        let says = says.join(" | ");
+        writeln!(text, "| {} | {says} | {calls} | {within} s |", fault.name).unwrap();
     }
     text
 }

@@ -164,9 +164,9 @@ async fn secrets_are_sent_to_what_is_created_and_to_the_rest_when_asked() {
     assert_eq!(code, 0, "{said}");
     let id = || {
         let events = desk.emulator().events();
-        let added = events.iter().filter(|e| e.event_type == "instance.smtp.config.added");
-        let id = added.last().unwrap().payload.as_ref().unwrap()["id"].as_str().unwrap().to_owned();
-        id
+        let mut added = events.iter().filter(|e| e.event_type == "instance.smtp.config.added");
+        let payload = added.next_back().unwrap().payload.as_ref().unwrap();
+        payload["id"].as_str().unwrap().to_owned()
     };
     assert!(desk.emulator().has_secret(&id(), "hunter-1"));
 

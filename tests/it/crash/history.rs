@@ -488,9 +488,9 @@ impl History {
             for (n, namespace) in self.namespaces(world).into_iter().enumerate() {
                 let is_here = state.is_declared && state.is_in_second == (n == 1);
                 let get = async || world.get_in(namespace, slot.kind, &slot.name).await;
-                let is_so = |o: &Value| match is_here {
-                    true => condition(o, "Ready")["status"] == "True" && is_current(o),
-                    false => o.is_null(),
+                let is_so = |o: &Value| {
+                    let is_ready = condition(o, "Ready")["status"] == "True" && is_current(o);
+                    if is_here { is_ready } else { o.is_null() }
                 };
                 let what = format!("{} {}", slot.name, if is_here { "Ready" } else { "gone" });
                 let object = eventually(&what, get, is_so).await;

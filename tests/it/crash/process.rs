@@ -68,7 +68,7 @@ impl Process {
     }
 
     /// As the kernel ends a process, without a moment to think; then the next one starts.
-    pub(super) async fn kill_and_start(&mut self) {
+    pub(super) fn kill_and_start(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.kills += 1;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kastellan::contract::{Access, Fields, Key, Remote, diff};
+use kastellan::contract::{Access, Fields, Inputs, Key, Remote, diff};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -107,7 +107,7 @@ impl Bench {
             return None;
         }
         let name = &object.key.name;
-        let declared = self.p.entry.desired(&object.spec, name, &Default::default()).unwrap();
+        let declared = self.p.entry.desired(&object.spec, name, &Inputs::default()).unwrap();
         let (_, ids) =
             self.p.located(|kind, name| self.lab.status(&key(kind, "ns", name)).id.unwrap());
         let declared = declared.overlay(&ids);
@@ -157,6 +157,7 @@ pub(crate) fn is_possible(p: Placed, act: Act) -> bool {
 }
 
 /// Tries it; `Err` says what is wrong.
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 pub(crate) async fn run(
     fault: &Fault,
     p: Placed,
@@ -215,7 +216,7 @@ pub(crate) async fn run(
     }
     operator.work(lasts.saturating_sub(known)).await;
     seen.calls = lab.line().sent_since(began).len();
-    fault.end(lab);
+    Fault::end(lab);
     ensure!(fault.is_met(lab), "no request met it");
     let ended = Instant::now();
     let is_right = |lab: &Lab| match lab.object(&bench.it) {
@@ -286,7 +287,7 @@ fn judge(fault: &Fault, act: Act, lasts: Duration, seen: &Seen) -> Result<(), St
         || fault.says.contains(&reason.as_str()) && !message.is_empty()
         || act == Act::Feed && reason == "Polling" && !message.is_empty();
     ensure!(is_said, "within {known:?} it says {:?}", seen.says);
-    let minutes = lasts.as_secs().div_ceil(60) as usize;
+    let minutes = usize::try_from(lasts.as_secs().div_ceil(60)).unwrap();
     ensure!(seen.calls <= fault.calls * minutes, "{} calls in {lasts:?}", seen.calls);
     // Pauses grow as long as it lasts; only of an outage of the whole the end is told.
     let grown = if fault.grows { lasts * 11 / 10 } else { Duration::ZERO };

@@ -185,7 +185,7 @@ impl Fault {
     }
 
     /// It is over.
-    pub(crate) fn end(&self, lab: &Lab) {
+    pub(crate) fn end(lab: &Lab) {
         lab.line().heal();
         lab.emulator.faults().clear();
     }

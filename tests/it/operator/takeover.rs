@@ -161,7 +161,8 @@ async fn operators_take_over_from_each_other_and_no_former_leader_writes() {
             tokio::time::sleep(Duration::from_millis(dice.below(700))).await;
             let all = [Loss::Paused, Loss::Cut, Loss::Killed, Loss::Stopped];
             // Each kind once at least, also of a few.
-            let loss = if n < 4 { all[n as usize] } else { all[dice.below(4) as usize] };
+            let other = usize::try_from(dice.below(4)).unwrap();
+            let loss = all[usize::try_from(n).ok().filter(|n| *n < 4).unwrap_or(other)];
             times.entry(loss).or_default().push(lose(&mut pair, leader, loss, &mut dice).await);
         }
         ends.store(true, Ordering::Relaxed);
@@ -241,7 +242,7 @@ async fn converges(world: &World, rounds: u32) {
         let name = format!("p-{n}");
         // What is just being deleted is declared again when it is gone.
         let apply = async || {
-            world.apply("Project", &name, spec(rounds + n as u32)).await;
+            world.apply("Project", &name, spec(rounds + u32::try_from(n).unwrap())).await;
             let found = world.api("Project").get_opt(&name).await.unwrap();
             found.is_some_and(|o| o.metadata.deletion_timestamp.is_none())
         };
