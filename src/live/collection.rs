@@ -253,11 +253,6 @@ impl Collection {
         found
     }
 
-    /// There is nothing there, if it was not listed before.
-    pub(super) fn mark_empty(&self) {
-        lock(&self.data).listed.get_or_insert_with(Instant::now);
-    }
-
     pub(super) fn expect(&self, subject: &Subject, write: PendingWrite) {
         let mut data = lock(&self.data);
         data.pending.insert(subject.clone(), (write, Instant::now()));

@@ -184,17 +184,6 @@ impl Store {
         self.collection(entry, place).expect(subject, write);
     }
 
-    /// We just created this, and nothing is in it yet. Where that is wrong, a create says so.
-    pub(super) fn created(&self, entry: Entry, place: &Place, id: &str) {
-        let inside = self.registry.place_below(entry, place, id);
-        let is_in = |child: &Entry| child.parents().any(|r| r.kinds.contains(&entry.kind()));
-        for child in self.registry.all().filter(is_in) {
-            if !child.is_setting() && listed_at(child, &inside) == inside {
-                self.collection(child, &inside).mark_empty();
-            }
-        }
-    }
-
     /// A call of ours took effect at this time, by ZITADEL's clock.
     pub(super) fn remember_own(
         &self,

@@ -54,13 +54,7 @@ impl WriteSession<'_> {
             Ok(Written { id: Some(id), .. }) => id.clone(),
             _ => id.to_owned(),
         });
-        let written =
-            self.conclude(&subject, answer, |version| PendingWrite::State(want.clone(), version))?;
-        if let Some(id) = &written.id {
-            let store = &self.connection.informer.store;
-            store.created(self.entry, &self.access.place, id);
-        }
-        Ok(written)
+        self.conclude(&subject, answer, |version| PendingWrite::State(want.clone(), version))
     }
 
     /// Changes an entity or a setting; `want` is complete but for the secrets, of which those are

@@ -1,6 +1,6 @@
 //! Whether the server is down, found out once for all who call it.
 //!
-//! A call that fails in a way that an outage would explain ([`Error::suggests_outage`]) is no proof:
+//! A call that fails in a way that an outage would explain (`Error::suggests_outage`) is no proof:
 //! one endpoint may be broken alone. So a *probe* follows, the cheapest call that needs all of
 //! ZITADEL: which instance it is. If that fails in such a way too, the server is down. From then on
 //! nothing is sent but one probe every [`INTERVAL`], whoever asks; every other call fails at once

@@ -107,6 +107,8 @@ async fn the_deletion_of_a_project_ends_well_in_every_case() {
                 "{cell:?}: {ready:?}"
             );
             lab.emulator.faults().up();
+            // Whether it is back is asked every five seconds.
+            tokio::time::advance(std::time::Duration::from_secs(5)).await;
             lab.settle().await;
         }
         assert!(lab.object(&shop).is_none(), "{cell:?}: {:?}", lab.reason(&shop));

@@ -70,10 +70,16 @@ impl Moment {
 /// The account and the application that the keys are of.
 const KEEPERS: [(&str, &str); 2] = [("MachineUser", "keeper"), ("ApiApplication", "keyed")];
 
+/// Whether what everything is in has this already: it connects the same.
+pub(super) fn is_surrounding(p: Placed) -> bool {
+    let of = |other: &Placed| other.surroundings().iter().any(|o| o.kind == p.entry.kind());
+    p.is_entity() && p.natural_key().is_none() && placed().iter().any(of)
+}
+
 /// All slots: of every kind, in everything that it can be in, two where names tell them apart.
 pub(super) fn slots() -> Vec<Slot> {
     let (mut slots, mut only) = (Vec::new(), BTreeSet::new());
-    for p in placed() {
+    for p in placed().into_iter().filter(|p| !is_surrounding(*p)) {
         // Of these one takes something from the other.
         let is_alone = p.entry.as_entity().is_some_and(|e| e.only_one.is_some());
         if is_alone && !only.insert(p.entry.kind()) {
