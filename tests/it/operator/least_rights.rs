@@ -91,6 +91,13 @@ async fn all_kinds(world: &World, namespace: &str, zitadel: &Running) {
             spec["issuer"] = zitadel.url().into();
             spec["ca"] = json!({"configMapRef": {"name": "ca", "key": "ca.crt"}});
         }
+        for input in REGISTRY.find(&kind).unwrap().inputs {
+            if let Some(source) = input.read(&spec).unwrap() {
+                let held = json!({source.key.as_str(): "s3cret"});
+                let secret = json!({"metadata": {"name": source.name}, "stringData": held});
+                put::<Secret>(world, namespace, secret).await;
+            }
+        }
         world.apply_in(namespace, &kind, &name, spec).await;
         declared.push((kind, name));
     }
