@@ -10,7 +10,7 @@ use super::{
     report::Outcome,
 };
 use crate::{
-    contract::{Entry, Fields, Inputs, Object, Place, Remote, Subject},
+    contract::{Entry, Fields, Inputs, Object, Place, Remote, Subject, diff},
     live::{Connection, WriteSession},
 };
 
@@ -27,7 +27,7 @@ impl Writer<'_> {
         // By its name the new one is found again; so nothing else may have it.
         let others = others(self.connection(), self.entry, &self.target.place, declared, former);
         if let Some(other) = others.await?.pop() {
-            let ids = vec![former.to_owned(), other];
+            let ids = vec![former.to_owned(), id_of(&other)];
             return Err(Error::AdoptionRefused(Refusal::Ambiguous { ids }));
         }
         outcome.bind(self.target, former, plan.provenance);
@@ -70,10 +70,12 @@ impl Writer<'_> {
                     outcome.replaced();
                     return Ok(None);
                 }
-                (Some(only), true) => id = only,
-                (Some(last), false) => {
-                    others.extend([last, former.clone()]);
-                    return Err(Error::AdoptionRefused(Refusal::Ambiguous { ids: others }));
+                (Some(only), true) if is_as_created(entry, declared, &only) => id = id_of(&only),
+                // Whose it is can't be told.
+                (Some(last), _) => {
+                    let ids = others.iter().chain([&last]).map(id_of).chain([former.clone()]);
+                    let ids = ids.collect();
+                    return Err(Error::AdoptionRefused(Refusal::Ambiguous { ids }));
                 }
             }
             outcome.bind(self.target, &id, binding.provenance);
@@ -104,28 +106,43 @@ pub(super) async fn remains(
         return Ok(vec![former.clone()]);
     }
     let declared = entry.desired(&object.spec, &object.key.name, &Inputs::default());
-    let found = others(connection, entry, place, &declared.unwrap_or_default(), former).await?;
-    // It was alone before; of several none is known to be its own.
-    Ok(if found.len() == 1 { found } else { Vec::new() })
+    let declared = declared.unwrap_or_default();
+    let found = others(connection, entry, place, &declared, former).await?;
+    // It was alone before; of several, and of what is not as it was created, none is known to be
+    // its own.
+    let ours = |found: &[Remote]| matches!(found, [only] if is_as_created(entry, &declared, only));
+    Ok(if ours(&found) { found.iter().map(id_of).collect() } else { Vec::new() })
 }
 
-/// The ids of what has the same name and form as the thing with this id.
+fn id_of(remote: &Remote) -> String {
+    remote.id().unwrap_or_default().to_owned()
+}
+
+/// Whether something is as this object creates it, up to what is done by a second call: somebody else
+/// may have given the same name to a thing of theirs.
+fn is_as_created(entry: Entry, declared: &Fields, remote: &Remote) -> bool {
+    let later = entry.as_entity().and_then(|e| e.only_one).map(|(field, _)| field);
+    let differs = diff(declared, &remote.state, entry.lists);
+    differs.iter().all(|drift| Some(drift.field.as_str()) == later)
+}
+
+/// What has the same name and form as the thing with this id.
 async fn others(
     connection: &Connection,
     entry: Entry,
     place: &Place,
     declared: &Fields,
     id: &str,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Remote>> {
     let key = entry.as_entity().map(|e| e.natural_key);
     let Some((natural_key, key)) = key.and_then(|k| Some((k, k.of(declared)?))) else {
         return Ok(Vec::new());
     };
     connection.invalidate_collection(entry, place);
-    let found = connection.find(entry, place, natural_key, &key).await.doing("look for")?;
+    let mut found = connection.find(entry, place, natural_key, &key).await.doing("look for")?;
     let form = entry.form(declared);
-    let is_other = |remote: &&Remote| {
+    found.retain(|remote| {
         entry.form(&remote.state) == form && remote.place == *place && remote.id() != Some(id)
-    };
-    Ok(found.iter().filter(is_other).filter_map(Remote::id).map(ToOwned::to_owned).collect())
+    });
+    Ok(found)
 }

@@ -217,22 +217,16 @@ impl Entity for EmailProvider {
         have: &RemoteEntity<EmailProviderState>,
         want: &EmailProviderState,
     ) -> Result<Written> {
-        let mut written = Written::default();
-        let moves = have.state.state != want.state;
-        // What is to be out of use is so before anything else of it changes.
-        if moves && want.state == Some(Activity::Inactive) {
-            written = notification::call(access, DEACTIVATE, &have.id).await?;
-        }
-        let body = body(want);
-        if body != self::body(&have.state) {
+        let change = async {
+            let body = body(want);
+            if body == self::body(&have.state) {
+                return Ok(Written::default());
+            }
             let path = if want.smtp.is_some() { SMTP[1] } else { HTTP[1] };
-            let path = Path::new(path, &[&have.id])?;
-            written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
-        }
-        if moves && want.state == Some(Activity::Active) {
-            written = notification::call(access, ACTIVATE, &have.id).await?.after(written);
-        }
-        Ok(written)
+            wire::write(access, Method::PUT, &Path::new(path, &[&have.id])?, &body).await
+        };
+        let states = [have.state.state, want.state];
+        notification::update(access, [ACTIVATE, DEACTIVATE], &have.id, states, change).await
     }
 
     async fn delete(access: &Access, id: &str) -> Result<()> {

@@ -94,8 +94,29 @@ pub(super) async fn create(
     }
 }
 
+/// Changes a provider. What is to be out of use is so before anything else of it changes; what is to
+/// be used is so afterwards.
+pub(super) async fn update(
+    access: &Access,
+    [activate, deactivate]: [&'static str; 2],
+    id: &str,
+    [have, want]: [Option<Activity>; 2],
+    change: impl Future<Output = Result<Written>>,
+) -> Result<Written> {
+    let moves_to = want.filter(|to| have != Some(*to));
+    let mut written = Written::default();
+    if moves_to == Some(Activity::Inactive) {
+        written = call(access, deactivate, id).await?;
+    }
+    written = change.await?.after(written);
+    if moves_to == Some(Activity::Active) {
+        written = call(access, activate, id).await?.after(written);
+    }
+    Ok(written)
+}
+
 /// A call that changes the state of a provider.
-pub(super) async fn call(access: &Access, path: &'static str, id: &str) -> Result<Written> {
+async fn call(access: &Access, path: &'static str, id: &str) -> Result<Written> {
     let path = Path::new(path, &[id])?;
     let answer: Answer = access.client.write(Method::POST, None, &path, &json!({})).await?;
     Ok(answer.written())

@@ -232,27 +232,23 @@ impl Entity for SmsProvider {
         want: &SmsProviderState,
         secrets: &Secrets,
     ) -> Result<Written> {
-        let mut written = Written::default();
-        let moves = have.state.state != want.state;
-        // What is to be out of use is so before anything else of it changes.
-        if moves && want.state == Some(Activity::Inactive) {
-            written = notification::call(access, DEACTIVATE, &have.id).await?;
-        }
-        let body = body(want);
-        if body != self::body(&have.state) {
-            let path = if want.twilio.is_some() { TWILIO[1] } else { HTTP[1] };
-            let path = Path::new(path, &[&have.id])?;
-            written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
-        }
-        if let Some(token) = secrets.get("twilio.token") {
-            let path = Path::new(TOKEN, &[&have.id])?;
-            let body = json!({ "token": token });
-            written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
-        }
-        if moves && want.state == Some(Activity::Active) {
-            written = notification::call(access, ACTIVATE, &have.id).await?.after(written);
-        }
-        Ok(written)
+        let change = async {
+            let mut written = Written::default();
+            let body = body(want);
+            if body != self::body(&have.state) {
+                let path = if want.twilio.is_some() { TWILIO[1] } else { HTTP[1] };
+                let path = Path::new(path, &[&have.id])?;
+                written = wire::write(access, Method::PUT, &path, &body).await?;
+            }
+            if let Some(token) = secrets.get("twilio.token") {
+                let path = Path::new(TOKEN, &[&have.id])?;
+                let body = json!({ "token": token });
+                written = wire::write(access, Method::PUT, &path, &body).await?.after(written);
+            }
+            Ok(written)
+        };
+        let states = [have.state.state, want.state];
+        notification::update(access, [ACTIVATE, DEACTIVATE], &have.id, states, change).await
     }
 
     async fn delete(access: &Access, id: &str) -> Result<()> {

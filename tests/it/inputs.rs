@@ -3,7 +3,7 @@
 
 use kastellan::{
     api::status::Provenance,
-    contract::{Access, Key},
+    contract::{Access, Fields, Key},
     engine::{events::EventReason, report::Outcome},
     zitadel::Path as ZitadelPath,
 };
@@ -343,6 +343,40 @@ async fn what_is_deleted_while_it_is_replaced_leaves_nothing() {
             assert!(lab.object(&it()).is_none(), "{told}");
             let live = entry("EmailProvider").list(&lab.client_at(Place::instance())).await;
             assert!(live.is_empty(), "{told}: {live:?}");
+        }
+    }
+}
+
+/// Somebody else gives the same name to a provider of theirs while a replacement is cut off: it is
+/// neither taken over nor deleted.
+#[tokio::test(start_paused = true)]
+async fn what_a_stranger_makes_while_one_is_replaced_stays_theirs() {
+    for sent in [false, true] {
+        for after in 0.. {
+            let mut lab = lab_with(&json!({})).await;
+            lab.put_input("mail", &[("password", "second")]);
+            if !lab.crash(&it(), Crash { after, sent }).await {
+                break;
+            }
+            let theirs = json!({
+                "description": "main",
+                "smtp": {
+                    "host": "theirs.example.com:25",
+                    "senderAddress": "a@theirs.example.com",
+                    "senderName": "Theirs",
+                },
+            });
+            let theirs = Fields::from(theirs);
+            let theirs = entry("EmailProvider").create(&minnie(&lab), "", &theirs).await.unwrap();
+            lab.settle().await;
+            lab.settle().await;
+            let told = format!("after {after} calls, sent: {sent}");
+            assert_ne!(lab.status(&it()).id.as_ref(), Some(&theirs), "{told}");
+            lab.delete(&it());
+            lab.settle().await;
+            assert!(lab.object(&it()).is_none(), "{told}: {:?}", lab.reason(&it()));
+            let there = entry("EmailProvider").read(&minnie(&lab), &theirs).await.unwrap();
+            assert!(there.is_some(), "{told}: it was not declared");
         }
     }
 }
