@@ -4,16 +4,16 @@
 //!
 //! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `packed`, `health`,
 //! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`;
-//! `permits`, `namespaces`, `sources`, `lease`, `fenced`, `host`; `events`, `finalizer`, `context`;
+//! `permits`, `namespaces`, `sources`, `lease`, `connection`, `host`; `events`, `finalizer`, `context`;
 //! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
 
 mod admin;
 mod attempts;
+mod connection;
 mod context;
 mod controller;
 mod events;
 mod feed;
-mod fenced;
 mod finalizer;
 mod followers;
 mod health;
@@ -41,7 +41,6 @@ mod watch;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use kube::Client;
 use tokio::{sync::watch::Receiver, task::JoinSet};
 
 use self::{
@@ -50,7 +49,7 @@ use self::{
     problem::Problem,
     tasks::{catch_now, supervise},
 };
-pub use self::{lease::Options as LeaseOptions, options::Options};
+pub use self::{connection::Connection, lease::Options as LeaseOptions, options::Options};
 use crate::{api, engine::consent::Consents, kinds::REGISTRY};
 
 /// How long what is under way may take to end after the signal to stop: with releasing the Lease,
@@ -75,11 +74,15 @@ pub enum Error {
 
 /// Runs until `stop` says true, then lets what is being written come to its end: for four seconds,
 /// whatever state it is in. Ends too when another operator has taken its Lease.
-pub async fn run(client: Client, options: Options, stop: Receiver<bool>) -> Result<(), Error> {
+pub async fn run(
+    connection: Connection,
+    options: Options,
+    stop: Receiver<bool>,
+) -> Result<(), Error> {
     let listener = tokio::net::TcpListener::bind(options.admin)
         .await
         .map_err(|e| Error::Listen(options.admin, e))?;
-    let context = Arc::new(Context::new(client, options, stop));
+    let context = Arc::new(Context::new(&connection, options, stop));
     // What it starts ends with it.
     let _tasks = StopTasks(context.clone());
     let mut beside = JoinSet::new();

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kube::Client;
+use kube::Config;
 use tokio::sync::watch;
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     live::ReportEditors,
-    operator::{self, LeaseOptions, Options},
+    operator::{self, Connection, LeaseOptions, Options},
     zitadel::AddressPolicy,
 };
 
@@ -95,9 +95,11 @@ pub(super) async fn run(args: Args) -> Result {
     // Before anything that takes time.
     let stopped = stopped();
     let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
-    let client = Client::try_default()
-        .await
-        .map_err(|e| output::fail(format!("no connection to Kubernetes: {e}"), Some(hint)))?;
+    let fail = |e: kube::Error| {
+        output::fail(format!("no connection to Kubernetes: {e}"), Some(hint))
+    };
+    let config = Config::infer().await.map_err(|e| fail(kube::Error::InferConfig(e)))?;
+    let connection = Connection::new(config).map_err(fail)?;
     let options = Options {
         namespaces: args.watch_namespace,
         addresses: AddressPolicy::new(args.allowed_address),
@@ -112,7 +114,7 @@ pub(super) async fn run(args: Args) -> Result {
             duration: args.lease_duration,
         }),
     };
-    match operator::run(client, options, stopped).await {
+    match operator::run(connection, options, stopped).await {
         Ok(()) => Ok(Exit::Fine),
         Err(e) => Err(output::fail(e, None)),
     }

@@ -8,11 +8,10 @@ use std::{
     },
 };
 
-use kube::Client;
 use tokio::sync::watch;
 
 use super::{
-    fenced::fenced,
+    connection::Connection,
     followers::Followers,
     health::Health,
     host::KubeHost,
@@ -51,14 +50,19 @@ pub(super) struct Context {
 }
 
 impl Context {
-    pub(super) fn new(client: Client, options: Options, stop: watch::Receiver<bool>) -> Self {
-        let lease = Lease::new(client.clone(), options.lease.clone());
+    pub(super) fn new(
+        connection: &Connection,
+        options: Options,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let fence = connection.fence.clone();
+        let lease = Lease::new(connection.reads.clone(), fence.clone(), options.lease.clone());
         let mut engine =
             Engine::new(&REGISTRY, options.addresses.clone()).with_pauses(options.deletion_pause);
-        engine.fence = lease.fence.clone();
+        engine.fence = fence;
         let metrics = Arc::new(Metrics::new(engine.requests.clone()));
         // From here on nothing is written past the fence.
-        let client = fenced(client, lease.fence.clone());
+        let client = connection.fenced();
         let host = KubeHost::new(client.clone(), &options.namespaces);
         let wakers = Arc::new(Wakers::new());
         let pod = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));

@@ -85,10 +85,12 @@ enum Attempt {
 }
 
 impl Lease {
-    pub(super) fn new(client: Client, options: Option<Options>) -> Self {
-        let (role, fence) = match options {
-            Some(_) => (Role::Starting, Fence::closed()),
-            None => (Role::Leader, Fence::default()),
+    pub(super) fn new(client: Client, fence: Fence, options: Option<Options>) -> Self {
+        let role = if options.is_some() {
+            fence.close();
+            Role::Starting
+        } else {
+            Role::Leader
         };
         Self { client, options, role: watch::Sender::new(role), fence }
     }

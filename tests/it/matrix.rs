@@ -92,6 +92,8 @@ async fn every_fault_is_waited_out_whatever_is_being_done() {
     let (mut failed, mut count) = (Vec::new(), 0);
     for c in chosen(seed) {
         count += 1;
+        // The last one is seen if it does not end.
+        eprintln!("{}", name(&c));
         // Nothing hangs for ever.
         let run = cell::run(c.fault, c.placed, c.act, c.lasts);
         let ended = tokio::time::timeout(Duration::from_hours(1), run).await;

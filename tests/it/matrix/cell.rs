@@ -193,7 +193,10 @@ pub(crate) async fn run(
         Act::Feed => {
             let (path, value) = bench.change().unwrap();
             let change = Fields::from_map([(path, value)].into_iter().collect());
+            // Their account may be of this kind.
+            let before = made(lab, p);
             let theirs = lab.minnie(&bench.at.place);
+            bench.made += made(lab, p) - before;
             p.entry.change(&theirs, id.as_deref().unwrap_or_default(), &change).await;
         }
     }

@@ -40,6 +40,8 @@ pub(crate) struct Operator<'a> {
     running: FuturesUnordered<BoxFuture<'a, (Key, Outcome)>>,
     busy: BTreeSet<Key>,
     await_return: BTreeSet<Key>,
+    /// What said last that it is Ready.
+    ready: BTreeSet<Key>,
     woken: UnboundedReceiver<Wake>,
     follower: BoxFuture<'a, ()>,
 }
@@ -55,6 +57,7 @@ impl<'a> Operator<'a> {
             running: FuturesUnordered::new(),
             busy: BTreeSet::new(),
             await_return: BTreeSet::new(),
+            ready: BTreeSet::new(),
             woken,
             follower: follow(lab, wake).boxed(),
         }
@@ -148,12 +151,14 @@ impl<'a> Operator<'a> {
             *due = at.min(*due);
         }
         outcome.wake.iter().for_each(|key| self.wake(key));
-        self.lab.referrers(key).iter().for_each(|referrer| {
+        if !outcome.status.is_ready() {
+            self.ready.remove(key);
+        } else if self.ready.insert(key.clone()) {
             // What is as it should be does not ask again.
-            if !self.lab.status(referrer).is_ready() && outcome.status.is_ready() {
-                self.wake(referrer);
-            }
-        });
+            let failing = |referrer: &&Key| !self.lab.status(referrer).is_ready();
+            let referrers = self.lab.referrers(key);
+            referrers.iter().filter(failing).for_each(|referrer| self.wake(referrer));
+        }
     }
 }
 
