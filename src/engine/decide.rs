@@ -78,6 +78,16 @@ impl Plan {
         fields(&self.changes).into_iter().chain(secrets).collect()
     }
 
+    /// What somebody else changed, in words.
+    pub fn drifted(&self, noun: &str) -> String {
+        let fields = self.drifted_fields();
+        if self.action == Action::Create || fields.is_empty() {
+            noun.to_owned()
+        } else {
+            fields.join(", ")
+        }
+    }
+
     /// Whether something was to be so already and is not: a secret whose Secret is another one now
     /// was not.
     pub fn is_drift(&self) -> bool {

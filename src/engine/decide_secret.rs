@@ -60,6 +60,8 @@ pub struct FoundSecret {
     pub is_intact: bool,
     /// What it holds was issued before what the status knows of.
     pub is_older: bool,
+    /// What it holds was issued for another thing, in whose place this one has come.
+    pub is_of_another: bool,
     /// It is as the spec wants it now.
     pub is_current: bool,
     /// The secret can be read from it as it is.
@@ -174,13 +176,14 @@ pub fn secret(facts: SecretFacts) -> SecretAction {
         Some(on_missing) => on_missing == OnMissing::Reissue,
         None => !is_at_risk,
     };
-    if known.issued_at.is_none() {
+    let is_of_another = facts.found.is_some_and(|f| f.is_ours && f.is_of_another);
+    if known.issued_at.is_none() || is_of_another {
         // A Secret that is ours and intact outlived a status that was lost.
-        if is_current && facts.found.is_some_and(|f| f.was_issued) {
+        if !is_of_another && is_current && facts.found.is_some_and(|f| f.was_issued) {
             return SecretAction::Keep;
         }
         return if facts.provenance == Provenance::Created || may_reissue {
-            SecretAction::Issue(Cause::First)
+            SecretAction::Issue(if is_of_another { Cause::Gone } else { Cause::First })
         } else {
             SecretAction::Refuse(SecretRefusal::WouldEnd)
         };
@@ -239,6 +242,7 @@ mod tests {
         is_proved: false,
         is_intact: true,
         is_older: false,
+        is_of_another: false,
         is_current: true,
         holds_value: true,
         was_issued: true,

@@ -36,6 +36,8 @@ struct Record {
     recreated: bool,
     /// Since when its Secret does not hold what was written into it.
     secret_absent: Option<Instant>,
+    /// When the key ends that an attempt was to create, and since when that is looked for.
+    pending: Option<(String, Instant)>,
     /// Hashes of the secrets that were sent last, by field.
     sent: BTreeMap<&'static str, u64>,
     /// Somebody else's changes.
@@ -86,6 +88,17 @@ impl Memory {
             return Duration::ZERO;
         }
         self.with(key, |r| r.secret_absent.get_or_insert_with(Instant::now).elapsed())
+    }
+
+    /// How long an attempt to create a key that ends at this moment has been looked for.
+    pub(super) fn pending_for(&self, key: &Key, at: &str) -> Duration {
+        self.with(key, |r| match &r.pending {
+            Some((of, since)) if of == at => since.elapsed(),
+            _ => {
+                r.pending = Some((at.to_owned(), Instant::now()));
+                Duration::ZERO
+            }
+        })
     }
 
     /// Keeps which secret was sent last for a field.

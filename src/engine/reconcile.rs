@@ -14,7 +14,7 @@ use super::{
     inputs::{self, SecretChange, SendCause, SentFacts},
     observe::{self, provenance},
     ownership::Claim,
-    report::{Outcome, setting_id},
+    report::{Outcome, Remedy, setting_id},
     resolve::{self, PlannedIds, Target},
     secret::SecretStage,
 };
@@ -24,8 +24,8 @@ use crate::{
         status::{Drift, Provenance, Reason},
     },
     contract::{
-        EntityDescription, Entry, Fields, NaturalKey, Object, SecretInput, SpecError, Subject,
-        refuse_unknown,
+        EntityDescription, Entry, Fields, NaturalKey, Object, Remote, SecretInput, SpecError,
+        Subject, refuse_unknown,
     },
 };
 
@@ -45,6 +45,13 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
         "reconciled"
     );
     outcome
+}
+
+/// Somebody else's change that is being reverted.
+struct FoundDrift {
+    by: Option<String>,
+    /// It was not found before.
+    is_new: bool,
 }
 
 async fn stages(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
@@ -382,7 +389,7 @@ impl<'a> Pass<'a> {
             };
             let by = self.editor(&plan, former.as_deref());
             let told = Plan { changes: new, secrets: set, former, ..plan.clone() };
-            outcome.drifted(self.entry.noun, &told, by, false);
+            outcome.drifted(self.entry.noun, &told, by, Remedy::None);
         }
         outcome.observed(self.object, self.entry.noun, &self.target, plan);
     }
@@ -405,18 +412,17 @@ impl<'a> Pass<'a> {
 
     /// Does what the plan says and reads back until it is so.
     async fn carry_out(&self, plan: Plan, outcome: &mut Outcome) -> Result<()> {
-        self.report_drift(&plan, outcome)?;
+        let drift = self.drift(&plan, outcome)?;
         let secret = SecretStage::of(self.writer())?;
-        if let (Some(secret), Action::Create) = (&secret, plan.action) {
-            secret.admit().await?;
+        let before = outcome.events.len();
+        let written = self.write(&plan, secret.as_ref(), outcome).await;
+        if let Some(drift) = drift.filter(|drift| drift.is_new || written.is_ok()) {
+            let after = outcome.events.split_off(before);
+            let remedy = if written.is_ok() { Remedy::Done } else { Remedy::Pending };
+            outcome.drifted(self.entry.noun, &plan, drift.by, remedy);
+            outcome.events.extend(after);
         }
-        let remote = match (plan.action, plan.have.clone()) {
-            (Action::Nothing, Some(remote)) => remote,
-            (_, None) if let Some(key) = secret.as_ref().filter(|secret| secret.is_key()) => {
-                Box::pin(key.create(&plan, outcome)).await?
-            }
-            _ => Box::pin(self.writer().apply(&plan, outcome)).await?,
-        };
+        let remote = written?;
         if plan.adopts
             && self.target.binding.is_none()
             && let Some(id) = remote.id()
@@ -442,26 +448,44 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// What was as declared and is not any more was changed by somebody: it is reported, and
-    /// reverted unless that is a fight.
-    fn report_drift(&self, plan: &Plan, outcome: &mut Outcome) -> Result<()> {
+    async fn write(
+        &self,
+        plan: &Plan,
+        secret: Option<&SecretStage<'_>>,
+        outcome: &mut Outcome,
+    ) -> Result<Remote> {
+        if let (Some(secret), Action::Create) = (secret, plan.action) {
+            secret.admit().await?;
+        }
+        match (plan.action, &plan.have) {
+            (Action::Nothing, Some(remote)) => Ok(remote.clone()),
+            (_, None) if let Some(key) = secret.filter(|secret| secret.is_key()) => {
+                Box::pin(key.create(plan, outcome)).await
+            }
+            _ => Box::pin(self.writer().apply(plan, outcome)).await,
+        }
+    }
+
+    /// What was as declared and is not any more was changed by somebody: it is reverted unless that
+    /// is a fight.
+    fn drift(&self, plan: &Plan, outcome: &mut Outcome) -> Result<Option<FoundDrift>> {
         let (object, memory) = (self.object, &self.engine.memory);
         let (key, generation) = (&object.key, object.generation);
         let was_changed = memory.was_changed(key, generation, was_seen(object));
         if !plan.is_drift() {
-            return Ok(());
+            return Ok(None);
         }
         let is_recreated = plan.former.as_deref().is_some_and(|former| plan.id() != Some(former));
         if !was_changed && !is_recreated {
-            return Ok(());
+            return Ok(None);
         }
         memory.may_correct(key).inspect_err(|_| outcome.differs(plan.changes.clone()))?;
         let by = self.editor(plan, plan.former.as_deref());
-        let what = outcome.drifted(self.entry.noun, plan, by.clone(), true);
         if was_changed {
+            let what = plan.drifted(self.entry.noun);
             memory.correct(key, generation, by.as_deref(), &what);
         }
-        Ok(())
+        Ok(Some(FoundDrift { by, is_new: was_changed }))
     }
 
     fn writer(&self) -> Writer<'_> {

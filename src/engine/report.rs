@@ -26,6 +26,17 @@ use crate::{
     contract::{Entry, Fields, Key, Object, Remote},
 };
 
+/// What was done about somebody else's change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// It is undone.
+    Done,
+    /// It could not be undone yet.
+    Pending,
+    /// Nothing: it is only observed.
+    None,
+}
+
 /// What a reconcile came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -151,6 +162,12 @@ impl Outcome {
         self.error = Some(error);
     }
 
+    /// Until it is in its Secret, nobody has one that is valid.
+    pub fn issuing(&mut self, object: &Object, secret: &str) {
+        let message = format!("a secret is being issued into Secret {secret}");
+        self.say(object, Ready::Progressing, Reason::Updating, message);
+    }
+
     /// Nothing is looked at.
     pub fn suspended(&mut self, object: &Object) {
         self.details = Some(object.details.clone());
@@ -271,6 +288,9 @@ impl Outcome {
     /// It was read back, and is as declared.
     pub fn in_sync(&mut self, object: &Object, noun: &str) {
         self.say(object, Ready::True, Reason::InSync, format!("{noun} is as declared"));
+        if let Some(drift) = &mut self.status.last_drift {
+            drift.corrected = true;
+        }
     }
 
     /// What would be done, if it were not only observed.
@@ -353,37 +373,32 @@ impl Outcome {
         self.event(EventReason::Recreated, message);
     }
 
-    /// Somebody else changed or deleted what was as declared. Returns what they changed, in words.
-    pub fn drifted(
-        &mut self,
-        noun: &str,
-        plan: &Plan,
-        by: Option<String>,
-        corrected: bool,
-    ) -> String {
+    /// Somebody else changed or deleted what was as declared.
+    pub fn drifted(&mut self, noun: &str, plan: &Plan, by: Option<String>, remedy: Remedy) {
+        let fields = plan.drifted_fields();
+        let told = self.status.last_drift.take();
+        let by = by.or_else(|| told.filter(|t| !t.corrected && t.fields == fields)?.by);
         let who = by.as_ref().map_or_else(String::new, |b| format!(" by {b}"));
-        let changed = plan.drifted_fields();
-        let names = changed.join(", ");
-        let (what, happened, remedy) = match (plan.action, &plan.former, plan.id()) {
-            (Action::Create, Some(former), Some(id)) if former != id => (
-                noun.to_owned(),
-                format!("{noun} {former} was deleted"),
-                format!("recreated as {id}"),
-            ),
+        let (happened, done) = match (plan.action, &plan.former, plan.id()) {
+            (Action::Create, Some(former), Some(id)) if former != id => {
+                (format!("{noun} {former} was deleted"), format!("recreated as {id}"))
+            }
             (Action::Create, former, _) => {
                 let former = former.as_ref().map_or_else(String::new, |id| format!(" {id}"));
-                (noun.to_owned(), format!("{noun}{former} was deleted"), "recreated".to_owned())
+                (format!("{noun}{former} was deleted"), "recreated".to_owned())
             }
-            _ if changed.is_empty() => {
-                (noun.to_owned(), format!("{noun} was reset"), "recreated".to_owned())
-            }
-            _ => (names.clone(), format!("{names} changed"), "reverted".to_owned()),
+            _ if fields.is_empty() => (format!("{noun} was reset"), "recreated".to_owned()),
+            _ => (format!("{} changed", fields.join(", ")), "reverted".to_owned()),
         };
-        let remedy = if corrected { &remedy } else { "only observed" };
-        self.event(EventReason::Drift, format!("{happened}{who}; {remedy}"));
+        let remedy_in_words = match remedy {
+            Remedy::Done => &done,
+            Remedy::Pending => "not corrected yet",
+            Remedy::None => "only observed",
+        };
+        self.event(EventReason::Drift, format!("{happened}{who}; {remedy_in_words}"));
         let at = format!("{:.0}", Timestamp::now());
-        self.status.last_drift = Some(LastDrift { at, fields: changed, by, corrected });
-        what
+        let corrected = remedy == Remedy::Done;
+        self.status.last_drift = Some(LastDrift { at, fields, by, corrected });
     }
 
     /// What another object had is this one's from now on.

@@ -56,7 +56,7 @@ struct Mark {
     /// The key that holds the secret as it is, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<String>,
-    /// Of a key its id.
+    /// Whose it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<String>,
 }
@@ -69,8 +69,8 @@ struct Made {
     inputs: String,
     /// The type that it has.
     kind: Option<String>,
-    /// Of a key its id.
-    id: Option<String>,
+    /// Whose secret it is.
+    id: String,
 }
 
 /// The Secret of an object that declares one.
@@ -161,7 +161,7 @@ impl<'a> SecretStage<'a> {
         tracing::debug!(action = ?action, "decided of the Secret");
         // The type of a Secret can't change.
         let kind = found.as_ref().and_then(|(s, _)| s.kind.clone());
-        let made = Made { values, inputs, kind, id: self.is_key().then(|| id.to_owned()) };
+        let made = Made { values, inputs, kind, id: id.to_owned() };
         match action {
             SecretAction::Keep => self.keep(found.and_then(|(_, mark)| mark), outcome),
             SecretAction::Write => {
@@ -206,6 +206,7 @@ impl<'a> SecretStage<'a> {
         // Whoever comes after a crash knows that the present one may be known to nobody.
         let pending = Some(Timestamp::now().to_string());
         outcome.status.secret = Some(SecretStatus { name: name.clone(), pending, ..known });
+        outcome.issuing(object, &name);
         host.remember(object, &outcome.status).await.map_err(Error::Host)?;
         let session = target.connection.begin_write(entry, &target.place).await?;
         let issued = session.issue(id).await.doing("issue a secret for")?;
@@ -252,7 +253,7 @@ impl<'a> SecretStage<'a> {
             inputs,
             keys: data.keys().cloned().collect(),
             from: from.map(|(key, _)| key.clone()).filter(|key| data.contains_key(key)),
-            id,
+            id: Some(id),
         };
         let mark = serde_json::to_string(&mark).map_err(|e| Error::Host(e.to_string()))?;
         let output = self.output(&data, &[(self.mark_name(), mark)]);
@@ -348,6 +349,10 @@ impl<'a> SecretStage<'a> {
             let is_of_it = !self.is_key() || mark.id.as_deref() == id;
             is_of_it && values.is_some_and(|values| checksum(&values) == mark.checksum)
         };
+        // Another key comes before the former one ends.
+        let is_of_another = |mark: &Mark| {
+            !self.is_key() && mark.at.is_some() && mark.id.is_some() && mark.id.as_deref() != id
+        };
         FoundSecret {
             is_ours: mark.is_some(),
             is_proved: false,
@@ -356,6 +361,7 @@ impl<'a> SecretStage<'a> {
                 let at = mark.at.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
                 issued.is_some() && at < issued
             }),
+            is_of_another: mark.is_some_and(is_of_another),
             is_current: mark.is_some_and(|mark| mark.inputs == inputs)
                 && has(&spec.labels, &secret.labels)
                 && has(&spec.annotations, &secret.annotations),

@@ -6,7 +6,7 @@ use futures::{Stream, TryStreamExt};
 use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     organization, project, project_grant,
@@ -20,7 +20,7 @@ use crate::{
         EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Permissions, Place, Reference,
         RemoteEntity, Row, SpecError, Written,
     },
-    zitadel::{Error, Path, Result, page},
+    zitadel::{Path, Result, page},
 };
 
 /// The spec.
@@ -237,19 +237,20 @@ impl Entity for Administrator {
     fn list(
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<AdministratorState>>>> + Send + 'static {
-        search(access, json!({}))
+        let (client, organization) = (&access.client, access.organization());
+        let rows = searched(access)
+            .map(|path| page::rows::<Wire>(client, organization, path, json!({})));
+        let place = access.place.clone();
+        // A path that can't be made is the only row.
+        let rows = futures::stream::iter([rows]).try_flatten();
+        rows.map_ok(move |row| row.map(|wire| wire.at(&place)))
     }
 
     async fn read(access: &Access, user: &str) -> Result<Option<RemoteEntity<AdministratorState>>> {
-        let found = search(access, json!({"queries": [{"userIdQuery": {"userId": user}}]}));
-        match std::pin::pin!(found).try_next().await? {
-            None => Ok(None),
-            Some(Row::Read(found)) => Ok(Some(found)),
-            Some(Row::Odd { .. }) => Err(Error::Malformed {
-                endpoint: "a search for members".into(),
-                what: "an entry of another form".into(),
-            }),
-        }
+        let (organization, path) = (access.organization(), searched(access)?);
+        let query = json!({"queries": [{"userIdQuery": {"userId": user}}]});
+        let found = page::one::<Wire>(&access.client, organization, &path, &query).await?;
+        Ok(found.map(|wire| wire.at(&access.place)))
     }
 
     async fn create(access: &Access, user: &str, want: &AdministratorState) -> Result<Written> {
@@ -272,12 +273,8 @@ impl Entity for Administrator {
     }
 }
 
-fn search(
-    access: &Access,
-    query: Value,
-) -> impl Stream<Item = Result<Row<RemoteEntity<AdministratorState>>>> + Send + 'static {
-    let place = access.place.clone();
-    let path = at(
+fn searched(access: &Access) -> Result<Path> {
+    at(
         access,
         [
             "/admin/v1/members/_search",
@@ -286,12 +283,7 @@ fn search(
             "/management/v1/projects/{}/grants/{}/members/_search",
         ],
         None,
-    );
-    let rows =
-        path.map(|path| page::rows::<Wire>(&access.client, access.organization(), path, query));
-    // A path that can't be made is the only row.
-    let rows = futures::stream::iter([rows]).try_flatten();
-    rows.map_ok(move |row| row.map(|wire| wire.at(&place)))
+    )
 }
 
 fn members(access: &Access) -> Result<Path> {

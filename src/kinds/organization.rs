@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::wire::{Activity, Answer, Dated, Details, is_gone};
+use super::wire::{Activity, Answer, Dated, Details};
 use crate::{
     api::spec::{AllowedNamespaces, Common, Identity},
     contract::{
@@ -177,10 +177,7 @@ impl Entity for Organization {
 
     async fn delete(access: &Access, id: &str) -> Result<()> {
         let path = Path::new("/v2/organizations/{}", &[id])?;
-        match access.client.write::<Value>(Method::DELETE, None, &path, &()).await {
-            Err(e) if !is_gone(&e) => Err(e),
-            _ => Ok(()),
-        }
+        access.client.write::<Value>(Method::DELETE, None, &path, &()).await.map(drop)
     }
 }
 

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use super::wire::{Answer, Details, is_gone};
+use super::wire::{Answer, Details};
 use crate::{
     contract::{
         Access, EventFilter, EventPlace, EventSubject, Fields, Kind, Permissions, RemoteSetting,
@@ -153,10 +153,6 @@ impl<'a> Endpoint<'a> {
 
     /// DELETE; 404 where there is no own one.
     pub(super) async fn reset(&self) -> Result<()> {
-        let (organization, path) = (self.organization, &self.path);
-        match self.access.client.write::<Value>(Method::DELETE, organization, path, &()).await {
-            Err(e) if !is_gone(&e) => Err(e),
-            _ => Ok(()),
-        }
+        super::wire::delete(self.access, &self.path).await
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         EventSubject, IdSource, Inputs, Kind, Names, NaturalKey, Permissions, Place, RemoteEntity,
         Row, SpecError, Written,
     },
-    zitadel::{Error, Path, Result, page},
+    zitadel::{Path, Result, page},
 };
 
 /// How others name roles.
@@ -119,12 +119,8 @@ impl Wire {
     }
 }
 
-fn search(access: &Access, query: Value) -> impl Stream<Item = Result<Row<Wire>>> + Send + 'static {
-    let path = Path::new("/management/v1/projects/{}/roles/_search", &[access.parent()]);
-    let rows =
-        path.map(|path| page::rows::<Wire>(&access.client, access.organization(), path, query));
-    // A path that can't be made is the only row.
-    futures::stream::iter([rows]).try_flatten()
+fn searched(access: &Access) -> Result<Path> {
+    Path::new("/management/v1/projects/{}/roles/_search", &[access.parent()])
 }
 
 /// The body of a create and of an update, which resets what is omitted. A name is required.
@@ -148,21 +144,21 @@ impl Entity for ProjectRole {
     fn list(
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<ProjectRoleState>>>> + Send + 'static {
+        let (client, organization) = (&access.client, access.organization());
+        let rows = searched(access)
+            .map(|path| page::rows::<Wire>(client, organization, path, json!({})));
         let place = access.place.clone();
-        search(access, json!({})).map_ok(move |row| row.map(|wire| wire.at(&place)))
+        // A path that can't be made is the only row.
+        let rows = futures::stream::iter([rows]).try_flatten();
+        rows.map_ok(move |row| row.map(|wire| wire.at(&place)))
     }
 
     async fn read(access: &Access, key: &str) -> Result<Option<RemoteEntity<ProjectRoleState>>> {
         let query = json!({"key": key, "method": "TEXT_QUERY_METHOD_EQUALS"});
-        let found = search(access, json!({"queries": [{"keyQuery": query}]}));
-        match std::pin::pin!(found).try_next().await? {
-            None => Ok(None),
-            Some(Row::Read(wire)) => Ok(Some(wire.at(&access.place))),
-            Some(Row::Odd { .. }) => Err(Error::Malformed {
-                endpoint: "POST /management/v1/projects/{}/roles/_search".into(),
-                what: "an entry of another form".into(),
-            }),
-        }
+        let query = json!({"queries": [{"keyQuery": query}]});
+        let (organization, path) = (access.organization(), searched(access)?);
+        let found = page::one::<Wire>(&access.client, organization, &path, &query).await?;
+        Ok(found.map(|wire| wire.at(&access.place)))
     }
 
     async fn create(access: &Access, key: &str, want: &ProjectRoleState) -> Result<Written> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     contract::{Access, Version, Written},
-    zitadel::{Code, Error, Path, Result},
+    zitadel::{Path, Result},
 };
 
 /// `details` of v1 and of the older v2 services.
@@ -107,28 +107,19 @@ pub(super) async fn write(
     Ok(answer.written())
 }
 
-/// A deletion in the organization of a place; that there is nothing is success.
+/// A deletion in the organization of a place.
 pub(super) async fn delete(access: &Access, path: &Path) -> Result<()> {
-    match access.client.write::<Value>(Method::DELETE, access.organization(), path, &()).await {
-        Err(e) if !is_gone(&e) => Err(e),
-        _ => Ok(()),
-    }
+    let deleted = access.client.write::<Value>(Method::DELETE, access.organization(), path, &());
+    deleted.await.map(drop)
 }
 
 /// `Ok(None)` where a read finds nothing.
 pub(super) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(t) => Ok(Some(t)),
-        Err(e) if is_gone(&e) => Ok(None),
+        Err(e) if e.says_gone() => Ok(None),
         Err(e) => Err(e),
     }
-}
-
-/// Whether an error says that a thing does not exist. A 404 without an id is a missing endpoint or
-/// an unknown host. `AUTH-Bs7Ds` ("organisation doesn't exist") is none: ZITADEL answers it for any
-/// error of its check of the organization.
-pub(super) fn is_gone(e: &Error) -> bool {
-    e.code() == Some(Code::NotFound) && e.id().is_some()
 }
 
 /// Whether something can be used.

@@ -381,6 +381,10 @@ impl Data {
         if self.stale.get(subject).is_some_and(|since| *since <= epoch) {
             self.stale.remove(subject);
         }
+        if matches!(item, Some(Item::Unreadable)) {
+            // Whoever asks for it has another look taken.
+            self.invalidate(subject);
+        }
         match item {
             Some(item) => self.items.insert(subject.clone(), item),
             None => self.items.remove(subject),

@@ -78,7 +78,10 @@ impl WriteSession<'_> {
     /// Deletes an entity.
     pub async fn delete(&self, id: &str) -> Result<()> {
         let answer = match self.entry {
-            Entry::Entity(kind) => kind.delete(&self.access, id).await,
+            Entry::Entity(kind) => {
+                let is_there = async || kind.read(&self.access, id).await.map(|it| it.is_some());
+                unless_gone(kind.delete(&self.access, id).await, is_there).await
+            }
             _ => Err(not_this_shape()),
         };
         let answer = answer.map(|()| Written::default());
@@ -100,7 +103,10 @@ impl WriteSession<'_> {
     /// Resets an organization's own setting, so that it inherits again.
     pub async fn reset(&self) -> Result<()> {
         let answer = match self.entry {
-            Entry::Setting(kind) => kind.reset(&self.access).await,
+            Entry::Setting(kind) => {
+                let is_own = async || kind.read(&self.access).await.map(|it| it.own);
+                unless_gone(kind.reset(&self.access).await, is_own).await
+            }
             _ => Err(not_this_shape()),
         };
         // What it inherits is not known before it is read.
@@ -129,6 +135,21 @@ impl WriteSession<'_> {
             Err(_) => self.connection.invalidate_collection(self.entry, &self.access.place),
         }
         answer
+    }
+}
+
+/// That there was nothing to delete is success, if that is what a look shows too.
+async fn unless_gone(
+    deleted: Result<()>,
+    is_there: impl AsyncFnOnce() -> Result<bool>,
+) -> Result<()> {
+    match deleted {
+        Err(e) if e.says_gone() => match is_there().await {
+            Ok(true) => Err(e),
+            Err(read) if !read.says_gone() => Err(read),
+            _ => Ok(()),
+        },
+        deleted => deleted,
     }
 }
 

@@ -152,6 +152,13 @@ impl Error {
         }
     }
 
+    /// Whether it says that a thing does not exist. A 404 without an id is a missing endpoint or an
+    /// unknown host. `AUTH-Bs7Ds` ("organisation doesn't exist") is none: ZITADEL answers it for any
+    /// error of its check of the organization.
+    pub fn says_gone(&self) -> bool {
+        self.code() == Some(Code::NotFound) && self.id().is_some()
+    }
+
     /// One word for the situation, out of few: for logs and metrics.
     pub fn label(&self) -> &'static str {
         match self {

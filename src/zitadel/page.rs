@@ -108,6 +108,28 @@ pub fn search<T: DeserializeOwned + Send + 'static>(
     })
 }
 
+/// The one thing that a search of the older form is for. An answer that says that there is one and
+/// shows none is an error: it is no proof of absence.
+pub async fn one<T: DeserializeOwned + Send + 'static>(
+    client: &Client,
+    organization: Option<&str>,
+    path: &Path,
+    filters: &Value,
+) -> Result<Option<T>> {
+    let page: Page<T> = client.query(organization, path, filters).await?;
+    let total = page.details.total();
+    let malformed = |what: &str| {
+        let endpoint = format!("POST {}", path.path());
+        Err(Error::Malformed { endpoint, what: what.into() })
+    };
+    match page.result.unwrap_or_default().rows.into_iter().next() {
+        Some(Row::Read(found)) => Ok(Some(found)),
+        Some(Row::Odd { .. }) => malformed("an entry of another form"),
+        None if total.is_some_and(|total| total > 0) => malformed("an entry that is not shown"),
+        None => Ok(None),
+    }
+}
+
 impl<T> Row<T> {
     /// The same row of another type.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Row<U> {
@@ -115,6 +137,28 @@ impl<T> Row<T> {
             Self::Read(row) => Row::Read(f(row)),
             Self::Odd { id } => Row::Odd { id },
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Page<T> {
+    #[serde(default, alias = "pagination")]
+    details: Details,
+    #[serde(alias = "keys", alias = "applications", alias = "projects")]
+    result: Option<Entries<T>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    /// uint64 is a string in ZITADEL's JSON.
+    total_result: Option<String>,
+}
+
+impl Details {
+    fn total(&self) -> Option<u64> {
+        self.total_result.as_ref()?.parse().ok()
     }
 }
 
@@ -133,20 +177,6 @@ struct Walk {
 impl Walk {
     /// The next page, and the walk behind it if there is more.
     async fn next<T: DeserializeOwned>(mut self) -> Result<(Vec<Row<T>>, Option<Self>)> {
-        #[derive(Deserialize)]
-        #[serde(bound = "T: DeserializeOwned")]
-        struct Page<T> {
-            #[serde(default, alias = "pagination")]
-            details: Details,
-            #[serde(alias = "keys", alias = "applications", alias = "projects")]
-            result: Option<Entries<T>>,
-        }
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase")]
-        struct Details {
-            /// uint64 is a string in ZITADEL's JSON.
-            total_result: Option<String>,
-        }
         let endpoint = || format!("POST {}", self.path.path());
         if self.pages >= MAX_PAGES {
             return Err(Error::TooManyPages { endpoint: endpoint(), limit: MAX_PAGES });
@@ -159,7 +189,7 @@ impl Walk {
         let page: Page<T> =
             self.client.query(self.organization.as_deref(), &self.path, &self.filters).await?;
         let Entries { rows, hash } = page.result.unwrap_or_default();
-        let total: Option<u64> = page.details.total_result.and_then(|t| t.parse().ok());
+        let total = page.details.total();
         // ZITADEL takes what the account may not see out of a page that it has cut before: a short
         // page, or an empty one, is the last only if the total says no more.
         let is_last = match total {

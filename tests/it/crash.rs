@@ -23,7 +23,7 @@ use self::{
 use crate::{
     remote::{Place, entry},
     samples::placed,
-    world::World,
+    world::{World, eventually},
 };
 
 /// Where something is, and which.
@@ -53,8 +53,7 @@ async fn whatever_moment_it_dies_at_the_instance_becomes_what_is_declared() {
 
     world.emulator().faults().clear();
     history.resume_all(&world).await;
-    let declared = history.settle(&world).await;
-    assert_exact(&world, &history, &before, &declared).await;
+    history.assert_exact(&world, &before).await;
     eprintln!(
         "{kills} kills, {} steps: {}",
         history.steps,
@@ -85,13 +84,25 @@ async fn things(world: &World, history: &History) -> BTreeSet<Thing> {
     found
 }
 
-/// The instance is what is declared, and the Secrets are those of what is there.
-async fn assert_exact(
+impl History {
+    /// In the end the instance is what is declared, and the Secrets are those of what is there.
+    /// Changes by others show with the feed, and Kubernetes removes Secrets in its own time.
+    async fn assert_exact(&self, world: &World, before: &BTreeSet<Thing>) {
+        let differs = async || {
+            let declared = self.settle(world).await;
+            difference(world, self, before, &declared).await
+        };
+        eventually("as declared", differs, Option::is_none).await;
+    }
+}
+
+/// What is not as it is declared.
+async fn difference(
     world: &World,
     history: &History,
     before: &BTreeSet<Thing>,
     declared: &[(&Slot, Value)],
-) {
+) -> Option<String> {
     let mut expected = before.clone();
     let mut secrets = BTreeSet::new();
     for (slot, status) in declared {
@@ -105,19 +116,23 @@ async fn assert_exact(
                 expected.insert((slot.kind, at.clone(), id));
             }
         }
-        slot.assert_live(world, &at, &id, variant).await;
+        let mut differs = slot.differs(world, &at, &id, variant).await;
         if slot.has_secret {
             let namespace = history.namespace(slot, world);
-            slot.assert_secret(world, namespace, &id, variant).await;
+            let secret = slot.secret_differs(world, namespace, &id, variant).await;
+            differs = differs.or(secret);
             secrets.insert((namespace.to_owned(), slot.name.clone()));
+        }
+        if let Some(differs) = differs {
+            return Some(format!("{}: {differs}", slot.name));
         }
     }
     let now = things(world, history).await;
-    let twice_or_left: Vec<_> = now.difference(&expected).collect();
     let lost: Vec<_> = expected.difference(&now).collect();
-    assert!(lost.is_empty(), "lost: {lost:#?}");
-    assert!(twice_or_left.is_empty(), "there twice, or left over: {twice_or_left:#?}");
-
+    let more: Vec<_> = now.difference(&expected).collect();
+    if !(lost.is_empty() && more.is_empty()) {
+        return Some(format!("lost: {lost:#?}; there twice, or left over: {more:#?}"));
+    }
     let mut found = BTreeSet::new();
     for namespace in history.namespaces(world) {
         let api: Api<Secret> = Api::namespaced(world.client.clone(), namespace);
@@ -126,7 +141,7 @@ async fn assert_exact(
             found.insert((namespace.to_owned(), secret.metadata.name.unwrap()));
         }
     }
-    assert_eq!(found, secrets, "the Secrets are those of what is declared");
+    (found != secrets).then(|| format!("there are the Secrets {found:#?}, not {secrets:#?}"))
 }
 
 /// Every kind that can be in several places has a slot in each.

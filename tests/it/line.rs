@@ -39,9 +39,11 @@ impl Asked {
     /// Whether it may change something.
     pub(crate) fn writes(&self) -> bool {
         let last = self.path.rsplit('/').next().unwrap_or_default();
-        let reads = ["_search", "Get", "List", "Search"];
+        let reads = ["_search", "search", "Get", "List", "Search"];
         match self.method {
             Method::GET => false,
+            // That lists users.
+            Method::POST if self.path == "/v2/users" => false,
             Method::POST => !reads.iter().any(|verb| last.starts_with(verb)),
             _ => true,
         }

@@ -211,6 +211,30 @@ async fn what_is_gone_or_was_edited_is_issued_again_after_a_moment() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_is_recreated_gets_a_secret_of_its_own_even_after_an_error() {
+    for fails in [false, true] {
+        let lab = lab_with(json!({})).await;
+        let former = assert_good(&lab).await;
+        let status = lab.status(&it());
+        let minnie = lab.minnie(status.organization_id.as_deref());
+        let path = format!("/management/v1/users/{}", status.id.unwrap());
+        let at = minnie.organization();
+        minnie.client.write::<Value>(Method::DELETE, at, &path, &json!({})).await.unwrap();
+        lab.poll().await.unwrap();
+        if fails {
+            let error = OutputError::Failed("quota".into());
+            *lab.host.output_error.lock().unwrap() = Some(error);
+            lab.look(&it()).await;
+            assert!(!lab.status(&it()).is_ready());
+            *lab.host.output_error.lock().unwrap() = None;
+        }
+        lab.settle().await;
+        assert_ne!(assert_good(&lab).await, former);
+        assert_eq!(issued(&lab), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_comes_back_in_time_is_kept_and_what_is_older_is_not() {
     let lab = lab_with(json!({})).await;
     let former = assert_good(&lab).await;

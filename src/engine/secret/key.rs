@@ -185,7 +185,7 @@ impl SecretStage<'_> {
                 session.delete(&id).await.doing("delete")?;
                 tracing::info!(id, "deleted what nobody got to know");
             }
-            None if is_recent(&known) => {
+            None if self.writer.engine.memory.pending_for(&self.writer.object.key, &at) < LAG => {
                 return Err(Error::NotConverged(NotConverged::Pending));
             }
             None => {}
@@ -231,7 +231,7 @@ impl SecretStage<'_> {
         };
         let values = self.values(&remote)?;
         let inputs = self.inputs(&values);
-        Ok(Made { values, inputs, kind, id: Some(id.to_owned()) })
+        Ok(Made { values, inputs, kind, id: id.to_owned() })
     }
 
     async fn ending_at(&self, at: &str) -> Result<Option<String>> {
@@ -271,12 +271,6 @@ fn with_former(outcome: &Outcome, known: &SecretStatus) -> Vec<FormerKey> {
 /// When the one ends that was about to be created.
 fn pending(status: &Status) -> Option<&str> {
     status.secret.as_ref()?.pending_expires_at.as_deref()
-}
-
-fn is_recent(known: &SecretStatus) -> bool {
-    let since = known.pending.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
-    let age = since.map(|since| since.duration_until(Timestamp::now()));
-    age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age < LAG)
 }
 
 /// The id of what ends at this very moment.

@@ -11,7 +11,7 @@ use crate::{
     kinds::{
         lifetime::Lifetime,
         policy::Endpoint,
-        wire::{Answer, is_gone},
+        wire::Answer,
     },
     zitadel::{Code, Path, Result},
 };
@@ -186,7 +186,7 @@ impl Calls<'_> {
         let [_, one] = self.paths(list);
         match self.call(Method::DELETE, &Path::new(one, &[entry])?, &()).await {
             Ok(answer) => self.note(&answer),
-            Err(e) if is_gone(&e) => {}
+            Err(e) if e.says_gone() => {}
             Err(e) => return Err(e),
         }
         Ok(())

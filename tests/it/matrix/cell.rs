@@ -48,25 +48,26 @@ impl Bench {
     async fn new(p: Placed) -> Self {
         let lab = Lab::new().await;
         for Object { kind, name, mut spec } in p.surroundings() {
-            if kind == "ApiApplication" {
+            if ["ApiApplication", "OidcApplication"].contains(&kind) {
                 // What has keys of its own.
                 spec["authMethod"] = "PrivateKeyJwt".into();
             }
             lab.declare("ns", kind, name, spec);
         }
         lab.settle().await;
-        let fields = if p.is_key() { Fields::default() } else { first(p) };
-        let fields: Value = fields.to().unwrap();
-        let mut spec = p.scope();
-        spec.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        spec["deletionPolicy"] = "Delete".into();
-        if p.is_key() {
-            spec["secret"] = json!({"name": "it"});
-        }
         let id = |kind: &str, name: &str| lab.status(&key(kind, "ns", name)).id.unwrap();
         let (place, _) = p.located(id);
         let at = Access { client: lab.client.clone(), place };
         let it = key(p.entry.kind(), "ns", "it");
+        let mut spec = p.scope();
+        spec["deletionPolicy"] = "Delete".into();
+        if p.is_key() {
+            spec["secret"] = json!({"name": "it"});
+        } else {
+            let live = if p.is_setting() { p.entry.read(&at, "").await.unwrap() } else { None };
+            let state = live.map(|live| live.state).unwrap_or_default();
+            merge(&mut spec, &other_than(p, &state).to().unwrap());
+        }
         let made = made(&lab, p);
         Self { lab, p, it, spec, at, made }
     }
@@ -78,7 +79,8 @@ impl Bench {
             !path.contains('.') && schema["type"] == "boolean" || path.as_str() == "roles"
         };
         let chosen = fields.iter().find(is_plain).or_else(|| fields.iter().next());
-        chosen.map(|(path, schema)| (path.clone(), self.p.values(path, schema)[1].clone()))
+        let declared = Fields::from(self.spec.clone());
+        chosen.map(|(path, schema)| (path.clone(), another(self.p, path, schema, &declared)))
     }
 
     fn declare(&self, spec: Value) {
@@ -126,13 +128,17 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-/// Each field with a value that ZITADEL does not set by itself.
-fn first(p: Placed) -> Fields {
+/// Each field with a value that it does not have.
+fn other_than(p: Placed, have: &Fields) -> Fields {
     let fields = p.managed().into_iter().map(|(path, schema)| {
-        let [value, _] = p.values(&path, &schema);
+        let value = another(p, &path, &schema, have);
         (path, value)
     });
     Fields::from_map(fields.collect())
+}
+
+fn another(p: Placed, path: &str, schema: &Value, have: &Fields) -> Value {
+    p.values(path, schema).into_iter().find(|value| have.get(path) != Some(value)).unwrap()
 }
 
 fn made(lab: &Lab, p: Placed) -> usize {

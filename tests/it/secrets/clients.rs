@@ -122,6 +122,24 @@ async fn what_is_gone_is_issued_again_and_the_former_one_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_recreated_gets_a_secret_of_its_own() {
+    for client in CLIENTS {
+        let lab = client.settled("Basic").await;
+        let former = client.assert_good(&lab).await;
+        let status = lab.status(&client.key());
+        let minnie = lab.minnie(status.organization_id.as_deref());
+        let (project, id) = (&status.parents[0], status.id.unwrap());
+        let path = format!("/management/v1/projects/{project}/apps/{id}");
+        let at = minnie.organization();
+        minnie.client.write::<Value>(Method::DELETE, at, &path, &json!({})).await.unwrap();
+        lab.poll().await.unwrap();
+        lab.settle().await;
+        assert_ne!(client.assert_good(&lab).await, former);
+        assert_eq!(client.issued(&lab), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_has_no_secret_gets_one_when_it_has_and_loses_it_with_that() {
     for client in CLIENTS {
         let lab = client.settled(client.without).await;
