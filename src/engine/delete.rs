@@ -10,7 +10,7 @@ use super::{
     decide_deletion::{
         self, DeletionFacts, Ending, InstanceFacts, Release, Way, default_policy, ending, way,
     },
-    error::{Error, Result, Waiting},
+    error::{Class, Error, Result, Waiting, WhileDoing},
     host::Host,
     observe,
     ownership::Thing,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{
         spec::{AdoptionPolicy, Shared, deletion_policy, is_suspended, only_observes},
-        status::{Provenance, Reason},
+        status::Provenance,
     },
     contract::{
         EntityDescription, Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode,
@@ -50,7 +50,13 @@ pub(super) async fn reconcile(
         None if !observes && !object.is_abandoned() => {
             match unbound(engine, host, entry, object).await {
                 Ok(found) => found,
-                Err(pause) => return outcome.paused(object, noun, &pause, INSTANCE_PAUSE),
+                Err(Unseen::NotConnected) => {
+                    return outcome.paused(object, noun, &Pause::Instance, INSTANCE_PAUSE);
+                }
+                Err(Unseen::Failed(e)) => {
+                    let failures = engine.memory.failed(&object.key);
+                    return outcome.failed(object, noun, e, failures);
+                }
             }
         }
         bound => bound,
@@ -154,20 +160,35 @@ enum End {
     Failed(Error),
 }
 
+/// Why it is not known whether something was created.
+enum Unseen {
+    /// The Instance is not connected.
+    NotConnected,
+    Failed(Error),
+}
+
 /// Nothing was ever bound, or the status was lost. Only what shows under the object's own id is
-/// its own; what can't be asked for with consent is left alone. An Instance that was Ready and is
-/// not connected yet, as after a start, is waited for.
+/// its own; what can't be asked for with consent is left alone. An Instance that was connected once is
+/// waited for: what a call has created whose answer was lost is not left behind.
 async fn unbound(
     engine: &Engine,
     host: &dyn Host,
     entry: Entry,
     object: &Object,
-) -> Result<Option<Binding>, Pause> {
+) -> Result<Option<Binding>, Unseen> {
     let Some(entity) = entry.as_entity() else { return Ok(None) };
-    match resolve(engine, host, entry, object, &PlannedIds::new()).await {
-        Ok(target) => Ok(own(engine, entry, entity, object, target).await),
-        Err(Error::NotConnected { reason: Some(Reason::InSync), .. }) => Err(Pause::Instance),
-        Err(_) => Ok(None),
+    let was_connected =
+        |key: &Key| host.object(key).is_some_and(|o| o.status.instance_id.is_some());
+    let found = match resolve(engine, host, entry, object, &PlannedIds::new()).await {
+        Ok(target) => own(engine, entry, entity, object, target).await,
+        Err(Error::NotConnected { instance, .. }) if was_connected(&instance) => {
+            return Err(Unseen::NotConnected);
+        }
+        Err(e) => Err(e),
+    };
+    match found {
+        Err(e) if matches!(e.class(), Class::Transient(_)) => Err(Unseen::Failed(e)),
+        found => Ok(found.ok().flatten()),
     }
 }
 
@@ -178,22 +199,23 @@ async fn own(
     entity: &'static EntityDescription,
     object: &Object,
     target: Target,
-) -> Option<Binding> {
+) -> Result<Option<Binding>> {
     let was_creating = object.status.provenance.is_some();
     if entity.id == IdSource::Key || (entity.id == IdSource::Server && !was_creating) {
-        return None;
+        return Ok(None);
     }
     let id = match entity.id {
         // What was about to be created is found as the next reconcile would find it.
         IdSource::Server => {
             if entity.is_key() {
                 let (connection, place) = (&target.connection, &target.place);
-                let ids = secret::remains(connection, entry, place, &object.status).await.ok()?;
-                return ids.into_iter().next().map(|id| target.created(id));
+                let ids = secret::remains(connection, entry, place, &object.status).await?;
+                return Ok(ids.into_iter().next().map(|id| target.created(id)));
             }
-            let found = observe::entity(engine, entry, entity, object, &target).await.ok()?;
-            let observe::Found::Derived(remote) = found else { return None };
-            remote.id()?.to_owned()
+            let found = observe::entity(engine, entry, entity, object, &target).await?;
+            let observe::Found::Derived(remote) = found else { return Ok(None) };
+            let Some(id) = remote.id() else { return Ok(None) };
+            id.to_owned()
         }
         _ => object.derived_id(),
     };
@@ -202,9 +224,12 @@ async fn own(
     // What was written and does not show is there all the same, if the events tell of it.
     if matches!(seen, Ok(None)) {
         let client = &target.connection.client;
-        live::owner(client, entry.events, &id).await.ok()??;
+        let owner = live::owner(client, entry.events, &id).await;
+        if owner.doing("find out what became of")?.is_none() {
+            return Ok(None);
+        }
     }
-    Some(target.created(id))
+    Ok(Some(target.created(id)))
 }
 
 /// The oldest other object that declares the same thing, is not bound to another one, and may have

@@ -40,16 +40,17 @@ pub(super) struct Cursor {
 type EventKey = (Timestamp, String, u64);
 
 impl Cursor {
-    /// Starts at the newest event, by ZITADEL's clock: begin before listing. Fails where the
-    /// account may not read events (403), or the server has no feed.
-    pub(super) async fn start(client: &Client, query: &EventQuery) -> Result<Self> {
+    /// Starts at the newest event, by ZITADEL's clock: begin before listing. Returns the last events
+    /// too, which a list may not show yet. Fails where the account may not read events (403), or the
+    /// server has no feed.
+    pub(super) async fn start(client: &Client, query: &EventQuery) -> Result<(Self, Vec<Event>)> {
         let newest = log::search(client, &query.body(json!({"limit": 1}))).await?;
         let last = newest.first().map_or(Timestamp::UNIX_EPOCH, |e| e.creation_date);
         let (known, overfull) = (BTreeSet::new(), BTreeSet::new());
         let mut cursor = Self { last, newest: None, known, overfull };
         // What is in the overlap now is not new.
-        cursor.advance(client, query).await?;
-        Ok(cursor)
+        let last = cursor.advance(client, query).await?;
+        Ok((cursor, last.unwrap_or_default()))
     }
 
     /// The newest date that was seen, less the time in which others may still appear.

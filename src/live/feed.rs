@@ -1,12 +1,13 @@
 //! The event feed: what others changed, and who did it.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet, VecDeque},
     sync::Mutex,
+    time::Duration,
 };
 
-use jiff::Timestamp;
-use tokio::sync::Mutex as AsyncMutex;
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{
     cursor::Cursor,
@@ -49,6 +50,8 @@ impl ReportEditors {
 pub struct Changes {
     /// What others touched.
     pub touched: BTreeSet<Touched>,
+    /// What was touched a while ago, and may only show by now.
+    pub again: BTreeSet<Touched>,
     /// What was known is not to be trusted: the feed begins, begins again, or what it told before
     /// is gone from it.
     pub restarted: bool,
@@ -61,7 +64,17 @@ pub(super) struct Feed {
     /// Queries that have a cursor.
     started: Mutex<HashSet<usize>>,
     status: Mutex<Option<FeedStatus>>,
+    /// Events whose effects may not have shown yet when they were looked for, and since when.
+    again: Mutex<VecDeque<(Instant, Event)>>,
 }
+
+/// When the effects of an event are looked for once more: reads of ZITADEL were seen to lag behind by
+/// 3 s.
+const AGAIN: Duration = Duration::from_secs(4);
+
+/// By our own clock, which may differ by some of it: events that are younger than this when the feed
+/// starts may be younger than what the first list shows.
+const RECENT: SignedDuration = SignedDuration::from_secs(60);
 
 impl Feed {
     pub(super) fn new(registry: &Registry) -> Self {
@@ -72,6 +85,32 @@ impl Feed {
             cursors: AsyncMutex::new(cursors),
             started: Mutex::default(),
             status: Mutex::default(),
+            again: Mutex::default(),
+        }
+    }
+
+    /// Starts to follow a question.
+    async fn begin(&self, client: &Client, query: &EventQuery) -> Result<Cursor> {
+        let (cursor, last) = Cursor::start(client, query).await?;
+        let since = Timestamp::now().checked_sub(RECENT).unwrap_or(Timestamp::UNIX_EPOCH);
+        let recent = last.into_iter().filter(|event| event.creation_date > since);
+        lock(&self.again).extend(recent.map(|event| (Instant::now(), event)));
+        Ok(cursor)
+    }
+
+    /// Marks as stale what is to be looked at once more.
+    fn look_again(&self, store: &Store, again: &mut BTreeSet<Touched>) {
+        loop {
+            let event = {
+                let mut events = lock(&self.again);
+                let is_due = events.front().is_some_and(|(since, _)| since.elapsed() >= AGAIN);
+                if is_due { events.pop_front() } else { None }
+            };
+            let Some((_, event)) = event else { return };
+            for thing in concerned(store, &event) {
+                store.look_again(&thing);
+                again.insert(thing);
+            }
         }
     }
 
@@ -80,7 +119,7 @@ impl Feed {
     pub(super) async fn start(&self, client: &Client) -> Result<()> {
         let mut cursors = self.cursors.lock().await;
         if let (Some(query), Some(cursor)) = (self.queries.first(), cursors.first_mut()) {
-            *cursor = Some(Cursor::start(client, query).await?);
+            *cursor = Some(self.begin(client, query).await?);
             lock(&self.started).insert(0);
         }
         Ok(())
@@ -107,7 +146,7 @@ impl Feed {
                 continue;
             };
             // What fails here is tried again by the next poll, which then has everything listed.
-            if let Ok(started) = Cursor::start(client, query).await {
+            if let Ok(started) = self.begin(client, query).await {
                 *cursor = Some(started);
                 lock(&self.started).insert(n);
             }
@@ -126,6 +165,7 @@ impl Feed {
         let in_use = store.kinds_in_use();
         let mut changes = Changes::default();
         let mut settled: Option<Timestamp> = None;
+        self.look_again(store, &mut changes.again);
         for (n, (query, cursor)) in self.queries.iter().zip(cursors.iter_mut()).enumerate() {
             if !query.is_needed(&in_use) {
                 continue;
@@ -136,14 +176,19 @@ impl Feed {
             };
             if let Some(events) = new {
                 tracing::debug!(query = n, events = events.len(), "event feed");
-                for event in &events {
-                    route(store, event, editors, &mut changes.touched);
+                for event in events {
+                    let mut touched = BTreeSet::new();
+                    route(store, &event, editors, &mut touched);
+                    if !touched.is_empty() {
+                        lock(&self.again).push_back((Instant::now(), event));
+                    }
+                    changes.touched.extend(touched);
                 }
             } else {
                 // Nothing is left of it if it can't be started.
                 *cursor = None;
                 lock(&self.started).remove(&n);
-                *cursor = Some(Cursor::start(client, query).await?);
+                *cursor = Some(self.begin(client, query).await?);
                 lock(&self.started).insert(n);
                 store.invalidate_kinds(|kind| query.serves(kind));
                 changes.restarted = true;
@@ -172,6 +217,27 @@ impl Feed {
         };
         lock(&self.status).replace(status.clone()) != Some(status)
     }
+}
+
+/// What an event is about, whoever caused it.
+fn concerned(store: &Store, event: &Event) -> Vec<Touched> {
+    let mut concerned = Vec::new();
+    for entry in store.registry.all() {
+        for filter in entry.events.iter().filter(|f| event.matches(f)) {
+            let (place, subject) = filter.touched(event.facts());
+            let places = match filter.place {
+                EventPlace::Everywhere => store.places(entry.kind()),
+                _ => vec![place],
+            };
+            let subject = subject.filter(|_| filter.subject != EventSubject::OnlyOne);
+            concerned.extend(places.into_iter().map(|place| Touched {
+                kind: entry.kind(),
+                place,
+                subject: subject.clone(),
+            }));
+        }
+    }
+    concerned
 }
 
 /// Marks what an event touched. Our own writes mark what they change themselves.

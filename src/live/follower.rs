@@ -74,7 +74,8 @@ impl Follower {
         let answer = connection.poll_feed(editors).await;
         let mut polled = Polled::default();
         match answer {
-            Ok(Changes { touched, restarted }) => {
+            Ok(Changes { mut touched, again, restarted }) => {
+                touched.extend(again);
                 let is_again = std::mem::take(&mut self.failures) > 0;
                 (self.refusals, self.asks_again) = (0, None);
                 let is_new = say(connection, &Ok(()));

@@ -307,11 +307,20 @@ impl Store {
 
     /// Somebody else touched a thing. What was never read needs no mark.
     pub(super) fn edited(&self, touched: &Touched, by: &str) {
+        self.mark(touched, |collection, subject| collection.edited(subject, by));
+    }
+
+    /// What was read of a thing may be older than what was done to it.
+    pub(super) fn look_again(&self, touched: &Touched) {
+        self.mark(touched, Collection::invalidate);
+    }
+
+    fn mark(&self, touched: &Touched, mark: impl FnOnce(&Collection, &Subject)) {
         let Some(entry) = self.registry.find(touched.kind) else { return };
         let collections = lock(&self.collections);
         let Some(collection) = collections.get(&key(entry, &touched.place)) else { return };
         match &touched.subject {
-            Some(subject) => collection.edited(subject, by),
+            Some(subject) => mark(collection, subject),
             None => collection.invalidate_all(),
         }
     }
