@@ -88,7 +88,7 @@ takeover-long: prerequisites $(TEST_TOOLS) ## Have two operators take over from 
 
 .PHONY: faults
 faults: ## Try every fault with every kind in everything that is done
-	FAULTS=all cargo test --profile long --package kastellan --test it matrix:: -- --ignored
+	FAULTS=all cargo test --profile long --package kastellan --test it matrix::
 
 .PHONY: bench
 bench: prerequisites $(TESTENV) ## Count and time what the operator does: an hour and a half, or less (BENCH='--objects 1000 --rest-seconds 60')

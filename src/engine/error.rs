@@ -331,6 +331,8 @@ pub enum Lost {
 pub enum NotConverged {
     /// An own write does not show yet.
     Pending,
+    /// Whether an attempt that failed has created it shows in a while.
+    Sought,
     /// What was created does not show yet.
     Absent,
     /// It disappeared between two reads.

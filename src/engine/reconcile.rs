@@ -9,7 +9,7 @@ use super::{
     context::Engine,
     decide::{self, Action, Declared, Plan, fields},
     delete,
-    error::{Error, NoConsent, Purpose, Result},
+    error::{Error, NoConsent, NotConverged, Purpose, Result},
     host::Host,
     inputs::{self, SecretChange, SendCause, SentFacts},
     observe::{self, provenance},
@@ -148,7 +148,12 @@ fn fail(engine: &Engine, entry: Entry, object: &Object, outcome: &mut Outcome, e
         outcome.wake.extend(engine.claims.release(&object.key));
     }
     tracing::debug!(reason = %e.reason(), class = e.class().as_str(), error = ?e, "not as declared");
-    outcome.failed(object, entry.noun, e, engine.memory.failed(&object.key));
+    // To look for what an attempt has left is not another one.
+    let failures = match e {
+        Error::NotConverged(NotConverged::Sought) => 0,
+        _ => engine.memory.failed(&object.key),
+    };
+    outcome.failed(object, entry.noun, e, failures);
 }
 
 /// An object on its way through the stages.
@@ -436,8 +441,7 @@ impl<'a> Pass<'a> {
         outcome.differs(left.clone());
         if !left.is_empty() || !remote.own {
             let fields = fields(&left);
-            let error = super::error::NotConverged::Differs { fields };
-            return Err(Error::NotConverged(error));
+            return Err(Error::NotConverged(NotConverged::Differs { fields }));
         }
         self.engine.memory.hold(&self.object.key)?;
         outcome.secrets_applied(&self.target.inputs);

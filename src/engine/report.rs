@@ -12,7 +12,7 @@ use super::{
     decide::{Action, Plan},
     decide_deletion::Release,
     decide_secret::Cause,
-    error::{Class, Error},
+    error::{Class, Error, NotConverged},
     events::{EventReason, EventRecord},
     inputs::InputSecret,
     resolve::Target,
@@ -149,6 +149,7 @@ impl Outcome {
         };
         self.say(object, ready, error.reason(), messages::sentence(&error, noun));
         self.requeue_after = Some(match (&error, class) {
+            (Error::NotConverged(NotConverged::Sought), _) => SEARCH_PAUSE,
             (Error::Contested { retry_after, .. }, _) => *retry_after,
             (_, Class::Transient(asked)) => {
                 let own = backoff(failures).min(LONGEST_RETRY);
@@ -528,6 +529,9 @@ pub fn sentence(error: &Error, entry: Entry) -> String {
 
 /// No pause is longer: a full comparison comes now and then.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// The pause between looks for what an attempt may have created.
+const SEARCH_PAUSE: Duration = Duration::from_secs(2);
 
 /// No pause between attempts is longer at what may pass by itself.
 const LONGEST_RETRY: Duration = Duration::from_secs(120);

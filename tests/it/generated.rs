@@ -77,7 +77,6 @@ fn generated_documentation_is_current() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "takes minutes, and was not seen to end: the table is not in the page yet"]
 async fn the_generated_table_of_faults_is_current() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
     check_part(&page, "faults", &crate::matrix::table().await);

@@ -321,6 +321,9 @@ fn lost(lost: &Lost, noun: &str) -> String {
 fn not_converged(pending: &NotConverged, noun: &str) -> String {
     match pending {
         NotConverged::Pending => format!("what was written to {noun} does not show yet"),
+        NotConverged::Sought => {
+            format!("an attempt to create {noun} failed: whether it exists shows in a moment")
+        }
         NotConverged::Absent => format!("{noun} does not show yet"),
         NotConverged::JustGone => format!("{noun} has just disappeared"),
         NotConverged::Differs { fields } => {

@@ -186,7 +186,7 @@ impl SecretStage<'_> {
                 tracing::info!(id, "deleted what nobody got to know");
             }
             None if self.writer.engine.memory.pending_for(&self.writer.object.key, &at) < LAG => {
-                return Err(Error::NotConverged(NotConverged::Pending));
+                return Err(Error::NotConverged(NotConverged::Sought));
             }
             None => {}
         }

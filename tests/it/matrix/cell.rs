@@ -221,7 +221,7 @@ pub(crate) async fn run(
     if let Some(object) = lab.object(&speaker) {
         let ready = object.status.condition("Ready").cloned();
         seen.says = ready.map(|c| (c.status, c.reason, c.message)).unwrap_or_default();
-        if act == Act::Feed && !fault.is_whole {
+        if act == Act::Feed && !fault.is_whole && seen.says.0 == "True" {
             let feed = object.details.feed.clone().unwrap();
             seen.says =
                 (String::new(), format!("{:?}", feed.mode), feed.reason.unwrap_or_default());

@@ -75,7 +75,7 @@ const fn part(name: &'static str, strike: Strike, says: &'static [&'static str])
         known_within: SECONDS,
         right_within: SECONDS,
         grows: true,
-        calls: 45,
+        calls: 60,
     }
 }
 
@@ -89,7 +89,7 @@ const fn whole(name: &'static str, strike: Strike) -> Fault {
         known_within: SECONDS,
         right_within: SECONDS,
         grows: false,
-        calls: 12,
+        calls: 14,
     }
 }
 
@@ -136,7 +136,11 @@ pub(crate) const FAULTS: [Fault; 31] = [
     // What deletes again what it has deleted is told so.
     part("half of the JSON", Strike::Truncated, SAID_NOT_THERE),
     part("HTML in place of JSON", Strike::Page(200), UNREACHABLE),
-    part("401", Strike::Error(401, 16), &["Unauthenticated"]),
+    Fault {
+        // Refused credentials are not tried again for 10 s.
+        right_within: Duration::from_secs(20),
+        ..part("401", Strike::Error(401, 16), &["Unauthenticated"])
+    },
     part("403", Strike::Error(403, 7), &["Forbidden"]),
     part("404 of a proxy", Strike::Page(404), &["Rejected", "NotConverged"]),
     part("404 of ZITADEL that is not true", Strike::Error(404, 5), SAID_NOT_THERE),
