@@ -43,13 +43,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use futures::future::join_all;
 use tokio::{sync::watch::Receiver, task::JoinSet};
 
+pub use self::{connection::Connection, lease::Options as LeaseOptions, options::Options};
 use self::{
     context::Context,
     lease::Role,
     problem::Problem,
     tasks::{catch_now, supervise},
 };
-pub use self::{connection::Connection, lease::Options as LeaseOptions, options::Options};
 use crate::{api, engine::consent::Consents, kinds::REGISTRY};
 
 /// How long what is under way may take to end after the signal to stop: with releasing the Lease,

@@ -95,9 +95,8 @@ pub(super) async fn run(args: Args) -> Result {
     // Before anything that takes time.
     let stopped = stopped();
     let hint = "in a cluster the service account is used, elsewhere KUBECONFIG or ~/.kube/config";
-    let fail = |e: kube::Error| {
-        output::fail(format!("no connection to Kubernetes: {e}"), Some(hint))
-    };
+    let fail =
+        |e: kube::Error| output::fail(format!("no connection to Kubernetes: {e}"), Some(hint));
     let config = Config::infer().await.map_err(|e| fail(kube::Error::InferConfig(e)))?;
     let connection = Connection::new(config).map_err(fail)?;
     let options = Options {

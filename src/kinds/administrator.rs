@@ -238,8 +238,8 @@ impl Entity for Administrator {
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<AdministratorState>>>> + Send + 'static {
         let (client, organization) = (&access.client, access.organization());
-        let rows = searched(access)
-            .map(|path| page::rows::<Wire>(client, organization, path, json!({})));
+        let rows =
+            searched(access).map(|path| page::rows::<Wire>(client, organization, path, json!({})));
         let place = access.place.clone();
         // A path that can't be made is the only row.
         let rows = futures::stream::iter([rows]).try_flatten();

@@ -145,8 +145,8 @@ impl Entity for ProjectRole {
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<ProjectRoleState>>>> + Send + 'static {
         let (client, organization) = (&access.client, access.organization());
-        let rows = searched(access)
-            .map(|path| page::rows::<Wire>(client, organization, path, json!({})));
+        let rows =
+            searched(access).map(|path| page::rows::<Wire>(client, organization, path, json!({})));
         let place = access.place.clone();
         // A path that can't be made is the only row.
         let rows = futures::stream::iter([rows]).try_flatten();

@@ -8,6 +8,7 @@ use kastellan::{
 use crate::{
     contract::merged,
     inprocess::{Crash, Lab, key},
+    line::{Reach, Strike},
     samples::{Object, Placed, placed},
 };
 
@@ -90,6 +91,11 @@ async fn between_any_two_calls_of_a_deletion() {
                     }
                     if !created {
                         lab.delete(&it);
+                        // Whether something was created can't be seen at first.
+                        lab.line().strike(Reach::Reads, Strike::Error(500, 13));
+                        lab.look(&key("Instance", "ns", "default")).await;
+                        lab.look(&it).await;
+                        lab.line().heal();
                     }
                     lab.settle().await;
                     let told = format!("{p:?}, created: {created}, after {after}, sent: {sent}");

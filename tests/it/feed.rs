@@ -190,6 +190,42 @@ async fn what_was_told_before_a_page_failed_is_told_again() {
     assert!(news.touched == made && !news.restarted, "{} of 1500", news.touched.len());
 }
 
+/// Reads lag behind the feed; also behind the start of a process, which takes events of before for
+/// known.
+#[tokio::test(start_paused = true)]
+async fn what_shows_later_than_its_event_is_found_all_the_same() {
+    for starts in [false, true] {
+        let mut lab = Lab::new().await;
+        let at = home(&lab).await;
+        let shop = project(&lab, "shop", true);
+        lab.settle().await;
+        lab.poll().await.unwrap();
+        let id = lab.status(&shop).id.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        lab.emulator.faults().lag(Duration::from_secs(3));
+        change("Project", &at, &id, json!({"projectRoleCheck": false})).await;
+        if starts {
+            lab.restart();
+        }
+        lab.settle().await;
+        let news = lab.poll().await.unwrap();
+        assert_eq!(news.touched.is_empty(), starts);
+        lab.settle().await;
+        assert!(lab.status(&shop).last_drift.is_none(), "it does not show yet");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let news = lab.poll().await.unwrap();
+        assert!(news.again.contains(&touched(&at.place, id.clone())), "{news:?}");
+        lab.settle().await;
+        assert!(lab.status(&shop).last_drift.is_some_and(|drift| drift.corrected));
+        assert_eq!(role_check(&at, &id).await, Some(json!(true)));
+        // Once is enough.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        lab.poll().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(lab.poll().await.unwrap().again.is_empty());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_foreign_event_of_the_date_of_an_own_write_is_foreign() {
     let lab = Lab::new().await;

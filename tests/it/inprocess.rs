@@ -570,6 +570,7 @@ impl Lab {
         for (_, connection) in self.engine.connections.all() {
             let changes = connection.poll_feed(ReportEditors::Name).await?;
             all.touched.extend(changes.touched);
+            all.again.extend(changes.again);
             all.restarted |= changes.restarted;
         }
         Ok(all)

@@ -198,7 +198,9 @@ impl World {
         };
         let client = self.operator_client.clone().unwrap_or_else(|| self.client.clone());
         let task =
-            tokio::spawn(async move { operator::run(client.into(), options, stopped).await.unwrap() });
+            tokio::spawn(
+                async move { operator::run(client.into(), options, stopped).await.unwrap() },
+            );
         self.operator = Some(Operator { stop, task });
     }
 

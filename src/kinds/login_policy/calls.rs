@@ -8,11 +8,7 @@ use serde_json::{Value, json};
 use super::{LoginPolicyState, words::PasswordlessType};
 use crate::{
     contract::{Access, RemoteSetting, Version, Written},
-    kinds::{
-        lifetime::Lifetime,
-        policy::Endpoint,
-        wire::Answer,
-    },
+    kinds::{lifetime::Lifetime, policy::Endpoint, wire::Answer},
     zitadel::{Code, Path, Result},
 };
 

@@ -465,11 +465,8 @@ impl History {
             && let Some(place) = slot.place(world).await
         {
             let at = world.minnie_at(&place);
-            let id = if p.is_keyed() {
-                slot.name.clone()
-            } else {
-                format!("planted-{}", self.steps)
-            };
+            let id =
+                if p.is_keyed() { slot.name.clone() } else { format!("planted-{}", self.steps) };
             p.entry.create(&at, &id, &slot.fields(p, spec)).await.ok();
         }
         self.states[n] = State { is_declared: true, is_planted: true, spec, ..State::default() };
