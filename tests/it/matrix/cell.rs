@@ -297,8 +297,9 @@ fn known_within(fault: &Fault, act: Act) -> Duration {
 /// Whether what was seen is as the fault's row promises.
 fn judge(fault: &Fault, p: Placed, act: Act, lasts: Duration, seen: &Seen) -> Result<(), String> {
     let (ready, reason, message) = &seen.says;
-    // What was Ready stays so while the whole of ZITADEL is down.
-    let stays = fault.is_whole && act == Act::List && ready == "True";
+    // What was Ready stays so while nothing of ZITADEL answers.
+    let is_outage = fault.is_whole || fault.says == ["Unreachable"];
+    let stays = is_outage && act == Act::List && ready == "True";
     let known = known_within(fault, act);
     // Whether an attempt has made one is looked for, for a while.
     let looks_for_key = p.is_key() && act == Act::Create;
