@@ -6,6 +6,7 @@ use futures::Stream;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Place, Reference,
@@ -30,6 +31,9 @@ pub struct Description {
     pub references: &'static [Reference],
     /// What it names by the keys that those have, as a grant names roles.
     pub names: &'static [Names],
+    /// Fields that tell the settings of one place apart, where there are several: each is addressed
+    /// below what these say. Every spec has them, and they never change.
+    pub keyed_by: &'static [&'static str],
     /// Which events touch it.
     pub events: &'static [EventFilter],
     /// Lists whose order means nothing, or that are special in another way.
@@ -60,6 +64,7 @@ impl Description {
         noun: "",
         references: &[],
         names: &[],
+        keyed_by: &[],
         events: &[],
         lists: &[],
         inputs: &[],
@@ -72,6 +77,20 @@ impl Description {
 }
 
 impl Description {
+    /// The place of the thing that a spec declares, which is in what is at this place.
+    #[must_use]
+    pub fn place_below(&self, place: Place, spec: &Value) -> Place {
+        let keys = self.keyed_by.iter().filter_map(|field| spec.get(field)?.as_str());
+        keys.fold(place, |place, key| place.below(key))
+    }
+
+    /// What tells the setting at a place from others of what it is in.
+    pub fn keys<'a>(&self, place: &'a Place) -> &'a [String] {
+        let (_, keys) =
+            place.parents.split_at(place.parents.len().saturating_sub(self.keyed_by.len()));
+        keys
+    }
+
     /// The form that something with these fields has, where the kind has several.
     pub fn form(&self, fields: &Fields) -> Option<&'static str> {
         let is_of = |form: &str, path: &str| {
@@ -318,7 +337,12 @@ pub trait Setting: Kind {
         have: &RemoteSetting<Self::State>,
         want: &Self::State,
     ) -> impl Future<Output = Result<Written>> + Send;
-    /// Removes an organization's own, so that it inherits again; that there is none is success.
+    /// The places of all that can be in what is at this place.
+    fn places(access: &Access) -> impl Future<Output = Result<Vec<Place>>> + Send {
+        let place = access.place.clone();
+        async { Ok(vec![place]) }
+    }
+    /// Removes a place's own, so that it inherits again; that there is none is success.
     fn reset(access: &Access) -> impl Future<Output = Result<()>> + Send {
         let _ = access;
         async { Ok(()) }

@@ -244,6 +244,24 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
     }
     let domain = json!({"validateOrgDomains": true});
     post(desk, "", &format!("/admin/v1/orgs/{acme}/policies/domain"), domain).await;
+    for message in [
+        "init",
+        "passwordreset",
+        "verifyemail",
+        "verifyphone",
+        "verifysmsotp",
+        "verifyemailotp",
+        "domainclaimed",
+        "passwordless_registration",
+        "password_change",
+        "invite_user",
+    ] {
+        for (org, api) in [("", "admin"), (acme, "management")] {
+            let path = format!("/{api}/v1/text/message/{message}/de");
+            let text = json!({"title": message, "subject": "Betreff", "text": "Code {{.Code}}"});
+            write(desk, Method::PUT, org, &path, text).await;
+        }
+    }
     let login = json!({
         "allowUsernamePassword": true,
         "allowRegister": true,
