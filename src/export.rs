@@ -147,6 +147,8 @@ impl Exporter<'_> {
                 r.id().is_none_or(|id| id != self.own.project && id != self.connection.account.id)
                     && self.assembly.has_home(&home_of(entry, &r.place))
             });
+            let entity = entry.as_entity();
+            remotes.retain(|remote| !entity.is_some_and(|entity| entity.has_come_along(remote)));
             remotes.sort_by(|a, b| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
             let nameless = if is_wanted { nameless(entry, &remotes) } else { Vec::new() };
             for remote in &remotes {

@@ -22,6 +22,7 @@ mod notification;
 pub mod notification_policy;
 pub mod oidc_application;
 pub mod organization;
+pub mod organization_domain;
 pub mod password_age_policy;
 pub mod password_complexity_policy;
 pub mod personal_access_token;
@@ -52,6 +53,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<notification_policy::NotificationPolicy>(),
     Entry::setting::<login_policy::LoginPolicy>(),
     Entry::setting::<message_text::MessageText>(),
+    Entry::entity::<organization_domain::OrganizationDomain>(),
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),

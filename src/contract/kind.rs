@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{
     Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Place, Reference,
-    RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets, SpecError, Written, crd::Rule,
+    Remote, RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets, SpecError, Written,
+    crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -34,6 +35,9 @@ pub struct Description {
     /// Fields that tell the settings of one place apart, where there are several: each is addressed
     /// below what these say. Every spec has them, and they never change.
     pub keyed_by: &'static [&'static str],
+    /// Whether it reaches what is in other organizations than its own: those alone declare it who
+    /// may act on the instance.
+    pub reaches_others: bool,
     /// Which events touch it.
     pub events: &'static [EventFilter],
     /// Lists whose order means nothing, or that are special in another way.
@@ -65,6 +69,7 @@ impl Description {
         references: &[],
         names: &[],
         keyed_by: &[],
+        reaches_others: false,
         events: &[],
         lists: &[],
         inputs: &[],
@@ -137,6 +142,9 @@ pub struct EntityDescription {
     /// A field and the value that it has of at most one thing at a place: whichever gets it takes it
     /// from the one that had it.
     pub only_one: Option<(&'static str, &'static str)>,
+    /// A field that is `true` of what ZITADEL makes by itself along with what it is in, and takes
+    /// with it: no export has it, and it is not missed where nobody declares it.
+    pub comes_along: Option<&'static str>,
     /// Fields that ZITADEL can't change: where one differs, another thing is created in the place of
     /// the former one.
     pub by_another: &'static [&'static str],
@@ -147,6 +155,11 @@ impl EntityDescription {
     /// in time.
     pub fn is_key(&self) -> bool {
         self.issues.is_some_and(|issues| issues.renewal == Renewal::ByAnother)
+    }
+
+    /// Whether ZITADEL made a thing along with what it is in.
+    pub fn has_come_along(&self, remote: &Remote) -> bool {
+        self.comes_along.is_some_and(|field| remote.reported.says(field, "true"))
     }
 
     /// An entity with a chosen id and a unique `name`.
@@ -162,6 +175,7 @@ impl EntityDescription {
         unique_in: Breadth::Place,
         issues: None,
         only_one: None,
+        comes_along: None,
         by_another: &[],
     };
 }

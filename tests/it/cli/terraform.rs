@@ -104,6 +104,11 @@ async fn make(desk: &Desk) -> Made {
     let person = made.keep("person", at(&person, "/userId"));
 
     make_clients(desk, acme, &projects, &users, &mut made).await;
+    let domains = "/management/v1/orgs/me/domains";
+    for domain in ["acme.example", "shop.example"] {
+        post(desk, acme, domains, json!({"domain": domain})).await;
+    }
+    post(desk, acme, &format!("{domains}/acme.example/_set_primary"), json!({})).await;
 
     let body = json!({"grantedOrgId": partner, "roleKeys": ["buyer"]});
     let grant = post(desk, acme, &format!("{projects}/grants"), body).await;
