@@ -18,7 +18,10 @@ pub(crate) use assembly::{Assembly, home_of};
 pub use manifest::Exported;
 
 use crate::{
-    contract::{Breadth, EntityDescription, Entry, IdSource, Place, Registry, Remote, Row},
+    contract::{
+        Access, Breadth, EntityDescription, Entry, IdSource, Place, Registry, Remote, Row,
+        entry::ErasedSetting,
+    },
     live::Connection,
     zitadel::{self, Code},
 };
@@ -144,6 +147,8 @@ impl Exporter<'_> {
                 r.id().is_none_or(|id| id != self.own.project && id != self.connection.account.id)
                     && self.assembly.has_home(&home_of(entry, &r.place))
             });
+            let entity = entry.as_entity();
+            remotes.retain(|remote| !entity.is_some_and(|entity| entity.has_come_along(remote)));
             remotes.sort_by(|a, b| (&a.place, &a.subject).cmp(&(&b.place, &b.subject)));
             let nameless = if is_wanted { nameless(entry, &remotes) } else { Vec::new() };
             for remote in &remotes {
@@ -230,10 +235,20 @@ async fn read(connection: &Connection, entry: Entry, place: &Place) -> Result<Ve
     let access = connection.access(place.clone());
     let read = match entry {
         Entry::Entity(kind) => kind.list(&access).try_collect().await,
-        Entry::Setting(kind) => kind.read(&access).await.map(|remote| vec![Row::Read(remote)]),
+        Entry::Setting(kind) => settings(kind, &access).await,
         Entry::Connection(_) => Ok(Vec::new()),
     };
     read.map_err(|source| ExportError::Read { what: entry.plural, source })
+}
+
+/// All settings of a kind that are in what is at a place.
+async fn settings(
+    kind: &'static dyn ErasedSetting,
+    access: &Access,
+) -> zitadel::Result<Vec<Row<Remote>>> {
+    let places = stream::iter(kind.places(access).await?);
+    let read = places.map(|place| async { kind.read(&access.at(place)).await.map(Row::Read) });
+    read.buffered(AT_ONCE).try_collect().await
 }
 
 /// The ids of those that a manifest could not name: they are found by a name that they do not have, or

@@ -17,10 +17,12 @@ pub mod lockout_policy;
 pub mod login_policy;
 pub mod machine_key;
 pub mod machine_user;
+pub mod message_text;
 mod notification;
 pub mod notification_policy;
 pub mod oidc_application;
 pub mod organization;
+pub mod organization_domain;
 pub mod password_age_policy;
 pub mod password_complexity_policy;
 pub mod personal_access_token;
@@ -50,6 +52,8 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<lockout_policy::LockoutPolicy>(),
     Entry::setting::<notification_policy::NotificationPolicy>(),
     Entry::setting::<login_policy::LoginPolicy>(),
+    Entry::setting::<message_text::MessageText>(),
+    Entry::entity::<organization_domain::OrganizationDomain>(),
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),

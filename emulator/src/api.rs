@@ -33,6 +33,7 @@ pub(crate) mod instance;
 pub(crate) mod list;
 pub(crate) mod me;
 pub(crate) mod members;
+pub(crate) mod messages;
 pub(crate) mod notifications;
 pub(crate) mod oidc;
 pub(crate) mod organizations;
@@ -176,6 +177,7 @@ pub(crate) fn routes() -> Vec<Route> {
         policies::routes(),
         providers::routes(),
         notifications::routes(),
+        messages::routes(),
         projects::routes(),
         applications::routes(),
         project_roles::routes(),

@@ -18,6 +18,7 @@ pub(crate) mod application;
 pub(crate) mod grant;
 pub(crate) mod instance;
 pub(crate) mod member;
+pub(crate) mod message;
 pub(crate) mod notification;
 pub(crate) mod organization;
 pub(crate) mod policy;
@@ -32,6 +33,7 @@ use application::{ApplicationKey, Applications};
 use grant::Grants;
 use instance::{Instance, Restrictions, Security};
 use member::Members;
+use message::Texts;
 use organization::Organization;
 use policy::{
     Policy,
@@ -106,6 +108,8 @@ pub(crate) struct Model {
     pub(crate) emails: notification::Providers,
     /// What SMS are sent by.
     pub(crate) texts: notification::Providers,
+    /// The texts of messages.
+    pub(crate) messages: Texts,
     policies: HashMap<(String, &'static str), Policy>,
     latest: HashMap<&'static str, Timestamp>,
 }
@@ -129,6 +133,7 @@ impl Model {
             providers: Table::default(),
             emails: notification::Providers::default(),
             texts: notification::Providers::default(),
+            messages: Texts::default(),
             policies: HashMap::new(),
             latest: HashMap::new(),
         }
@@ -168,6 +173,9 @@ impl Model {
     }
 
     fn apply_organization(&mut self, position: Position, event: &Event) -> &'static str {
+        if self.messages.apply(self.side, event) {
+            return "messages";
+        }
         if let Some(table) = self.apply_policy(position, event) {
             return table;
         }
@@ -199,6 +207,7 @@ impl Model {
             }
             self.members.forget_scope(id);
             self.policies.retain(|(owner, _), _| owner != id);
+            self.messages.forget(id);
             self.logins.forget(id);
             self.providers.remove_owned(id);
         }
@@ -254,6 +263,9 @@ impl Model {
     }
 
     fn apply_instance(&mut self, position: Position, event: &Event) -> &'static str {
+        if self.messages.apply(self.side, event) {
+            return "messages";
+        }
         if let Some(table) = self.apply_policy(position, event) {
             return table;
         }

@@ -111,6 +111,8 @@ pub(crate) enum Rule {
     UpTo(u32),
     /// Bytes are at most so many.
     MaxBytes(usize),
+    /// A text has at most so many bytes.
+    MaxTextBytes(usize),
 }
 
 /// The usual length of a name or an id that has to be there.

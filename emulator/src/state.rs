@@ -221,6 +221,14 @@ impl State {
             .is_some_and(|policy| policy.fields.flag("userLoginMustBeDomain"))
     }
 
+    /// Whether the domains of an organization have to be proved.
+    pub(crate) fn must_validate_domains(model: &Model, instance: &str, organization: &str) -> bool {
+        model
+            .policy(organization, &policy::DOMAIN)
+            .or_else(|| model.policy(instance, &policy::DOMAIN))
+            .is_some_and(|policy| policy.fields.flag("validateOrgDomains"))
+    }
+
     /// The same instance under another id, as after a restore: everything the instance owns moves.
     pub(crate) fn rename_instance(&mut self) {
         let former = std::mem::replace(&mut self.instance_id, self.clock.id());

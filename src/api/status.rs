@@ -80,6 +80,9 @@ pub struct Reported {
     /// as `NoRedirectUris`. ZITADEL accepts it all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub compliance_problems: Vec<String>,
+    /// Whether it is proved that a domain belongs to its organization, or nobody asks for a proof.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
 }
 
 /// An Instance object.

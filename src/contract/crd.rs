@@ -105,7 +105,8 @@ fn validations(kind: &Description, entity: Option<&EntityDescription>, spec: &Va
     }
     let key = entity.filter(|e| e.id == IdSource::Key).and_then(|e| e.natural_key.field());
     let references = kind.references.iter().flat_map(Reference::fields);
-    let immutable = ["instanceRef", "id"].into_iter().chain(key).chain(references);
+    let keys = kind.keyed_by.iter().copied();
+    let immutable = ["instanceRef", "id"].into_iter().chain(key).chain(keys).chain(references);
     for field in immutable.filter(|f| has(f)) {
         all.push(rule(
             &format!(

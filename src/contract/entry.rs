@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::{
     Access, CheckError, ConnectionKind, Description, Entity, EntityDescription, Fields, Inputs,
-    Issued, Kind, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Secrets, Setting,
-    SpecError, Subject, Written, crd, decode, secret,
+    Issued, Kind, Place, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Secrets,
+    Setting, SpecError, Subject, Written, crd, decode, secret,
 };
 use crate::{
     api::status::Status,
@@ -89,6 +89,8 @@ pub trait ErasedEntity: ErasedKind {
 pub trait ErasedSetting: ErasedKind {
     /// See [`Setting::read`].
     async fn read(&self, access: &Access) -> Result<Remote>;
+    /// See [`Setting::places`].
+    async fn places(&self, access: &Access) -> Result<Vec<Place>>;
     /// See [`Setting::write`].
     async fn write(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written>;
     /// See [`Setting::reset`].
@@ -402,6 +404,10 @@ impl<K: Setting> ErasedSetting for SettingKind<K> {
             version: have.version.clone(),
         };
         K::write(access, &have, &typed(want)?).await
+    }
+
+    async fn places(&self, access: &Access) -> Result<Vec<Place>> {
+        K::places(access).await
     }
 
     async fn reset(&self, access: &Access) -> Result<()> {

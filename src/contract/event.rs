@@ -43,6 +43,8 @@ pub enum EventPlace {
 pub enum EventSubject {
     /// The setting of the place.
     Setting,
+    /// The setting of the place that what the payload has under these names tells from others.
+    Keyed(&'static [&'static str]),
     /// The entity that the aggregate is.
     Aggregate,
     /// The entity whose id is in the payload under this name.
@@ -68,7 +70,7 @@ impl EventFilter {
     /// Where the thing is, and which it is; `None`: anything at the place. Of what is everywhere
     /// only the instance's.
     pub fn touched(&self, event: EventFacts<'_>) -> (Place, Option<Subject>) {
-        let place = match self.place {
+        let mut place = match self.place {
             EventPlace::Instance | EventPlace::Everywhere => Place::instance(),
             EventPlace::Aggregate => Place::organization(event.aggregate),
             EventPlace::Owner => Place::organization(event.owner),
@@ -81,6 +83,11 @@ impl EventFilter {
         };
         let subject = match self.subject {
             EventSubject::Setting => Some(Subject::Setting),
+            EventSubject::Keyed(fields) => {
+                let keys = fields.iter().filter_map(|field| event.payload.get(field)?.as_str());
+                place.parents.extend(keys.map(ToOwned::to_owned));
+                Some(Subject::Setting)
+            }
             EventSubject::Aggregate => Some(Subject::from(event.aggregate)),
             EventSubject::Payload(field) => {
                 event.payload.get(field).and_then(Value::as_str).map(Subject::from)
@@ -141,6 +148,11 @@ mod tests {
                 (Place::organization("o").below("p").below("g"), Some(Subject::from("admin"))),
             ),
             (EventPlace::Owner, EventSubject::Anything, (Place::organization("o"), None)),
+            (
+                EventPlace::Instance,
+                EventSubject::Keyed(&["key", "grant"]),
+                (Place::instance().below("admin").below("g"), Some(Subject::Setting)),
+            ),
         ] {
             assert_eq!(filter(place, subject).touched(event), expected);
         }

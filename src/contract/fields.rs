@@ -95,6 +95,15 @@ impl Fields {
         self.get(path)?.as_str()
     }
 
+    /// Whether the value at a path is this word, or this answer to a question: `true`.
+    pub fn says(&self, path: &str, word: &str) -> bool {
+        match self.get(path) {
+            Some(Value::String(text)) => text == word,
+            Some(Value::Bool(answer)) => answer.to_string() == word,
+            _ => false,
+        }
+    }
+
     /// Paths and values in order.
     pub fn iter(&self) -> btree_map::Iter<'_, String, Value> {
         self.0.iter()

@@ -6,10 +6,12 @@ use futures::Stream;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Place, Reference,
-    RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets, SpecError, Written, crd::Rule,
+    Remote, RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets, SpecError, Written,
+    crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -30,6 +32,12 @@ pub struct Description {
     pub references: &'static [Reference],
     /// What it names by the keys that those have, as a grant names roles.
     pub names: &'static [Names],
+    /// Fields that tell the settings of one place apart, where there are several: each is addressed
+    /// below what these say. Every spec has them, and they never change.
+    pub keyed_by: &'static [&'static str],
+    /// Whether it reaches what is in other organizations than its own: those alone declare it who
+    /// may act on the instance.
+    pub reaches_others: bool,
     /// Which events touch it.
     pub events: &'static [EventFilter],
     /// Lists whose order means nothing, or that are special in another way.
@@ -60,6 +68,8 @@ impl Description {
         noun: "",
         references: &[],
         names: &[],
+        keyed_by: &[],
+        reaches_others: false,
         events: &[],
         lists: &[],
         inputs: &[],
@@ -72,6 +82,20 @@ impl Description {
 }
 
 impl Description {
+    /// The place of the thing that a spec declares, which is in what is at this place.
+    #[must_use]
+    pub fn place_below(&self, place: Place, spec: &Value) -> Place {
+        let keys = self.keyed_by.iter().filter_map(|field| spec.get(field)?.as_str());
+        keys.fold(place, |place, key| place.below(key))
+    }
+
+    /// What tells the setting at a place from others of what it is in.
+    pub fn keys<'a>(&self, place: &'a Place) -> &'a [String] {
+        let (_, keys) =
+            place.parents.split_at(place.parents.len().saturating_sub(self.keyed_by.len()));
+        keys
+    }
+
     /// The form that something with these fields has, where the kind has several.
     pub fn form(&self, fields: &Fields) -> Option<&'static str> {
         let is_of = |form: &str, path: &str| {
@@ -118,6 +142,9 @@ pub struct EntityDescription {
     /// A field and the value that it has of at most one thing at a place: whichever gets it takes it
     /// from the one that had it.
     pub only_one: Option<(&'static str, &'static str)>,
+    /// A field that is `true` of what ZITADEL makes by itself along with what it is in, and takes
+    /// with it: no export has it, and it is not missed where nobody declares it.
+    pub comes_along: Option<&'static str>,
     /// Fields that ZITADEL can't change: where one differs, another thing is created in the place of
     /// the former one.
     pub by_another: &'static [&'static str],
@@ -128,6 +155,11 @@ impl EntityDescription {
     /// in time.
     pub fn is_key(&self) -> bool {
         self.issues.is_some_and(|issues| issues.renewal == Renewal::ByAnother)
+    }
+
+    /// Whether ZITADEL made a thing along with what it is in.
+    pub fn has_come_along(&self, remote: &Remote) -> bool {
+        self.comes_along.is_some_and(|field| remote.reported.says(field, "true"))
     }
 
     /// An entity with a chosen id and a unique `name`.
@@ -143,6 +175,7 @@ impl EntityDescription {
         unique_in: Breadth::Place,
         issues: None,
         only_one: None,
+        comes_along: None,
         by_another: &[],
     };
 }
@@ -318,7 +351,12 @@ pub trait Setting: Kind {
         have: &RemoteSetting<Self::State>,
         want: &Self::State,
     ) -> impl Future<Output = Result<Written>> + Send;
-    /// Removes an organization's own, so that it inherits again; that there is none is success.
+    /// The places of all that can be in what is at this place.
+    fn places(access: &Access) -> impl Future<Output = Result<Vec<Place>>> + Send {
+        let place = access.place.clone();
+        async { Ok(vec![place]) }
+    }
+    /// Removes a place's own, so that it inherits again; that there is none is success.
     fn reset(access: &Access) -> impl Future<Output = Result<()>> + Send {
         let _ = access;
         async { Ok(()) }

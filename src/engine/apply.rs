@@ -346,7 +346,7 @@ impl Remover<'_> {
 
     async fn restore(&self, original: Fields) -> Result<Removed> {
         let session = self.connection.begin_write(self.entry, self.place).await?;
-        if self.provenance == Provenance::Created && self.place.organization.is_some() {
+        if self.provenance == Provenance::Created {
             session.reset().await.doing("reset")?;
             tracing::info!("reset");
             return Ok(Removed::Reset);

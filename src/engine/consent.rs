@@ -53,6 +53,9 @@ impl Consents<'_> {
     /// Resolves the references of an object, as far as no call is needed.
     pub fn lineage(&self, entry: Entry, namespace: &str, spec: &Value) -> Result<Lineage> {
         let lineage = self.walk(entry, namespace, spec, 0)?;
+        if entry.reaches_others {
+            self.act_on_instance(&lineage.instance, namespace)?;
+        }
         for reference in entry.references.iter().filter(|r| r.role != Role::Parent) {
             match reference.read(spec, namespace)? {
                 Some(Referent::Object(key)) => {

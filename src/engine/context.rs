@@ -127,7 +127,7 @@ impl Engine {
             let form = entry.form(declared).map(|form| format!("{form}/"));
             Thing::name(place, &format!("{}{name}", form.unwrap_or_default()))
         });
-        let is_it = |(field, value): &(&str, &str)| declared.text(field) == Some(value);
+        let is_it = |(field, value): &(&str, &str)| declared.says(field, value);
         let only_one =
             entity.only_one.filter(is_it).map(|_| Thing::OnlyOne { place: place.clone() });
         by_id.into_iter().chain(name).chain(only_one).collect()

@@ -148,6 +148,7 @@ pub async fn resolve(
     let below = entry.references.iter().filter(|r| r.role == Role::Below);
     let below = below.filter_map(|r| inputs.id(r.field));
     let place = below.fold(place, |place, id| place.below(id));
+    let place = entry.place_below(place, &object.spec);
     let is_planned = is_planned || resolver.refers_to_planned;
     Ok(Target {
         resolved: resolver.resolved,

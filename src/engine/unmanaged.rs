@@ -34,7 +34,7 @@ pub fn unmanaged(engine: &Engine, host: &dyn Host) -> Vec<Unmanaged> {
             let (Some(entity), Some(id)) = (entity, remote.id()) else { return };
             let thing = Thing::with_id(entity.id, &remote.place, id);
             let claim = Claim { domain: domain.clone(), kind, thing };
-            if !engine.claims.is_declared(&claim) {
+            if !engine.claims.is_declared(&claim) && !entity.has_come_along(remote) {
                 found.push(Unmanaged {
                     kind,
                     organization_id: remote.place.organization.clone(),

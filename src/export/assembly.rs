@@ -158,6 +158,7 @@ impl Assembly {
 /// The place of what something is in: what it is only addressed below is not that.
 pub(crate) fn home_of(entry: Entry, place: &Place) -> Place {
     let below = entry.references.iter().filter(|r| r.role == Role::Below).count();
+    let below = below + entry.keyed_by.len();
     let mut place = place.clone();
     place.parents.truncate(place.parents.len().saturating_sub(below));
     place

@@ -121,13 +121,21 @@ impl Exported {
     ) -> Result<Self> {
         let mut spec = Map::new();
         let (dir, name) = match (&home.organization, &home.name) {
-            (Some(organization), Some(name)) => (format!("organizations/{organization}"), name),
-            _ => ("instance".to_owned(), &INSTANCE.to_owned()),
+            (Some(organization), Some(name)) => (format!("organizations/{organization}"), &**name),
+            _ => ("instance".to_owned(), INSTANCE),
         };
-        let path = format!("{dir}/{}.yaml", kebab(entry.kind()));
+        let keys = entry.keys(&remote.place);
+        spec.extend(
+            entry.keyed_by.iter().zip(keys).map(|(field, key)| ((*field).into(), json!(key))),
+        );
+        let keys: Vec<String> = keys.iter().map(|key| kebab(key)).collect();
+        let (path, name) = match &keys.join("-")[..] {
+            "" => (format!("{dir}/{}.yaml", kebab(entry.kind())), name.to_owned()),
+            keys => (format!("{dir}/{}/{keys}.yaml", entry.plural), format!("{name}-{keys}")),
+        };
         refer(&mut spec, home);
         fill(&mut spec, entry, remote, |_, _| true);
-        Ok(Self { path, yaml: yaml(entry, name, spec, namespace)? })
+        Ok(Self { path, yaml: yaml(entry, &name, spec, namespace)? })
     }
 }
 

@@ -41,8 +41,8 @@ pub struct Instance {
     /// Who may declare organizations, and what is in them. Omitted: this namespace only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_namespaces: Option<Namespaces>,
-    /// Who may declare instance-wide settings, name an `organizationId`, or adopt an Organization.
-    /// Omitted: this namespace only.
+    /// Who may declare instance-wide settings, name an `organizationId`, adopt an Organization, or
+    /// declare domains of organizations. Omitted: this namespace only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_scope: Option<Namespaces>,
     /// Other Instances that lead to the same ZITADEL. Where both name each other, their objects can

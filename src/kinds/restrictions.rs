@@ -110,10 +110,6 @@ impl Setting for Restrictions {
         want: &RestrictionsState,
     ) -> std::result::Result<(), CheckError> {
         #[derive(Deserialize)]
-        struct Supported {
-            languages: Vec<String>,
-        }
-        #[derive(Deserialize)]
         struct Default {
             language: String,
         }
@@ -121,7 +117,7 @@ impl Setting for Restrictions {
             return Ok(());
         };
         let wrong = |what: String| Err(SpecError::new("allowedLanguages", what).into());
-        let Supported { languages } = access.client.get(None, "/admin/v1/languages").await?;
+        let languages = supported_languages(access).await?;
         let unknown: Vec<&str> =
             allowed.iter().filter(|l| !languages.contains(l)).map(String::as_str).collect();
         if !unknown.is_empty() {
@@ -140,4 +136,14 @@ impl Setting for Restrictions {
         }
         Ok(())
     }
+}
+
+/// The languages that ZITADEL has words for.
+pub(super) async fn supported_languages(access: &Access) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Supported {
+        languages: Vec<String>,
+    }
+    let Supported { languages } = access.client.get(None, "/admin/v1/languages").await?;
+    Ok(languages)
 }

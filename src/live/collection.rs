@@ -305,10 +305,12 @@ impl Collection {
         there.map(|remote| remote.subject.clone()).collect()
     }
 
-    /// What is known to have a value.
-    pub(super) fn known_with(&self, field: &str, value: &str) -> Vec<Subject> {
+    /// What is known to have a value, and was not changed since this time.
+    pub(super) fn known_with(&self, field: &str, value: &str, date: Timestamp) -> Vec<Subject> {
         let data = lock(&self.data);
-        let has_it = data.readable().filter(|remote| remote.state.text(field) == Some(value));
+        let is_older = |remote: &Remote| remote.version.as_ref().is_none_or(|v| v.changed < date);
+        let has_it =
+            data.readable().filter(|remote| remote.state.says(field, value) && is_older(remote));
         has_it.map(|remote| remote.subject.clone()).collect()
     }
 

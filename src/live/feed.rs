@@ -258,14 +258,18 @@ fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTr
                 let things = match filter.subject {
                     // What a call of ours takes from another thing is nobody else's doing.
                     EventSubject::OnlyOne if store.has_own(event.creation_date, entry.kind()) => {
-                        store.only_one(entry, &place).iter().for_each(|subject| {
-                            store.invalidate(entry, &place, subject);
-                        });
+                        store.only_one(entry, &place, event.creation_date).iter().for_each(
+                            |subject| {
+                                store.invalidate(entry, &place, subject);
+                            },
+                        );
                         continue;
                     }
-                    EventSubject::OnlyOne => {
-                        store.only_one(entry, &place).into_iter().map(Some).collect()
-                    }
+                    EventSubject::OnlyOne => store
+                        .only_one(entry, &place, event.creation_date)
+                        .into_iter()
+                        .map(Some)
+                        .collect(),
                     _ => vec![subject.clone()],
                 };
                 for subject in things {

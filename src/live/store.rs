@@ -235,10 +235,11 @@ impl Store {
         self.collection(entry, place).forget_secret_editor(subject, secret);
     }
 
-    /// What is known to have, at a place, what only one thing can have.
-    pub(super) fn only_one(&self, entry: Entry, place: &Place) -> Vec<Subject> {
+    /// What was known to have, at a place, what only one thing can have, when something took place:
+    /// what was read later shows it already.
+    pub(super) fn only_one(&self, entry: Entry, place: &Place, date: Timestamp) -> Vec<Subject> {
         let only_one = entry.as_entity().and_then(|e| e.only_one);
-        let known = |(field, value)| self.collection(entry, place).known_with(field, value);
+        let known = |(field, value)| self.collection(entry, place).known_with(field, value, date);
         only_one.map(known).unwrap_or_default()
     }
 

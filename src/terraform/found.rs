@@ -93,6 +93,7 @@ impl<'a> Found<'a> {
         }
         let spec = Fields::from_map(spec).to::<Value>().map_err(|e| e.to_string())?;
         let state = self.entry.desired(&spec, "", &inputs).map_err(|e| e.to_string())?;
+        place = self.entry.place_below(place, &spec);
         let subject = self.subject(&state)?;
         // What is addressed below something else is so by its id.
         for below in self.entry.references.iter().filter(|r| r.role == Role::Below) {

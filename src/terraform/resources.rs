@@ -5,6 +5,7 @@ mod access;
 mod applications;
 mod entities;
 mod keys;
+mod messages;
 mod policies;
 mod providers;
 
@@ -20,9 +21,17 @@ pub(super) fn of(name: &str) -> impl Iterator<Item = &'static Resource> {
 
 /// All entries.
 pub(super) fn all() -> impl Iterator<Item = &'static Resource> {
-    [entities::ALL, applications::ALL, keys::ALL, access::ALL, policies::ALL, providers::ALL]
-        .into_iter()
-        .flatten()
+    [
+        entities::ALL,
+        applications::ALL,
+        keys::ALL,
+        access::ALL,
+        policies::ALL,
+        messages::ALL,
+        providers::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[cfg(test)]

@@ -215,7 +215,8 @@ impl Check<'_> {
         let place = parents.last().unwrap_or_else(|| instance.to_string());
         let kind = entry.kind();
         let Some(entity) = entry.as_entity() else {
-            return vec![(format!("{kind} of {place}"), "/spec".to_owned())];
+            let keys = entry.place_below(crate::contract::Place::instance(), &object.spec).parents;
+            return vec![(format!("{kind} {keys:?} of {place}"), "/spec".to_owned())];
         };
         let by_name = match entity.natural_key {
             NaturalKey::Field(key) => {

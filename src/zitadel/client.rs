@@ -57,6 +57,11 @@ struct Inner {
 }
 
 impl Client {
+    /// The issuer of the instance.
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
     /// Connects to nothing yet.
     pub fn new(config: Config) -> Result<Self> {
         let transport = Http::new(config.ca.as_deref(), config.timeout, &config.addresses)?;

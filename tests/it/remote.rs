@@ -72,6 +72,16 @@ impl Entry {
         read.filter(|remote| is_there(&remote.place)).collect()
     }
 
+    /// All that can be in what is at a place: the settings, each by itself.
+    pub(crate) async fn settings(self, at: &Access) -> Vec<Remote> {
+        let contract::Entry::Setting(kind) = self.0 else { panic!("{:?} is no setting", self.0) };
+        let mut all = Vec::new();
+        for place in kind.places(at).await.unwrap() {
+            all.push(kind.read(&at.at(place)).await.unwrap());
+        }
+        all
+    }
+
     /// Reads an entity by its id, or the setting.
     pub(crate) async fn read(self, at: &Access, id: &str) -> Result<Option<Remote>> {
         match self.0 {

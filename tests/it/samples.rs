@@ -147,6 +147,9 @@ impl Placed {
         for reference in self.referred() {
             scope[reference.field] = json!({"name": "guest"});
         }
+        for (field, key) in self.keys() {
+            scope[field] = json!(key);
+        }
         for secret in self.secrets() {
             let path = secret.reference.split('.').rev();
             let reference = json!({"name": INPUT, "key": secret.field});
@@ -154,6 +157,20 @@ impl Placed {
             scope = merged(scope, &reference);
         }
         scope
+    }
+
+    /// The fields that tell it from others at its place, with what they say.
+    fn keys(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.entry.keyed_by.iter().map(|field| match *field {
+            "type" => ("type", "PasswordReset"),
+            "language" => ("language", "de"),
+            other => panic!("no value is known for {other}"),
+        })
+    }
+
+    /// Its place in what is at this one.
+    pub(crate) fn below(self, place: Place) -> Place {
+        self.keys().fold(place, |place, (_, key)| place.below(key))
     }
 
     /// The secrets without which it can't be created.
@@ -180,7 +197,7 @@ impl Placed {
             }
             fields[reference.id_field] = json!(guest);
         }
-        (place, Fields::from(fields))
+        (self.below(place), Fields::from(fields))
     }
 
     /// The fields that can be managed and that can change, with their schemas: what its spec has
@@ -201,7 +218,8 @@ impl Placed {
             let references = self.entry.references.iter();
             let is_reference =
                 references.flat_map(Reference::fields).any(|of_reference| of_reference == field);
-            let is_fixed = !self.has_chosen_id() && self.natural_key() == Some(field);
+            let is_key = self.entry.keyed_by.contains(&field.as_str());
+            let is_fixed = is_key || (!self.has_chosen_id() && self.natural_key() == Some(field));
             // Providers have to exist first.
             let is_beside = ["allowedNamespaces", "identityProviderIds"].contains(&field.as_str());
             !(is_shared || is_reference || is_fixed || is_beside)
@@ -332,6 +350,10 @@ impl Placed {
             ("roles", Some("Organization")) => ["ORG_OWNER", "ORG_OWNER_VIEWER"],
             ("roles", Some("Project")) => ["PROJECT_OWNER", "PROJECT_OWNER_VIEWER"],
             ("roles", Some(_)) => ["PROJECT_GRANT_OWNER", "PROJECT_GRANT_OWNER_VIEWER"],
+            // A text has some words of its own, whichever are declared.
+            _ if self.entry.kind() == "MessageText" => {
+                return "[A-Za-z]{1,12} \\{\\{\\.Code\\}\\}".prop_map(Value::from).boxed();
+            }
             ("roleKeys", _) => {
                 return subsequence(vec!["home"], 0..=1).prop_map(|keys| json!(keys)).boxed();
             }

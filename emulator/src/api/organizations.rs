@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod commands;
+mod domains;
 
 pub(crate) use commands::creation;
 use commands::{add_v1, create, delete, remove_v1, rename, set_active, set_default};
@@ -112,7 +113,8 @@ static LIST_V1: Message = Message::new(
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::{Authenticated, Permission};
-    vec![
+    let mut routes = domains::routes();
+    routes.extend([
         Route::post("/v2/organizations", Authenticated, &CREATE, create),
         Route::search("/v2/organizations/_search", Authenticated, &LIST, search),
         Route::post("/v2/organizations/{id}", Authenticated, &UPDATE, |call| {
@@ -176,7 +178,8 @@ pub(super) fn routes() -> Vec<Route> {
             let id = call.param("id").to_owned();
             remove_v1(call, &id)
         }),
-    ]
+    ]);
+    routes
 }
 
 fn missing(id: &'static str) -> ApiError {
@@ -235,7 +238,7 @@ fn passes(organization: &Organization, query: &Request, default: &str) -> bool {
             || organization
                 .domains
                 .iter()
-                .any(|(name, verified)| *verified && list::matches(name, &domain, "domain")))
+                .any(|(name, known)| known.verified && list::matches(name, &domain, "domain")))
         && (!query.has("stateQuery") || state == Some(&state_name(organization.state)))
         && (!query.has("idQuery") || organization.id == query.message("idQuery").text("id"))
         && (!query.has("defaultQuery") || organization.id == default)

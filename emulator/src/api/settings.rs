@@ -159,7 +159,9 @@ fn parse_tag(text: &str) -> Result<String, ApiError> {
 }
 
 /// The tag of no language in particular passes.
-fn check_supported<'a>(languages: impl Iterator<Item = &'a String>) -> Result<(), ApiError> {
+pub(super) fn check_supported<'a>(
+    languages: impl Iterator<Item = &'a String>,
+) -> Result<(), ApiError> {
     let unsupported: Vec<&str> = languages
         .map(String::as_str)
         .filter(|language| *language != language::ROOT && !LANGUAGES.contains(language))

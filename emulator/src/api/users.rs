@@ -20,7 +20,7 @@ mod states;
 mod v2;
 
 use names::{TAKEN, is_scoped, login_names, unique, user_name_change};
-pub(super) use names::{preferred_login_name, user_name_changes};
+pub(super) use names::{claims, preferred_login_name, user_name_changes};
 use queries::{SEARCH, get, search};
 pub(super) use queries::{short_view, view};
 pub(super) use v2::may_read;

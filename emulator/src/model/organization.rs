@@ -32,8 +32,18 @@ pub(crate) struct Organization {
     pub(crate) state: State,
     pub(crate) name: String,
     pub(crate) primary_domain: String,
-    /// Its domains, and whether they are verified.
-    pub(crate) domains: BTreeMap<String, bool>,
+    /// Its domains.
+    pub(crate) domains: BTreeMap<String, Domain>,
+}
+
+/// A domain of an organization.
+#[derive(Clone, Debug)]
+pub(crate) struct Domain {
+    pub(crate) position: Position,
+    pub(crate) stamp: Stamp,
+    pub(crate) verified: bool,
+    /// The number of the kind of proof that was asked for last; 0: none was.
+    pub(crate) challenge: u64,
 }
 
 impl Row for Organization {
@@ -79,15 +89,34 @@ pub(super) fn apply(table: &mut Table<Organization>, position: Position, event: 
         "org.deactivated" => organization.state = State::Inactive,
         "org.reactivated" => organization.state = State::Active,
         "org.removed" => organization.state = State::Removed,
-        "org.domain.primary.set" => organization.primary_domain = field("domain"),
+        "org.domain.primary.set" => {
+            let former = std::mem::replace(&mut organization.primary_domain, field("domain"));
+            for name in [former, field("domain")] {
+                if let Some(domain) = organization.domains.get_mut(&name) {
+                    domain.stamp.touch(event);
+                }
+            }
+        }
+        // Domains have a table of their own: the organization's dates stay.
+        "org.domain.added" => {
+            let stamp = Stamp::new(event);
+            let domain = Domain { position, stamp, verified: false, challenge: 0 };
+            organization.domains.insert(field("domain"), domain);
+            return;
+        }
+        "org.domain.removed" => {
+            organization.domains.remove(&field("domain"));
+            return;
+        }
         domain_event => {
-            // Domains have a table of their own: the organization's dates stay.
-            match domain_event {
-                "org.domain.added" => organization.domains.insert(field("domain"), false),
-                "org.domain.verified" => organization.domains.insert(field("domain"), true),
-                "org.domain.removed" => organization.domains.remove(&field("domain")),
-                _ => None,
-            };
+            if let Some(domain) = organization.domains.get_mut(&field("domain")) {
+                domain.stamp.touch(event);
+                domain.verified |= domain_event == "org.domain.verified";
+                let payload = event.payload.as_ref();
+                let challenge = payload.and_then(|payload| payload.get("validationType"));
+                domain.challenge =
+                    challenge.and_then(serde_json::Value::as_u64).unwrap_or(domain.challenge);
+            }
             return;
         }
     }

@@ -194,6 +194,9 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
         "user.machine.changed" | "user.username.changed" | "user.machine.secret.set" => {
             overlay(&mut user.fields, event);
         }
+        "user.domain.claimed" => {
+            user.fields.0.insert("userName".to_owned(), fields.text("userName").into());
+        }
         "user.machine.secret.removed" => {
             user.fields.0.remove("hashedSecret");
         }

@@ -111,6 +111,9 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
         Rule::MaxBytes(max) => text
             .is_some_and(|text| text.trim_end_matches('=').len() * 3 / 4 > max)
             .then(|| format!("value length must be at most {max} bytes")),
+        Rule::MaxTextBytes(max) => text
+            .is_some_and(|text| text.len() > max)
+            .then(|| format!("value length must be at most {max} bytes")),
         Rule::EachLength(min, max) => value
             .and_then(Value::as_array)
             .is_some_and(|list| {

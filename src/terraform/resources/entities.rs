@@ -1,7 +1,9 @@
-//! Organizations, projects, roles, accounts.
+//! Organizations, their domains, projects, roles, accounts.
+
+use serde_json::Value;
 
 use super::{
-    super::resource::{Resource, SecretAttribute, activity, filled, made, named, same},
+    super::resource::{Parent, Resource, SecretAttribute, activity, filled, made, named, same},
     ORGANIZATION, PROJECT,
 };
 
@@ -31,6 +33,22 @@ pub(super) const ALL: &[Resource] = &[
         ..Resource::EMPTY
     },
     Resource {
+        name: "zitadel_domain",
+        kind: "OrganizationDomain",
+        within: &[ORGANIZATION],
+        fields: &[named("name", "domain"), made("is_primary", "primary", set)],
+        known: &["is_verified", "validation_type"],
+        ..Resource::EMPTY
+    },
+    Resource {
+        name: "zitadel_organization_domain",
+        kind: "OrganizationDomain",
+        within: &[Parent { attribute: "organization_id", ..ORGANIZATION }],
+        fields: &[same("domain"), made("is_primary", "primary", set)],
+        known: &["is_verified", "validation_type", "org_id"],
+        ..Resource::EMPTY
+    },
+    Resource {
         name: "zitadel_machine_user",
         kind: "MachineUser",
         within: &[ORGANIZATION],
@@ -56,3 +74,8 @@ const ORG: Resource = Resource {
     known: &["org_id", "primary_domain"],
     ..Resource::EMPTY
 };
+
+/// What one of several has, where it has it.
+fn set(value: &Value) -> Option<Value> {
+    Some(value.clone()).filter(|value| value == &Value::Bool(true))
+}

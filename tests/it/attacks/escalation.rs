@@ -293,3 +293,28 @@ async fn the_account_that_acts_gives_its_keys_to_nobody() {
     }
     assert_eq!(keys(&lab), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_domain_takes_user_names_only_for_those_who_may_act_on_the_instance() {
+    for (scope, allowed) in [(Value::Null, false), (everybody(), true)] {
+        let lab = Lab::new().await;
+        tenant(&lab).await;
+        let victim = with(home_of(), json!({"userName": "ada@victim.example"}));
+        lab.declare("ns", "MachineUser", "ada", victim);
+        lab.edit(&key("Instance", "ns", "default"), |o| {
+            o.spec["allowedNamespaces"] = everybody();
+            o.spec["instanceScope"] = scope.clone();
+        });
+        let mine = lab.declare("evil", "Organization", "mine", shared(json!({})));
+        let domain = json!({"organizationRef": {"name": "mine"}, "domain": "victim.example"});
+        let domain = lab.declare("evil", "OrganizationDomain", "it", domain);
+        lab.settle().await;
+        assert!(lab.status(&mine).is_ready(), "{:?}", lab.reason(&mine));
+        assert_eq!(lab.count("user.domain.claimed"), usize::from(allowed));
+        if allowed {
+            assert!(lab.status(&domain).is_ready(), "{:?}", lab.reason(&domain));
+        } else {
+            refused(&lab, &domain, "Instance ns/default");
+        }
+    }
+}

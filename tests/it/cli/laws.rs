@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::{
     remote::entry,
-    samples::{Object, place_below, placed},
+    samples::{Object, Placed, place_below, placed},
 };
 
 /// Three more organizations, forty projects, every policy.
@@ -101,6 +101,9 @@ async fn populate(client: &Client) {
         json!({"allowedLanguages": {"list": ["fr", "en", "de"]}}),
     )
     .await;
+    let text = json!({"title": "Neu: \"{{.Code}}\"", "text": "a\nb: c"});
+    let path = "/management/v1/text/message/passwordreset/de";
+    write(Method::PUT, Some(&organizations[1]), path, text).await;
     let security = json!({"embeddedIframe": {"enabled": true, "allowedOrigins": ["https://b.example", "https://a.example"]}});
     write(Method::PUT, None, "/v2/policies/security", security).await;
 }
@@ -132,11 +135,8 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
         }
         for (home, place) in places {
             let at = Access { client: client.clone(), place };
-            let found: Vec<Remote> = if p.is_entity() {
-                p.entry.list(&at).await
-            } else {
-                p.entry.read(&at, "").await.unwrap().into_iter().collect()
-            };
+            let found: Vec<Remote> =
+                if p.is_entity() { p.entry.list(&at).await } else { p.entry.settings(&at).await };
             for remote in found.into_iter().filter(|remote| !is_own(remote)) {
                 let sorted = remote.state.iter().map(|(path, value)| {
                     let mut value = value.clone();
@@ -147,6 +147,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
                 });
                 let natural_key = p.entry.as_entity().map(|e| e.natural_key);
                 let name = natural_key.and_then(|key| key.of(&remote.state));
+                let name = name.or_else(|| Some(p.entry.keys(&remote.place).join("/")));
                 let key = (p.entry.kind(), home.clone(), name.unwrap_or_default());
                 all.insert(key, (remote.own, Fields::from_map(sorted.collect())));
             }
@@ -201,11 +202,13 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         assert_eq!(text, &other[path], "{path}");
     }
     assert_eq!(states(&first).await, states(&second).await, "down to what is not written");
-    let settings = placed().iter().filter(|p| !p.is_entity() && p.parent.is_none()).count();
+    let is_of_instance =
+        |p: &&Placed| p.is_setting() && p.parent.is_none() && p.entry.keyed_by.is_empty();
+    let settings = placed().iter().filter(is_of_instance).count();
     assert_eq!(
         one.len(),
-        settings + 4 + 43 + 3 + 2 + 1,
-        "settings, organizations, projects, applications, policies of organizations"
+        settings + 4 + 43 + 3 + 2 + 1 + 4,
+        "settings, organizations, projects, applications, policies of organizations, texts"
     );
     let stdout = first.run(&["export"]).await.stdout;
     assert_eq!(stdout.split("---\n").count(), one.len(), "stdout has the same");

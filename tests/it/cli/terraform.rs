@@ -104,6 +104,11 @@ async fn make(desk: &Desk) -> Made {
     let person = made.keep("person", at(&person, "/userId"));
 
     make_clients(desk, acme, &projects, &users, &mut made).await;
+    let domains = "/management/v1/orgs/me/domains";
+    for domain in ["acme.example", "shop.example"] {
+        post(desk, acme, domains, json!({"domain": domain})).await;
+    }
+    post(desk, acme, &format!("{domains}/acme.example/_set_primary"), json!({})).await;
 
     let body = json!({"grantedOrgId": partner, "roleKeys": ["buyer"]});
     let grant = post(desk, acme, &format!("{projects}/grants"), body).await;
@@ -244,6 +249,24 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
     }
     let domain = json!({"validateOrgDomains": true});
     post(desk, "", &format!("/admin/v1/orgs/{acme}/policies/domain"), domain).await;
+    for message in [
+        "init",
+        "passwordreset",
+        "verifyemail",
+        "verifyphone",
+        "verifysmsotp",
+        "verifyemailotp",
+        "domainclaimed",
+        "passwordless_registration",
+        "password_change",
+        "invite_user",
+    ] {
+        for (org, api) in [("", "admin"), (acme, "management")] {
+            let path = format!("/{api}/v1/text/message/{message}/de");
+            let text = json!({"title": message, "subject": "Betreff", "text": "Code {{.Code}}"});
+            write(desk, Method::PUT, org, &path, text).await;
+        }
+    }
     let login = json!({
         "allowUsernamePassword": true,
         "allowRegister": true,

@@ -215,6 +215,7 @@ async fn things(lab: &Lab, p: Placed) -> Vec<(String, Fields)> {
         at = at.at(place_below(kind, &at.place, home.expect("it exists").id().unwrap()));
     }
     if p.entry.is_setting() {
+        let at = at.at(p.below(at.place.clone()));
         let remote = p.entry.read(&at, "").await.unwrap().unwrap();
         return vec![(String::new(), remote.state)];
     }

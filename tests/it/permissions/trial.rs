@@ -71,7 +71,7 @@ impl Trial {
         let mut case = Case::new(p);
         let mut ids: HashMap<(&str, &str), String> = HashMap::new();
         // Everywhere, so that there is an organization for the account.
-        let home = Object { kind: "Organization", name: "home", spec: json!({}) };
+        let home = Object { kind: "Organization", name: "home", spec: json!({"name": "Home"}) };
         for Object { kind, name, spec } in std::iter::once(home).chain(p.surroundings()) {
             let outcome = lab.apply(kind, name, spec).await;
             assert!(outcome.status.is_ready(), "{outcome:?}");

@@ -15,10 +15,10 @@ use crate::{
 };
 
 const NAME_TAKEN: &str = "Organisation's name or id already taken";
-const DOMAIN_TAKEN: &str = "Domain already exists";
+pub(super) const DOMAIN_TAKEN: &str = "Domain already exists";
 
 /// The domain that an organization gets by its name.
-fn generated_domain(name: &str, instance: &str) -> Result<String, ApiError> {
+pub(super) fn generated_domain(name: &str, instance: &str) -> Result<String, ApiError> {
     let mut label: String = name
         .replace(' ', "-")
         .chars()
@@ -50,7 +50,7 @@ pub(crate) fn creation(id: &str, name: &str, instance: &str) -> Result<Vec<Draft
     ])
 }
 
-fn existing<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a Organization> {
+pub(super) fn existing<'a>(call: &'a Call<'_>, id: &str) -> Option<&'a Organization> {
     call.state.write.organizations.get(id).filter(|organization| organization.state.exists())
 }
 

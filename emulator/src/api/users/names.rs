@@ -51,6 +51,25 @@ pub(crate) fn user_name_changes(state: &State, organization: &str, scoped: bool)
         .collect()
 }
 
+/// The events by which an organization takes the user names that others have under a domain which
+/// it has now: they get a temporary one.
+pub(crate) fn claims(state: &mut State, organization: &str, domain: &str) -> Vec<Draft> {
+    let suffix = format!("@{}", domain.to_lowercase());
+    let is_claimed = |user: &&User| {
+        user.state.exists()
+            && user.stamp.owner != organization
+            && user.user_name().to_lowercase().ends_with(&suffix)
+    };
+    let claimed: Vec<User> = state.write.users.iter().filter(is_claimed).cloned().collect();
+    let claim = |user: User| {
+        let name = format!("{}@temporary.{}", state.clock.id(), state.domain);
+        let origin = format!("http://{}:8080", state.domain);
+        Draft { event_type: "user.domain.claimed", ..user_name_change(state, &user, &name) }
+            .with("triggerOrigin", origin)
+    };
+    claimed.into_iter().map(claim).collect()
+}
+
 /// The event that gives a user another name.
 pub(super) fn user_name_change(state: &State, user: &User, name: &str) -> Draft {
     let organization = &user.stamp.owner;
@@ -77,7 +96,7 @@ pub(crate) fn login_names(model: &Model, instance: &str, user: &User) -> (Vec<St
             organization
                 .domains
                 .iter()
-                .filter(|(_, verified)| **verified)
+                .filter(|(_, known)| known.verified)
                 .map(|(domain, _)| format!("{name}@{domain}"))
                 .collect(),
             format!("{name}@{}", organization.primary_domain),

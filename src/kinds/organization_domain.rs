@@ -1,0 +1,269 @@
+//! `OrganizationDomain`: a domain of an organization, by the management API. The domain itself is the
+//! id. One domain of each organization is its primary one, always.
+
+use futures::{Stream, TryStreamExt};
+use reqwest::{Method, Url};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    organization,
+    wire::{self, Details},
+};
+use crate::{
+    api::spec::{Adoption, Common, OrganizationScope},
+    contract::{
+        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
+        IdSource, Inputs, Kind, NaturalKey, Permissions, Place, RemoteEntity, Row, SpecError,
+        Written,
+    },
+    zitadel::{Error, Path, Result, page},
+};
+
+/// The spec.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct OrganizationDomain {
+    #[serde(flatten)]
+    common: Common,
+    #[serde(flatten)]
+    adoption: Adoption,
+    #[serde(flatten)]
+    organization: OrganizationScope,
+    #[serde(flatten)]
+    state: OrganizationDomainState,
+}
+
+/// The fields that can be managed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrganizationDomainState {
+    /// The domain, such as `acme.example`; upper case is lower case. At most one organization of the
+    /// instance has it verified: where its domain policy does not ask for a proof
+    /// (`validateOrgDomains`), it is so at once, and **users of other organizations whose names end
+    /// with it lose these**. Where a proof is asked for, it is given in ZITADEL's console. Omitted:
+    /// the name of this object. Immutable.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    domain: Option<String>,
+    /// Whether it is the organization's primary domain, which has to be a verified one. `true` takes
+    /// that from the one that was; `false`, or the deletion of the primary one, gives it to the domain
+    /// that ZITADEL made for the organization, or else to its first verified one. Omitted: not managed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    primary: Option<bool>,
+    /// Whether it is proved that the organization has it, or nobody asks.
+    #[schemars(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<bool>,
+    /// Whether ZITADEL made it for the organization, from its name.
+    #[schemars(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generated: Option<bool>,
+}
+
+const EVENTS: EventFilter = EventFilter {
+    aggregate: "org",
+    types: &[
+        "org.domain.added",
+        "org.domain.verified",
+        "org.domain.primary.set",
+        "org.domain.removed",
+    ],
+    creates: &["org.domain.added"],
+    removes: &[],
+    place: EventPlace::Aggregate,
+    subject: EventSubject::Payload("domain"),
+};
+
+impl Kind for OrganizationDomain {
+    type State = OrganizationDomainState;
+    const DESCRIPTION: Description = Description {
+        kind: "OrganizationDomain",
+        plural: "organizationdomains",
+        short: "zdomain",
+        about: "A domain of an organization, by which its users log in. Needs the consent of the Instance's \
+                instanceScope: a domain can take the names of users of other organizations.",
+        noun: "the domain",
+        references: &[organization::REQUIRED_PARENT],
+        reaches_others: true,
+        events: &[
+            EVENTS,
+            // The one that was primary is not named.
+            EventFilter {
+                types: &["org.domain.primary.set"],
+                creates: &[],
+                subject: EventSubject::OnlyOne,
+                ..EVENTS
+            },
+        ],
+        reported: &["verified", "generated"],
+        permissions: &[Permissions::in_organization(&["org.read", "org.write"])],
+        ..Description::EMPTY
+    };
+
+    fn desired(
+        &self,
+        name: &str,
+        _: &Inputs,
+    ) -> std::result::Result<OrganizationDomainState, SpecError> {
+        let domain = self.state.domain.as_deref().unwrap_or(name).to_lowercase();
+        Ok(OrganizationDomainState { domain: Some(domain), ..self.state.clone() })
+    }
+}
+
+/// A domain in the management API.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    domain_name: String,
+    #[serde(default)]
+    details: Details,
+    #[serde(default)]
+    is_verified: bool,
+    #[serde(default)]
+    is_primary: bool,
+}
+
+impl Wire {
+    fn at(self, place: &Place, host: &str) -> RemoteEntity<OrganizationDomainState> {
+        let version = self.details.version();
+        let domain = self.domain_name.to_lowercase();
+        // A label of its name, below the domain of the instance.
+        let label = domain.strip_suffix(host).and_then(|label| label.strip_suffix('.'));
+        let is_generated = label.is_some_and(|label| !label.contains('.'));
+        RemoteEntity {
+            id: self.domain_name,
+            place: place.clone(),
+            state: OrganizationDomainState {
+                domain: Some(domain),
+                primary: Some(self.is_primary),
+                verified: Some(self.is_verified),
+                generated: Some(is_generated),
+            },
+            version,
+        }
+    }
+}
+
+/// The host of the instance, below which ZITADEL makes domains.
+fn host(access: &Access) -> String {
+    let url = Url::parse(access.client.issuer()).ok();
+    url.and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_default()
+}
+
+fn search(
+    access: &Access,
+    query: Value,
+) -> impl Stream<Item = Result<Row<RemoteEntity<OrganizationDomainState>>>> + Send + 'static {
+    let path = "/management/v1/orgs/me/domains/_search";
+    let (place, host) = (access.place.clone(), host(access));
+    let rows = page::rows::<Wire>(&access.client, access.organization(), path, query);
+    rows.map_ok(move |row| row.map(|wire| wire.at(&place, &host)))
+}
+
+impl Entity for OrganizationDomain {
+    const ENTITY: EntityDescription = EntityDescription {
+        id: IdSource::Key,
+        natural_key: NaturalKey::Field("domain"),
+        only_one: Some(("primary", "true")),
+        comes_along: Some("generated"),
+        ..EntityDescription::NAMED
+    };
+
+    fn list(
+        access: &Access,
+    ) -> impl Stream<Item = Result<Row<RemoteEntity<OrganizationDomainState>>>> + Send + 'static
+    {
+        search(access, json!({}))
+    }
+
+    async fn read(
+        access: &Access,
+        domain: &str,
+    ) -> Result<Option<RemoteEntity<OrganizationDomainState>>> {
+        let query = json!({"name": domain, "method": "TEXT_QUERY_METHOD_EQUALS"});
+        let found = search(access, json!({"queries": [{"domainNameQuery": query}]}));
+        match std::pin::pin!(found).try_next().await? {
+            None => Ok(None),
+            Some(Row::Read(remote)) => Ok(Some(remote)),
+            Some(Row::Odd { .. }) => Err(malformed("an entry of another form")),
+        }
+    }
+
+    async fn create(
+        access: &Access,
+        domain: &str,
+        want: &OrganizationDomainState,
+    ) -> Result<Written> {
+        let path = Path::from("/management/v1/orgs/me/domains");
+        let body = json!({"domain": domain});
+        let written = wire::write(access, Method::POST, &path, &body).await?;
+        let written = Written { id: Some(domain.to_owned()), ..written };
+        if want.primary != Some(true) {
+            return Ok(written);
+        }
+        match set_primary(access, domain).await {
+            // It is there, and what it still lacks is seen by the next look.
+            Err(e) if e.id() == Some(NOT_VERIFIED) => Ok(written),
+            set => Ok(set?.after(written)),
+        }
+    }
+
+    async fn update(
+        access: &Access,
+        have: &RemoteEntity<OrganizationDomainState>,
+        want: &OrganizationDomainState,
+    ) -> Result<Written> {
+        match want.primary {
+            Some(true) => set_primary(access, &have.id).await,
+            _ => give_way(access, &have.id).await,
+        }
+    }
+
+    async fn delete(access: &Access, domain: &str) -> Result<()> {
+        let path = Path::new("/management/v1/orgs/me/domains/{}", &[domain])?;
+        match wire::delete(access, &path).await {
+            // The primary one, or the one that ZITADEL made.
+            Err(e) if e.id() == Some("ORG-Sjdi3") => {
+                give_way(access, domain).await?;
+                wire::delete(access, &path).await
+            }
+            deleted => deleted,
+        }
+    }
+}
+
+const NOT_VERIFIED: &str = "ORG-Ggd32";
+
+/// Makes a domain the primary one. ZITADEL takes that for a change also where it is so already.
+async fn set_primary(access: &Access, domain: &str) -> Result<Written> {
+    let path = Path::new("/management/v1/orgs/me/domains/{}/_set_primary", &[domain])?;
+    wire::write(access, Method::POST, &path, &json!({})).await
+}
+
+/// Makes another domain the primary one, if it is this.
+async fn give_way(access: &Access, domain: &str) -> Result<Written> {
+    let all: Vec<_> = search(access, json!({})).try_collect().await?;
+    let mut others = Vec::new();
+    for row in all {
+        match row {
+            Row::Read(one) if one.id == domain && one.state.primary != Some(true) => {
+                return Ok(Written::default());
+            }
+            Row::Read(other) if other.id != domain && other.state.verified == Some(true) => {
+                others.push(other);
+            }
+            _ => {}
+        }
+    }
+    others.sort_by_key(|other| other.state.generated != Some(true));
+    let other = others.first().ok_or_else(|| malformed("no other verified domain"))?;
+    set_primary(access, &other.id).await
+}
+
+fn malformed(what: &str) -> Error {
+    Error::Malformed {
+        endpoint: "POST /management/v1/orgs/me/domains/_search".into(),
+        what: what.into(),
+    }
+}
