@@ -4,6 +4,7 @@
 mod access;
 mod applications;
 mod entities;
+mod identity_providers;
 mod keys;
 mod policies;
 mod providers;
@@ -20,9 +21,18 @@ pub(super) fn of(name: &str) -> impl Iterator<Item = &'static Resource> {
 
 /// All entries.
 pub(super) fn all() -> impl Iterator<Item = &'static Resource> {
-    [entities::ALL, applications::ALL, keys::ALL, access::ALL, policies::ALL, providers::ALL]
-        .into_iter()
-        .flatten()
+    [
+        entities::ALL,
+        identity_providers::ALL,
+        identity_providers::JWT_ONLY,
+        applications::ALL,
+        keys::ALL,
+        access::ALL,
+        policies::ALL,
+        providers::ALL,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 #[cfg(test)]

@@ -23,6 +23,20 @@ use crate::{
 /// The Secret that holds what objects read: a value for each field.
 pub(crate) const INPUT: &str = "input";
 
+/// A certificate of `CN=test`.
+const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBdjCCARugAwIBAgIUWoy6hM8LKkPF0bm0GDFsabyB7jAwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjcyMTAxMTRaGA8yMTI2MTEwMzIxMDEx
+NFowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCw2
+VqkFoUbl44cdw5ZAB5NGTfsaTtZvq9UF7m6gTnstqpj+Z2hWOtHa6/8XDIJyAP10
+qnY19Z153db0d+vYJ4KjUzBRMB0GA1UdDgQWBBTssFL5htV7dP+glLd+DibUbx7M
+GzAfBgNVHSMEGDAWgBTssFL5htV7dP+glLd+DibUbx7MGzAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0kAMEYCIQCX/dj/lPkVSzONRKpf16qaV7BAqcELiB3l
+4N8LVZLPaQIhAM1Q7HpwGHbz92+eqnr2RWxLxjLc9We6ucCq++rJmMLK
+-----END CERTIFICATE-----
+";
+
 /// A kind, the form that it has, and what it is in: the instance, or what one of its references
 /// names.
 #[derive(Clone, Copy)]
@@ -403,11 +417,36 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
         ("clockSkew", _) => {
             prop::sample::select(vec!["0s", "500ms", "1s", "5s"]).prop_map(Value::from).boxed()
         }
-        ("metadata.xml", _) => {
+        ("metadata.xml" | "saml.metadataXml", _) => {
             let document =
                 |id| format!("<EntityDescriptor entityID=\"{id}\"></EntityDescriptor>\n");
             let documents = ["a", "b"].map(document).to_vec();
             prop::sample::select(documents).prop_map(Value::from).boxed()
+        }
+        ("azureAd.tenant", _) => {
+            let tenants = vec!["common", "organizations", "consumers", "9d0f7c1e"];
+            prop::sample::select(tenants).prop_map(Value::from).boxed()
+        }
+        ("ldap.timeout", _) => {
+            prop::sample::select(vec!["0s", "500ms", "10s", "2m"]).prop_map(Value::from).boxed()
+        }
+        ("ldap.servers", _) => {
+            let servers = vec!["ldap://a.example", "ldaps://b.example:636", "ldaps://c.example"];
+            subsequence(servers, 1..=3).prop_shuffle().prop_map(|l| json!(l)).boxed()
+        }
+        ("ldap.rootCa", _) => {
+            prop::sample::select(vec!["", CERTIFICATE]).prop_map(Value::from).boxed()
+        }
+        ("apple.teamId" | "apple.keyId", _) => "[A-Z0-9]{10}".prop_map(Value::from).boxed(),
+        (path, Some("array")) if path.starts_with("ldap.") || path.ends_with(".scopes") => {
+            let least = usize::from(schema["minItems"].as_f64() >= Some(1.0));
+            let items = vec!["openid", "profile", "e-mail"];
+            subsequence(items, least..=3).prop_shuffle().prop_map(|l| json!(l)).boxed()
+        }
+        (_, Some("string"))
+            if schema["pattern"].as_str().is_some_and(|p| p.starts_with("^https?://")) =>
+        {
+            "https://[a-z]{1,8}\\.example".prop_map(Value::from).boxed()
         }
         ("smtp.host", _) => "[a-z]{1,8}\\.example:[0-9]{2,4}".prop_map(Value::from).boxed(),
         ("http.endpoint", _) => {
