@@ -28,6 +28,9 @@ pub struct Description {
     pub noun: &'static str,
     /// What it refers to. Without a parent it is in the instance itself.
     pub references: &'static [Reference],
+    /// What it refers to several times: the field is a list of objects, and the field for ids a list
+    /// of the ids of all that is meant.
+    pub reference_lists: &'static [Reference],
     /// What it names by the keys that those have, as a grant names roles.
     pub names: &'static [Names],
     /// Which events touch it.
@@ -59,6 +62,7 @@ impl Description {
         about: "",
         noun: "",
         references: &[],
+        reference_lists: &[],
         names: &[],
         events: &[],
         lists: &[],

@@ -14,11 +14,11 @@ use super::{
     wire::{self, Created, found},
 };
 use crate::{
-    api::spec::{Adoption, Common, OrganizationScope},
+    api::spec::{Adoption, AllowedNamespaces, Common, OrganizationScope},
     contract::{
         Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
-        IdSource, Inputs, Kind, List, ListOrder, NaturalKey, Permissions, RemoteEntity, Row,
-        Secrets, SpecError, Written,
+        IdSource, Inputs, Kind, List, ListOrder, NaturalKey, Permissions, Reference, RemoteEntity,
+        Role, Row, Secrets, SpecError, Written, reference::ById,
     },
     zitadel::{Path, Result, page},
 };
@@ -42,8 +42,19 @@ const ONE: [&str; 2] = ["/admin/v1/idps/templates/{}", "/management/v1/idps/temp
 const ALL: [&str; 2] =
     ["/admin/v1/idps/templates/_search", "/management/v1/idps/templates/_search"];
 
+/// The reference of what offers several.
+pub(super) const OFFERED: Reference = Reference {
+    field: "identityProviders",
+    id_field: "identityProviderIds",
+    by_id: ById::Anyone,
+    kinds: &["IdentityProvider"],
+    role: Role::Input,
+    ..Reference::PARENT
+};
+
 /// The spec.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct IdentityProvider {
     #[serde(flatten)]
     common: Common,
@@ -51,6 +62,9 @@ pub struct IdentityProvider {
     adoption: Adoption,
     #[serde(flatten)]
     organization: OrganizationScope,
+    /// Namespaces whose login policies may offer this provider. Omitted: only its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    allowed_namespaces: Option<AllowedNamespaces>,
     #[serde(flatten)]
     state: IdentityProviderState,
 }

@@ -217,7 +217,8 @@ impl Placed {
                 references.flat_map(Reference::fields).any(|of_reference| of_reference == field);
             let is_fixed = !self.has_chosen_id() && self.natural_key() == Some(field);
             // Providers have to exist first.
-            let is_beside = ["allowedNamespaces", "identityProviderIds"].contains(&field.as_str());
+            let mut lists = self.entry.reference_lists.iter().flat_map(Reference::fields);
+            let is_beside = field == "allowedNamespaces" || lists.any(|of| of == field);
             !(is_shared || is_reference || is_fixed || is_beside)
         });
         let mut found = BTreeMap::new();
@@ -391,6 +392,9 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
             .prop_map(Value::from)
             .boxed();
     }
+    if let Some(values) = of_provider(path, schema) {
+        return values;
+    }
     match (path, schema["type"].as_str()) {
         (path, _) if path.ends_with("Lifetime") => {
             (1..100_u32).prop_map(|hours| json!(format!("{hours}h"))).boxed()
@@ -422,26 +426,6 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
                 |id| format!("<EntityDescriptor entityID=\"{id}\"></EntityDescriptor>\n");
             let documents = ["a", "b"].map(document).to_vec();
             prop::sample::select(documents).prop_map(Value::from).boxed()
-        }
-        ("azureAd.tenant", _) => {
-            let tenants = vec!["common", "organizations", "consumers", "9d0f7c1e"];
-            prop::sample::select(tenants).prop_map(Value::from).boxed()
-        }
-        ("ldap.timeout", _) => {
-            prop::sample::select(vec!["0s", "500ms", "10s", "2m"]).prop_map(Value::from).boxed()
-        }
-        ("ldap.servers", _) => {
-            let servers = vec!["ldap://a.example", "ldaps://b.example:636", "ldaps://c.example"];
-            subsequence(servers, 1..=3).prop_shuffle().prop_map(|l| json!(l)).boxed()
-        }
-        ("ldap.rootCa", _) => {
-            prop::sample::select(vec!["", CERTIFICATE]).prop_map(Value::from).boxed()
-        }
-        ("apple.teamId" | "apple.keyId", _) => "[A-Z0-9]{10}".prop_map(Value::from).boxed(),
-        (path, Some("array")) if path.starts_with("ldap.") || path.ends_with(".scopes") => {
-            let least = usize::from(schema["minItems"].as_f64() >= Some(1.0));
-            let items = vec!["openid", "profile", "e-mail"];
-            subsequence(items, least..=3).prop_shuffle().prop_map(|l| json!(l)).boxed()
         }
         (_, Some("string"))
             if schema["pattern"].as_str().is_some_and(|p| p.starts_with("^https?://")) =>
@@ -479,4 +463,27 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
         .boxed(),
         (_, other) => panic!("no values are known for {path} of type {other:?}"),
     }
+}
+
+/// The same of the fields of an identity provider that have a form of their own.
+fn of_provider(path: &str, schema: &Value) -> Option<BoxedStrategy<Value>> {
+    let one_of = |values: Vec<&'static str>| prop::sample::select(values).prop_map(Value::from);
+    let some_of = |values: Vec<&'static str>| {
+        let least = usize::from(schema["minItems"].as_f64() >= Some(1.0));
+        subsequence(values, least..=3).prop_shuffle().prop_map(|l| json!(l))
+    };
+    Some(match path {
+        "azureAd.tenant" => {
+            one_of(vec!["common", "organizations", "consumers", "9d0f7c1e"]).boxed()
+        }
+        "ldap.timeout" => one_of(vec!["0s", "500ms", "10s", "2m"]).boxed(),
+        "ldap.servers" => {
+            some_of(vec!["ldap://a.example", "ldaps://b.example:636", "ldaps://c.example"]).boxed()
+        }
+        "ldap.rootCa" => one_of(vec!["", CERTIFICATE]).boxed(),
+        "ldap.userObjectClasses" | "ldap.userFilters" => some_of(vec!["uid", "mail", "cn"]).boxed(),
+        "apple.teamId" | "apple.keyId" => "[A-Z0-9]{10}".prop_map(Value::from).boxed(),
+        path if path.ends_with(".scopes") => some_of(vec!["openid", "profile", "email"]).boxed(),
+        _ => return None,
+    })
 }

@@ -1,5 +1,7 @@
 //! Providers at which ZITADEL is a client: of OpenID Connect, OAuth 2.0, and what is built on these.
 
+#![expect(clippy::struct_field_names, reason = "the names of fields are ZITADEL's")]
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -1,5 +1,7 @@
 //! Directories: LDAP.
 
+#![expect(clippy::struct_field_names, reason = "the names of fields are ZITADEL's")]
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
