@@ -10,6 +10,7 @@ pub mod application_key;
 pub mod domain_policy;
 pub mod email_provider;
 mod grant;
+pub mod identity_provider;
 pub mod instance;
 mod key;
 mod lifetime;
@@ -51,6 +52,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<password_age_policy::PasswordAgePolicy>(),
     Entry::setting::<lockout_policy::LockoutPolicy>(),
     Entry::setting::<notification_policy::NotificationPolicy>(),
+    Entry::entity::<identity_provider::IdentityProvider>(),
     Entry::setting::<login_policy::LoginPolicy>(),
     Entry::setting::<message_text::MessageText>(),
     Entry::entity::<organization_domain::OrganizationDomain>(),

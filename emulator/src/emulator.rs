@@ -13,6 +13,7 @@ use crate::{
     calls::{Call, Calls},
     faults::Faults,
     keys::{BadKey, KeyFile, Pair},
+    model::provider::Provider,
     proto::Request,
     running::Running,
     server,
@@ -198,7 +199,8 @@ impl Emulator {
     pub fn has_secret(&self, id: &str, secret: &str) -> bool {
         let state = self.state();
         let providers = [&state.read.emails, &state.read.texts];
-        let mut sent = providers.into_iter().filter_map(|all| all.get(id)?.secret());
+        let sent = providers.into_iter().filter_map(|all| all.get(id)?.secret());
+        let mut sent = sent.chain(state.read.providers.get(id).and_then(Provider::secret));
         let is_it = |kept: &Value| {
             kept.get("Crypted").and_then(Value::as_str) == Some(&*credentials::hash(secret))
         };

@@ -88,8 +88,8 @@
 //! requests, permissions, errors, pages and the feed are there.
 //!
 //! # Not there
-//! Most of identity providers, login, metadata, features, and most of what people have: the interfaces of
-//! these answer 404 as unknown paths do. Metadata of SAML that are to be fetched count as missing.
+//! Login, metadata, features, and most of what people have: the interfaces of these answer 404 as
+//! unknown paths do. Metadata of SAML that are to be fetched count as missing.
 
 mod api;
 mod auth;

@@ -93,6 +93,8 @@ pub(crate) enum Rule {
     LengthIfSet(usize, usize),
     /// A list has at most this many entries.
     MaxItems(usize),
+    /// The number of entries of a list lies between these two.
+    Items(usize, usize),
     /// An enum's number, or each of a list of such, is one of those that are declared.
     Defined,
     /// An enum, or each of a list of such, is not its first value.
@@ -113,6 +115,8 @@ pub(crate) enum Rule {
     MaxBytes(usize),
     /// A text has at most so many bytes.
     MaxTextBytes(usize),
+    /// The number of bytes lies between these two.
+    Bytes(usize, usize),
 }
 
 /// The usual length of a name or an id that has to be there.

@@ -30,6 +30,9 @@ pub struct Description {
     pub noun: &'static str,
     /// What it refers to. Without a parent it is in the instance itself.
     pub references: &'static [Reference],
+    /// What it refers to several times: the field is a list of objects, and the field for ids a list
+    /// of the ids of all that is meant.
+    pub reference_lists: &'static [Reference],
     /// What it names by the keys that those have, as a grant names roles.
     pub names: &'static [Names],
     /// Fields that tell the settings of one place apart, where there are several: each is addressed
@@ -67,6 +70,7 @@ impl Description {
         about: "",
         noun: "",
         references: &[],
+        reference_lists: &[],
         names: &[],
         keyed_by: &[],
         reaches_others: false,

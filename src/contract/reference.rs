@@ -108,17 +108,27 @@ impl Reference {
             (None, None) if self.required => Err(SpecError::one_of(self.field, self.id_field)),
             (None, None) => Ok(None),
             (Some(object), None) => {
-                let kind = self.kind(object.get("kind").and_then(Value::as_str))?;
-                let r: ObjectReference = serde_json::from_value(object)
-                    .map_err(|e| SpecError::new(self.field, e.to_string()))?;
-                let namespace = r.namespace.unwrap_or_else(|| namespace.to_owned());
-                Ok(Some(Referent::Object(Key { kind, namespace, name: r.name })))
+                self.object(object, namespace).map(|key| Some(Referent::Object(key)))
             }
             (None, Some(id)) => match id.as_str() {
                 Some(id) if crate::zitadel::is_id(id) => Ok(Some(Referent::Id(id.to_owned()))),
                 _ => Err(SpecError::not_an_id(self.id_field, &id)),
             },
         }
+    }
+
+    /// The objects that the spec of an object in `namespace` names, where its field is a list.
+    pub fn read_all(&self, spec: &Value, namespace: &str) -> Result<Vec<Key>, SpecError> {
+        let items = spec.get(self.field).and_then(Value::as_array).into_iter().flatten();
+        items.map(|item| self.object(item.clone(), namespace)).collect()
+    }
+
+    fn object(&self, object: Value, namespace: &str) -> Result<Key, SpecError> {
+        let kind = self.kind(object.get("kind").and_then(Value::as_str))?;
+        let r: ObjectReference = serde_json::from_value(object)
+            .map_err(|e| SpecError::new(self.field, e.to_string()))?;
+        let namespace = r.namespace.unwrap_or_else(|| namespace.to_owned());
+        Ok(Key { kind, namespace, name: r.name })
     }
 
     /// The name that a spec gives, beside which there is nothing else.
@@ -191,6 +201,20 @@ mod tests {
         }
         let optional = Reference { required: false, ..PARENT };
         assert_eq!(optional.read(&json!({}), "ns"), Ok(None));
+    }
+
+    #[test]
+    fn a_list_names_several_objects() {
+        let read = |spec: Value| PARENT.read_all(&spec, "ns").map_err(|e| e.to_string());
+        assert_eq!(read(json!({})), Ok(Vec::new()));
+        let both = read(json!({"aRef": [{"name": "x"}, {"name": "y", "namespace": "other"}]}));
+        let key = |namespace: &str, name: &str| Key {
+            kind: "A",
+            namespace: namespace.into(),
+            name: name.into(),
+        };
+        assert_eq!(both, Ok(vec![key("ns", "x"), key("other", "y")]));
+        assert!(read(json!({"aRef": [{}]})).unwrap_err().contains("spec.aRef"));
     }
 
     #[test]

@@ -75,12 +75,23 @@ pub fn decode<T: DeserializeOwned>(spec: &Value) -> Result<T, SpecError> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs {
     ids: BTreeMap<&'static str, String>,
+    lists: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Inputs {
     /// Adds the id that a reference resolved to.
     pub fn insert(&mut self, field: &'static str, id: String) {
         self.ids.insert(field, id);
+    }
+
+    /// Adds an id that an item of a list of references resolved to.
+    pub fn push(&mut self, field: &'static str, id: String) {
+        self.lists.entry(field).or_default().push(id);
+    }
+
+    /// The ids that the list of references of this field resolved to, as far as it did.
+    pub fn ids(&self, field: &str) -> &[String] {
+        self.lists.get(field).map_or(&[], Vec::as_slice)
     }
 
     /// The id that the reference of this field resolved to; `None`: omitted, or not resolved, as

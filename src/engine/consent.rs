@@ -67,6 +67,11 @@ impl Consents<'_> {
                 Some(Referent::Id(_) | Referent::Name(_)) | None => {}
             }
         }
+        for reference in entry.reference_lists {
+            for key in reference.read_all(spec, namespace)? {
+                self.referred(entry, namespace, reference, &key)?;
+            }
+        }
         Ok(lineage)
     }
 
@@ -220,6 +225,8 @@ impl Consents<'_> {
                 Referent::Object(key) => Some(key),
                 Referent::Id(_) | Referent::Name(_) => None,
             }));
+            let lists = entry.reference_lists.iter();
+            found.extend(lists.filter_map(|r| r.read_all(&spec, &namespace).ok()).flatten());
             let Ok(Some((_, Referent::Object(key)))) = parent_of(entry, &namespace, &spec) else {
                 break;
             };

@@ -18,7 +18,7 @@ use crate::{
         status::{InstanceBinding, Provenance, Reason},
     },
     contract::{
-        Entry, Fields, Inputs, Key, Object, Place, Reference, Role, Subject, decode,
+        Entry, Fields, Inputs, Key, Object, Place, Reference, Registry, Role, Subject, decode,
         reference::Referent,
     },
     live::{self, Absence, Connection, Observation},
@@ -135,6 +135,7 @@ pub async fn resolve(
         },
     };
     let mut resolver = Resolver {
+        registry: engine.registry,
         host,
         object,
         instance: &instance_object,
@@ -283,6 +284,7 @@ async fn by_id(
 
 /// Finds the ids of what an object refers to besides what it is in.
 struct Resolver<'a> {
+    registry: &'static Registry,
     host: &'a dyn Host,
     object: &'a Object,
     instance: &'a Object,
@@ -305,6 +307,11 @@ impl Resolver<'_> {
             };
             inputs.insert(reference.field, id);
         }
+        for reference in entry.reference_lists {
+            for key in reference.read_all(&self.object.spec, &self.object.key.namespace)? {
+                inputs.push(reference.field, self.listed(key).await?);
+            }
+        }
         Ok(inputs)
     }
 
@@ -317,6 +324,18 @@ impl Resolver<'_> {
             return Err(Error::Waiting(Waiting::Missing(key)));
         };
         Ok(bound(&referred, self.instance, self.connection)?.1)
+    }
+
+    /// One of several: what is new may not be found yet.
+    async fn listed(&mut self, key: Key) -> Result<String> {
+        let (planned, kind) = (self.planned.contains_key(&key), self.registry.find(key.kind));
+        let (Some(kind), false) = (kind, planned) else { return self.object(key) };
+        let Some(referred) = self.host.object(&key) else {
+            return Err(Error::Waiting(Waiting::Missing(key)));
+        };
+        let (at, id) = bound(&referred, self.instance, self.connection)?;
+        exists(self.connection, kind, &at, &id).await?;
+        Ok(id)
     }
 
     /// Who has a name is asked once: later it may be somebody else's.

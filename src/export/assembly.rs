@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::{
     Result,
@@ -90,8 +90,9 @@ impl Assembly {
         let (Some(id), Some(name)) = (remote.id(), self.name(entry, remote, &home)) else {
             // A policy that is inherited is not the organization's own.
             if remote.own && is_wanted {
+                let remote = self.referring(entry, remote);
                 let namespace = self.namespace.as_deref();
-                self.objects.push(Exported::setting(entry, remote, &home, namespace)?);
+                self.objects.push(Exported::setting(entry, &remote, &home, namespace)?);
             }
             return Ok(());
         };
@@ -151,7 +152,22 @@ impl Assembly {
                 None => (field.clone(), value.clone()),
             }
         });
-        Remote { state: Fields::from_map(fields.collect()), ..remote.clone() }
+        let mut fields: Map<String, Value> = fields.collect();
+        for reference in entry.reference_lists {
+            let Some(Value::Array(ids)) = fields.remove(reference.id_field) else { continue };
+            let name = |id: &Value| self.name_of(reference, id.as_str()?);
+            let named = ids.iter().filter_map(name).map(|name| json!({"name": name}));
+            let named: Vec<Value> = named.collect();
+            let others: Vec<Value> = ids.iter().filter(|id| name(id).is_none()).cloned().collect();
+            // That there is none is said once.
+            if !others.is_empty() || named.is_empty() {
+                fields.insert(reference.id_field.to_owned(), others.into());
+            }
+            if !named.is_empty() {
+                fields.insert(reference.field.to_owned(), named.into());
+            }
+        }
+        Remote { state: Fields::from_map(fields), ..remote.clone() }
     }
 }
 

@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
+    identity_provider,
     lifetime::Lifetime,
     organization,
     policy::{self, Endpoint},
 };
 use crate::{
-    api::spec::{Common, OrganizationScope},
+    api::spec::{Common, ObjectReference, OrganizationScope},
     contract::{
         Access, CheckError, Description, EventFilter, EventPlace, EventSubject, Inputs, Kind, List,
         Permissions, RemoteSetting, Setting, SpecError, Written, crd::Rule,
@@ -27,11 +28,18 @@ use words::{MultiFactor, PasswordlessType, SecondFactor};
 
 /// The spec.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct LoginPolicy {
     #[serde(flatten)]
     common: Common,
     #[serde(flatten)]
     organization: OrganizationScope,
+    /// `IdentityProvider` objects that the login offers, exactly these and those in
+    /// `identityProviderIds`; their order means nothing. One of another namespace must allow it by
+    /// its `allowedNamespaces`. Omitted: those in `identityProviderIds`, if that is set.
+    #[schemars(length(max = 100))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_providers: Option<Vec<ObjectReference>>,
     #[serde(flatten)]
     state: LoginPolicyState,
 }
@@ -106,9 +114,9 @@ pub struct LoginPolicyState {
     #[schemars(length(max = 10))]
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_factors: Option<Vec<MultiFactor>>,
-    /// Ids of the identity providers that the login offers, exactly these; their order means
-    /// nothing. An organization may name its own and the instance's. `[]`: none. Omitted: not
-    /// managed.
+    /// Ids of identity providers that no object declares and that the login offers, exactly these and
+    /// those in `identityProviders`; their order means nothing. An organization may name its own and
+    /// the instance's. `[]`: none. Omitted: not managed, if `identityProviders` is omitted too.
     #[schemars(
         length(max = 100),
         inner(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_-]+$"))
@@ -171,6 +179,7 @@ impl Kind for LoginPolicy {
                 or with organizationRef or organizationId that organization's own.",
         noun: "the login policy",
         references: &[organization::PARENT],
+        reference_lists: &[identity_provider::OFFERED],
         events: &[
             policy::of_instance(&[
                 "instance.policy.login.added",
@@ -233,8 +242,17 @@ impl Kind for LoginPolicy {
         ..Description::EMPTY
     };
 
-    fn desired(&self, _: &str, _: &Inputs) -> std::result::Result<LoginPolicyState, SpecError> {
-        Ok(self.state.clone().in_order())
+    fn desired(
+        &self,
+        _: &str,
+        inputs: &Inputs,
+    ) -> std::result::Result<LoginPolicyState, SpecError> {
+        let mut state = self.state.clone();
+        if self.identity_providers.is_some() {
+            let named = inputs.ids(identity_provider::OFFERED.field);
+            state.identity_provider_ids.get_or_insert_default().extend_from_slice(named);
+        }
+        Ok(state.in_order())
     }
 }
 

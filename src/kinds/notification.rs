@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::wire::{Activity, Answer, Details};
+use super::wire::{Activity, Answer, Created};
 use crate::{
     contract::{
         Access, EntityDescription, EventFilter, EventPlace, EventSubject, IdSource, NaturalKey,
@@ -57,21 +57,6 @@ pub(super) struct Http {
     #[schemars(required, length(min = 1, max = 2048), regex(pattern = r"^https?://\S+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) endpoint: Option<String>,
-}
-
-/// What is created answers with its id.
-#[derive(Debug, Deserialize)]
-pub(super) struct Created {
-    id: String,
-    #[serde(default)]
-    details: Details,
-}
-
-impl Created {
-    pub(super) fn written(self) -> Written {
-        let version = self.details.version();
-        Written { id: Some(self.id), version, ..Written::default() }
-    }
 }
 
 /// Creates a provider, and activates it where that is wanted: only what the answer has named, since

@@ -41,6 +41,21 @@ impl Answer {
     }
 }
 
+/// `{"details": …, "id": …}`: the answer to some v1 creates.
+#[derive(Debug, Deserialize)]
+pub(super) struct Created {
+    id: String,
+    #[serde(default)]
+    details: Details,
+}
+
+impl Created {
+    pub(super) fn written(self) -> Written {
+        let version = self.details.version();
+        Written { id: Some(self.id), version, ..Written::default() }
+    }
+}
+
 /// `{"changeDate"}` or `{"creationDate"}`: the answer to v2 writes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

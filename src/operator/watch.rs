@@ -186,8 +186,9 @@ fn gone(context: &Context, key: &Key) {
 
 /// Whether others refer to objects of this kind.
 pub(super) fn is_referred_to(kind: &str) -> bool {
-    let is_parent =
-        |e: crate::contract::Entry| e.references.iter().any(|r| r.kinds.contains(&kind));
+    let is_parent = |e: crate::contract::Entry| {
+        e.references.iter().chain(e.reference_lists).any(|r| r.kinds.contains(&kind))
+    };
     REGISTRY.connection().description().kind == kind || REGISTRY.all().any(is_parent)
 }
 

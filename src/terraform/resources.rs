@@ -4,6 +4,7 @@
 mod access;
 mod applications;
 mod entities;
+mod identity_providers;
 mod keys;
 mod messages;
 mod policies;
@@ -23,6 +24,8 @@ pub(super) fn of(name: &str) -> impl Iterator<Item = &'static Resource> {
 pub(super) fn all() -> impl Iterator<Item = &'static Resource> {
     [
         entities::ALL,
+        identity_providers::ALL,
+        identity_providers::JWT_ONLY,
         applications::ALL,
         keys::ALL,
         access::ALL,

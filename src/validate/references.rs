@@ -58,16 +58,22 @@ struct Check<'a> {
     severity: Severity,
 }
 
-/// The objects that an object refers to, with the field that does. What can't be read was found by
-/// the schema.
-fn references(manifest: &Manifest) -> Vec<(&'static str, Key)> {
-    let object = &manifest.object;
-    let read = |field, referent| match referent {
-        Referent::Object(key) => Some((field, key)),
+/// The objects that an object refers to, with the path in the spec that does. What can't be read was
+/// found by the schema.
+fn references(manifest: &Manifest) -> Vec<(String, Key)> {
+    let (spec, namespace) = (&manifest.object.spec, &manifest.object.key.namespace);
+    let read = |field: &str, referent| match referent {
+        Referent::Object(key) => Some((field.to_owned(), key)),
         Referent::Id(_) | Referent::Name(_) => None,
     };
     let all = manifest.entry.references.iter();
-    all.filter_map(|r| read(r.field, r.read(&object.spec, &object.key.namespace).ok()??)).collect()
+    let single = all.filter_map(|r| read(r.field, r.read(spec, namespace).ok()??));
+    let lists = manifest.entry.reference_lists.iter();
+    let listed = lists.flat_map(|r| {
+        let keys = r.read_all(spec, namespace).unwrap_or_default().into_iter().enumerate();
+        keys.map(|(n, key)| (format!("{}/{n}", r.field), key))
+    });
+    single.chain(listed).collect()
 }
 
 impl Check<'_> {
@@ -135,6 +141,7 @@ impl Check<'_> {
         let resolved = self.consents().lineage(manifest.entry, namespace, spec);
         let Err(error @ Error::NoConsent(_)) = resolved else { return None };
         let fields = manifest.entry.references.iter().flat_map(|r| [r.field, r.id_field]);
+        let fields = fields.chain(manifest.entry.reference_lists.iter().map(|r| r.field));
         let mut pointers = fields.chain(["instanceRef"]).map(|field| format!("/spec/{field}"));
         let pointer = pointers.find(|p| manifest.document.value.pointer(p).is_some());
         let place = manifest.document.key_at(pointer.as_deref().unwrap_or("/spec"));

@@ -496,6 +496,53 @@ async fn a_secret_that_an_update_changes_is_changed_in_place() {
     assert_eq!(lab.count(SET), 3, "it is corrected once");
 }
 
+/// An update of an identity provider takes its secret with the rest: it changes in place.
+#[tokio::test(start_paused = true)]
+async fn the_secret_of_an_identity_provider_is_changed_in_place() {
+    const CHANGED: &str = "instance.idp.oidc.changed";
+    let lab = Lab::new().await;
+    lab.put_input("idp", &[("secret", "first")]);
+    let oidc = json!({
+        "issuer": "https://issuer.example.com",
+        "clientId": "zitadel",
+        "clientSecretRef": {"name": "idp", "key": "secret"},
+    });
+    let idp = lab.declare("ns", "IdentityProvider", "main", json!({"oidc": oidc}));
+    lab.settle().await;
+    assert!(lab.status(&idp).is_ready(), "{:?}", lab.reason(&idp));
+    let id = lab.status(&idp).id.unwrap();
+    assert!(lab.emulator.has_secret(&id, "first"));
+
+    lab.edit(&idp, |o| o.spec["oidc"]["usePkce"] = json!(true));
+    lab.settle().await;
+    assert_eq!(lab.count(CHANGED), 1);
+    lab.put_input("idp", &[("secret", "second")]);
+    lab.settle().await;
+    assert_eq!(lab.status(&idp).id.as_deref(), Some(&*id));
+    assert!(lab.emulator.has_secret(&id, "second"));
+    assert_eq!(lab.count(CHANGED), 2);
+
+    let minnie = minnie(&lab);
+    lab.poll().await.unwrap();
+    let theirs = json!({
+        "name": "main",
+        "issuer": "https://issuer.example.com",
+        "clientId": "zitadel",
+        "clientSecret": "theirs",
+        "usePkce": true,
+    });
+    call(&minnie, Method::PUT, "/admin/v1/idps/generic_oidc/{}", &id, theirs).await;
+    assert!(lab.emulator.has_secret(&id, "theirs"));
+    lab.follow().await;
+    assert!(lab.emulator.has_secret(&id, "second"));
+    let drift = lab.status(&idp).last_drift.unwrap();
+    assert_eq!(drift.fields, ["oidc.clientSecret"]);
+    assert_eq!((drift.by.as_deref(), drift.corrected), (Some("minnie.mouse"), true));
+    assert_eq!(lab.count(CHANGED), 4);
+    lab.follow().await;
+    assert_eq!(lab.count(CHANGED), 4, "it is corrected once");
+}
+
 /// In a cluster the Secret is watched.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_comes_or_changes_is_seen_at_once() {

@@ -119,6 +119,95 @@ async fn a_provider_that_is_deleted_wakes_the_policies_of_all_organizations() {
     assert!(lab.look(&key).await.status.is_ready());
 }
 
+const PROVIDER: &str = "IdentityProvider";
+
+/// An object for a provider.
+fn declare_provider(lab: &Lab, namespace: &str, name: &str) -> Key {
+    let google = json!({"clientId": "c", "clientSecretRef": {"name": "idp", "key": "secret"}});
+    lab.declare(namespace, PROVIDER, name, json!({"google": google}))
+}
+
+#[tokio::test]
+async fn a_policy_offers_what_objects_declare_and_what_has_an_id() {
+    let lab = Lab::new().await;
+    lab.put_input("idp", &[("secret", "s3cret")]);
+    let (home, other) = (home(&lab).await, provider(&lab, "other").await);
+    let offers = json!({"identityProviders": [{"name": "shared"}], "identityProviderIds": [other]});
+    let key = own(&lab, &offers);
+    lab.settle().await;
+    let (reason, message) = lab.reason(&key);
+    assert_eq!(reason, "WaitingForReference");
+    assert!(message.contains("IdentityProvider ns/shared"), "{message}");
+
+    let shared = declare_provider(&lab, "ns", "shared");
+    lab.settle().await;
+    assert!(lab.status(&key).is_ready(), "{:?}", lab.reason(&key));
+    let mut both = vec![lab.status(&shared).id.unwrap(), other];
+    both.sort();
+    assert_eq!(live(&lab, Some(&*home), &LISTS[2..]).await, [json!(both)]);
+
+    // None of them is declared any more, and that is a declaration.
+    let key = own(&lab, &json!({"identityProviders": []}));
+    lab.settle().await;
+    assert!(lab.status(&key).is_ready(), "{:?}", lab.reason(&key));
+    assert_eq!(live(&lab, Some(&*home), &LISTS[2..]).await, [json!([])]);
+}
+
+#[tokio::test]
+async fn a_provider_of_another_namespace_is_offered_if_it_allows_it() {
+    let lab = Lab::new().await;
+    home(&lab).await;
+    lab.edit(&crate::inprocess::key("Instance", "ns", "default"), |o| {
+        o.spec["allowedNamespaces"] = json!({"from": "All"});
+        o.spec["instanceScope"] = json!({"from": "All"});
+    });
+    lab.label("other", "x", "y");
+    let named = json!({"identityProviders": [{"name": "theirs", "namespace": "other"}]});
+    let key = own(&lab, &named);
+    lab.settle().await;
+    let (reason, message) = lab.reason(&key);
+    assert_eq!(reason, "Forbidden", "{message}");
+    assert!(message.contains("allowedNamespaces"), "{message}");
+
+    let jwt = json!({
+        "issuer": "https://portal.example",
+        "jwtEndpoint": "https://portal.example/jwt",
+        "keysEndpoint": "https://portal.example/keys",
+        "headerName": "x-jwt",
+    });
+    let theirs = json!({
+        "instanceRef": {"name": "default", "namespace": "ns"},
+        "allowedNamespaces": {"from": "All"},
+        "jwt": jwt,
+    });
+    lab.declare("other", PROVIDER, "theirs", theirs);
+    lab.settle().await;
+    assert!(lab.status(&key).is_ready(), "{:?}", lab.reason(&key));
+}
+
+#[tokio::test]
+async fn a_provider_goes_after_the_policies_that_name_it() {
+    let lab = Lab::new().await;
+    lab.put_input("idp", &[("secret", "s3cret")]);
+    home(&lab).await;
+    let shared = declare_provider(&lab, "ns", "shared");
+    let key = own(&lab, &json!({"identityProviders": [{"name": "shared"}]}));
+    lab.settle().await;
+    assert!(lab.status(&key).is_ready(), "{:?}", lab.reason(&key));
+
+    lab.delete(&shared);
+    lab.delete(&key);
+    lab.look(&shared).await;
+    assert!(lab.object(&shared).is_some(), "the policy goes first");
+    lab.settle().await;
+    assert!(lab.object(&key).is_none() && lab.object(&shared).is_none());
+    let position = |of: &str| {
+        let events = lab.emulator.events();
+        events.iter().position(|event| event.event_type == of).expect(of)
+    };
+    assert!(position("org.policy.login.removed") < position("instance.idp.removed"));
+}
+
 #[tokio::test]
 async fn the_calls_of_one_write_are_all_our_own() {
     let lab = Lab::new().await;

@@ -23,6 +23,20 @@ use crate::{
 /// The Secret that holds what objects read: a value for each field.
 pub(crate) const INPUT: &str = "input";
 
+/// A certificate of `CN=test`.
+const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBdjCCARugAwIBAgIUWoy6hM8LKkPF0bm0GDFsabyB7jAwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEdGVzdDAgFw0yNjExMjcyMTAxMTRaGA8yMTI2MTEwMzIxMDEx
+NFowDzENMAsGA1UEAwwEdGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCw2
+VqkFoUbl44cdw5ZAB5NGTfsaTtZvq9UF7m6gTnstqpj+Z2hWOtHa6/8XDIJyAP10
+qnY19Z153db0d+vYJ4KjUzBRMB0GA1UdDgQWBBTssFL5htV7dP+glLd+DibUbx7M
+GzAfBgNVHSMEGDAWgBTssFL5htV7dP+glLd+DibUbx7MGzAPBgNVHRMBAf8EBTAD
+AQH/MAoGCCqGSM49BAMCA0kAMEYCIQCX/dj/lPkVSzONRKpf16qaV7BAqcELiB3l
+4N8LVZLPaQIhAM1Q7HpwGHbz92+eqnr2RWxLxjLc9We6ucCq++rJmMLK
+-----END CERTIFICATE-----
+";
+
 /// A kind, the form that it has, and what it is in: the instance, or what one of its references
 /// names.
 #[derive(Clone, Copy)]
@@ -221,7 +235,8 @@ impl Placed {
             let is_key = self.entry.keyed_by.contains(&field.as_str());
             let is_fixed = is_key || (!self.has_chosen_id() && self.natural_key() == Some(field));
             // Providers have to exist first.
-            let is_beside = ["allowedNamespaces", "identityProviderIds"].contains(&field.as_str());
+            let mut lists = self.entry.reference_lists.iter().flat_map(Reference::fields);
+            let is_beside = field == "allowedNamespaces" || lists.any(|of| of == field);
             !(is_shared || is_reference || is_fixed || is_beside)
         });
         let mut found = BTreeMap::new();
@@ -399,6 +414,9 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
             .prop_map(Value::from)
             .boxed();
     }
+    if let Some(values) = of_provider(path, schema) {
+        return values;
+    }
     match (path, schema["type"].as_str()) {
         (path, _) if path.ends_with("Lifetime") => {
             (1..100_u32).prop_map(|hours| json!(format!("{hours}h"))).boxed()
@@ -425,11 +443,16 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
         ("clockSkew", _) => {
             prop::sample::select(vec!["0s", "500ms", "1s", "5s"]).prop_map(Value::from).boxed()
         }
-        ("metadata.xml", _) => {
+        ("metadata.xml" | "saml.metadataXml", _) => {
             let document =
                 |id| format!("<EntityDescriptor entityID=\"{id}\"></EntityDescriptor>\n");
             let documents = ["a", "b"].map(document).to_vec();
             prop::sample::select(documents).prop_map(Value::from).boxed()
+        }
+        (_, Some("string"))
+            if schema["pattern"].as_str().is_some_and(|p| p.starts_with("^https?://")) =>
+        {
+            "https://[a-z]{1,8}\\.example".prop_map(Value::from).boxed()
         }
         ("smtp.host", _) => "[a-z]{1,8}\\.example:[0-9]{2,4}".prop_map(Value::from).boxed(),
         ("http.endpoint", _) => {
@@ -462,4 +485,27 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
         .boxed(),
         (_, other) => panic!("no values are known for {path} of type {other:?}"),
     }
+}
+
+/// The same of the fields of an identity provider that have a form of their own.
+fn of_provider(path: &str, schema: &Value) -> Option<BoxedStrategy<Value>> {
+    let one_of = |values: Vec<&'static str>| prop::sample::select(values).prop_map(Value::from);
+    let some_of = |values: Vec<&'static str>| {
+        let least = usize::from(schema["minItems"].as_f64() >= Some(1.0));
+        subsequence(values, least..=3).prop_shuffle().prop_map(|l| json!(l))
+    };
+    Some(match path {
+        "azureAd.tenant" => {
+            one_of(vec!["common", "organizations", "consumers", "9d0f7c1e"]).boxed()
+        }
+        "ldap.timeout" => one_of(vec!["0s", "500ms", "10s", "2m"]).boxed(),
+        "ldap.servers" => {
+            some_of(vec!["ldap://a.example", "ldaps://b.example:636", "ldaps://c.example"]).boxed()
+        }
+        "ldap.rootCa" => one_of(vec!["", CERTIFICATE]).boxed(),
+        "ldap.userObjectClasses" | "ldap.userFilters" => some_of(vec!["uid", "mail", "cn"]).boxed(),
+        "apple.teamId" | "apple.keyId" => "[A-Z0-9]{10}".prop_map(Value::from).boxed(),
+        path if path.ends_with(".scopes") => some_of(vec!["openid", "profile", "email"]).boxed(),
+        _ => return None,
+    })
 }

@@ -68,6 +68,11 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
             .and_then(Value::as_array)
             .is_some_and(|list| list.len() > max)
             .then(|| format!("value must contain no more than {max} item(s)")),
+        Rule::Items(min, max) => {
+            let count = value.and_then(Value::as_array).map_or(0, Vec::len);
+            (count < min || count > max)
+                .then(|| format!("value must contain between {min} and {max} items, inclusive"))
+        }
         Rule::Defined => {
             let Kind::Choice(values) = field.kind else {
                 return None;
@@ -108,12 +113,17 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
                 .is_some_and(|nanos| !(0..=most).contains(&nanos))
                 .then(|| format!("value must be inside range [0s, {seconds}s]"))
         }
-        Rule::MaxBytes(max) => text
-            .is_some_and(|text| text.trim_end_matches('=').len() * 3 / 4 > max)
-            .then(|| format!("value length must be at most {max} bytes")),
+        Rule::MaxBytes(max) => {
+            (bytes(text) > max).then(|| format!("value length must be at most {max} bytes"))
+        }
         Rule::MaxTextBytes(max) => text
             .is_some_and(|text| text.len() > max)
             .then(|| format!("value length must be at most {max} bytes")),
+        Rule::Bytes(min, max) => {
+            let length = bytes(text);
+            (length < min || length > max)
+                .then(|| format!("value length must be between {min} and {max} bytes, inclusive"))
+        }
         Rule::EachLength(min, max) => value
             .and_then(Value::as_array)
             .is_some_and(|list| {
@@ -124,6 +134,11 @@ fn broken(rule: Rule, field: &Field, value: Option<&Value>) -> Option<String> {
             })
             .then(|| format!("value length must be between {min} and {max} runes, inclusive")),
     }
+}
+
+/// How many bytes a text in base64 stands for.
+fn bytes(text: Option<&str>) -> usize {
+    text.map_or(0, |text| text.trim_end_matches('=').len() * 3 / 4)
 }
 
 /// The numbers of an enum, or of a list of such.

@@ -15,6 +15,17 @@ use crate::{
     samples::{Object, Placed, place_below, placed},
 };
 
+/// An identity provider without a secret, as the API takes it.
+fn jwt_provider(name: &str) -> Value {
+    json!({
+        "name": name,
+        "issuer": "https://portal.example",
+        "jwtEndpoint": "https://portal.example/jwt",
+        "keysEndpoint": "https://portal.example/keys",
+        "headerName": "x-jwt",
+    })
+}
+
 /// Three more organizations, forty projects, every policy.
 async fn populate(client: &Client) {
     let write =
@@ -80,6 +91,15 @@ async fn populate(client: &Client) {
         json!({}),
     )
     .await;
+    let jwt = jwt_provider("Portal");
+    write(Method::POST, Some(&organizations[1]), "/management/v1/idps/generic_jwt", jwt).await;
+    let saml = json!({
+        "name": "Company",
+        "metadataXml": "PEVudGl0eURlc2NyaXB0b3IgZW50aXR5SUQ9ImEiLz4=",
+        "binding": "SAML_BINDING_REDIRECT",
+        "providerOptions": {"isLinkingAllowed": true},
+    });
+    write(Method::POST, None, "/admin/v1/idps/saml", saml).await;
     let links = json!({"tosLink": "https://acme.example/{{.Lang}}", "supportEmail": "help@acme.example", "customLinkText": "no"});
     write(Method::PUT, None, "/admin/v1/policies/privacy", links.clone()).await;
     write(Method::POST, Some(&organizations[1]), "/management/v1/policies/privacy", json!({}))
@@ -207,8 +227,8 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
     let settings = placed().iter().filter(is_of_instance).count();
     assert_eq!(
         one.len(),
-        settings + 4 + 43 + 3 + 2 + 1 + 4,
-        "settings, organizations, projects, applications, policies of organizations, texts"
+        settings + 4 + 43 + 3 + 2 + 2 + 1 + 4,
+        "settings, organizations, projects, applications, providers, policies of organizations, texts"
     );
     let stdout = first.run(&["export"]).await.stdout;
     assert_eq!(stdout.split("---\n").count(), one.len(), "stdout has the same");
@@ -334,6 +354,27 @@ async fn an_organization_called_instance_is_exported_like_any_other() {
     assert_eq!(validate.code, 0, "{}", validate.stdout);
     let plan = desk.run(&["plan", "-f", "out"]).await;
     assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exported_policy_names_the_providers_that_are_exported_too() {
+    let desk = Desk::new().await;
+    let client = desk.client(&desk.emulator().pat());
+    let post = async |path: &str, body: Value| -> Value {
+        client.write(Method::POST, None, path, &body).await.unwrap()
+    };
+    let made = post("/admin/v1/idps/generic_jwt", jwt_provider("Portal")).await;
+    post("/admin/v1/policies/login/idps", json!({"idpId": made["id"]})).await;
+
+    assert_eq!(desk.run(&["export", "--dir", "out"]).await.code, 0);
+    let written: String = files(&desk.path().join("out")).into_values().collect();
+    assert!(written.contains("identityProviders:\n  - name: portal\n"), "{written}");
+    let plan = desk.run(&["plan", "-f", "out"]).await;
+    assert_eq!(plan.code, 0, "{}{}", plan.stdout, plan.stderr);
+
+    let policy = desk.run(&["export", "--kind", "LoginPolicy"]).await.stdout;
+    let id = made["id"].as_str().unwrap();
+    assert!(policy.contains("identityProviderIds:") && policy.contains(id), "{policy}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

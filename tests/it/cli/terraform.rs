@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Desk, snapshots::snapshot};
+use crate::contract::merged;
 
 const STATE: &str = include_str!("terraform/state.json");
 const NEVER_SHOWN: &str = "never-to-be-shown";
@@ -125,6 +126,7 @@ async fn make(desk: &Desk) -> Made {
         post(desk, acme, &path, json!({"userId": user, "roles": [role]})).await;
     }
     make_providers(desk, &mut made).await;
+    make_identity_providers(desk, acme, &mut made).await;
     set_policies(desk, acme, partner).await;
     made
 }
@@ -163,6 +165,98 @@ async fn make_providers(desk: &Desk, made: &mut Made) {
         format!("/admin/v1/sms/{}/_activate", made.of("sms_hook")),
     ] {
         post(desk, "", &path, json!({})).await;
+    }
+}
+
+/// Where people log in with an account of theirs: at the instance and in the organization.
+async fn make_identity_providers(desk: &Desk, acme: &str, made: &mut Made) {
+    let secret = made.keep("idp_secret", "s3cret-of-idp".into());
+    let key = made.keep("idp_key", "k3y-of-idp".into());
+    let client = json!({"clientId": "c", "clientSecret": secret, "scopes": ["email", "openid"]});
+    let endpoints = json!({
+        "authorizationEndpoint": "https://o.example/a",
+        "tokenEndpoint": "https://o.example/t",
+        "userEndpoint": "https://o.example/u",
+    });
+    let with = |more: Value| merged(client.clone(), &more);
+    let metadata = STANDARD.encode("<EntityDescriptor entityID=\"idp\"></EntityDescriptor>");
+    let ldap = json!({
+        "servers": ["ldaps://b.example", "ldaps://a.example"],
+        "baseDn": "dc=example",
+        "bindDn": "cn=admin",
+        "bindPassword": "pa55word-of-ldap",
+        "userBase": "dn",
+        "userObjectClasses": ["person"],
+        "userFilters": ["mail", "uid"],
+        "timeout": "60s",
+        "attributes": {"idAttribute": "uid", "firstNameAttribute": "givenName"},
+    });
+    let saml = json!({
+        "metadataXml": metadata,
+        "binding": "SAML_BINDING_POST",
+        "withSignedRequest": true,
+        "nameIdFormat": "SAML_NAME_ID_FORMAT_TRANSIENT",
+        "transientMappingAttributeName": "uid",
+        "signatureAlgorithm": "SAML_SIGNATURE_RSA_SHA256",
+    });
+    let organizations = json!({"tenantType": "AZURE_AD_TENANT_TYPE_ORGANISATIONS"});
+    let azure = |tenant: Value| with(json!({"tenant": tenant, "emailVerified": true}));
+    let oidc = json!({"issuer": "https://i.example", "isIdTokenMapping": true, "usePkce": true});
+    let apple = json!({
+        "clientId": "c",
+        "teamId": "ABCDEFGHIJ",
+        "keyId": "KEYID12345",
+        "privateKey": STANDARD.encode(key),
+        "scopes": ["name"],
+    });
+    let jwt = json!({
+        "issuer": "https://j.example",
+        "jwtEndpoint": "https://j.example/jwt",
+        "keysEndpoint": "https://j.example/keys",
+        "headerName": "x-auth",
+    });
+    let same = |body: Value| [Some(body.clone()), Some(body)];
+    let of_tenant = azure(json!({"tenantId": "9d0f7c1e"}));
+    for (names, path, bodies) in [
+        (["idp_oidc", "org_idp_oidc"], "generic_oidc", same(with(oidc))),
+        (
+            ["idp_oauth", "org_idp_oauth"],
+            "oauth",
+            same(with(merged(json!({"idAttribute": "sub"}), &endpoints))),
+        ),
+        (
+            ["idp_azure_ad", "org_idp_azure_ad"],
+            "azure",
+            [Some(azure(organizations)), Some(of_tenant)],
+        ),
+        (["idp_github", "org_idp_github"], "github", same(client.clone())),
+        (["idp_github_es", "org_idp_github_es"], "github_es", same(with(endpoints))),
+        (["idp_gitlab", "org_idp_gitlab"], "gitlab", same(client.clone())),
+        (
+            ["idp_gitlab_self_hosted", "org_idp_gitlab_self_hosted"],
+            "gitlab_self_hosted",
+            same(with(json!({"issuer": "https://g.example"}))),
+        ),
+        (["idp_google", "org_idp_google"], "google", same(client.clone())),
+        (["idp_apple", "org_idp_apple"], "apple", same(apple)),
+        (["idp_ldap", "org_idp_ldap"], "ldap", same(ldap)),
+        (["idp_saml", "org_idp_saml"], "saml", same(saml)),
+        (["", "org_idp_jwt"], "generic_jwt", [None, Some(jwt)]),
+    ] {
+        let places = [("", "admin"), (acme, "management")];
+        for ((name, body), (org, api)) in names.into_iter().zip(bodies).zip(places) {
+            let Some(body) = body else { continue };
+            let options = json!({
+                "isLinkingAllowed": true,
+                "isCreationAllowed": true,
+                "isAutoUpdate": true,
+                "autoLinking": "AUTO_LINKING_OPTION_USERNAME",
+            });
+            let common = json!({"name": name.replace('_', " "), "providerOptions": options});
+            let path = format!("/{api}/v1/idps/{path}");
+            let answer = post(desk, org, &path, merged(common, &body)).await;
+            made.keep(name, at(&answer, "/id"));
+        }
     }
 }
 
@@ -345,6 +439,8 @@ async fn what_terraform_manages_plans_to_nothing() {
         "app_key_file",
         "smtp_password",
         "twilio_token",
+        "idp_secret",
+        "idp_key",
     ];
     let manifests = desk.run(&["export", "--from-terraform", "state.json"]).await.stdout;
     for text in [&ran.stderr, &ran.stdout, &manifests] {
@@ -364,6 +460,9 @@ async fn what_terraform_manages_plans_to_nothing() {
 
     let token = secret("twilio-sms-provider", "token");
     assert_eq!(fs::read_to_string(&token).unwrap(), made.of("twilio_token"));
+
+    let key = secret("idp-apple-identity-provider", "privateKey");
+    assert_eq!(fs::read_to_string(&key).unwrap(), made.of("idp_key"));
 
     let before = desk.writes();
     let plan = desk.run(&["plan", "-f", "out", "--secret-dir", "secrets"]).await;
