@@ -54,8 +54,8 @@ impl std::fmt::Debug for Placed {
     }
 }
 
-/// Every kind that declares something, in everything that it can be in. A key declares nothing that
-/// could differ.
+/// Every kind that declares something, in everything that it can be in; a kind of many forms has each
+/// in one of these, in turn. A key declares nothing that could differ.
 pub(crate) fn placed() -> Vec<Placed> {
     let is_key = |e: &kastellan::contract::Entry| {
         e.as_entity().is_some_and(kastellan::contract::EntityDescription::is_key)
@@ -65,13 +65,20 @@ pub(crate) fn placed() -> Vec<Placed> {
         .flat_map(|entry| {
             let is_optional = entry.parents().all(|parent| !parent.required);
             let parents = entry.parents().map(Some);
-            let places = is_optional.then_some(None).into_iter().chain(parents);
+            let places: Vec<_> = is_optional.then_some(None).into_iter().chain(parents).collect();
             let forms: Vec<_> = match entry.forms {
                 [] => vec![None],
                 forms => forms.iter().copied().map(Some).collect(),
             };
-            let of = |parent| forms.iter().map(move |form| Placed { entry, form: *form, parent });
-            places.flat_map(of).collect::<Vec<_>>()
+            let mut all = Vec::new();
+            for (n, parent) in places.iter().enumerate() {
+                for (m, form) in forms.iter().enumerate() {
+                    if forms.len() <= 2 || (n + m) % places.len() == 0 {
+                        all.push(Placed { entry, form: *form, parent: *parent });
+                    }
+                }
+            }
+            all
         })
         .collect()
 }
