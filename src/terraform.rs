@@ -49,6 +49,12 @@ pub struct Secret {
     pub data: BTreeMap<String, SecretString>,
 }
 
+/// The types of resources that become something, and the kind that each becomes; one that becomes
+/// several comes several times.
+pub fn resource_types() -> impl Iterator<Item = (&'static str, &'static str)> {
+    resources::all().map(|resource| (resource.name, resource.kind))
+}
+
 /// Makes manifests of a state. `secrets`: those that it holds are wanted; without them a key is
 /// nothing.
 pub fn convert(

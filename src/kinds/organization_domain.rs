@@ -5,7 +5,7 @@ use futures::{Stream, TryStreamExt};
 use reqwest::{Method, Url};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     organization,
@@ -151,15 +151,7 @@ fn host(access: &Access) -> String {
     url.and_then(|url| url.host_str().map(ToOwned::to_owned)).unwrap_or_default()
 }
 
-fn search(
-    access: &Access,
-    query: Value,
-) -> impl Stream<Item = Result<Row<RemoteEntity<OrganizationDomainState>>>> + Send + 'static {
-    let path = "/management/v1/orgs/me/domains/_search";
-    let (place, host) = (access.place.clone(), host(access));
-    let rows = page::rows::<Wire>(&access.client, access.organization(), path, query);
-    rows.map_ok(move |row| row.map(|wire| wire.at(&place, &host)))
-}
+const SEARCH: &str = "/management/v1/orgs/me/domains/_search";
 
 impl Entity for OrganizationDomain {
     const ENTITY: EntityDescription = EntityDescription {
@@ -174,7 +166,9 @@ impl Entity for OrganizationDomain {
         access: &Access,
     ) -> impl Stream<Item = Result<Row<RemoteEntity<OrganizationDomainState>>>> + Send + 'static
     {
-        search(access, json!({}))
+        let (place, host) = (access.place.clone(), host(access));
+        let rows = page::rows::<Wire>(&access.client, access.organization(), SEARCH, json!({}));
+        rows.map_ok(move |row| row.map(|wire| wire.at(&place, &host)))
     }
 
     async fn read(
@@ -182,12 +176,10 @@ impl Entity for OrganizationDomain {
         domain: &str,
     ) -> Result<Option<RemoteEntity<OrganizationDomainState>>> {
         let query = json!({"name": domain, "method": "TEXT_QUERY_METHOD_EQUALS"});
-        let found = search(access, json!({"queries": [{"domainNameQuery": query}]}));
-        match std::pin::pin!(found).try_next().await? {
-            None => Ok(None),
-            Some(Row::Read(remote)) => Ok(Some(remote)),
-            Some(Row::Odd { .. }) => Err(malformed("an entry of another form")),
-        }
+        let query = json!({"queries": [{"domainNameQuery": query}]});
+        let (client, organization) = (&access.client, access.organization());
+        let found = page::one::<Wire>(client, organization, &SEARCH.into(), &query).await?;
+        Ok(found.map(|wire| wire.at(&access.place, &host(access))))
     }
 
     async fn create(
@@ -243,7 +235,7 @@ async fn set_primary(access: &Access, domain: &str) -> Result<Written> {
 
 /// Makes another domain the primary one, if it is this.
 async fn give_way(access: &Access, domain: &str) -> Result<Written> {
-    let all: Vec<_> = search(access, json!({})).try_collect().await?;
+    let all: Vec<_> = OrganizationDomain::list(access).try_collect().await?;
     let mut others = Vec::new();
     for row in all {
         match row {
@@ -262,8 +254,5 @@ async fn give_way(access: &Access, domain: &str) -> Result<Written> {
 }
 
 fn malformed(what: &str) -> Error {
-    Error::Malformed {
-        endpoint: "POST /management/v1/orgs/me/domains/_search".into(),
-        what: what.into(),
-    }
+    Error::Malformed { endpoint: format!("POST {SEARCH}"), what: what.into() }
 }

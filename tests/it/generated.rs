@@ -3,6 +3,7 @@
 
 mod docs;
 mod permissions;
+mod terraform;
 
 use std::{fs, path::Path};
 
@@ -74,6 +75,7 @@ fn generated_documentation_is_current() {
     check(&docs.join("permissions.md"), &permissions::page());
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     check_part(&readme, "kinds", &docs::kinds());
+    check_part(&docs.join("tasks/from-terraform.md"), "resources", &terraform::tables());
 }
 
 #[tokio::test(start_paused = true)]
