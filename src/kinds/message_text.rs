@@ -291,26 +291,44 @@ async fn written(access: &Access) -> Result<BTreeSet<(String, String)>> {
         template: String,
         language: String,
     }
-    let mut query = match access.organization() {
-        None => json!({"aggregateTypes": ["instance"], "eventTypes": ["instance.customtext.set"]}),
-        Some(id) => json!({"aggregateId": id, "eventTypes": ["org.customtext.set"]}),
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Query<'a> {
+        aggregate_types: &'a [&'a str],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        aggregate_id: Option<&'a str>,
+        event_types: [&'a str; 1],
+        asc: bool,
+        limit: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<Timestamp>,
+    }
+    let aggregate_id = access.organization();
+    let (aggregate_types, event_types): (&[&str], _) = match aggregate_id {
+        None => (&["instance"], ["instance.customtext.set"]),
+        Some(_) => (&[], ["org.customtext.set"]),
     };
-    query["asc"] = json!(true);
-    query["limit"] = json!(LIMIT);
-    let mut all = BTreeSet::new();
+    let (mut all, mut from) = (BTreeSet::new(), None);
     loop {
-        let Answer { events } =
-            access.client.query(None, "/admin/v1/events/_search", &query).await?;
+        let query =
+            Query { aggregate_types, aggregate_id, event_types, asc: true, limit: LIMIT, from };
+        let Answer { events } = access.client.query(None, EVENTS, &query).await?;
+        // Events of one date are of one write, and that is of one text.
         let (is_last, last) = (events.len() < LIMIT, events.last().map(|e| e.creation_date));
         let of_messages = events.into_iter().map(|e| (e.payload.template, e.payload.language));
         all.extend(of_messages.filter(|(name, _)| MESSAGES.iter().any(|(m, _)| m == name)));
-        // Events of one date are of one write, and that is of one text.
-        query["from"] = json!(last);
         if is_last {
             return Ok(all);
         }
+        if last <= from {
+            let what = "a page that does not go on".into();
+            return Err(Error::Malformed { endpoint: format!("POST {EVENTS}"), what });
+        }
+        from = last;
     }
 }
+
+const EVENTS: &str = "/admin/v1/events/_search";
 
 /// Where a text is: its place is below its message and its language.
 fn path(access: &Access) -> Result<Path> {
