@@ -56,7 +56,9 @@ fn made(lab: &Lab, p: Placed) -> usize {
 async fn list(p: Placed, at: &Access) -> Vec<Remote> {
     let mut all = p.entry.list(at).await;
     if p.entry.as_entity().is_some_and(|entity| entity.only_one.is_some()) {
-        all.iter_mut().for_each(|remote| remote.version = None);
+        for remote in &mut all {
+            remote.version = None;
+        }
     }
     all
 }

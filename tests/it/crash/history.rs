@@ -40,6 +40,7 @@ enum At {
 
 /// How a slot is declared now.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each by itself")]
 struct State {
     is_declared: bool,
     is_suspended: bool,
