@@ -117,7 +117,8 @@ impl Slot {
     fn of(p: Placed, n: usize) -> Self {
         let (case, kind) = (Case::new(p), p.entry.kind());
         let parent = p.parent.map_or("instance", |parent| parent.kinds[0]);
-        let name = format!("{kind}-{parent}-{n}").to_lowercase();
+        let form = p.form.map(|form| format!("-{form}")).unwrap_or_default();
+        let name = format!("{kind}-{parent}{form}-{n}").to_lowercase();
         let entity = p.entry.as_entity();
         let has_secret = entity.is_some_and(|e| e.issues.is_some());
         let specs = [(&case.declared, "a"), (&case.changed, "b")].map(|(fields, variant)| {
