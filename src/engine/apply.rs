@@ -117,7 +117,11 @@ impl Writer<'_> {
             Subject::Entity(id) if plan.action == Action::Create && !has_own_id => {
                 outcome.bind(self.target, id, plan.provenance);
             }
-            Subject::New => outcome.creating(self.target),
+            Subject::New => {
+                let entity = self.entry.as_entity();
+                let name = entity.and_then(|entity| entity.natural_key.of(&plan.want));
+                outcome.creating(self.target, name);
+            }
             _ => return Ok(()),
         }
         if outcome.status == self.object.status {

@@ -213,7 +213,7 @@ impl Observer<'_> {
         let id = match self.entity.id {
             IdSource::Key => self.own_id(),
             IdSource::Chosen => Some(given.unwrap_or_else(|| self.object.id_after(former))),
-            IdSource::Server => match self.named().await? {
+            IdSource::Server => match self.of_its_name().await? {
                 // Somebody was faster, or the end of a reconcile was lost.
                 found if !found.is_empty() => return Ok(Found::Named(found)),
                 _ => None,
@@ -288,9 +288,17 @@ impl Observer<'_> {
 
     /// Something of this name, or nothing.
     async fn by_name(&self) -> Result<Found> {
-        let mut found = self.named().await?;
+        let key = self.entity.natural_key.of(&self.target.declared);
         let was_creating = self.entity.id == IdSource::Server
             && binding::was_creating(&self.object.status, &self.target.instance_binding);
+        if let Some(name) = self.object.status.creating.as_ref().filter(|_| was_creating)
+            && Some(name) != key.as_ref()
+            && let [only] = &self.named(name).await?[..]
+        {
+            // It was given another name before its id was known.
+            return Ok(Found::Derived(only.clone()));
+        }
+        let mut found = self.of_its_name().await?;
         match found.pop() {
             None => Ok(Found::Nothing { id: self.own_id() }),
             // It was looked for before the call: what is there now came of it.
@@ -318,11 +326,16 @@ impl Observer<'_> {
     }
 
     /// Everything with the natural key.
-    async fn named(&self) -> Result<Vec<Remote>> {
+    async fn of_its_name(&self) -> Result<Vec<Remote>> {
+        match self.entity.natural_key.of(&self.target.declared) {
+            Some(key) => self.named(&key).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn named(&self, key: &str) -> Result<Vec<Remote>> {
         let Target { connection, place, declared, .. } = self.target;
-        let natural_key = self.entity.natural_key;
-        let Some(key) = natural_key.of(declared) else { return Ok(Vec::new()) };
-        let found = connection.find(self.entry, place, natural_key, &key).await;
+        let found = connection.find(self.entry, place, self.entity.natural_key, key).await;
         let mut found = found.doing("look for")?;
         found.retain(|remote| self.is_near(remote));
         let form = self.entry.form(declared);

@@ -192,10 +192,11 @@ impl Outcome {
         self.locate(target, Some(id));
     }
 
-    /// Something is created whose id is not known yet.
-    pub fn creating(&mut self, target: &Target) {
+    /// Something of this name is created whose id is not known yet.
+    pub fn creating(&mut self, target: &Target, name: Option<String>) {
         self.status.provenance = Some(Provenance::Created);
         self.locate(target, None);
+        self.status.creating = name;
     }
 
     /// It is bound to what it was bound to before.
@@ -204,6 +205,7 @@ impl Outcome {
         let status = &mut self.status;
         status.provenance = former.provenance;
         status.id.clone_from(&former.id);
+        status.creating.clone_from(&former.creating);
         status.instance_id.clone_from(&former.instance_id);
         status.instance.clone_from(&former.instance);
         status.organization_id.clone_from(&former.organization_id);
@@ -214,6 +216,7 @@ impl Outcome {
     fn locate(&mut self, target: &Target, id: Option<&str>) {
         let status = &mut self.status;
         status.id = id.map(ToOwned::to_owned);
+        status.creating = None;
         status.instance_id = Some(target.connection.instance_id.clone());
         status.instance = Some(target.instance_binding.clone());
         status.organization_id.clone_from(&target.place.organization);

@@ -2,7 +2,7 @@
 
 use kastellan::{
     api::status::Provenance,
-    contract::{Access, Fields, Key, Remote},
+    contract::{Access, Fields, IdSource, Key, Remote},
 };
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
 struct Bench {
     lab: Lab,
     it: Key,
+    spec: serde_json::Value,
     /// Where it will be.
     at: Access,
 }
@@ -34,11 +35,11 @@ async fn declare(p: Placed) -> Bench {
     let fields: serde_json::Value = Fields::from_map(fields.collect()).to().unwrap();
     let mut spec = merged(p.scope(), &fields);
     spec["deletionPolicy"] = "Delete".into();
-    let it = lab.declare("ns", p.entry.kind(), "it", spec);
+    let it = lab.declare("ns", p.entry.kind(), "it", spec.clone());
     let id = |kind: &str, name: &str| lab.status(&key(kind, "ns", name)).id.unwrap();
     let (place, _) = p.located(id);
     let at = Access { client: lab.client.clone(), place };
-    Bench { lab, it, at }
+    Bench { lab, it, spec, at }
 }
 
 fn entities() -> impl Iterator<Item = Placed> {
@@ -84,6 +85,28 @@ async fn between_any_two_calls_of_a_creation() {
     }
 }
 
+/// What has no id before it exists is known by its name, even if that is another one by then.
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_creation_and_renamed_afterwards() {
+    let has_server_id = |p: &Placed| p.entry.as_entity().is_some_and(|e| e.id == IdSource::Server);
+    for p in entities().filter(has_server_id) {
+        let Some(name) = p.natural_key() else { continue };
+        for after in 0.. {
+            let Bench { mut lab, it, mut spec, .. } = declare(p).await;
+            let before = made(&lab, p);
+            if !lab.crash(&it, Crash { after, sent: true }).await {
+                break;
+            }
+            spec[name] = "Renamed".into();
+            lab.declare("ns", p.entry.kind(), "it", spec);
+            lab.settle().await;
+            let told = format!("{p:?} after {after} calls");
+            assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
+            assert_eq!(made(&lab, p), before + 1, "{told}");
+        }
+    }
+}
+
 /// Also of one that died while it was created.
 #[tokio::test(start_paused = true)]
 async fn between_any_two_calls_of_a_deletion() {
@@ -91,7 +114,7 @@ async fn between_any_two_calls_of_a_deletion() {
         for created in [false, true] {
             for sent in [false, true] {
                 for after in 0.. {
-                    let Bench { mut lab, it, at } = declare(p).await;
+                    let Bench { mut lab, it, at, .. } = declare(p).await;
                     let before = list(p, &at).await;
                     let crash = Crash { after, sent };
                     if created {

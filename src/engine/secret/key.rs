@@ -107,7 +107,7 @@ impl SecretStage<'_> {
         host.write_output(object, &draft, true).await?;
         let before = outcome.status.clone();
         if outcome.status.id.is_none() {
-            outcome.creating(self.writer.target);
+            outcome.creating(self.writer.target, None);
         }
         outcome.status.secret = Some(SecretStatus {
             name: name.clone(),
