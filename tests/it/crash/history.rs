@@ -70,6 +70,9 @@ impl Moment {
     }
 }
 
+/// How far reads lag behind at most.
+const LONGEST_LAG: Duration = Duration::from_millis(1_500);
+
 /// The account and the application that the keys are of.
 const KEEPERS: [(&str, &str); 2] = [("MachineUser", "keeper"), ("ApiApplication", "keyed")];
 
@@ -390,8 +393,8 @@ impl History {
             6 => Action::TooManyRequests { retry_after: Some(1) },
             7 => Action::DelayAnswer { milliseconds: 700 },
             _ => {
-                let lag = self.pick(0_u64..1_500);
-                return faults.lag(Duration::from_millis(lag));
+                let part = self.pick(0.0..1.0);
+                return faults.lag(LONGEST_LAG.mul_f64(part));
             }
         };
         faults.add(Rule::new(action).method(method).times(times));
@@ -469,7 +472,14 @@ impl History {
             let at = world.minnie_at(&place);
             let id =
                 if p.is_keyed() { slot.name.clone() } else { format!("planted-{}", self.steps) };
-            p.entry.create(&at, &id, &slot.fields(p, spec)).await.ok();
+            // It was there before the declaration: whoever looks has to see it, for many names are
+            // not kept unique.
+            if let Ok(id) = p.entry.create(&at, &id, &slot.fields(p, spec)).await {
+                let shows = async || matches!(p.entry.read(&at, &id).await, Ok(Some(_)));
+                eventually("what somebody else made shows", shows, |shows| *shows).await;
+            } else {
+                tokio::time::sleep(LONGEST_LAG).await;
+            }
         }
         self.states[n] = State { is_declared: true, is_planted: true, spec, ..State::default() };
         self.declare(world, n).await;
