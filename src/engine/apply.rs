@@ -121,6 +121,7 @@ impl Writer<'_> {
                 let entity = self.entry.as_entity();
                 let name = entity.and_then(|entity| entity.natural_key.of(&plan.want));
                 outcome.creating(self.target, name);
+                self.engine.memory.attempt(&self.object.key);
             }
             _ => return Ok(()),
         }

@@ -36,8 +36,8 @@ struct Record {
     recreated: bool,
     /// Since when its Secret does not hold what was written into it.
     secret_absent: Option<Instant>,
-    /// When the key ends that an attempt was to create, and since when that is looked for.
-    pending: Option<(String, Instant)>,
+    /// Since when it is looked for what an attempt may have created.
+    sought: Option<Instant>,
     /// Hashes of the secrets that were sent last, by field.
     sent: BTreeMap<&'static str, u64>,
     /// Somebody else's changes.
@@ -47,6 +47,9 @@ struct Record {
     /// What another object has handed over to it.
     inherited: Option<Status>,
 }
+
+/// How long a list may not show what was created.
+const LAG: Duration = Duration::from_secs(10);
 
 impl Memory {
     /// Forgets an object.
@@ -90,15 +93,16 @@ impl Memory {
         self.with(key, |r| r.secret_absent.get_or_insert_with(Instant::now).elapsed())
     }
 
-    /// How long an attempt to create a key that ends at this moment has been looked for.
-    pub(super) fn pending_for(&self, key: &Key, at: &str) -> Duration {
-        self.with(key, |r| match &r.pending {
-            Some((of, since)) if of == at => since.elapsed(),
-            _ => {
-                r.pending = Some((at.to_owned(), Instant::now()));
-                Duration::ZERO
-            }
-        })
+    /// Something is about to be created whose id is not known before.
+    pub(super) fn attempt(&self, key: &Key) {
+        if let Some(r) = self.lock().get_mut(key) {
+            r.sought = None;
+        }
+    }
+
+    /// Whether what the last attempt may have created may not show yet.
+    pub(super) fn is_sought(&self, key: &Key) -> bool {
+        self.with(key, |r| r.sought.get_or_insert_with(Instant::now).elapsed() < LAG)
     }
 
     /// Keeps which secret was sent last for a field.

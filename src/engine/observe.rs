@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     api::status::Provenance,
-    contract::{EntityDescription, Entry, IdSource, Object, Place, Registry, Remote, Subject},
+    contract::{
+        EntityDescription, Entry, IdSource, NaturalKey, Object, Place, Registry, Remote, Subject,
+    },
     live::{self, Absence, Connection, Observation},
 };
 
@@ -300,6 +302,10 @@ impl Observer<'_> {
         }
         let mut found = self.of_its_name().await?;
         match found.pop() {
+            // Not all names are kept unique: what an attempt has created must not be made twice.
+            None if was_creating && key.is_some() && self.is_sought() => {
+                Err(Error::NotConverged(NotConverged::Sought))
+            }
             None => Ok(Found::Nothing { id: self.own_id() }),
             // It was looked for before the call: what is there now came of it.
             Some(only) if found.is_empty() && was_creating => Ok(Found::Derived(only)),
@@ -308,6 +314,11 @@ impl Observer<'_> {
                 Ok(Found::Named(found))
             }
         }
+    }
+
+    fn is_sought(&self) -> bool {
+        matches!(self.entity.natural_key, NaturalKey::Field(_))
+            && self.engine.memory.is_sought(&self.object.key)
     }
 
     /// What has its name and is of another kind.

@@ -89,6 +89,11 @@ impl Placed {
         self.entry.as_entity().is_some_and(|e| e.id == IdSource::Key)
     }
 
+    /// Whether its id is not known before it exists.
+    pub(crate) fn has_server_id(self) -> bool {
+        self.entry.as_entity().is_some_and(|e| e.id == IdSource::Server)
+    }
+
     /// Whether there are many of it, each with an id.
     pub(crate) fn is_entity(self) -> bool {
         self.entry.as_entity().is_some()

@@ -5,8 +5,6 @@
 //! status holds, before the call, the very moment at which the new one will end, to the microsecond:
 //! by that it is found again, and deleted, if nobody got to know its secret.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::json;
 
@@ -32,8 +30,6 @@ use crate::{
 pub(super) const EXPIRES_AT: &str = "expiresAt";
 /// How many former ones are kept at most, however often another one is asked for.
 const MOST: usize = 10;
-/// How long a list may not show what was created.
-const LAG: Duration = Duration::from_secs(10);
 
 impl SecretStage<'_> {
     /// Who gets a key of something gets its rights.
@@ -116,6 +112,7 @@ impl SecretStage<'_> {
             ..known.clone()
         });
         host.remember(object, &outcome.status).await.map_err(Error::Host)?;
+        self.writer.engine.memory.attempt(&object.key);
         let (id, secret) = match self.call(&expires_at).await {
             Ok(created) => created,
             Err(e) => {
@@ -185,7 +182,7 @@ impl SecretStage<'_> {
                 session.delete(&id).await.doing("delete")?;
                 tracing::info!(id, "deleted what nobody got to know");
             }
-            None if self.writer.engine.memory.pending_for(&self.writer.object.key, &at) < LAG => {
+            None if self.writer.engine.memory.is_sought(&self.writer.object.key) => {
                 return Err(Error::NotConverged(NotConverged::Sought));
             }
             None => {}

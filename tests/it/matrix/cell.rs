@@ -21,8 +21,8 @@ const QUIET: Duration = Duration::from_secs(12);
 /// The pause between polls of the feed.
 const POLL: Duration = Duration::from_secs(5);
 
-/// How long a key is looked for that an attempt may have made.
-const KEY_PAUSE: Duration = Duration::from_secs(12);
+/// How long something is looked for that an attempt may have made.
+const SEARCH: Duration = Duration::from_secs(12);
 
 /// What was seen of a fault.
 #[derive(Debug, Clone, Default)]
@@ -301,13 +301,14 @@ fn judge(fault: &Fault, p: Placed, act: Act, lasts: Duration, seen: &Seen) -> Re
     let is_outage = fault.is_whole || fault.says == ["Unreachable"];
     let stays = is_outage && act == Act::List && ready == "True";
     let known = known_within(fault, act);
-    // Whether an attempt has made one is looked for, for a while.
-    let looks_for_key = p.is_key() && act == Act::Create;
+    // Where nothing else tells one from another, whether an attempt has made one is looked for.
+    let is_sought = p.is_key() || (p.has_server_id() && p.natural_key().is_some());
+    let is_looked_for = is_sought && act == Act::Create;
     let is_early = known > lasts + Duration::from_secs(1);
     let is_said = fault.says.is_empty()
         || is_early
         || stays
-        || looks_for_key && reason == "NotConverged"
+        || is_looked_for && reason == "NotConverged"
         || fault.says.contains(&reason.as_str()) && !message.is_empty()
         || act == Act::Feed && reason == "Polling" && !message.is_empty();
     ensure!(is_said, "within {known:?} it says {:?}", seen.says);
@@ -318,7 +319,7 @@ fn judge(fault: &Fault, p: Placed, act: Act, lasts: Duration, seen: &Seen) -> Re
     // Pauses grow as long as it lasts; only of an outage of the whole the end is told.
     let grown = if fault.grows { lasts * 11 / 10 } else { Duration::ZERO };
     let poll = if act == Act::Feed { 2 * POLL + Duration::from_secs(1) } else { Duration::ZERO };
-    let looking = if looks_for_key { KEY_PAUSE } else { Duration::ZERO };
+    let looking = if is_looked_for { SEARCH } else { Duration::ZERO };
     let within = fault.right_within.max(grown).max(poll) + looking;
     ensure!(seen.right_after <= within, "right after {:?}, not {within:?}", seen.right_after);
     Ok(())
