@@ -141,6 +141,8 @@ pub struct EntityDescription {
     pub listed_by: Breadth,
     /// Within what its natural key is unique.
     pub unique_in: Breadth,
+    /// Whether ZITADEL refuses a second one with the same natural key.
+    pub is_unique: bool,
     /// The secret that it has, or is.
     pub issues: Option<&'static Issues>,
     /// A field and the value that it has of at most one thing at a place: whichever gets it takes it
@@ -177,6 +179,7 @@ impl EntityDescription {
         rivals: &[],
         listed_by: Breadth::Place,
         unique_in: Breadth::Place,
+        is_unique: true,
         issues: None,
         only_one: None,
         comes_along: None,

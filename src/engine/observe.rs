@@ -12,9 +12,7 @@ use super::{
 };
 use crate::{
     api::status::Provenance,
-    contract::{
-        EntityDescription, Entry, IdSource, NaturalKey, Object, Place, Registry, Remote, Subject,
-    },
+    contract::{EntityDescription, Entry, IdSource, Object, Place, Registry, Remote, Subject},
     live::{self, Absence, Connection, Observation},
 };
 
@@ -301,11 +299,16 @@ impl Observer<'_> {
             return Ok(Found::Derived(only.clone()));
         }
         let mut found = self.of_its_name().await?;
-        match found.pop() {
-            // Not all names are kept unique: what an attempt has created must not be made twice.
-            None if was_creating && key.is_some() && self.is_sought() => {
-                Err(Error::NotConverged(NotConverged::Sought))
+        if found.is_empty() && !self.entity.is_unique && key.is_some() {
+            // Nothing would refuse a second one: what an attempt has created, and what somebody else
+            // did since the last list, has to be seen.
+            self.target.connection.invalidate_collection(self.entry, &self.target.place);
+            found = self.of_its_name().await?;
+            if found.is_empty() && was_creating && self.engine.memory.is_sought(&self.object.key) {
+                return Err(Error::NotConverged(NotConverged::Sought));
             }
+        }
+        match found.pop() {
             None => Ok(Found::Nothing { id: self.own_id() }),
             // It was looked for before the call: what is there now came of it.
             Some(only) if found.is_empty() && was_creating => Ok(Found::Derived(only)),
@@ -314,11 +317,6 @@ impl Observer<'_> {
                 Ok(Found::Named(found))
             }
         }
-    }
-
-    fn is_sought(&self) -> bool {
-        matches!(self.entity.natural_key, NaturalKey::Field(_))
-            && self.engine.memory.is_sought(&self.object.key)
     }
 
     /// What has its name and is of another kind.

@@ -254,6 +254,7 @@ impl Entity for IdentityProvider {
             ("saml.nameIdFormat", "Persistent"),
             ("saml.signatureAlgorithm", "Unspecified"),
         ],
+        is_unique: false,
         ..EntityDescription::NAMED
     };
 

@@ -25,6 +25,7 @@ pub(super) const ENTITY: EntityDescription = EntityDescription {
     natural_key: NaturalKey::Field("description"),
     defaults: &[("state", "Inactive")],
     only_one: Some(("state", "Active")),
+    is_unique: false,
     ..EntityDescription::NAMED
 };
 

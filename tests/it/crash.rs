@@ -131,7 +131,11 @@ async fn difference(
     let lost: Vec<_> = expected.difference(&now).collect();
     let more: Vec<_> = now.difference(&expected).collect();
     if !(lost.is_empty() && more.is_empty()) {
-        return Some(format!("lost: {lost:#?}; there twice, or left over: {more:#?}"));
+        let mut told = Vec::new();
+        for (kind, place, id) in more {
+            told.push((kind, world.live(kind, place, id).await));
+        }
+        return Some(format!("lost: {lost:?}; there twice, or left over: {told:?}"));
     }
     let mut found = BTreeSet::new();
     for namespace in history.namespaces(world) {

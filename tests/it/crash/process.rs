@@ -85,7 +85,7 @@ impl Drop for Process {
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            let last = lines.len().saturating_sub(200);
+            let last = lines.len().saturating_sub(20000);
             eprintln!("the operator's last lines:\n{}", lines[last..].join("\n"));
         }
     }

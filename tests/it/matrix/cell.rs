@@ -302,7 +302,7 @@ fn judge(fault: &Fault, p: Placed, act: Act, lasts: Duration, seen: &Seen) -> Re
     let stays = is_outage && act == Act::List && ready == "True";
     let known = known_within(fault, act);
     // Where nothing else tells one from another, whether an attempt has made one is looked for.
-    let is_sought = p.is_key() || (p.has_server_id() && p.natural_key().is_some());
+    let is_sought = p.is_key() || p.entry.as_entity().is_some_and(|e| !e.is_unique);
     let is_looked_for = is_sought && act == Act::Create;
     let is_early = known > lasts + Duration::from_secs(1);
     let is_said = fault.says.is_empty()
