@@ -55,7 +55,7 @@ pub(super) async fn reconcile(
         }
         Err(e) => {
             tracing::debug!(reason = %e.reason(), class = e.class().as_str(), error = ?e, "not connected");
-            let failures = engine.memory.failed(&object.key);
+            let failures = engine.memory.failed(object);
             outcome.failed(object, noun, e, failures);
             // A connection is tried by whoever follows its feed.
             if outcome.awaits_return && engine.connections.get(&object.key).is_none() {
@@ -94,7 +94,7 @@ async fn delete(engine: &Engine, host: &dyn Host, object: &Object, outcome: &mut
     outcome.paused(object, noun, &pause, DEPENDANTS_PAUSE);
     // After a restart, or without its Secret. What comes of it decides what the dependants do.
     if let Err(e) = connect(engine, host, object).await {
-        let failures = engine.memory.failed(&object.key);
+        let failures = engine.memory.failed(object);
         outcome.failed(object, noun, e, failures);
         outcome.requeue_after = Some(DEPENDANTS_PAUSE);
     }

@@ -54,7 +54,7 @@ pub(super) async fn reconcile(
                     return outcome.paused(object, noun, &Pause::Instance, INSTANCE_PAUSE);
                 }
                 Err(Unseen::Failed(e)) => {
-                    let failures = engine.memory.failed(&object.key);
+                    let failures = engine.memory.failed(object);
                     return outcome.failed(object, noun, e, failures);
                 }
             }
@@ -109,7 +109,7 @@ pub(super) async fn reconcile(
         End::Removed(removed) => outcome.removed(noun, &removed),
         End::Paused(pause, left) => outcome.paused(object, noun, &pause, left),
         End::Failed(e) => {
-            let failures = engine.memory.failed(&object.key);
+            let failures = engine.memory.failed(object);
             outcome.failed(object, noun, e, failures);
         }
     }

@@ -11,7 +11,10 @@ use std::{
 use tokio::time::Instant;
 
 use super::{contention::Contention, error::Error};
-use crate::{api::status::Status, contract::Key};
+use crate::{
+    api::status::Status,
+    contract::{Key, Object},
+};
 
 /// All records.
 #[derive(Default)]
@@ -26,6 +29,8 @@ pub(super) struct Memory {
 struct Record {
     /// Failures in a row.
     failures: u32,
+    /// The generation that they are of.
+    failing: i64,
     /// What the annotation that asks for a reconcile said when it was last acted on.
     asked: Option<String>,
     /// When its deletion was first seen.
@@ -57,9 +62,13 @@ impl Memory {
         self.lock().remove(key);
     }
 
-    /// Counts failures in a row.
-    pub(super) fn failed(&self, key: &Key) -> u32 {
-        self.with(key, |r| {
+    /// Counts failures in a row. What was declared anew, or is being deleted, begins anew: pauses that
+    /// grew before are none of its own.
+    pub(super) fn failed(&self, object: &Object) -> u32 {
+        self.with(&object.key, |r| {
+            if r.failing != object.generation {
+                (r.failing, r.failures) = (object.generation, 0);
+            }
             r.failures = r.failures.saturating_add(1);
             r.failures
         })

@@ -109,7 +109,7 @@ async fn manage(
             if was_seen(object) && is_outage(&e) && !connection.answers_since(begun).await {
                 tracing::debug!(error = ?e, "the instance is down: the status stays");
                 outcome.wake.push(pass.target.instance.clone());
-                return outcome.unchanged(&e, engine.memory.failed(&object.key));
+                return outcome.unchanged(&e, engine.memory.failed(object));
             }
             if e.is_about_credentials() || matches!(e, Error::InstanceChanged { .. }) {
                 outcome.wake.push(pass.target.instance.clone());
@@ -141,7 +141,7 @@ fn fail(engine: &Engine, entry: Entry, object: &Object, outcome: &mut Outcome, e
     let is_away =
         matches!(&e, Error::NotConnected { reason, .. } if *reason != Some(Reason::Suspended));
     if is_away && was_seen(object) {
-        return outcome.unchanged(&e, engine.memory.failed(&object.key));
+        return outcome.unchanged(&e, engine.memory.failed(object));
     }
     if matches!(e, Error::NoConsent(_)) {
         // Without consent it owns nothing, and stands in nobody's way.
@@ -151,7 +151,7 @@ fn fail(engine: &Engine, entry: Entry, object: &Object, outcome: &mut Outcome, e
     // To look for what an attempt has left is not another one.
     let failures = match e {
         Error::NotConverged(NotConverged::Sought) => 0,
-        _ => engine.memory.failed(&object.key),
+        _ => engine.memory.failed(object),
     };
     outcome.failed(object, entry.noun, e, failures);
 }

@@ -5,7 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use zitadel_emulator::{Action, Outage, Rule};
 
-use crate::world::{World, condition};
+use crate::{
+    inprocess::Lab,
+    line::{Reach, Strike},
+    world::{World, condition},
+};
 
 const CREATE_PROJECT: &str = "/zitadel.project.v2.ProjectService/CreateProject";
 
@@ -31,6 +35,23 @@ async fn a_lost_answer_to_a_create_makes_nothing_twice() {
         assert_eq!(status["provenance"], "Created");
         assert_eq!(world.count("project.added"), n + 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_that_grew_are_not_those_of_another_declaration() {
+    let lab = Lab::new().await;
+    lab.declare("ns", "Organization", "acme", json!({}));
+    lab.settle().await;
+    lab.line().strike(Reach::Writes, Strike::Error(500, 13));
+    let spec = json!({"organizationRef": {"name": "acme"}});
+    let shop = lab.declare("ns", "Project", "shop", spec.clone());
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        pauses.push(lab.look(&shop).await.requeue_after.unwrap());
+    }
+    assert!(pauses.is_sorted() && pauses[7] > Duration::from_secs(20), "{pauses:?}");
+    lab.declare("ns", "Project", "shop", spec);
+    assert_eq!(lab.look(&shop).await.requeue_after, Some(pauses[0]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
