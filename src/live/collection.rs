@@ -314,6 +314,16 @@ impl Collection {
         has_it.map(|remote| remote.subject.clone()).collect()
     }
 
+    /// Whether what was read of an item is as new as this.
+    pub(super) fn shows(&self, subject: &Subject, date: Timestamp) -> bool {
+        match lock(&self.data).items.get(subject) {
+            Some(Item::Readable(remote)) => {
+                remote.version.as_ref().is_some_and(|version| version.changed >= date)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn set_secret_editor(&self, subject: &Subject, secret: &'static str, by: &str) {
         lock(&self.data).secret_editors.insert((subject.clone(), secret), by.into());
     }

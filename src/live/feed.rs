@@ -107,7 +107,8 @@ impl Feed {
                 if is_due { events.pop_front() } else { None }
             };
             let Some((_, event)) = event else { return };
-            for thing in concerned(store, &event) {
+            let things = concerned(store, &event).into_iter();
+            for thing in things.filter(|thing| !store.shows(thing, event.creation_date)) {
                 store.look_again(&thing);
                 again.insert(thing);
             }

@@ -311,6 +311,15 @@ impl Store {
         self.mark(touched, |collection, subject| collection.edited(subject, by));
     }
 
+    /// Whether what was read of a thing is as new as this.
+    pub(super) fn shows(&self, touched: &Touched, date: Timestamp) -> bool {
+        let Some(entry) = self.registry.find(touched.kind) else { return false };
+        let collections = lock(&self.collections);
+        let collection = collections.get(&key(entry, &touched.place));
+        let subject = touched.subject.as_ref();
+        collection.zip(subject).is_some_and(|(collection, subject)| collection.shows(subject, date))
+    }
+
     /// What was read of a thing may be older than what was done to it.
     pub(super) fn look_again(&self, touched: &Touched) {
         self.mark(touched, Collection::invalidate);
