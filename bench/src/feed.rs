@@ -87,7 +87,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
         // Every event has been committed by the time of the last poll.
         let last = writers.is_finished();
         tokio::time::sleep(if last { late } else { Duration::from_secs(1) }).await;
-        let changes = connection.poll_feed(ReportEditors::Name).await?;
+        let changes = connection.poll_feed().await?;
         polls += 1;
         let touched = changes.touched.into_iter().filter(|t| t.kind == "Project");
         seen.extend(touched.filter_map(|t| t.subject?.id().map(ToOwned::to_owned)));
@@ -121,7 +121,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
 
 /// A connection that follows the feed, and nothing else.
 async fn follower(client: Client) -> Result<Connection> {
-    let informer = Arc::new(Informer::new(&REGISTRY, Duration::from_secs(86_400)));
+    let informer =
+        Arc::new(Informer::new(&REGISTRY, Duration::from_secs(86_400), ReportEditors::Name));
     informer.start(&client).await;
     let instance = fetch_instance(&client).await?;
     Ok(Connection::new(Parts {

@@ -149,7 +149,8 @@ pub(crate) fn answers(data: &[u8]) {
 pub(crate) fn events(data: &[u8]) {
     let Some((status, bodies)) = data.split_first() else { return };
     let client = client(*status, bodies);
-    let informer = Arc::new(Informer::new(&REGISTRY, Duration::from_secs(600)));
+    let informer =
+        Arc::new(Informer::new(&REGISTRY, Duration::from_secs(600), ReportEditors::None));
     block_on(async {
         informer.start(&client).await;
         let value = ValueSource { name: "n".into(), key: "k".into() };
@@ -176,7 +177,7 @@ pub(crate) fn events(data: &[u8]) {
         });
         let place = Place::organization("1");
         for _ in 0..3 {
-            if connection.poll_feed(ReportEditors::Name).await.is_err() {
+            if connection.poll_feed().await.is_err() {
                 break;
             }
             for entry in REGISTRY.all().filter(|e| !e.is_connection()) {

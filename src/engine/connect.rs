@@ -148,7 +148,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
     let informer = match informer.filter(|(id, _)| *id == instance.id) {
         Some((_, informer)) => informer,
         None => {
-            let informer = Arc::new(Informer::new(engine.registry, spec.resync));
+            let informer = Arc::new(Informer::new(engine.registry, spec.resync, engine.editors));
             informer.start(&client).await;
             informer
         }

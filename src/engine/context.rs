@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::spec::{is_suspended, only_observes},
     contract::{Entry, Fields, Inputs, Key, Object, Place, Registry},
-    live::Connections,
+    live::{Connections, ReportEditors},
     zitadel::{self, AddressPolicy, Client, Config, Fence, Requests},
 };
 
@@ -33,6 +33,8 @@ pub struct Engine {
     pub deletion_pause: Duration,
     /// How long a Secret may be away before it counts as gone: tools move and restore it.
     pub secret_pause: Duration,
+    /// How those are named who changed something.
+    pub editors: ReportEditors,
     /// What its clients count.
     pub requests: Arc<Requests>,
     /// Until when anything may be written.
@@ -51,6 +53,7 @@ impl Engine {
             connect: Box::new(Client::new),
             deletion_pause: Duration::from_secs(10),
             secret_pause: Duration::from_secs(10),
+            editors: ReportEditors::default(),
             requests: Arc::default(),
             fence: Fence::default(),
             memory: Memory::default(),

@@ -106,7 +106,8 @@ async fn manage(
         Ok(()) => engine.memory.succeeded(&object.key),
         Err(e) => {
             let connection = &pass.target.connection;
-            if was_seen(object) && is_outage(&e) && !connection.answers_since(begun).await {
+            let is_unknown = was_seen(object) && outcome.status.is_ready();
+            if is_unknown && is_outage(&e) && !connection.answers_since(begun).await {
                 tracing::debug!(error = ?e, "the instance is down: the status stays");
                 outcome.wake.push(pass.target.instance.clone());
                 return outcome.unchanged(&e, engine.memory.failed(object));
@@ -197,7 +198,7 @@ impl<'a> Pass<'a> {
             plan => plan?,
         };
         if self.target.shared.observes() {
-            self.observe(plan, outcome);
+            self.observe(plan, outcome).await;
             return Ok(());
         }
         self.carry_out(plan, outcome).await
@@ -380,7 +381,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Reports what would be done, and what somebody else changed since it was last looked at.
-    fn observe(&self, plan: Plan, outcome: &mut Outcome) {
+    async fn observe(&self, plan: Plan, outcome: &mut Outcome) {
         let status = &self.object.status;
         let is_current = status.observed_generation == Some(self.object.generation);
         let was_seen = matches!(status.reason(), Some(Reason::InSync | Reason::Observing));
@@ -392,7 +393,7 @@ impl<'a> Pass<'a> {
                 (None, Entry::Entity(_)) => status.id.clone(),
                 _ => None,
             };
-            let by = self.editor(&plan, former.as_deref());
+            let by = self.editor(&plan, former.as_deref()).await;
             let told = Plan { changes: new, secrets: set, former, ..plan.clone() };
             outcome.drifted(self.entry.noun, &told, by, Remedy::None);
         }
@@ -417,9 +418,14 @@ impl<'a> Pass<'a> {
 
     /// Does what the plan says and reads back until it is so.
     async fn carry_out(&self, plan: Plan, outcome: &mut Outcome) -> Result<()> {
-        let drift = self.drift(&plan, outcome)?;
+        let drift = self.drift(&plan, outcome).await?;
         let secret = SecretStage::of(self.writer())?;
         let before = outcome.events.len();
+        // Whatever comes of it, it is not as it was seen.
+        if plan.action != Action::Nothing && self.object.status.is_ready() {
+            let is_new = plan.action == Action::Create;
+            outcome.updating(self.object, self.entry.noun, is_new);
+        }
         let written = self.write(&plan, secret.as_ref(), outcome).await;
         if let Some(drift) = drift.filter(|drift| drift.is_new || written.is_ok()) {
             let after = outcome.events.split_off(before);
@@ -472,7 +478,7 @@ impl<'a> Pass<'a> {
 
     /// What was as declared and is not any more was changed by somebody: it is reverted unless that
     /// is a fight.
-    fn drift(&self, plan: &Plan, outcome: &mut Outcome) -> Result<Option<FoundDrift>> {
+    async fn drift(&self, plan: &Plan, outcome: &mut Outcome) -> Result<Option<FoundDrift>> {
         let (object, memory) = (self.object, &self.engine.memory);
         let (key, generation) = (&object.key, object.generation);
         let was_changed = memory.was_changed(key, generation, was_seen(object));
@@ -484,7 +490,7 @@ impl<'a> Pass<'a> {
             return Ok(None);
         }
         memory.may_correct(key).inspect_err(|_| outcome.differs(plan.changes.clone()))?;
-        let by = self.editor(plan, plan.former.as_deref());
+        let by = self.editor(plan, plan.former.as_deref()).await;
         if was_changed {
             let what = plan.drifted(self.entry.noun);
             memory.correct(key, generation, by.as_deref(), &what);
@@ -498,10 +504,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Who changed a thing, or the one that it was.
-    fn editor(&self, plan: &Plan, former: Option<&str>) -> Option<String> {
+    async fn editor(&self, plan: &Plan, former: Option<&str>) -> Option<String> {
         let subject = former.map_or_else(|| plan.subject.clone(), Subject::from);
         let Target { connection, place, .. } = &self.target;
-        connection.take_editor(self.entry, place, &subject).filter(|by| !by.is_empty())
+        connection.take_editor(self.entry, place, &subject).await.filter(|by| !by.is_empty())
     }
 
     /// Whether what ZITADEL lost was deleted, and can be created again.

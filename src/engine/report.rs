@@ -163,6 +163,13 @@ impl Outcome {
         self.error = Some(error);
     }
 
+    /// It is not as declared, and something is done about it.
+    pub fn updating(&mut self, object: &Object, noun: &str, is_new: bool) {
+        let doing = if is_new { "created" } else { "changed" };
+        let message = format!("{noun} is being {doing}");
+        self.say(object, Ready::Progressing, Reason::Updating, message);
+    }
+
     /// Until it is in its Secret, nobody has one that is valid.
     pub fn issuing(&mut self, object: &Object, secret: &str) {
         let message = format!("a secret is being issued into Secret {secret}");

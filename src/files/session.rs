@@ -32,7 +32,6 @@ use crate::{
         unmanaged::{Unmanaged, unmanaged},
     },
     kinds::REGISTRY,
-    live::ReportEditors,
 };
 
 /// Instances that are connected at once.
@@ -241,7 +240,7 @@ impl Session {
     pub async fn is_touched(&self) -> Result<bool, String> {
         let mut touched = false;
         for (key, connection) in self.engine.connections.all() {
-            match connection.poll_feed(ReportEditors::Name).await {
+            match connection.poll_feed().await {
                 Ok(changes) => touched |= changes.restarted || !changes.touched.is_empty(),
                 // Without a feed the full comparison has to do.
                 Err(e) if e.is_transient() => return Err(format!("{key}: {e}")),

@@ -35,9 +35,10 @@ pub struct Informer {
 }
 
 impl Informer {
-    /// Nothing is known yet. `resync`: the age at which everything is listed again.
-    pub fn new(registry: &'static Registry, resync: Duration) -> Self {
-        Self { store: Store::new(registry, resync), feed: Feed::new(registry) }
+    /// Nothing is known yet. `resync`: the age at which everything is listed again; `editors`: how
+    /// those are named who changed something.
+    pub fn new(registry: &'static Registry, resync: Duration, editors: ReportEditors) -> Self {
+        Self { store: Store::new(registry, resync), feed: Feed::new(registry, editors) }
     }
 
     /// Starts to follow the event feed, or finds out why that is not possible.
@@ -266,9 +267,21 @@ impl Connection {
         self.informer.store.each(visit);
     }
 
-    /// Who changed this thing last, if it was somebody else and nobody asked yet.
-    pub fn take_editor(&self, entry: Entry, place: &Place, subject: &Subject) -> Option<String> {
-        self.informer.store.take_editor(entry, place, subject)
+    /// Who changed this thing last, if it was somebody else and nobody asked yet. Where the change
+    /// was read before its event was, the feed is asked.
+    pub async fn take_editor(
+        &self,
+        entry: Entry,
+        place: &Place,
+        subject: &Subject,
+    ) -> Option<String> {
+        let Informer { store, feed } = &*self.informer;
+        let known = store.take_editor(entry, place, subject);
+        if known.is_some() || !feed.is_followed() {
+            return known;
+        }
+        feed.catch_up(&self.client, store).await;
+        store.take_editor(entry, place, subject)
     }
 
     /// Who gave this thing another secret since ours, as far as the feed told.
@@ -294,8 +307,8 @@ impl Connection {
     }
 
     /// Asks the event feed what others changed.
-    pub async fn poll_feed(&self, editors: ReportEditors) -> Result<Changes> {
-        self.informer.feed.poll(&self.client, &self.informer.store, editors).await
+    pub async fn poll_feed(&self) -> Result<Changes> {
+        self.informer.feed.poll(&self.client, &self.informer.store).await
     }
 
     /// How changes are found, as far as that was tried.

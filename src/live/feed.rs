@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeSet, HashSet, VecDeque},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -60,12 +63,24 @@ pub struct Changes {
 /// Follows the feed of one instance.
 pub(super) struct Feed {
     queries: Vec<EventQuery>,
-    cursors: AsyncMutex<Vec<Option<Cursor>>>,
+    editors: ReportEditors,
+    following: AsyncMutex<Following>,
+    /// How often it was asked, or is being asked.
+    asked: AtomicU64,
     /// Queries that have a cursor.
     started: Mutex<HashSet<usize>>,
     status: Mutex<Option<FeedStatus>>,
     /// Events whose effects may not have shown yet when they were looked for, and since when.
     again: Mutex<VecDeque<(Instant, Event)>>,
+}
+
+/// How far the feed was followed.
+#[derive(Default)]
+struct Following {
+    /// A cursor for each query that was started.
+    cursors: Vec<Option<Cursor>>,
+    /// What nobody was told yet.
+    untold: Changes,
 }
 
 /// When the effects of an event are looked for once more: reads of ZITADEL were seen to lag behind by
@@ -77,12 +92,14 @@ const AGAIN: Duration = Duration::from_secs(4);
 const RECENT: SignedDuration = SignedDuration::from_secs(60);
 
 impl Feed {
-    pub(super) fn new(registry: &Registry) -> Self {
+    pub(super) fn new(registry: &Registry, editors: ReportEditors) -> Self {
         let queries = EventQuery::all(registry);
         let cursors = queries.iter().map(|_| None).collect();
         Self {
             queries,
-            cursors: AsyncMutex::new(cursors),
+            editors,
+            following: AsyncMutex::new(Following { cursors, untold: Changes::default() }),
+            asked: AtomicU64::default(),
             started: Mutex::default(),
             status: Mutex::default(),
             again: Mutex::default(),
@@ -118,8 +135,8 @@ impl Feed {
     /// Starts to follow; what is listed afterwards needs no second look. Fails where the account
     /// may not read events.
     pub(super) async fn start(&self, client: &Client) -> Result<()> {
-        let mut cursors = self.cursors.lock().await;
-        if let (Some(query), Some(cursor)) = (self.queries.first(), cursors.first_mut()) {
+        let mut following = self.following.lock().await;
+        if let (Some(query), Some(cursor)) = (self.queries.first(), following.cursors.first_mut()) {
             *cursor = Some(self.begin(client, query).await?);
             lock(&self.started).insert(0);
         }
@@ -128,8 +145,6 @@ impl Feed {
 
     /// Starts the queries that a kind needs, before it is listed for the first time.
     pub(super) async fn serve(&self, client: &Client, entry: Entry) {
-        let is_following =
-            lock(&self.status).as_ref().is_some_and(|s| s.mode == FeedMode::Following);
         let needed: Vec<usize> = {
             let started = lock(&self.started);
             let all = self.queries.iter().enumerate();
@@ -137,12 +152,13 @@ impl Feed {
                 .map(|(n, _)| n)
                 .collect()
         };
-        if !is_following || needed.is_empty() {
+        if !self.is_followed() || needed.is_empty() {
             return;
         }
-        let mut cursors = self.cursors.lock().await;
+        let mut following = self.following.lock().await;
         for n in needed {
-            let (Some(query), Some(cursor @ None)) = (self.queries.get(n), cursors.get_mut(n))
+            let (Some(query), Some(cursor @ None)) =
+                (self.queries.get(n), following.cursors.get_mut(n))
             else {
                 continue;
             };
@@ -156,15 +172,29 @@ impl Feed {
 
     /// Asks the feed, and marks as stale what others changed. Starts to follow where that failed
     /// before, and again where the feed has a gap; what was listed before that is stale.
-    pub(super) async fn poll(
-        &self,
-        client: &Client,
-        store: &Store,
-        editors: ReportEditors,
-    ) -> Result<Changes> {
-        let mut cursors = self.cursors.lock().await;
+    pub(super) async fn poll(&self, client: &Client, store: &Store) -> Result<Changes> {
+        let mut following = self.following.lock().await;
+        self.ask(&mut following, client, store).await?;
+        Ok(std::mem::take(&mut following.untold))
+    }
+
+    /// Knows of every event whose effects show by now: it may be that a read came before the poll.
+    /// What else is new, the next poll tells, and if this fails, so does the next poll.
+    pub(super) async fn catch_up(&self, client: &Client, store: &Store) {
+        let asked = self.asked.load(Ordering::Relaxed);
+        let mut following = self.following.lock().await;
+        if self.asked.load(Ordering::Relaxed) > asked {
+            return;
+        }
+        if let Err(e) = self.ask(&mut following, client, store).await {
+            tracing::debug!(error = %e, "event feed");
+        }
+    }
+
+    async fn ask(&self, following: &mut Following, client: &Client, store: &Store) -> Result<()> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let Following { cursors, untold: changes } = following;
         let in_use = store.kinds_in_use();
-        let mut changes = Changes::default();
         let mut settled: Option<Timestamp> = None;
         self.look_again(store, &mut changes.again);
         for (n, (query, cursor)) in self.queries.iter().zip(cursors.iter_mut()).enumerate() {
@@ -179,7 +209,7 @@ impl Feed {
                 tracing::debug!(query = n, events = events.len(), "event feed");
                 for event in events {
                     let mut touched = BTreeSet::new();
-                    route(store, &event, editors, &mut touched);
+                    route(store, &event, self.editors, &mut touched);
                     if !touched.is_empty() {
                         lock(&self.again).push_back((Instant::now(), event));
                     }
@@ -202,7 +232,12 @@ impl Feed {
         if let Some(settled) = settled {
             store.forget_own(settled);
         }
-        Ok(changes)
+        Ok(())
+    }
+
+    /// Whether changes are found by it.
+    pub(super) fn is_followed(&self) -> bool {
+        lock(&self.status).as_ref().is_some_and(|s| s.mode == FeedMode::Following)
     }
 
     /// How changes are found, as far as that was tried.

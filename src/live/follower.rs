@@ -5,11 +5,7 @@ use std::collections::BTreeSet;
 
 use tokio::time::Instant;
 
-use super::{
-    connection::Connection,
-    feed::{Changes, ReportEditors},
-    store::Touched,
-};
+use super::{connection::Connection, feed::Changes, store::Touched};
 use crate::zitadel::Error;
 
 /// Follows the feed of one instance, whatever connections lead to it.
@@ -70,8 +66,8 @@ impl Follower {
     }
 
     /// Asks the feed.
-    pub async fn poll(&mut self, connection: &Connection, editors: ReportEditors) -> Polled {
-        let answer = connection.poll_feed(editors).await;
+    pub async fn poll(&mut self, connection: &Connection) -> Polled {
+        let answer = connection.poll_feed().await;
         let mut polled = Polled::default();
         match answer {
             Ok(Changes { mut touched, again, restarted }) => {

@@ -60,6 +60,7 @@ impl Context {
         let mut engine =
             Engine::new(&REGISTRY, options.addresses.clone()).with_pauses(options.deletion_pause);
         engine.fence = fence;
+        engine.editors = options.editors;
         let metrics = Arc::new(Metrics::new(engine.requests.clone()));
         // From here on nothing is written past the fence.
         let client = connection.fenced();

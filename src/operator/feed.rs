@@ -56,7 +56,7 @@ async fn follow(context: &Context, instance: &Key) {
         let polled = if follower.is_refused() && !compares {
             follower.skip(&connection)
         } else {
-            follower.poll(&connection, context.options.editors).await
+            follower.poll(&connection).await
         };
         compares |= polled.compares;
         tell(context, instance, &polled);

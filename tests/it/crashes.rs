@@ -149,3 +149,28 @@ async fn between_any_two_calls_of_a_deletion() {
         }
     }
 }
+
+/// Died while something is created that takes the place of what somebody deleted: until it is there,
+/// nobody is told that all is well.
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_recreation() {
+    for p in entities().filter(|p| p.has_server_id()) {
+        for after in 0.. {
+            let Bench { mut lab, it, at, .. } = declare(p).await;
+            lab.settle().await;
+            lab.poll().await.unwrap();
+            let id = lab.status(&it).id.unwrap();
+            p.entry.delete(&Access { client: lab.minnie(None).client, ..at }, &id).await.unwrap();
+            lab.engine.connections.all()[0].1.invalidate_all();
+            let died = lab.crash(&it, Crash { after, sent: true }).await;
+            let status = lab.status(&it);
+            let told = format!("{p:?} after {after} calls");
+            assert!(!status.is_ready() || status.id.is_some(), "{told}: {status:?}");
+            if !died {
+                break;
+            }
+            recover(&lab).await;
+            assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
+        }
+    }
+}

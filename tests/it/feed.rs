@@ -388,3 +388,24 @@ async fn when_zitadel_is_back_what_failed_is_tried_at_once_and_listed_once() {
     }
     assert_eq!(world.count("project.added"), 1 + names.len());
 }
+
+/// A read that comes between a change and the next poll does not hide who made it, and the poll
+/// still tells of it.
+#[tokio::test(start_paused = true)]
+async fn what_is_read_before_its_event_is_told_with_a_name() {
+    let lab = Lab::new().await;
+    let at = home(&lab).await;
+    let shop = project(&lab, "shop", true);
+    lab.settle().await;
+    lab.poll().await.unwrap();
+    let id = lab.status(&shop).id.unwrap();
+
+    change("Project", &at, &id, json!({"projectRoleCheck": false})).await;
+    lab.engine.connections.all()[0].1.invalidate_all();
+    lab.settle().await;
+    assert_eq!(role_check(&at, &id).await, Some(json!(true)));
+    let drift = lab.status(&shop).last_drift.unwrap();
+    assert_eq!(drift.by.as_deref(), Some("minnie.mouse"));
+    assert_eq!(lab.poll().await.unwrap().touched, BTreeSet::from([touched(&at.place, id)]));
+    assert!(lab.poll().await.unwrap().touched.is_empty());
+}

@@ -27,7 +27,7 @@ use kastellan::{
         resolve::PlannedIds,
     },
     kinds::REGISTRY,
-    live::{Changes, ReportEditors, Touched},
+    live::{Changes, Touched},
     zitadel::{
         AddressPolicy, Client, Credentials, Transport, TransportError,
         transport::{Request, Response},
@@ -568,7 +568,7 @@ impl Lab {
     pub(crate) async fn poll(&self) -> kastellan::zitadel::Result<Changes> {
         let mut all = Changes::default();
         for (_, connection) in self.engine.connections.all() {
-            let changes = connection.poll_feed(ReportEditors::Name).await?;
+            let changes = connection.poll_feed().await?;
             all.touched.extend(changes.touched);
             all.again.extend(changes.again);
             all.restarted |= changes.restarted;

@@ -7,11 +7,7 @@ use std::{
 };
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use kastellan::{
-    contract::Key,
-    engine::report::Outcome,
-    live::{Follower, ReportEditors},
-};
+use kastellan::{contract::Key, engine::report::Outcome, live::Follower};
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
     time::{Instant, sleep, sleep_until},
@@ -181,7 +177,7 @@ async fn follow(lab: &Lab, wake: UnboundedSender<Wake>) {
         let polled = if follower.is_refused() {
             follower.skip(&connection)
         } else {
-            follower.poll(&connection, ReportEditors::Name).await
+            follower.poll(&connection).await
         };
         for touched in &polled.touched {
             lab.concerned(touched).into_iter().for_each(|key| send(Wake::One(key)));
