@@ -32,7 +32,7 @@ const AT_ONCE: usize = 8;
 /// What to export.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Kinds; empty: all.
+    /// Kinds; empty: all, of a live instance without those that are about people.
     pub kinds: Vec<String>,
     /// Organizations by id or name, with what is in them; empty: all, and the instance's settings.
     pub organizations: Vec<String>,
@@ -116,7 +116,9 @@ impl Exporter<'_> {
             let mut parents = e.parents();
             parents.any(|r| r.kinds.contains(&entry.kind()))
         });
-        let is_wanted = self.selection.has(entry);
+        let is_personal = entry.as_entity().is_some_and(|entity| entity.is_personal);
+        let is_asked = !(is_personal && self.selection.kinds.is_empty());
+        let is_wanted = is_asked && self.selection.has(entry);
         if !is_wanted && !is_parent {
             return Ok(());
         }

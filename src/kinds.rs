@@ -10,6 +10,7 @@ pub mod application_key;
 pub mod domain_policy;
 pub mod email_provider;
 mod grant;
+pub mod human_user;
 pub mod identity_provider;
 pub mod instance;
 mod key;
@@ -59,6 +60,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),
+    Entry::entity::<human_user::HumanUser>(),
     Entry::entity::<email_provider::EmailProvider>(),
     Entry::entity::<sms_provider::SmsProvider>(),
     Entry::entity::<oidc_application::OidcApplication>(),

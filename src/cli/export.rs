@@ -68,7 +68,8 @@ pub(super) struct Args {
     /// Write one file per resource into this folder. If omitted, everything goes to stdout.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Only this kind; may be repeated.
+    /// Only this kind; may be repeated. A person (HumanUser) is exported from a live instance only where
+    /// that kind is named.
     #[arg(long, value_name = "KIND")]
     kind: Vec<String>,
     /// Only this organization, by id or name, and what is in it; may be repeated.

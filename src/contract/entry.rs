@@ -36,13 +36,14 @@ pub trait ErasedKind: Send + Sync {
     fn description(&self) -> &'static Description;
     /// Its custom resource definition.
     fn crd(&self) -> CustomResourceDefinition;
-    /// The declared fields of a spec, or why it can't be read.
+    /// The declared fields of a spec, and those that only count at a creation, or why it can't be
+    /// read.
     fn desired(
         &self,
         spec: &Value,
         name: &str,
         inputs: &Inputs,
-    ) -> std::result::Result<Fields, SpecError>;
+    ) -> std::result::Result<(Fields, Fields), SpecError>;
 }
 
 /// An [`Entity`] whose state is [`Fields`].
@@ -145,8 +146,18 @@ impl Entry {
         name: &str,
         inputs: &Inputs,
     ) -> std::result::Result<Fields, SpecError> {
+        self.desired_and_initial(spec, name, inputs).map(|(desired, _)| desired)
+    }
+
+    /// The same, and the fields that only count when something is created.
+    pub fn desired_and_initial(
+        &self,
+        spec: &Value,
+        name: &str,
+        inputs: &Inputs,
+    ) -> std::result::Result<(Fields, Fields), SpecError> {
         match self {
-            Self::Connection(kind) => kind.read(spec).map(|_| Fields::default()),
+            Self::Connection(kind) => kind.read(spec).map(|_| Default::default()),
             Self::Entity(kind) => kind.desired(spec, name, inputs),
             Self::Setting(kind) => kind.desired(spec, name, inputs),
         }
@@ -208,17 +219,19 @@ trait DescribedEntity: Entity {
 
 impl<K: Entity> DescribedEntity for K {}
 
+/// The fields that are declared, and those that only count at a creation.
 fn desired<K: Kind>(
     spec: &Value,
     name: &str,
     inputs: &Inputs,
-) -> std::result::Result<Fields, SpecError> {
+) -> std::result::Result<(Fields, Fields), SpecError> {
     let Description { inputs: secrets, reported, .. } = K::DESCRIPTION;
     let state = decode::<K>(spec)?.desired(name, inputs)?;
     let fields = Fields::of(&state).map_err(|e| SpecError::new("", e.to_string()))?;
     // Where a secret comes from is nothing that ZITADEL knows.
     let sources: Vec<&str> = secrets.iter().map(|secret| secret.reference).collect();
-    Ok(fields.split(reported).0.without(&sources))
+    let fields = fields.split(reported).0.without(&sources);
+    Ok(fields.divide(K::DESCRIPTION.initial))
 }
 
 impl<K: Entity> ErasedKind for EntityKind<K> {
@@ -233,7 +246,7 @@ impl<K: Entity> ErasedKind for EntityKind<K> {
         spec: &Value,
         name: &str,
         inputs: &Inputs,
-    ) -> std::result::Result<Fields, SpecError> {
+    ) -> std::result::Result<(Fields, Fields), SpecError> {
         if let Some(issues) = K::ENTITY.issues {
             secret::declared(issues, spec)?;
         }
@@ -253,7 +266,7 @@ impl<K: Setting> ErasedKind for SettingKind<K> {
         spec: &Value,
         name: &str,
         inputs: &Inputs,
-    ) -> std::result::Result<Fields, SpecError> {
+    ) -> std::result::Result<(Fields, Fields), SpecError> {
         desired::<K>(spec, name, inputs)
     }
 }

@@ -65,12 +65,20 @@ impl Fields {
 
     /// These fields without those at the paths and below them.
     #[must_use]
-    pub fn without(mut self, paths: &[&str]) -> Self {
-        let is_within = |field: &str, path: &str| {
+    pub fn without(self, paths: &[&str]) -> Self {
+        self.divide(paths).0
+    }
+
+    /// These fields without those at the paths and below them, and those alone.
+    #[must_use]
+    pub fn divide(self, paths: &[&str]) -> (Self, Self) {
+        let is_at = |field: &str, path: &str| {
             field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        self.0.retain(|field, _| !paths.iter().any(|path| is_within(field, path)));
-        self
+        let all = self.0.into_iter();
+        let (inside, outside) =
+            all.partition(|(field, _)| paths.iter().any(|path| is_at(field, path)));
+        (Self(outside), Self(inside))
     }
 
     /// Only the fields that `like` has too.

@@ -19,6 +19,8 @@ pub struct SecretInput {
     pub reference: &'static str,
     /// When nothing can be created without it.
     pub required: Required,
+    /// Whether it is sent only with what is created: what becomes of it afterwards is somebody else's.
+    pub initial: bool,
     /// Whether ZITADEL can't change it: another thing is created in the place of the former one.
     pub by_another: bool,
     /// The events that can carry it.
@@ -53,6 +55,7 @@ impl SecretInput {
         field: "",
         reference: "",
         required: Required::Never,
+        initial: false,
         by_another: false,
         events: &[],
         payload: &[],

@@ -49,6 +49,9 @@ pub struct Description {
     pub inputs: &'static [SecretInput],
     /// Fields of which every spec has exactly one, and always the same: the forms of the kind.
     pub forms: &'static [&'static str],
+    /// Fields, with all below them, that count only when something is created: what becomes of them
+    /// afterwards is somebody else's.
+    pub initial: &'static [&'static str],
     /// Fields of the state that only ZITADEL sets: no spec declares them, and the status shows
     /// them.
     pub reported: &'static [&'static str],
@@ -78,6 +81,7 @@ impl Description {
         lists: &[],
         inputs: &[],
         forms: &[],
+        initial: &[],
         reported: &[],
         rules: &[],
         unchanged: &[],
@@ -137,6 +141,11 @@ pub struct EntityDescription {
     pub missing: &'static [&'static str],
     /// Other kinds among which its natural key is unique too.
     pub rivals: &'static [&'static str],
+    /// Whether it is about people: an export has it only where it is asked for.
+    pub is_personal: bool,
+    /// Whether a list of less than the instance, too, omits without a word what the account may not
+    /// read, in place of being refused.
+    pub omits_unreadable: bool,
     /// What one list call covers.
     pub listed_by: Breadth,
     /// Within what its natural key is unique.
@@ -177,6 +186,8 @@ impl EntityDescription {
         exists: &[],
         missing: &[],
         rivals: &[],
+        is_personal: false,
+        omits_unreadable: false,
         listed_by: Breadth::Place,
         unique_in: Breadth::Place,
         is_unique: true,

@@ -119,6 +119,8 @@ pub fn fields(changes: &[Drift]) -> Vec<String> {
 pub struct Declared<'a> {
     /// The declared fields.
     pub fields: &'a Fields,
+    /// Those that only count when it is created.
+    pub initial: &'a Fields,
     /// What is special about lists.
     pub lists: &'a [List],
     /// Where it is declared.
@@ -254,13 +256,14 @@ impl Declared<'_> {
     }
 
     fn create(&self, id: Option<String>, former: Option<String>) -> Plan {
+        let want = self.initial.overlay(self.fields);
         Plan {
             action: Action::Create,
-            changes: self.changes(&Fields::default()),
+            changes: diff(&want, &Fields::default(), self.lists),
             secrets: Vec::new(),
             by_another: false,
             have: None,
-            want: self.fields.clone(),
+            want,
             subject: id.map_or(Subject::New, Subject::Entity),
             provenance: Provenance::Created,
             adopts: false,
@@ -289,6 +292,7 @@ mod tests {
 
     struct Case {
         fields: Fields,
+        initial: Fields,
         place: Place,
         fixed: &'static [&'static str],
         observes: bool,
@@ -300,6 +304,7 @@ mod tests {
         fn new() -> Self {
             Self {
                 fields: Fields::from(json!({"name": "a"})),
+                initial: Fields::default(),
                 place: Place::organization("o"),
                 fixed: &[],
                 observes: false,
@@ -315,6 +320,7 @@ mod tests {
         fn declared(&self) -> Declared<'_> {
             Declared {
                 fields: &self.fields,
+                initial: &self.initial,
                 lists: &[],
                 place: &self.place,
                 fixed: self.fixed,
@@ -538,5 +544,18 @@ mod tests {
         assert_eq!(inherited.provenance, Provenance::Created);
         let remembered = setting("a", false, Some(Provenance::Adopted));
         assert_eq!(remembered.provenance, Provenance::Adopted, "what is remembered counts");
+    }
+
+    #[test]
+    fn what_only_counts_at_a_creation_is_in_it_and_in_nothing_else() {
+        let case = Case { initial: Fields::from(json!({"initial.size": 1})), ..Case::new() };
+        let created = case.entity(Found::Nothing { id: None }, Provenance::Created).unwrap();
+        assert_eq!(created.want, Fields::from(json!({"name": "a", "initial.size": 1})));
+        assert_eq!(created.changed_fields(), ["initial.size", "name"]);
+        let kept = case.entity(Found::Bound(remote("1", "a")), Provenance::Created).unwrap();
+        assert_eq!((kept.action, kept.changes), (Action::Nothing, Vec::new()));
+        let changed = case.entity(Found::Bound(remote("1", "b")), Provenance::Created).unwrap();
+        assert_eq!(changed.changed_fields(), ["name"]);
+        assert_eq!(changed.want, Fields::from(json!({"name": "a", "other": true})));
     }
 }

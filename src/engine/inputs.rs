@@ -57,13 +57,15 @@ pub struct SentFacts<'a> {
     pub sends_unknown: bool,
 }
 
-/// Reads the secrets that a spec names. One that is missing is waited for. What a connection logs in
-/// by is sent to nobody: who may declare something here may not use it.
+/// Reads the secrets that a spec names. One that is missing is waited for, if it could be sent: what
+/// only counts at a creation is needed where something is `created`. What a connection logs in by is
+/// sent to nobody: who may declare something here may not use it.
 pub(super) async fn read(
     connections: &Connections,
     host: &dyn Host,
     entry: Entry,
     object: &Object,
+    created: bool,
 ) -> Result<Vec<InputSecret>> {
     let namespace = &object.key.namespace;
     let mut all = Vec::new();
@@ -73,6 +75,9 @@ pub(super) async fn read(
         if let Some((instance, _)) = connections.all().iter().find(|both| holds(both)) {
             let what = format!("names what {instance} logs in by: that is sent to nobody");
             return Err(SpecError::new(input.reference, what).into());
+        }
+        if input.initial && !created {
+            continue;
         }
         let read = host.secret(namespace, &source.name, &source.key).await;
         let read = read.map_err(|missing| {

@@ -180,7 +180,7 @@ impl<'a> Pass<'a> {
         tracing::debug!(instance = %target.instance, place = %target.place, "resolved");
         if !target.shared.observes() {
             let connections = &engine.connections;
-            target.inputs = inputs::read(connections, host, entry, object).await?;
+            target.inputs = inputs::read(connections, host, entry, object, false).await?;
         }
         Ok(Self { engine, host, entry, object, target })
     }
@@ -251,8 +251,13 @@ impl<'a> Pass<'a> {
             return Err(Error::OwnAccount { id: account.clone() });
         }
         let provenance = provenance(&found, &self.target);
-        let plan = decide::entity(found.clone(), provenance, &self.declared());
-        let plan = plan.and_then(|plan| self.with_secrets(plan, entity));
+        let mut plan = decide::entity(found.clone(), provenance, &self.declared());
+        let is_created = matches!(&plan, Ok(plan) if plan.action == Action::Create);
+        if is_created && entry.inputs.iter().any(|input| input.initial) {
+            let connections = &engine.connections;
+            self.target.inputs = inputs::read(connections, self.host, entry, object, true).await?;
+        }
+        plan = plan.and_then(|plan| self.with_secrets(plan, entity));
         if matches!(plan, Err(Error::AdoptionRefused(_) | Error::NoConsent(_))) {
             self.watch(&found, outcome);
         }
@@ -335,6 +340,7 @@ impl<'a> Pass<'a> {
         let needs_consent = is_root && !target.instance_scope;
         Declared {
             fields: &target.declared,
+            initial: &target.initial,
             lists: self.entry.lists,
             place: &target.place,
             fixed: match self.entry.as_entity().map(|e| e.natural_key) {

@@ -53,6 +53,8 @@ pub struct Target {
     pub resolved: BTreeMap<String, String>,
     /// The declared fields.
     pub declared: Fields,
+    /// Those that only count when it is created.
+    pub initial: Fields,
     /// The declared secrets, once they were read.
     pub inputs: Vec<InputSecret>,
 }
@@ -151,9 +153,11 @@ pub async fn resolve(
     let place = below.fold(place, |place, id| place.below(id));
     let place = entry.place_below(place, &object.spec);
     let is_planned = is_planned || resolver.refers_to_planned;
+    let (declared, initial) = entry.desired_and_initial(&object.spec, name, &inputs)?;
     Ok(Target {
         resolved: resolver.resolved,
-        declared: entry.desired(&object.spec, name, &inputs)?,
+        declared,
+        initial,
         inputs: Vec::new(),
         instance_binding: binding::instance_binding(&instance_object),
         domain: consents.domain(&instance),

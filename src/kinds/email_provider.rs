@@ -79,6 +79,7 @@ impl Kind for EmailProvider {
                 by_another: true,
                 events: &["instance.smtp.config.changed", "instance.smtp.config.password.changed"],
                 payload: &["password", "plainAuth.password"],
+                ..SecretInput::EMPTY
             },
             SecretInput {
                 field: "smtp.xoauth2.clientSecret",
@@ -87,6 +88,7 @@ impl Kind for EmailProvider {
                 by_another: true,
                 events: &["instance.smtp.config.changed"],
                 payload: &["xoauth2Auth.clientCredentials.clientSecret"],
+                ..SecretInput::EMPTY
             },
         ],
         events: &[

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     organization,
+    user::{UserState, move_to},
     wire::{self, Details, found, lenient, some_default},
 };
 use crate::{
@@ -95,20 +96,6 @@ impl AccessTokenType {
             Self::Jwt => "ACCESS_TOKEN_TYPE_JWT",
         }
     }
-}
-
-/// Whether an account can be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum UserState {
-    /// Yes.
-    #[serde(alias = "USER_STATE_ACTIVE")]
-    Active,
-    /// No, until it is activated again.
-    #[serde(alias = "USER_STATE_INACTIVE")]
-    Inactive,
-    /// No, until it is unlocked.
-    #[serde(alias = "USER_STATE_LOCKED")]
-    Locked,
 }
 
 impl Kind for MachineUser {
@@ -347,23 +334,4 @@ fn machine(want: &MachineUserState) -> Value {
         "description": want.description,
         "accessTokenType": want.access_token_type.map(AccessTokenType::wire),
     })
-}
-
-/// Between inactive and locked the way leads over active: an inactive account can't be locked, and
-/// a locked one becomes inactive without being unlocked.
-async fn move_to(access: &Access, id: &str, from: UserState, to: UserState) -> Result<Written> {
-    let mut written = Written::default();
-    let path = match (from, to) {
-        (UserState::Inactive, UserState::Locked) => {
-            let path = Path::new("/management/v1/users/{}/_reactivate", &[id])?;
-            written = wire::write(access, Method::POST, &path, &json!({})).await?;
-            "/management/v1/users/{}/_lock"
-        }
-        (_, UserState::Locked) => "/management/v1/users/{}/_lock",
-        (_, UserState::Inactive) => "/management/v1/users/{}/_deactivate",
-        (UserState::Locked, UserState::Active) => "/management/v1/users/{}/_unlock",
-        (_, UserState::Active) => "/management/v1/users/{}/_reactivate",
-    };
-    let path = Path::new(path, &[id])?;
-    Ok(wire::write(access, Method::POST, &path, &json!({})).await?.after(written))
 }

@@ -1,17 +1,20 @@
-//! How kinds refer to users, be they declared here or not.
+//! What all kinds of users share: their states, and how others refer to them, be they declared here or
+//! not.
 
 use futures::{TryStreamExt, future::BoxFuture};
+use reqwest::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::wire;
 use crate::{
     api::spec::ObjectReference,
     contract::{
-        Consent, Reference, Role, Row,
+        Access, Consent, Reference, Role, Row, Written,
         reference::{ById, ByName},
     },
-    zitadel::{Client, Result, page},
+    zitadel::{Client, Path, Result, page},
 };
 
 /// Who gets something. To be named gives nobody access to the user.
@@ -20,7 +23,7 @@ pub(super) const REFERENCE: Reference = Reference {
     id_field: "userId",
     by_id: ById::Anyone,
     by_name: Some(ByName { field: "userLoginName", permission: "user.read", find: by_login_name }),
-    kinds: &["MachineUser"],
+    kinds: &["MachineUser", "HumanUser"],
     role: Role::Input,
     required: true,
     consent: Consent::Named,
@@ -31,10 +34,10 @@ pub(super) const REFERENCE: Reference = Reference {
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "the names of the spec's fields")]
 pub(super) struct UserScope {
-    /// A `MachineUser` object. One of another namespace must name this kind in the `kinds` of its
+    /// The object of an account. One of another namespace must name this kind in the `kinds` of its
     /// `allowedNamespaces`. Immutable.
     #[serde(skip_serializing_if = "Option::is_none")]
-    user_ref: Option<ObjectReference>,
+    user_ref: Option<UserReference>,
     /// The id of a user who is not declared here. Immutable.
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +47,25 @@ pub(super) struct UserScope {
     #[schemars(length(min = 1, max = 200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     user_login_name: Option<String>,
+}
+
+/// A reference to the object of an account.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+struct UserReference {
+    /// Kind of the object. Omitted: `MachineUser`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<UserKind>,
+    #[serde(flatten)]
+    object: ObjectReference,
+}
+
+/// Kinds of accounts.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+enum UserKind {
+    /// A service account.
+    MachineUser,
+    /// A person.
+    HumanUser,
 }
 
 /// The ids of all users with a login name: one at most, unless the server says otherwise.
@@ -65,4 +87,42 @@ fn by_login_name<'a>(client: &'a Client, name: &'a str) -> BoxFuture<'a, Result<
         });
         Ok(ids.collect())
     })
+}
+
+/// Whether an account can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) enum UserState {
+    /// Yes, if it has something to log in with.
+    #[serde(alias = "USER_STATE_ACTIVE", alias = "USER_STATE_INITIAL")]
+    Active,
+    /// No, until it is activated again.
+    #[serde(alias = "USER_STATE_INACTIVE")]
+    Inactive,
+    /// No, until it is unlocked.
+    #[serde(alias = "USER_STATE_LOCKED")]
+    Locked,
+}
+
+/// Between inactive and locked the way leads over active: an inactive account can't be locked, and
+/// a locked one becomes inactive without being unlocked.
+pub(super) async fn move_to(
+    access: &Access,
+    id: &str,
+    from: UserState,
+    to: UserState,
+) -> Result<Written> {
+    let mut written = Written::default();
+    let path = match (from, to) {
+        (UserState::Inactive, UserState::Locked) => {
+            let path = Path::new("/management/v1/users/{}/_reactivate", &[id])?;
+            written = wire::write(access, Method::POST, &path, &json!({})).await?;
+            "/management/v1/users/{}/_lock"
+        }
+        (_, UserState::Locked) => "/management/v1/users/{}/_lock",
+        (_, UserState::Inactive) => "/management/v1/users/{}/_deactivate",
+        (UserState::Locked, UserState::Active) => "/management/v1/users/{}/_unlock",
+        (_, UserState::Active) => "/management/v1/users/{}/_reactivate",
+    };
+    let path = Path::new(path, &[id])?;
+    Ok(wire::write(access, Method::POST, &path, &json!({})).await?.after(written))
 }

@@ -44,7 +44,9 @@ impl Permitted {
         age: Duration,
     ) -> Result<Vec<&'static str>, IdentityError> {
         let is_filtered = |entity: &EntityDescription| {
-            place.organization.is_none() || entity.listed_by == Breadth::Instance
+            place.organization.is_none()
+                || entity.omits_unreadable
+                || entity.listed_by == Breadth::Instance
         };
         let is_filtered = entry.as_entity().is_some_and(is_filtered);
         let Some(needed) = entry.permissions_at(place).filter(|_| is_filtered) else {

@@ -36,7 +36,7 @@ pub(crate) async fn become_ready(world: &World, documents: Vec<Value>) {
         );
         for input in kastellan::kinds::REGISTRY.find(&kind).unwrap().inputs {
             if let Some(source) = input.read(&document["spec"]).unwrap() {
-                world.secret(&source.name, &source.key, "s3cret").await;
+                world.secret(&source.name, &source.key, "S3cret-value").await;
             }
         }
         world.apply(&kind, &name, document["spec"].take()).await;

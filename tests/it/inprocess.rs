@@ -318,7 +318,7 @@ impl Lab {
         let engine = engine(&net, &crash);
         let host = MemoryHost::default();
         host.secrets.lock().unwrap().insert("s".into(), emulator.pat());
-        host.secrets.lock().unwrap().insert(INPUT.into(), "s3cret".into());
+        host.secrets.lock().unwrap().insert(INPUT.into(), "S3cret-value".into());
         let client = Self::client(&net, &emulator.pat());
         Self { emulator, client, engine, net, host, crash, ages: AtomicI64::default() }
     }

@@ -35,7 +35,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("kinds", &["api", "contract", "zitadel"]),
     ("live", &["api", "contract", "zitadel"]),
     ("engine", &["api", "contract", "live", "zitadel"]),
-    ("files", &["api", "contract", "engine", "kinds", "live"]),
+    ("files", &["api", "contract", "engine", "kinds"]),
     ("validate", &["api", "contract", "engine", "files", "kinds"]),
     ("export", &["api", "contract", "live", "zitadel"]),
     ("terraform", &["contract", "export"]),

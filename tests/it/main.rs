@@ -44,6 +44,7 @@ mod modes;
 mod older;
 mod onboarding;
 mod operator;
+mod people;
 mod permissions;
 mod promises;
 mod remote;

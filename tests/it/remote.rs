@@ -11,6 +11,8 @@ use kastellan::{
 
 pub(crate) use kastellan::contract::{Access, Place};
 
+use crate::samples::Placed;
+
 /// A kind, whatever its shape.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry(pub(crate) contract::Entry);
@@ -47,9 +49,12 @@ impl InPlace for Option<&str> {
 }
 
 impl Entry {
-    /// Creates an entity, with some secret where there has to be one. Returns its id.
+    /// Creates an entity, with some secret where there has to be one, and what only counts then.
+    /// Returns its id.
     pub(crate) async fn create(self, at: &Access, id: &str, want: &Fields) -> Result<String> {
         let contract::Entry::Entity(kind) = self.0 else { panic!("{:?} is no entity", self.0) };
+        let initial = Placed { entry: self, form: None, parent: None }.initial();
+        let want = &Fields::from(initial).overlay(want);
         let form = self.0.form(want);
         let required = self.0.inputs.iter().filter(|input| input.is_required(form, want));
         let secrets = required.map(|input| (input.field, "before".into())).collect();

@@ -176,6 +176,7 @@ impl Placed {
         for (field, key) in self.keys() {
             scope[field] = json!(key);
         }
+        scope = merged(scope, &self.initial());
         for secret in self.secrets() {
             let path = secret.reference.split('.').rev();
             let reference = json!({"name": INPUT, "key": secret.field});
@@ -197,6 +198,30 @@ impl Placed {
     /// Its place in what is at this one.
     pub(crate) fn below(self, place: Place) -> Place {
         self.keys().fold(place, |place, (_, key)| place.below(key))
+    }
+
+    /// What its spec says of its creation.
+    pub(crate) fn initial(self) -> Value {
+        if self.entry.initial.is_empty() {
+            return json!({});
+        }
+        let mut found = BTreeMap::new();
+        leaves("", &self.schema(), &mut found);
+        let is_initial = |path: &str| self.entry.initial.iter().any(|of| path.starts_with(of));
+        let is_secret =
+            |path: &str| self.entry.inputs.iter().any(|i| path.starts_with(i.reference));
+        found.retain(|path, _| is_initial(path) && !is_secret(path));
+        let values = found.into_iter().map(|(path, schema)| {
+            let [value, _] = self.values(&path, &schema);
+            (path, value)
+        });
+        Fields::from_map(values.collect()).to().unwrap()
+    }
+
+    /// The schema of its spec.
+    fn schema(self) -> Value {
+        let crd = serde_json::to_value(self.entry.crd()).unwrap();
+        crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap().clone()
     }
 
     /// The secrets without which it can't be created.
@@ -229,9 +254,7 @@ impl Placed {
     /// The fields that can be managed and that can change, with their schemas: what its spec has
     /// beyond what all specs share.
     pub(crate) fn managed(self) -> BTreeMap<String, Value> {
-        let crd = serde_json::to_value(self.entry.crd()).unwrap();
-        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
-        let mut spec = crd.pointer(path).unwrap().clone();
+        let mut spec = self.schema();
         let fields = spec["properties"].as_object_mut().unwrap();
         let shared = [
             schemars::schema_for!(Common),
@@ -248,7 +271,9 @@ impl Placed {
             let is_fixed = is_key || (!self.has_chosen_id() && self.natural_key() == Some(field));
             // Providers have to exist first.
             let mut lists = self.entry.reference_lists.iter().flat_map(Reference::fields);
-            let is_beside = field == "allowedNamespaces" || lists.any(|of| of == field);
+            let is_initial = self.entry.initial.contains(&field.as_str());
+            let is_beside =
+                field == "allowedNamespaces" || is_initial || lists.any(|of| of == field);
             !(is_shared || is_reference || is_fixed || is_beside)
         });
         let mut found = BTreeMap::new();
@@ -272,8 +297,8 @@ impl Placed {
 
     /// Whether every spec has this field.
     pub(crate) fn requires(self, path: &str) -> bool {
-        let crd = serde_json::to_value(self.entry.crd()).unwrap();
-        let mut at = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let schema = self.schema();
+        let mut at = &schema;
         let mut steps = path.split('.');
         let requires = |at: &Value, step: &str| {
             at["required"].as_array().is_some_and(|all| all.iter().any(|name| name == step))
@@ -486,6 +511,13 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
                 .prop_shuffle()
                 .prop_map(|l| json!(l))
                 .boxed()
+        }
+        ("email" | "initial.email", _) => {
+            "[a-z]{1,8}@[a-z]{1,5}\\.example".prop_map(Value::from).boxed()
+        }
+        ("phone" | "initial.phone", _) => "\\+4179[0-9]{7}".prop_map(Value::from).boxed(),
+        (path, _) if path.ends_with("preferredLanguage") => {
+            prop::sample::select(vec!["de", "fr", "pt-BR"]).prop_map(Value::from).boxed()
         }
         (_, Some("string")) if schema["minLength"].as_f64() >= Some(1.0) => {
             "[A-Za-z]{1,12}".prop_map(Value::from).boxed()

@@ -252,7 +252,7 @@ impl World {
     pub(crate) async fn connect(&self) {
         self.secret("kastellan", "pat", &self.emulator().pat()).await;
         let fields = kinds::REGISTRY.all().flat_map(|entry| entry.inputs).map(|i| i.field);
-        let values: Vec<(&str, &str)> = fields.map(|field| (field, "s3cret")).collect();
+        let values: Vec<(&str, &str)> = fields.map(|field| (field, "S3cret-value")).collect();
         self.secrets(INPUT, &values).await;
         self.apply("Instance", "default", self.instance_spec()).await;
     }

@@ -95,6 +95,11 @@ impl User {
         self.fields.text(if self.human { "displayName" } else { "name" })
     }
 
+    /// Whether somebody has to choose a password before the account can be used.
+    pub(crate) fn is_initial(&self) -> bool {
+        self.fields.flag("isInitial")
+    }
+
     pub(crate) fn hashed_secret(&self) -> Option<&str> {
         Some(self.fields.text("hashedSecret")).filter(|secret| !secret.is_empty())
     }
@@ -191,8 +196,27 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
             user.keys.remove(fields.text("keyId"));
             return;
         }
-        "user.machine.changed" | "user.username.changed" | "user.machine.secret.set" => {
+        "user.machine.changed"
+        | "user.username.changed"
+        | "user.machine.secret.set"
+        | "user.human.profile.changed" => {
             overlay(&mut user.fields, event);
+        }
+        "user.human.email.changed" | "user.human.phone.changed" => {
+            overlay(&mut user.fields, event);
+            let is_mail = event.event_type == "user.human.email.changed";
+            user.fields.0.remove(if is_mail { "emailVerified" } else { "phoneVerified" });
+        }
+        "user.human.phone.removed" => {
+            user.fields.0.remove("phone");
+            user.fields.0.remove("phoneVerified");
+        }
+        "user.human.password.changed" => {
+            overlay(&mut user.fields, event);
+            let date = crate::clock::text(event.creation_date);
+            user.fields.0.insert("passwordChanged".to_owned(), date.into());
+            user.fields.0.remove("isInitial");
+            return;
         }
         "user.domain.claimed" => {
             user.fields.0.insert("userName".to_owned(), fields.text("userName").into());
@@ -209,8 +233,17 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
         "user.human.email.verified" => {
             user.fields.0.insert("emailVerified".to_owned(), true.into());
         }
-        // The code is no part of the user.
-        "user.human.email.code.added" => return,
+        "user.human.phone.verified" => {
+            user.fields.0.insert("phoneVerified".to_owned(), true.into());
+        }
+        "user.human.initialization.code.added" => {
+            user.fields.0.insert("isInitial".to_owned(), true.into());
+            return;
+        }
+        // A code, or what is noted of somebody, is no part of the user.
+        "user.human.email.code.added" | "user.human.phone.code.added" | "user.metadata.set" => {
+            return;
+        }
         _ => {}
     }
     user.stamp.touch(event);

@@ -66,7 +66,40 @@ pub(super) const ALL: &[Resource] = &[
         known: &["user_id", "with_secret", "login_names", "preferred_login_name"],
         ..Resource::EMPTY
     },
+    Resource {
+        name: "zitadel_human_user",
+        kind: "HumanUser",
+        within: &[ORGANIZATION],
+        fields: &[
+            same("user_name"),
+            named("first_name", "profile.givenName"),
+            named("last_name", "profile.familyName"),
+            made("nick_name", "profile.nickName", filled),
+            made("display_name", "profile.displayName", filled),
+            made("preferred_language", "profile.preferredLanguage", filled),
+            made("gender", "profile.gender", told),
+            same("email"),
+            made("phone", "phone", filled),
+            made("state", "state", activity),
+        ],
+        known: &[
+            "user_id",
+            "is_email_verified",
+            "is_phone_verified",
+            "initial_password",
+            "initial_hashed_password",
+            "initial_skip_password_change",
+            "login_names",
+            "preferred_login_name",
+        ],
+        ..Resource::EMPTY
+    },
 ];
+
+/// What is not `…_UNSPECIFIED`.
+fn told(value: &Value) -> Option<Value> {
+    filled(value).filter(|value| !value.as_str().is_some_and(|word| word.ends_with("_UNSPECIFIED")))
+}
 
 const ORG: Resource = Resource {
     kind: "Organization",

@@ -104,6 +104,13 @@ async fn make(desk: &Desk) -> Made {
     let person = post(desk, partner, "/management/v1/users/machine", person).await;
     let person = made.keep("person", at(&person, "/userId"));
 
+    let minnie = json!({"organizationId": acme, "username": "minnie", "human": {
+        "profile": {"givenName": "Minnie", "familyName": "Mouse", "preferredLanguage": "de", "gender": "GENDER_FEMALE"},
+        "email": {"email": "minnie@example.com", "isVerified": true},
+    }});
+    let minnie = post(desk, acme, "/v2/users/new", minnie).await;
+    made.keep("minnie", at(&minnie, "/id"));
+
     make_clients(desk, acme, &projects, &users, &mut made).await;
     let domains = "/management/v1/orgs/me/domains";
     for domain in ["acme.example", "shop.example"] {

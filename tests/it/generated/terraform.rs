@@ -11,7 +11,6 @@ const WITHOUT: &[(&str, &[&str])] = &[
         &[
             "zitadel_default_label_policy",
             "zitadel_label_policy",
-            "zitadel_human_user",
             "zitadel_project_v2",
             "zitadel_org_metadata",
             "zitadel_organization_metadata",

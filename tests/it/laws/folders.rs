@@ -170,7 +170,7 @@ fn however_it_is_edited_and_renamed_it_is_one_remote_object() {
         let shelf = Shelf::new(&lab);
         let homes = p.surroundings().into_iter();
         let homes = homes.map(|o| manifest(o.kind, o.name, &o.spec));
-        let values: Value = p.secrets().map(|input| (input.field, "s3cret")).collect();
+        let values: Value = p.secrets().map(|input| (input.field, "S3cret-value")).collect();
         let homes: Vec<Value> = homes.chain([secret(INPUT, &values)]).collect();
         let mut found = Vec::new();
         for (step, declared) in [first, second, third].iter().enumerate() {

@@ -93,7 +93,7 @@ async fn all_kinds(world: &World, namespace: &str, zitadel: &Running) {
         }
         for input in REGISTRY.find(&kind).unwrap().inputs {
             if let Some(source) = input.read(&spec).unwrap() {
-                let held = json!({source.key.as_str(): "s3cret"});
+                let held = json!({source.key.as_str(): "S3cret-value"});
                 let secret = json!({"metadata": {"name": source.name}, "stringData": held});
                 put::<Secret>(world, namespace, secret).await;
             }

@@ -1,5 +1,4 @@
-//! People, as far as they take ids and names and have a state: their creation (user service v2)
-//! and what both interfaces tell of them.
+//! People: their creation, their changes, and what both interfaces tell of them.
 
 use serde_json::{Map, Value, json};
 
@@ -9,12 +8,16 @@ use super::{
 };
 use crate::{
     clock,
-    errors::{ApiError, Code},
+    errors::ApiError,
     message::message,
-    model::{is_zero, policy::COMPLEXITY, user::User},
-    proto::{Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
+    model::{is_zero, notification::encrypted, policy::COMPLEXITY, user::User},
+    proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
     store::{Aggregate, Draft},
 };
+pub(super) use changes::{PERSON as CHANGED_PERSON, last_change, of as changes};
+
+mod changes;
+mod v1;
 
 const GENDERS: &[&str] = &["GENDER_UNSPECIFIED", "GENDER_FEMALE", "GENDER_MALE", "GENDER_DIVERSE"];
 static PROFILE: Message = Message::new(
@@ -30,8 +33,32 @@ static PROFILE: Message = Message::new(
 );
 static EMAIL: Message = Message::new(
     "SetHumanEmail",
-    &[Field::text("email").rules(&[Rule::Length(1, 200), Rule::Email]), Field::flag("isVerified")],
+    &[
+        Field::text("email").rules(&[Rule::Length(1, 200), Rule::Email]),
+        Field::message("sendCode", &EMPTY),
+        Field::message("returnCode", &EMPTY),
+        Field::flag("isVerified"),
+    ],
 );
+static PHONE: Message =
+    Message::new("SetHumanPhone", &[Field::text("phone").rules(SHORT), Field::flag("isVerified")]);
+static METADATA: Message = Message::new(
+    "SetMetadataEntry",
+    &[Field::text("key").rules(NAME), Field::bytes("value").rules(&[Rule::Bytes(1, 500_000)])],
+);
+static HASHED: Message = Message::new(
+    "HashedPassword",
+    &[Field::text("hash").rules(NAME), Field::flag("changeRequired")],
+);
+static LINK: Message = Message::new(
+    "IDPLink",
+    &[
+        Field::text("idpId").rules(NAME),
+        Field::text("userId").rules(NAME),
+        Field::text("userName").rules(NAME),
+    ],
+);
+const REQUIRED: &[Rule] = &[Rule::Required];
 static PASSWORD: Message =
     Message::new("Password", &[Field::text("password").rules(NAME), Field::flag("changeRequired")]);
 static ORGANIZATION: Message = Message::new("Organization", &[Field::text("orgId").rules(NAME)]);
@@ -39,9 +66,13 @@ static ORGANIZATION: Message = Message::new("Organization", &[Field::text("orgId
 pub(super) static PERSON: Message = Message::new(
     "CreateUserRequest_Human",
     &[
-        Field::message("profile", &PROFILE),
-        Field::message("email", &EMAIL),
+        Field::message("profile", &PROFILE).rules(REQUIRED),
+        Field::message("email", &EMAIL).rules(REQUIRED),
+        Field::message("phone", &PHONE),
+        Field::message("metadata", &METADATA).repeated(),
         Field::message("password", &PASSWORD),
+        Field::message("hashedPassword", &HASHED),
+        Field::message("idpLinks", &LINK).repeated(),
     ],
 );
 static ADD: Message = Message::new(
@@ -50,14 +81,24 @@ static ADD: Message = Message::new(
         Field::text("userId").rules(OPTIONAL_NAME),
         Field::text("username").rules(OPTIONAL_NAME),
         Field::message("organization", &ORGANIZATION),
-        Field::message("profile", &PROFILE),
-        Field::message("email", &EMAIL),
+        Field::message("profile", &PROFILE).rules(REQUIRED),
+        Field::message("email", &EMAIL).rules(REQUIRED),
+        Field::message("phone", &PHONE),
+        Field::message("metadata", &METADATA).repeated(),
         Field::message("password", &PASSWORD),
+        Field::message("hashedPassword", &HASHED),
+        Field::message("idpLinks", &LINK).repeated(),
     ],
 );
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::post("/v2/users/human", Access::Authenticated, &ADD, add)]
+    let update = &changes::UPDATE;
+    let mut routes = vec![
+        Route::post("/v2/users/human", Access::Authenticated, &ADD, add),
+        Route::put("/v2/users/human/{id}", Access::Authenticated, update, changes::update),
+    ];
+    routes.extend(v1::routes());
+    routes
 }
 
 fn add(call: &mut Call<'_>) -> Answer {
@@ -75,7 +116,18 @@ fn add(call: &mut Call<'_>) -> Answer {
     let request = call.request.clone();
     let drafts = creation(call, &id, &organization, &name, &request)?;
     let event = call.push(drafts)?;
-    Ok(json!({ "userId": id, "details": change_details(&event) }).into())
+    Ok(message! {
+        "userId" => &*id,
+        "details" => change_details(&event),
+        "emailCode" => returned_code(&request, &id),
+    }
+    .into())
+}
+
+/// The code for the e-mail address, where it is asked for.
+pub(super) fn returned_code(request: &Request, id: &str) -> Option<String> {
+    let code = || id.to_uppercase().chars().rev().take(6).collect();
+    request.message("email").has("returnCode").then(code)
 }
 
 /// The events that make a person. Unlike a machine's, its id is taken in all organizations.
@@ -86,69 +138,152 @@ pub(super) fn creation(
     user_name: &str,
     request: &Request,
 ) -> Result<Vec<Draft>, ApiError> {
-    for (field, go_name) in [("profile", "Profile"), ("email", "Email")] {
-        if !request.has(field) {
-            let message = format!("invalid AddHumanUserRequest.{go_name}: value is required");
-            return Err(ApiError::bare(Code::InvalidArgument, message));
-        }
+    let phone = request.message("phone");
+    let number = match phone.text("phone") {
+        "" => String::new(),
+        number => normal_phone(number)?,
+    };
+    let hashed = request.message("hashedPassword");
+    if request.has("hashedPassword") {
+        check_hash(hashed.text("hash"))?;
     }
     let state = &call.state;
     call.permit("user.write", organization)?;
     if state.write.users.get(id).is_some_and(|user| user.state.exists()) {
         return Err(ApiError::precondition("COMMAND-7yiox1isql", "Errors.User.AlreadyExisting"));
     }
-    let profile = request.message("profile");
     let address = request.message("email");
     let email = address.text("email");
     let password = request.message("password");
     if request.has("password") {
-        check_password(call, organization, password.text("password"))?;
+        check_password(call, organization, password.text("password"), true)?;
+    }
+    let is_unknown = |link: &Request| {
+        !state.write.providers.iter().any(|provider| provider.id == link.text("idpId"))
+    };
+    if request.messages("idpLinks").iter().any(is_unknown) {
+        let message = "Identity Provider Configuration doesn't exist";
+        return Err(ApiError::precondition("COMMAND-39nf2", message));
     }
     let user_name = if user_name.is_empty() { email } else { user_name };
-    let display_name = match profile.text("displayName") {
-        "" => format!("{} {}", profile.text("givenName"), profile.text("familyName")),
-        name => name.to_owned(),
+    let hash = match (request.has("password"), request.has("hashedPassword")) {
+        (true, _) => credentials::hash(password.text("password")),
+        (_, true) => hashed.text("hash").to_owned(),
+        _ => String::new(),
     };
-    let language = match profile.text("preferredLanguage") {
-        "" => "und",
-        language => language,
-    };
-    let hash = request.has("password").then(|| credentials::hash(password.text("password")));
-    let payload: Map<_, _> = [
-        ("userName", json!(user_name)),
-        ("firstName", json!(profile.text("givenName"))),
-        ("lastName", json!(profile.text("familyName"))),
-        ("nickName", json!(profile.text("nickName"))),
-        ("displayName", json!(display_name)),
-        ("preferredLanguage", json!(language)),
-        ("gender", json!(profile.number("gender"))),
-        ("email", json!(email)),
-        ("encodedHash", json!(hash)),
-        ("changeRequired", json!(password.flag("changeRequired"))),
-    ]
-    .into_iter()
-    .filter(|(_, value)| !is_zero(value))
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
+    let mut fields = created(user_name, &request.message("profile"));
+    fields.insert("email".to_owned(), json!(email));
+    fields.insert("phone".to_owned(), json!(number));
+    fields.insert("encodedHash".to_owned(), json!(hash));
+    let change_required = password.flag("changeRequired") || hashed.flag("changeRequired");
+    fields.insert("changeRequired".to_owned(), json!(change_required));
     let scoped = is_scoped(&state.write, &state.instance_id, organization);
     let user = Aggregate::new("user", id, organization);
-    let verification = if address.flag("isVerified") {
-        "user.human.email.verified"
+    let mut drafts = vec![added(&user, fields, scoped)];
+    drafts.push(if address.flag("isVerified") {
+        Draft::new(&user, "user.human.email.verified")
     } else {
-        "user.human.email.code.added"
-    };
-    Ok(vec![
-        Draft::new(&user, "user.human.added").payload(payload).take(
-            "usernames",
-            unique(user_name, organization, scoped),
-            TAKEN,
-        ),
-        Draft::new(&user, verification),
-    ])
+        with_code(call, Draft::new(&user, "user.human.email.code.added"))
+    });
+    if !number.is_empty() {
+        drafts.push(if phone.flag("isVerified") {
+            Draft::new(&user, "user.human.phone.verified")
+        } else {
+            with_code(call, Draft::new(&user, "user.human.phone.code.added"))
+        });
+    }
+    for entry in request.messages("metadata") {
+        drafts.push(
+            Draft::new(&user, "user.metadata.set")
+                .with("key", entry.text("key"))
+                .with("value", entry.text("value")),
+        );
+    }
+    Ok(drafts)
 }
 
-/// Holds a password against the policy of its organization.
-fn check_password(call: &Call<'_>, organization: &str, password: &str) -> Result<(), ApiError> {
+/// What a profile says, in the words of the events.
+fn wanted(profile: &Request) -> Map<String, Value> {
+    let words = [
+        ("givenName", "firstName"),
+        ("familyName", "lastName"),
+        ("nickName", "nickName"),
+        ("displayName", "displayName"),
+        ("preferredLanguage", "preferredLanguage"),
+        ("gender", "gender"),
+    ];
+    let said = words.iter().filter_map(|(word, of_event)| {
+        let value = profile.0.get(*word).filter(|value| !is_zero(value))?;
+        Some(((*of_event).to_owned(), value.clone()))
+    });
+    said.collect()
+}
+
+/// The fields of somebody new.
+fn created(user_name: &str, profile: &Request) -> Map<String, Value> {
+    let mut fields = wanted(profile);
+    let name = format!("{} {}", profile.text("givenName"), profile.text("familyName"));
+    fields.entry("displayName").or_insert(json!(name));
+    fields.entry("preferredLanguage").or_insert(json!("und"));
+    fields.insert("userName".to_owned(), json!(user_name));
+    fields
+}
+
+/// The event that makes a person.
+fn added(user: &Aggregate, fields: Map<String, Value>, scoped: bool) -> Draft {
+    let name = fields.get("userName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let payload = fields.into_iter().filter(|(_, value)| !is_zero(value)).collect();
+    Draft::new(user, "user.human.added").payload(payload).take(
+        "usernames",
+        unique(&name, &user.owner, scoped),
+        TAKEN,
+    )
+}
+
+/// Where somebody would go to enter a code.
+fn origin(call: &Call<'_>) -> String {
+    format!("http://{}:8080", call.state.domain)
+}
+
+/// The event of a code that somebody has to enter.
+fn with_code(call: &Call<'_>, draft: Draft) -> Draft {
+    draft
+        .with("code", encrypted(&call.user, "userKey"))
+        .with("expiry", 3_600_000_000_000_u64)
+        .with("triggerOrigin", origin(call))
+}
+
+fn only_human(user: &User) -> bool {
+    user.human
+}
+
+/// A phone number without what only divides it.
+fn normal_phone(number: &str) -> Result<String, ApiError> {
+    let digits: String = number.chars().filter(|c| !" -().".contains(*c)).collect();
+    let is_one = digits.strip_prefix('+').is_some_and(|rest| {
+        (7..=15).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit())
+    });
+    if is_one { Ok(digits) } else { Err(ApiError::invalid("PHONE-so0wa", "Phone is invalid")) }
+}
+
+/// Refuses what is no hash of a password.
+fn check_hash(hash: &str) -> Result<(), ApiError> {
+    const KNOWN: [&str; 8] = ["2a", "2b", "2y", "argon2i", "argon2id", "scrypt", "pbkdf2", "1"];
+    let kind = hash.strip_prefix('$').and_then(|rest| rest.split('$').next()).unwrap_or_default();
+    if KNOWN.iter().any(|known| kind == *known || kind.starts_with(&format!("{known}-"))) {
+        return Ok(());
+    }
+    Err(ApiError::invalid("CRYPT-r8Qm2", "Password is invalid"))
+}
+
+/// Holds a password against the policy of its organization. Refusals of a person's first one by the
+/// service v2 have other ids.
+fn check_password(
+    call: &Call<'_>,
+    organization: &str,
+    password: &str,
+    is_first: bool,
+) -> Result<(), ApiError> {
     let write = &call.state.write;
     let policy = write
         .policy(organization, &COMPLEXITY)
@@ -156,23 +291,25 @@ fn check_password(call: &Call<'_>, organization: &str, password: &str) -> Result
     let Some(policy) = policy else {
         return Ok(());
     };
-    let refuse = |id, message: &str| Err(ApiError::invalid(id, message));
+    let refuse = |[first, other]: [&'static str; 2], message: &str| {
+        Err(ApiError::invalid(if is_first { first } else { other }, message))
+    };
     let lacks =
         |flag, has: fn(char) -> bool| policy.fields.flag(flag) && !password.chars().any(has);
     if u64::try_from(password.len()).unwrap_or_default() < policy.fields.number("minLength") {
-        return refuse("COMMA-HuJf6", "Password is too short");
+        return refuse(["COMMA-HuJf6", "DOMAIN-HuJf6"], "Password is too short");
     }
     if lacks("hasLowercase", |c| c.is_ascii_lowercase()) {
-        return refuse("COMMA-co3Xw", "Password must contain lower letter");
+        return refuse(["COMMA-co3Xw", "DOMAIN-co3Xw"], "Password must contain lower letter");
     }
     if lacks("hasUppercase", |c| c.is_ascii_uppercase()) {
-        return refuse("COMMA-VoaRj", "Password must contain upper letter");
+        return refuse(["COMMA-VoaRj", "DOMAIN-VoaRj"], "Password must contain upper letter");
     }
     if lacks("hasNumber", |c| c.is_ascii_digit()) {
-        return refuse("COMMA-ZBv4H", "Password must contain number");
+        return refuse(["COMMA-ZBv4H", "DOMAIN-ZBv4H"], "Password must contain number");
     }
     if lacks("hasSymbol", |c| !c.is_ascii_alphanumeric()) {
-        return refuse("COMMA-ZDLwA", "Password must contain symbol");
+        return refuse(["COMMA-ZDLwA", "DOMAIN-ZDLwA"], "Password must contain symbol");
     }
     Ok(())
 }
@@ -183,8 +320,13 @@ fn gender(user: &User) -> &'static str {
 }
 
 fn password_changed(user: &User) -> Option<String> {
-    let has_password = !user.fields.text("encodedHash").is_empty();
-    has_password.then(|| clock::text(user.stamp.created))
+    if user.fields.text("encodedHash").is_empty() {
+        return None;
+    }
+    match user.fields.text("passwordChanged") {
+        "" => Some(clock::text(user.stamp.created)),
+        date => Some(date.to_owned()),
+    }
 }
 
 /// What only people have, as the older interfaces tell it.
@@ -202,10 +344,14 @@ pub(super) fn view(user: &User) -> Value {
         "email" => fields.text("email"),
         "isEmailVerified" => fields.flag("emailVerified"),
     };
+    let phone = message! {
+        "phone" => fields.text("phone"),
+        "isPhoneVerified" => fields.flag("phoneVerified"),
+    };
     message! {
         "profile" => profile,
         "email" => email,
-        "phone" => json!({}),
+        "phone" => phone,
         "passwordChanged" => password_changed(user),
     }
 }
@@ -225,10 +371,14 @@ pub(super) fn view_v2(user: &User) -> Value {
         "email" => fields.text("email"),
         "isVerified" => fields.flag("emailVerified"),
     };
+    let phone = message! {
+        "phone" => fields.text("phone"),
+        "isVerified" => fields.flag("phoneVerified"),
+    };
     message! {
         "profile" => profile,
         "email" => email,
-        "phone" => json!({}),
+        "phone" => phone,
         "passwordChangeRequired" => fields.flag("changeRequired"),
         "passwordChanged" => password_changed(user),
     }

@@ -29,6 +29,10 @@ pub(super) static DISPLAY_NAME_QUERY: Message = Message::new(
     "DisplayNameQuery",
     &[Field::text("displayName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
 );
+pub(super) static EMAIL_QUERY: Message = Message::new(
+    "EmailQuery",
+    &[Field::text("emailAddress").rules(SHORT), Field::choice("method", TEXT_QUERY)],
+);
 pub(super) const STATES: &[&str] = &[
     "USER_STATE_UNSPECIFIED",
     "USER_STATE_ACTIVE",
@@ -48,6 +52,7 @@ static QUERY: Message = Message::one_of(
         Field::message("userNameQuery", &USER_NAME_QUERY),
         Field::message("loginNameQuery", &LOGIN_NAME_QUERY),
         Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
+        Field::message("emailQuery", &EMAIL_QUERY),
         Field::message("stateQuery", &STATE_QUERY),
         Field::message("typeQuery", &TYPE_QUERY),
     ],
@@ -75,6 +80,7 @@ pub(super) const SORTING_COLUMNS: &[&str] = &[
 
 pub(super) fn state_name(user: &User) -> &'static str {
     match user.state {
+        Life::Active if user.is_initial() => "USER_STATE_INITIAL",
         Life::Active => "USER_STATE_ACTIVE",
         Life::Inactive => "USER_STATE_INACTIVE",
         Life::Locked => "USER_STATE_LOCKED",
@@ -138,6 +144,7 @@ pub(super) fn passes(state: &State, user: &User, query: &Request) -> bool {
     let name = query.message("userNameQuery");
     let login = query.message("loginNameQuery");
     let display = query.message("displayNameQuery");
+    let email = query.message("emailQuery");
     let is = |names: &[&str], number: u64, have: &str| {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         names.get(index) == Some(&have)
@@ -145,6 +152,8 @@ pub(super) fn passes(state: &State, user: &User, query: &Request) -> bool {
     (!query.has("userNameQuery") || list::matches(user.user_name(), &name, "userName"))
         && (!query.has("displayNameQuery")
             || list::matches(user.display_name(), &display, "displayName"))
+        && (!query.has("emailQuery")
+            || list::matches(user.fields.text("email"), &email, "emailAddress"))
         && (!query.has("typeQuery")
             || is(TYPES, query.message("typeQuery").number("type"), user.user_type()))
         && (!query.has("stateQuery")

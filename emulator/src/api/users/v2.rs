@@ -9,8 +9,8 @@ use super::{
     },
     TOKEN_TYPES, aggregate, creation, existing_in, login_names, missing, people,
     queries::{
-        DISPLAY_NAME_QUERY, LOGIN_NAME_QUERY, SORTING_COLUMNS, STATE_QUERY, TYPE_QUERY,
-        USER_NAME_QUERY, machine_view, passes as passes_both, sort, state_name,
+        DISPLAY_NAME_QUERY, EMAIL_QUERY, LOGIN_NAME_QUERY, SORTING_COLUMNS, STATE_QUERY,
+        TYPE_QUERY, USER_NAME_QUERY, machine_view, passes as passes_both, sort, state_name,
     },
     removal, user_name_change,
 };
@@ -49,13 +49,12 @@ static UPDATE_MACHINE: Message = Message::new(
         Field::choice("accessTokenType", TOKEN_TYPES),
     ],
 );
-static UPDATE_HUMAN: Message = Message::new("UpdateUserRequest_Human", &[]);
 static UPDATE: Message = Message::new(
     "UpdateUserRequest",
     &[
         Field::text("username").rules(OPTIONAL_NAME),
         Field::message("machine", &UPDATE_MACHINE),
-        Field::message("human", &UPDATE_HUMAN),
+        Field::message("human", &people::CHANGED_PERSON),
     ],
 );
 static IDS_QUERY: Message = Message::new("InUserIDQuery", &[Field::text("userIds").repeated()]);
@@ -68,6 +67,7 @@ static QUERY: Message = Message::one_of(
         Field::message("userNameQuery", &USER_NAME_QUERY),
         Field::message("loginNameQuery", &LOGIN_NAME_QUERY),
         Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
+        Field::message("emailQuery", &EMAIL_QUERY),
         Field::message("stateQuery", &STATE_QUERY),
         Field::message("typeQuery", &TYPE_QUERY),
         Field::message("inUserIdsQuery", &IDS_QUERY),
@@ -114,8 +114,8 @@ fn create(call: &mut Call<'_>) -> Answer {
         "" => call.state.clock.id(),
         id => id.to_owned(),
     };
+    let person = call.request.message("human");
     let drafts = if human {
-        let person = call.request.message("human");
         let name = call.request.text("username").to_owned();
         people::creation(call, &id, &organization, &name, &person)?
     } else {
@@ -123,7 +123,12 @@ fn create(call: &mut Call<'_>) -> Answer {
         vec![machine_creation(call, &id, &organization)?]
     };
     let event = call.push(drafts)?;
-    Ok(json!({ "id": id, "creationDate": date(&event) }).into())
+    Ok(message! {
+        "id" => &*id,
+        "creationDate" => date(&event),
+        "emailCode" => people::returned_code(&person, &id),
+    }
+    .into())
 }
 
 fn machine_creation(call: &Call<'_>, id: &str, organization: &str) -> Result<Draft, ApiError> {
@@ -155,7 +160,14 @@ fn update(call: &mut Call<'_>) -> Answer {
         return Err(missing("COMMAND-ugjs0upun6"));
     }
     if human {
-        return Err(ApiError::bare(Code::Unimplemented, "the emulator does not change people"));
+        let (name, request) = (call.request.text("username"), call.request.message("human"));
+        let drafts = people::changes(call, &user, name, &request)?;
+        let changed = if drafts.is_empty() {
+            people::last_change(call, &user, &request)
+        } else {
+            date(&call.push(drafts)?)
+        };
+        return Ok(json!({ "changeDate": changed }).into());
     }
     call.permit("user.write", &user.stamp.owner)?;
     let mut drafts = Vec::new();
