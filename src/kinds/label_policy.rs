@@ -182,12 +182,27 @@ macro_rules! one_source {
     ($field:literal) => {
         Rule {
             rule: concat!(
-                "!has(self.", $field, ") || [has(self.", $field, ".configMapRef), has(self.", $field,
-                ".secretRef), has(self.", $field, ".none) && self.", $field,
+                "!has(self.",
+                $field,
+                ") || [has(self.",
+                $field,
+                ".configMapRef), has(self.",
+                $field,
+                ".secretRef), has(self.",
+                $field,
+                ".none) && self.",
+                $field,
                 ".none].filter(x, x).size() == 1"
             ),
-            message: concat!("set exactly one of ", $field, ".configMapRef, ", $field,
-                ".secretRef, ", $field, ".none: true"),
+            message: concat!(
+                "set exactly one of ",
+                $field,
+                ".configMapRef, ",
+                $field,
+                ".secretRef, ",
+                $field,
+                ".none: true"
+            ),
         }
     };
 }
@@ -202,11 +217,7 @@ const FILES: [FileInput; 5] = [
     FileInput { field: "logoDark", ..PICTURE },
     FileInput { field: "icon", ..PICTURE },
     FileInput { field: "iconDark", ..PICTURE },
-    FileInput {
-        field: "font",
-        media_type: "font/",
-        formats: "a font: TTF, OTF, WOFF or WOFF2",
-    },
+    FileInput { field: "font", media_type: "font/", formats: "a font: TTF, OTF, WOFF or WOFF2" },
 ];
 
 impl Kind for LabelPolicy {
@@ -269,7 +280,11 @@ impl Kind for LabelPolicy {
         ..Description::EMPTY
     };
 
-    fn desired(&self, _: &str, inputs: &Inputs) -> std::result::Result<LabelPolicyState, SpecError> {
+    fn desired(
+        &self,
+        _: &str,
+        inputs: &Inputs,
+    ) -> std::result::Result<LabelPolicyState, SpecError> {
         let [logo, logo_dark, icon, icon_dark, font] = FILES;
         let declared = |input: FileInput, source: &Option<FileSource>| {
             input.declared(source.as_ref(), &inputs.files)
@@ -334,7 +349,10 @@ impl Setting for LabelPolicy {
         let declared = fields(declaration.state)?;
         let looks = active.look.iter().filter(|(field, live)| draft.look.get(field) != Some(*live));
         let looks = looks.map(|(field, _)| field.clone());
+        // An organization's first own policy begins without the files that it has inherited.
+        let has_begun = |asset: &Asset| !active.own && draft.url(asset).is_empty();
         let files = ASSETS.iter().filter(|asset| active.url(asset) != draft.url(asset));
+        let files = files.filter(|asset| !has_begun(asset));
         let drafted = looks.chain(files.map(|asset| asset.field.to_owned()));
         Ok(drafted.filter(|field| declared.get(field).is_none()).collect())
     }
@@ -387,7 +405,8 @@ async fn publish(
 ) -> Result<Written> {
     let (active, draft) = both(access).await?;
     let is_first = !draft.own;
-    let base = if publishes_drafts && !is_first { draft.look.overlay(declared) } else { want.clone() };
+    let base =
+        if publishes_drafts && !is_first { draft.look.overlay(declared) } else { want.clone() };
     let look = base.select(&draft.look);
     let mut written = Written::default();
     if is_first || look != draft.look {
@@ -397,11 +416,11 @@ async fn publish(
     }
     let mut has_changed = is_first || look_differs(&active, &draft) || !active.own;
     for asset in &ASSETS {
-        let is_declared = declared.get(asset.field).is_some();
-        let Some(wanted) = want.text(asset.field).filter(|_| is_declared || is_first) else {
-            continue;
-        };
         let url = if is_first { "" } else { draft.url(asset) };
+        // What an organization has inherited it would lose with its first own policy.
+        let is_inherited = !active.own && url.is_empty();
+        let is_wanted = is_inherited || declared.get(asset.field).is_some();
+        let Some(wanted) = want.text(asset.field).filter(|_| is_wanted) else { continue };
         let may_be_gone = url != active.url(asset);
         if wanted == assets::fingerprint(access, url, may_be_gone).await? {
             continue;
@@ -411,7 +430,6 @@ async fn publish(
         } else if let Some(file) = files.get(asset.field) {
             assets::upload(access, asset, file).await?;
         } else if let Some(file) = assets::fetch(access, active.url(asset)).await? {
-            // What an organization has inherited so far it would lose with its first own policy.
             assets::upload(access, asset, &file).await?;
         }
         has_changed = true;
