@@ -3,6 +3,7 @@
 
 pub mod instance;
 pub mod secret;
+pub mod source;
 pub mod spec;
 pub mod status;
 

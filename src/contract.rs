@@ -9,6 +9,7 @@ pub mod crd;
 pub mod entry;
 pub mod event;
 pub mod fields;
+pub mod file;
 pub mod input;
 pub mod kind;
 pub mod object;
@@ -26,10 +27,11 @@ pub use connection::{ConnectionKind, ConnectionSpec};
 pub use entry::Entry;
 pub use event::{EventFilter, EventPlace, EventSubject};
 pub use fields::{Fields, List, ListOrder, diff};
+pub use file::{FileInput, FileOrigin, Files, NO_FILE};
 pub use input::{Required, SecretInput, Secrets};
 pub use kind::{
-    Breadth, CheckError, Description, Entity, EntityDescription, IdSource, Kind, Names, NaturalKey,
-    Setting,
+    Breadth, CheckError, Declaration, Description, Entity, EntityDescription, IdSource, Kind,
+    Names, NaturalKey, Setting,
 };
 pub use object::{Key, Object};
 pub use permissions::Permissions;

@@ -14,6 +14,7 @@ pub mod human_user;
 pub mod identity_provider;
 pub mod instance;
 mod key;
+pub mod label_policy;
 mod lifetime;
 pub mod lockout_policy;
 pub mod login_policy;
@@ -55,6 +56,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<notification_policy::NotificationPolicy>(),
     Entry::entity::<identity_provider::IdentityProvider>(),
     Entry::setting::<login_policy::LoginPolicy>(),
+    Entry::setting::<label_policy::LabelPolicy>(),
     Entry::setting::<message_text::MessageText>(),
     Entry::entity::<organization_domain::OrganizationDomain>(),
     Entry::entity::<project::Project>(),

@@ -17,6 +17,7 @@ mod exchange;
 #[cfg(test)]
 mod fake;
 pub mod fence;
+pub mod file;
 pub mod id;
 pub mod identity;
 pub mod outage;

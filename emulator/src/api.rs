@@ -26,6 +26,7 @@ use crate::{
 
 pub(crate) mod administrators;
 pub(crate) mod applications;
+pub(crate) mod assets;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod grants;
@@ -203,6 +204,8 @@ pub(crate) struct Call<'a> {
     pub(crate) user: String,
     /// The organization that the call acts in.
     pub(crate) organization: String,
+    /// Where this server is, as the caller knows it.
+    pub(crate) origin: String,
     pub(crate) request: Request,
     params: &'a [(String, String)],
     query: Option<&'a str>,
@@ -359,10 +362,12 @@ fn serve(
             format!("invalid {name}: value length must be between 1 and 200 runes, inclusive"),
         ));
     }
+    let origin = oidc::issuer(state, parts);
     (route.handler)(&mut Call {
         state,
         user,
         organization,
+        origin,
         request,
         params,
         query: parts.uri.query(),

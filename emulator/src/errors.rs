@@ -89,6 +89,14 @@ impl ApiError {
         Self { code, id: None, message: message.into() }
     }
 
+    /// The answer's text where an interface answers in plain text.
+    pub(crate) fn line(&self) -> String {
+        match self.id {
+            Some(id) => format!("ID={id} Message={}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// The whole answer.
     pub(crate) fn response(&self, form: Form) -> Response {
         let (_, _, status) = self.code.forms();

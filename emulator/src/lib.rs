@@ -102,6 +102,7 @@ mod errors;
 mod faults;
 mod json;
 mod keys;
+mod md5;
 mod message;
 mod model;
 mod parsers;

@@ -144,6 +144,11 @@ impl Model {
         self.policies.get(&(owner.to_owned(), kind.name))
     }
 
+    /// What was last published of the policy of how an owner's pages look.
+    pub(crate) fn published(&self, owner: &str) -> Option<&Policy> {
+        policy::label::published(&self.policies, owner)
+    }
+
     /// When the last event of a table was applied.
     pub(crate) fn latest(&self, table: &'static str) -> String {
         clock::text(self.latest.get(table).copied().unwrap_or_default())
@@ -291,6 +296,9 @@ impl Model {
 
     /// Applies an event of a policy or of an identity provider, of the instance or an organization.
     fn apply_policy(&mut self, position: Position, event: &Event) -> Option<&'static str> {
+        if policy::label::apply(&mut self.policies, event) {
+            return Some("policies");
+        }
         if let Some(kind) = policy::of_event(event.event_type) {
             policy::apply(&mut self.policies, kind, event);
             if event.event_type == "org.policy.login.removed" {

@@ -13,7 +13,7 @@ use axum::{
 };
 
 use crate::{
-    api::{self, Route, oidc},
+    api::{self, Route, assets, oidc},
     calls::Call,
     connection::{Connection, ResettingListener},
     control,
@@ -42,7 +42,7 @@ pub(crate) fn router(emulator: &Emulator) -> Router {
         };
         router = router.route(path, on(filter, handler));
     }
-    for page in oidc::pages() {
+    for page in oidc::pages().into_iter().chain(assets::pages()) {
         let handler = move |Shared(emulator): Shared<Emulator>, request: Request| async move {
             let (parts, body) = request.into_parts();
             let body = read(body).await;

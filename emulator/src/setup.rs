@@ -1,7 +1,7 @@
 //! A fresh instance: what is there before the first call.
 
 use crate::{
-    api::{applications, credentials, messages, organizations, users},
+    api::{applications, credentials, messages, organizations, policies::label, users},
     emulator::{Error, Options},
     keys::{KeyFile, Pair},
     model::policy,
@@ -74,6 +74,7 @@ pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<Strin
         let initial = (kind.initial)().as_object().cloned().unwrap_or_default();
         drafts.push(Draft::new(&instance, added).payload(initial));
     }
+    drafts.push(label::activation(&instance));
     drafts.extend(messages::initial(&instance));
     drafts.extend([
         Draft::new(&instance, "instance.policy.login.secondfactor.added").with("mfaType", 1),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    api::credentials,
+    api::{assets::Stored, credentials},
     clock::Clock,
     errors::ApiError,
     model::{Model, Side, policy},
@@ -88,6 +88,8 @@ pub(crate) struct State {
     pub(crate) refused_organizations: HashSet<String>,
     /// What roles permit that were given other permissions.
     pub(crate) changed_roles: BTreeMap<String, Vec<String>>,
+    /// The files that policies name: by their owner, and by their name in the storage.
+    pub(crate) assets: HashMap<(String, String), Stored>,
     /// Keys that sign what is sent to webhooks, by what events hold of them.
     signing_keys: HashMap<String, String>,
 }
@@ -110,6 +112,7 @@ impl State {
             admin: String::new(),
             refused_organizations: HashSet::new(),
             changed_roles: BTreeMap::new(),
+            assets: HashMap::new(),
             signing_keys: HashMap::new(),
         }
     }

@@ -242,7 +242,7 @@ impl Reason {
             }
             Self::Conflict => "An older object declares the same thing. Delete one of them.",
             Self::Contested => {
-                "Somebody keeps undoing what is declared; the message says who. It is still reverted, at growing intervals."
+                "Somebody keeps undoing what is declared, and it is still reverted, at growing intervals; or somebody has begun a draft that would be published with it, and it waits. The message says who, or what."
             }
             Self::Forbidden => {
                 "The account, or a namespace, lacks a permission or consent: the message says which."

@@ -37,7 +37,8 @@ ids. Of entities, what ZITADEL sets by itself is omitted (false, empty, Active);
 organization's only where it has its own.
 
 The default organization is in every instance, each time under another id: it is written without id and found by its name. \
-ZITADEL's own project in it is omitted. Secrets are never written, nor an Instance: how to log in is yours to say. Keys and tokens are omitted too, as nobody can read them again: declare new ones.
+ZITADEL's own project in it is omitted. Secrets are never written, nor an Instance: how to log in is yours to say. Keys and tokens are omitted too, as nobody can read them again: declare new ones. \
+So are logos, icons and fonts: a ConfigMap has to hold them.
 
 --from-terraform reads a state (format version 4, or what `terraform show -json` prints) and asks no ZITADEL. What is in the \
 same state is referred to by name, anything else by id. Resources that have no kind are named on stderr with their addresses, \

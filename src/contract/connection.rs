@@ -6,6 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use serde_json::Value;
 
 use super::{Description, SpecError};
+use crate::api::source::KeyReference;
 
 /// A kind whose objects are connections.
 pub trait ConnectionKind: Send + Sync {
@@ -52,6 +53,12 @@ pub struct ValueSource {
     pub name: String,
     /// Key in it.
     pub key: String,
+}
+
+impl From<KeyReference> for ValueSource {
+    fn from(r: KeyReference) -> Self {
+        Self { name: r.name, key: r.key }
+    }
 }
 
 /// Where the credentials are.

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Access, CheckError, ConnectionKind, Description, Entity, EntityDescription, Fields, Inputs,
-    Issued, Kind, Place, Reference, Remote, RemoteEntity, RemoteSetting, Role, Row, Secrets,
-    Setting, SpecError, Subject, Written, crd, decode, secret,
+    Access, CheckError, ConnectionKind, Declaration, Description, Entity, EntityDescription,
+    Fields, Files, Inputs, Issued, Kind, Place, Reference, Remote, RemoteEntity, RemoteSetting,
+    Role, Row, Secrets, Setting, SpecError, Subject, Written, crd, decode, secret,
 };
 use crate::{
     api::status::Status,
@@ -94,10 +94,31 @@ pub trait ErasedSetting: ErasedKind {
     async fn places(&self, access: &Access) -> Result<Vec<Place>>;
     /// See [`Setting::write`].
     async fn write(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written>;
+    /// See [`Setting::write_declared`].
+    async fn write_declared(
+        &self,
+        access: &Access,
+        have: &Remote,
+        want: &Fields,
+        declared: Declared<'_>,
+    ) -> Result<Written>;
+    /// See [`Setting::drafts`].
+    async fn drafts(&self, access: &Access, declared: Declared<'_>) -> Result<Vec<String>>;
     /// See [`Setting::reset`].
     async fn reset(&self, access: &Access) -> Result<()>;
     /// See [`Setting::check`].
     async fn check(&self, access: &Access, want: &Fields) -> std::result::Result<(), CheckError>;
+}
+
+/// A [`Declaration`] whose parts have no types.
+#[derive(Debug, Clone, Copy)]
+pub struct Declared<'a> {
+    /// The spec.
+    pub spec: &'a Value,
+    /// The declared fields alone.
+    pub fields: &'a Fields,
+    /// The files that it names.
+    pub files: &'a Files,
 }
 
 /// An entity's line of the registry.
@@ -302,6 +323,16 @@ fn typed_entity<S: DeserializeOwned>(remote: &Remote) -> Result<RemoteEntity<S>>
     })
 }
 
+fn typed_setting<S: DeserializeOwned>(remote: &Remote) -> Result<RemoteSetting<S>> {
+    let state = typed(&remote.state)?;
+    Ok(RemoteSetting { state, own: remote.own, version: remote.version.clone() })
+}
+
+/// A spec that was read before.
+fn typed_spec<K: Kind>(spec: &Value) -> Result<K> {
+    serde_json::from_value(spec.clone()).map_err(|e| malformed(&e))
+}
+
 /// The fields of a state, and those that only ZITADEL sets.
 fn fields<K: Kind>(state: &K::State) -> Result<(Fields, Fields)> {
     let fields = Fields::of(state).map_err(|e| malformed(&e))?;
@@ -411,12 +442,26 @@ impl<K: Setting> ErasedSetting for SettingKind<K> {
     }
 
     async fn write(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Written> {
-        let have = RemoteSetting {
-            state: typed(&have.state)?,
-            own: have.own,
-            version: have.version.clone(),
-        };
-        K::write(access, &have, &typed(want)?).await
+        K::write(access, &typed_setting(have)?, &typed(want)?).await
+    }
+
+    async fn write_declared(
+        &self,
+        access: &Access,
+        have: &Remote,
+        want: &Fields,
+        declared: Declared<'_>,
+    ) -> Result<Written> {
+        let have = typed_setting(have)?;
+        let (spec, state) = (typed_spec::<K>(declared.spec)?, typed(declared.fields)?);
+        let declaration = Declaration { spec: &spec, state: &state, files: declared.files };
+        K::write_declared(access, &have, &typed(want)?, &declaration).await
+    }
+
+    async fn drafts(&self, access: &Access, declared: Declared<'_>) -> Result<Vec<String>> {
+        let (spec, state) = (typed_spec::<K>(declared.spec)?, typed(declared.fields)?);
+        let declaration = Declaration { spec: &spec, state: &state, files: declared.files };
+        K::drafts(access, &declaration).await
     }
 
     async fn places(&self, access: &Access) -> Result<Vec<Place>> {

@@ -9,9 +9,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Access, EventFilter, Fields, Inputs, Issued, Issues, List, Permissions, Place, Reference,
-    Remote, RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets, SpecError, Written,
-    crd::Rule,
+    Access, EventFilter, Fields, FileInput, Files, Inputs, Issued, Issues, List, Permissions,
+    Place, Reference, Remote, RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets,
+    SpecError, Written, crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -47,6 +47,10 @@ pub struct Description {
     pub lists: &'static [List],
     /// Fields that ZITADEL takes and never shows: they come from Secrets.
     pub inputs: &'static [SecretInput],
+    /// Fields that are files.
+    pub files: &'static [FileInput],
+    /// Fields of the spec that say how to write, and nothing of what is to be so.
+    pub options: &'static [&'static str],
     /// Fields of which every spec has exactly one, and always the same: the forms of the kind.
     pub forms: &'static [&'static str],
     /// Fields, with all below them, that count only when something is created: what becomes of them
@@ -80,6 +84,8 @@ impl Description {
         events: &[],
         lists: &[],
         inputs: &[],
+        files: &[],
+        options: &[],
         forms: &[],
         initial: &[],
         reported: &[],
@@ -369,6 +375,25 @@ pub trait Setting: Kind {
         have: &RemoteSetting<Self::State>,
         want: &Self::State,
     ) -> impl Future<Output = Result<Written>> + Send;
+    /// The same as [`Self::write`], of a kind for which more counts than what the fields will be.
+    fn write_declared(
+        access: &Access,
+        have: &RemoteSetting<Self::State>,
+        want: &Self::State,
+        declaration: &Declaration<'_, Self>,
+    ) -> impl Future<Output = Result<Written>> + Send {
+        let _ = declaration;
+        Self::write(access, have, want)
+    }
+    /// The fields that somebody has changed in a draft, and that a write would publish without being
+    /// asked to.
+    fn drafts(
+        access: &Access,
+        declaration: &Declaration<'_, Self>,
+    ) -> impl Future<Output = Result<Vec<String>>> + Send {
+        let _ = (access, declaration);
+        async { Ok(Vec::new()) }
+    }
     /// The places of all that can be in what is at this place.
     fn places(access: &Access) -> impl Future<Output = Result<Vec<Place>>> + Send {
         let place = access.place.clone();
@@ -387,6 +412,16 @@ pub trait Setting: Kind {
         let _ = (access, want);
         async { Ok(()) }
     }
+}
+
+/// What an object declares, for those to whom more of it counts than what the fields will be.
+pub struct Declaration<'a, K: Kind> {
+    /// The spec.
+    pub spec: &'a K,
+    /// The declared fields alone.
+    pub state: &'a K::State,
+    /// The files that it names.
+    pub files: &'a Files,
 }
 
 /// Why a setting can't be written as declared.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Files;
+
 /// What does not fit in a spec, field by field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecError(Vec<Problem>);
@@ -71,11 +73,13 @@ pub fn decode<T: DeserializeOwned>(spec: &Value) -> Result<T, SpecError> {
     })
 }
 
-/// What a kind gets besides its spec: the ids of what it refers to.
+/// What a kind gets besides its spec: the ids of what it refers to, and the files that it names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs {
     ids: BTreeMap<&'static str, String>,
     lists: BTreeMap<&'static str, Vec<String>>,
+    /// The files; empty where none was read, as offline.
+    pub files: Files,
 }
 
 impl Inputs {

@@ -17,7 +17,10 @@ use super::{
 };
 use crate::{
     api::status::Provenance,
-    contract::{Entry, Fields, IdSource, Object, Place, Remote, Secrets, Subject, diff},
+    contract::{
+        Entry, Fields, Files, IdSource, NO_FILE, Object, Place, Remote, Secrets, Subject, diff,
+        entry::Declared,
+    },
     live::{self, Absence, Connection, WriteSession},
     zitadel::{self, Code},
 };
@@ -57,13 +60,17 @@ impl Writer<'_> {
         if plan.by_another {
             return self.replace(session, &plan, outcome).await;
         }
+        let declared = self.target.declared(self.object);
+        // Somebody may have begun a draft since it was planned.
+        let drafts = session.drafts(declared).await.doing("read the draft of")?;
+        refuse_drafts(drafts)?;
         let secrets = inputs::values(&self.target.inputs, &plan.secrets);
-        let mut written = call(&session, &plan, &secrets).await;
+        let mut written = call(&session, &plan, &secrets, declared).await;
         if plan.effect() == Action::Create
             && matches!(&written, Err(e) if self.means_exists(e))
             && self.remove_leftover(&session, &plan, outcome).await?
         {
-            written = call(&session, &plan, &secrets).await;
+            written = call(&session, &plan, &secrets, declared).await;
         }
         if let Err(e) = &written
             && e.had_no_effect()
@@ -284,8 +291,10 @@ async fn call(
     session: &WriteSession<'_>,
     plan: &Plan,
     secrets: &Secrets,
+    declared: Declared<'_>,
 ) -> zitadel::Result<crate::contract::Written> {
     match (&plan.have, &plan.subject) {
+        (Some(have), Subject::Setting) => session.write_declared(have, &plan.want, declared).await,
         (Some(have), _) => session.update(have, &plan.want, secrets).await,
         (None, Subject::Entity(id)) => session.create(id, &plan.want, secrets).await,
         (None, Subject::New) => session.create("", &plan.want, secrets).await,
@@ -294,6 +303,11 @@ async fn call(
             what: "a setting that was not read".into(),
         }),
     }
+}
+
+/// What somebody drafts is not published by us.
+pub(super) fn refuse_drafts(fields: Vec<String>) -> Result<()> {
+    if fields.is_empty() { Ok(()) } else { Err(Error::Drafted { fields }) }
 }
 
 async fn remove(session: &WriteSession<'_>, subject: &Subject) -> zitadel::Result<()> {
@@ -312,6 +326,8 @@ pub struct Remover<'a> {
     pub entry: Entry,
     /// The connection that the object was bound through.
     pub connection: &'a Connection,
+    /// The object.
+    pub object: &'a Object,
     /// Where the thing is.
     pub place: &'a Place,
     /// Whether Kastellan created it.
@@ -359,13 +375,21 @@ impl Remover<'_> {
         let subject = Subject::Setting;
         let seen = session.read(&subject).await.doing("read")?;
         let Some(have) = current(&subject, seen)? else { return Ok(Removed::Unchanged) };
+        // Nobody has the files that were there before.
+        let is_file = |field: &str| self.entry.files.iter().any(|file| file.field == field);
+        let gone = original.iter().filter(|(field, value)| is_file(field) && **value != NO_FILE);
+        let gone: Vec<&str> = gone.map(|(field, _)| field.as_str()).collect();
+        let original = original.clone().without(&gone);
         let changes = diff(&original, &have.state, self.entry.lists);
         // Reset by somebody else meanwhile: there is nothing to give back.
         if changes.is_empty() || !have.own {
             return Ok(Removed::Unchanged);
         }
         let want = have.state.changed(&changes);
-        session.update(&have, &want, &Secrets::default()).await.doing("restore")?;
+        let files = Files::default();
+        let declared = Declared { spec: &self.object.spec, fields: &original, files: &files };
+        refuse_drafts(session.drafts(declared).await.doing("read the draft of")?)?;
+        session.write_declared(&have, &want, declared).await.doing("restore")?;
         let fields = fields(&changes);
         tracing::info!(fields = fields.join(", "), "restored");
         Ok(Removed::Restored { fields })

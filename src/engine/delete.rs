@@ -357,6 +357,7 @@ async fn remove(
     let remover = Remover {
         engine,
         entry,
+        object,
         connection: &connection,
         place: &binding.place,
         provenance: binding.provenance,

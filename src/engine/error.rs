@@ -108,6 +108,11 @@ pub enum Error {
         /// When it is reverted again, or said to be over.
         retry_after: Duration,
     },
+    /// Somebody else has changed something in a draft, which a write would publish too.
+    Drafted {
+        /// The fields.
+        fields: Vec<String>,
+    },
     /// Another instance answers behind the same address.
     InstanceChanged {
         /// The Instance object.
@@ -506,6 +511,7 @@ impl Error {
             | Self::OwnAccount { .. }
             | Self::Conflict { .. }
             | Self::Contested { .. }
+            | Self::Drafted { .. }
             | Self::InstanceChanged { .. }
             | Self::Lost(_)
             | Self::MayNotRead { .. }
@@ -550,7 +556,7 @@ impl Error {
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::Taken { .. } => Reason::Rejected,
             Self::Conflict { .. } => Reason::Conflict,
-            Self::Contested { .. } => Reason::Contested,
+            Self::Contested { .. } | Self::Drafted { .. } => Reason::Contested,
             Self::InstanceChanged { .. } => Reason::InstanceChanged,
             Self::Lost(_) => Reason::LostByZitadel,
             Self::NotConverged(_) | Self::Host(_) => Reason::NotConverged,

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::error::{Missing, OutputError};
 use crate::{
     api::status::Status,
-    contract::{Key, Object},
+    contract::{FileOrigin, Key, Object},
 };
 
 /// A Secret into which something is written that ZITADEL issued.
@@ -59,6 +59,8 @@ pub trait Host: Send + Sync {
     fn sends_unknown_secrets(&self) -> bool;
     /// A value of a `ConfigMap`.
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing>;
+    /// The bytes under a key of a Secret or `ConfigMap`, be they text or not.
+    async fn file(&self, namespace: &str, origin: &FileOrigin) -> Result<Vec<u8>, Missing>;
     /// A Secret that objects write, as it is; `None`: there is none.
     async fn output(
         &self,

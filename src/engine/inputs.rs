@@ -11,8 +11,12 @@ use super::{
     host::Host,
 };
 use crate::{
-    contract::{Entry, Key, Object, SecretInput, Secrets, SpecError, connection::ValueSource},
+    contract::{
+        Entry, FileOrigin, Files, Key, Object, SecretInput, Secrets, SpecError,
+        connection::ValueSource,
+    },
     live::{Connection, Connections},
+    zitadel::file::File,
 };
 
 /// A secret that an object declares, as its Secret holds it.
@@ -71,11 +75,7 @@ pub(super) async fn read(
     let mut all = Vec::new();
     for input in entry.inputs {
         let Some(source) = input.read(&object.spec)? else { continue };
-        let holds = |(key, connection): &(Key, _)| is_login(key, connection, namespace, &source);
-        if let Some((instance, _)) = connections.all().iter().find(|both| holds(both)) {
-            let what = format!("names what {instance} logs in by: that is sent to nobody");
-            return Err(SpecError::new(input.reference, what).into());
-        }
+        refuse_login(connections, namespace, &source, input.reference)?;
         if input.initial && !created {
             continue;
         }
@@ -92,6 +92,55 @@ pub(super) async fn read(
         all.push(InputSecret { input, value: read.value, version: read.version });
     }
     Ok(all)
+}
+
+/// Reads the files that a spec names. One that is missing is waited for, and one that ZITADEL would
+/// not take is refused: everybody sees what is uploaded, so that no Secret of another kind may pass
+/// for one.
+pub(super) async fn files(
+    connections: &Connections,
+    host: &dyn Host,
+    entry: Entry,
+    object: &Object,
+) -> Result<Files> {
+    let namespace = &object.key.namespace;
+    let mut files = Files::default();
+    for input in entry.files {
+        let Some(origin) = input.read(&object.spec)? else { continue };
+        if let FileOrigin::Secret(source) = &origin {
+            refuse_login(connections, namespace, source, input.field)?;
+        }
+        let read = host.file(namespace, &origin).await.map_err(|missing| {
+            Error::Waiting(Waiting::Value {
+                kind: origin.kind(),
+                namespace: namespace.clone(),
+                name: origin.source().name.clone(),
+                key: origin.source().key.clone(),
+                missing,
+            })
+        })?;
+        let file = File::new(read);
+        input.check(&file)?;
+        files.insert(input.field, file);
+    }
+    Ok(files)
+}
+
+/// Refuses what a connection logs in by.
+fn refuse_login(
+    connections: &Connections,
+    namespace: &str,
+    source: &ValueSource,
+    field: &str,
+) -> Result<()> {
+    let holds = |(key, connection): &(Key, _)| is_login(key, connection, namespace, source);
+    match connections.all().iter().find(|both| holds(both)) {
+        None => Ok(()),
+        Some((instance, _)) => {
+            let what = format!("names what {instance} logs in by: that is sent to nobody");
+            Err(SpecError::new(field, what).into())
+        }
+    }
 }
 
 /// Whether a connection logs in by what this Secret holds.

@@ -4,12 +4,12 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::{
-    apply::Writer,
+    apply::{Writer, refuse_drafts},
     connect,
     context::Engine,
     decide::{self, Action, Declared, Plan, fields},
     delete,
-    error::{Error, NoConsent, NotConverged, Purpose, Result},
+    error::{Error, NoConsent, NotConverged, Purpose, Result, WhileDoing},
     host::Host,
     inputs::{self, SecretChange, SendCause, SentFacts},
     observe::{self, provenance},
@@ -212,6 +212,15 @@ impl<'a> Pass<'a> {
                 if plan.action != Action::Nothing && !self.target.shared.observes() {
                     let access = self.target.connection.access(self.target.place.clone());
                     kind.check(&access, &self.target.declared).await?;
+                    let declared = self.target.declared(self.object);
+                    let drafts = match self.target.is_planned {
+                        true => Ok(Vec::new()),
+                        false => kind.drafts(&access, declared).await,
+                    };
+                    if let Err(e) = refuse_drafts(drafts.doing("read the draft of")?) {
+                        outcome.differs(plan.changes);
+                        return Err(e);
+                    }
                 }
                 plan
             }

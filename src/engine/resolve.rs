@@ -9,7 +9,7 @@ use super::{
     context::Engine,
     error::{Doing, Error, NotConverged, Result, Waiting, WhileDoing},
     host::Host,
-    inputs::InputSecret,
+    inputs::{self, InputSecret},
     sight::may_read,
 };
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
         status::{InstanceBinding, Provenance, Reason},
     },
     contract::{
-        Entry, Fields, Inputs, Key, Object, Place, Reference, Registry, Role, Subject, decode,
-        reference::Referent,
+        Entry, Fields, Files, Inputs, Key, Object, Place, Reference, Registry, Role, Subject,
+        decode, entry::Declared, reference::Referent,
     },
     live::{self, Absence, Connection, Observation},
 };
@@ -55,11 +55,18 @@ pub struct Target {
     pub declared: Fields,
     /// Those that only count when it is created.
     pub initial: Fields,
+    /// The files that it names.
+    pub files: Files,
     /// The declared secrets, once they were read.
     pub inputs: Vec<InputSecret>,
 }
 
 impl Target {
+    /// What the object declares there.
+    pub fn declared<'a>(&'a self, object: &'a Object) -> Declared<'a> {
+        Declared { spec: &object.spec, fields: &self.declared, files: &self.files }
+    }
+
     /// The binding of what was created there under this id.
     pub fn created(&self, id: String) -> Binding {
         Binding {
@@ -147,7 +154,8 @@ pub async fn resolve(
         resolved: binding.as_ref().map(|_| object.status.resolved.clone()).unwrap_or_default(),
         refers_to_planned: false,
     };
-    let inputs = resolver.inputs(entry).await?;
+    let mut inputs = resolver.inputs(entry).await?;
+    inputs.files = inputs::files(&engine.connections, host, entry, object).await?;
     let below = entry.references.iter().filter(|r| r.role == Role::Below);
     let below = below.filter_map(|r| inputs.id(r.field));
     let place = below.fold(place, |place, id| place.below(id));
@@ -158,6 +166,7 @@ pub async fn resolve(
         resolved: resolver.resolved,
         declared,
         initial,
+            files: inputs.files,
         inputs: Vec::new(),
         instance_binding: binding::instance_binding(&instance_object),
         domain: consents.domain(&instance),

@@ -156,7 +156,9 @@ fn fill(
     let is_set =
         |path: &str| entry.lists.iter().any(|l| l.path == path && l.order == ListOrder::Set);
     for (path, value) in &remote.state {
-        if !wanted(path, value) {
+        // What a file holds is not here to be declared.
+        let is_file = entry.files.iter().any(|file| file.field == path);
+        if is_file || !wanted(path, value) {
             continue;
         }
         let mut value = value.clone();

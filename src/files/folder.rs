@@ -37,6 +37,8 @@ pub struct Folder {
     pub secrets: HashMap<(String, String, String), SecretString>,
     /// Values of `ConfigMap`s that are declared: namespace, name, key.
     pub config_maps: HashMap<(String, String, String), String>,
+    /// Values of Secrets and `ConfigMap`s that are no text: the kind, namespace, name, key.
+    pub binaries: HashMap<(&'static str, String, String, String), Vec<u8>>,
     /// What is wrong already with reading them.
     pub findings: Vec<Finding>,
     /// Changes when a file does.
@@ -138,22 +140,36 @@ impl Folder {
                         self.config_maps.insert(key, value.to_owned());
                     }
                 }
+                let values = document.value.get("binaryData").and_then(Value::as_object);
+                for (key, value) in values.into_iter().flatten() {
+                    if let Some(bytes) = decoded(value) {
+                        let (namespace, name) = (namespace(&document), name(&document));
+                        self.binaries.insert(("ConfigMap", namespace, name, key.clone()), bytes);
+                    }
+                }
             }
             _ if version.split('/').next() == Some(GROUP) => self.own(&version, &kind, document),
             _ => self.foreign(&version, &kind, &document),
         }
     }
 
-    /// Values that are not text can't be used: the Instance that needs one says so.
+    /// What needs a text and finds none says so.
     fn secret(&mut self, document: &Document) {
         let values = |field: &str| {
             document.value.get(field).and_then(Value::as_object).cloned().into_iter().flatten()
         };
         let key = |key: String| (namespace(document), name(document), key);
         for (k, value) in values("data") {
-            let bytes = value.as_str().and_then(|v| BASE64_STANDARD.decode(v.trim()).ok());
-            if let Some(text) = bytes.and_then(|b| String::from_utf8(b).ok()) {
-                self.secrets.insert(key(k), text.into());
+            match decoded(&value).map(String::from_utf8) {
+                Some(Ok(text)) => {
+                    self.secrets.insert(key(k), text.into());
+                }
+                Some(Err(odd)) => {
+                    let (namespace, name, key) = key(k);
+                    let bytes = odd.into_bytes();
+                    self.binaries.insert(("Secret", namespace, name, key), bytes);
+                }
+                None => {}
             }
         }
         for (k, value) in values("stringData") {
@@ -265,4 +281,9 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes that are written as base64.
+fn decoded(value: &Value) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(value.as_str()?.trim()).ok()
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::status::Status,
-    contract::{Key, Object},
+    contract::{FileOrigin, Key, Object, connection::ValueSource},
     engine::{
         error::{Missing, OutputError},
         host::{HeldValue, Host, OutputSecret},
@@ -33,6 +33,7 @@ pub struct FileHost {
     namespaces: BTreeMap<String, BTreeMap<String, String>>,
     secrets: HashMap<(String, String, String), SecretString>,
     config_maps: HashMap<(String, String, String), String>,
+    binaries: HashMap<(&'static str, String, String, String), Vec<u8>>,
     secret_dir: Option<PathBuf>,
     /// Where Secrets are written.
     pub(super) secrets_to: Option<PathBuf>,
@@ -54,6 +55,7 @@ impl FileHost {
             namespaces: folder.namespaces.clone(),
             secrets: folder.secrets.clone(),
             config_maps: folder.config_maps.clone(),
+            binaries: folder.binaries.clone(),
             secret_dir,
             secrets_to: None,
             sends_secrets: false,
@@ -173,6 +175,29 @@ impl Host for FileHost {
             .get(&(namespace.into(), name.into(), key.into()))
             .cloned()
             .ok_or(Missing::Object)
+    }
+
+    async fn file(&self, namespace: &str, origin: &FileOrigin) -> Result<Vec<u8>, Missing> {
+        let ValueSource { name, key } = origin.source();
+        if let (FileOrigin::Secret(_), Some(dir)) = (origin, &self.secret_dir)
+            && let Some(path) = secret_file(dir, namespace, name, key)?
+        {
+            return fs::read(&path)
+                .map_err(|e| Missing::Unreadable(format!("{}: {e}", path.display())));
+        }
+        let at = (origin.kind(), namespace.to_owned(), name.clone(), key.clone());
+        if let Some(bytes) = self.binaries.get(&at) {
+            return Ok(bytes.clone());
+        }
+        match origin {
+            FileOrigin::ConfigMap(_) => {
+                self.config_map(namespace, name, key).await.map(String::into_bytes)
+            }
+            FileOrigin::Secret(_) => {
+                let text = self.value(namespace, name, key)?;
+                Ok(text.expose_secret().as_bytes().to_vec())
+            }
+        }
     }
 
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String> {

@@ -124,7 +124,7 @@ fn refused(entry: Option<Entry>, e: &Error, drift: Vec<Drift>) -> Failure {
         drift,
         need: match e {
             Error::NotConnected { .. } => Need::Connection,
-            Error::Waiting(Waiting::Value { .. }) => Need::Secret,
+            Error::Waiting(Waiting::Value { kind: "Secret", .. }) => Need::Secret,
             _ => Need::Object,
         },
     }

@@ -332,15 +332,18 @@ fn implied(key: &Key, all: &[Key], environment: &Environment) -> Object {
 pub(super) fn failure(outcome: &Outcome, object: &Object) -> Failure {
     let status = &outcome.status;
     let ready = status.condition("Ready");
-    let is_value = matches!(&outcome.error, Some(Error::Waiting(Waiting::Value { .. })));
+    let value = match &outcome.error {
+        Some(Error::Waiting(Waiting::Value { kind, .. })) => Some(*kind),
+        _ => None,
+    };
     Failure {
         reason: status.reason().unwrap_or(Reason::NotConverged),
         message: ready.map_or_else(|| "nothing is known of it yet".into(), |c| c.message.clone()),
         drift: status.drift.clone(),
-        need: match (is_value, is_connection(object)) {
-            (true, true) => Need::Value,
-            (true, false) => Need::Secret,
-            (false, _) => Need::Object,
+        need: match (value, is_connection(object)) {
+            (Some(_), true) => Need::Value,
+            (Some("Secret"), false) => Need::Secret,
+            _ => Need::Object,
         },
     }
 }

@@ -11,11 +11,12 @@ use serde_json::Value;
 use crate::{
     api::{
         instance::InstanceStatus,
+        source::KeyReference,
         spec::{Namespaces, ObjectReference},
     },
     contract::{
         ConnectionKind, ConnectionSpec, Description, SpecError,
-        connection::{CaSource, CredentialsSource, ValueSource},
+        connection::{CaSource, CredentialsSource},
         crd::{self, Rule},
         decode,
     },
@@ -113,17 +114,6 @@ pub struct Ca {
     /// A key of a ConfigMap in the Instance's own namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map_ref: Option<KeyReference>,
-}
-
-/// A key of a Secret or ConfigMap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct KeyReference {
-    /// Name of the Secret or ConfigMap.
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-    /// Key in it.
-    #[schemars(length(min = 1, max = 253))]
-    pub key: String,
 }
 
 const DESCRIPTION: Description = Description {
@@ -235,11 +225,5 @@ impl Ca {
             (None, Some(r)) => Ok(CaSource::ConfigMap(r.into())),
             _ => Err(SpecError::new("ca", "set exactly one of secretRef, configMapRef")),
         }
-    }
-}
-
-impl From<KeyReference> for ValueSource {
-    fn from(r: KeyReference) -> Self {
-        Self { name: r.name, key: r.key }
     }
 }

@@ -8,7 +8,9 @@ use super::{
     store::Observation,
 };
 use crate::{
-    contract::{Access, Entry, Fields, Issued, Place, Remote, Secrets, Subject, Written},
+    contract::{
+        Access, Entry, Fields, Issued, Place, Remote, Secrets, Subject, Written, entry::Declared,
+    },
     zitadel::{self, Result},
 };
 
@@ -57,13 +59,12 @@ impl WriteSession<'_> {
         self.conclude(&subject, answer, |version| PendingWrite::State(want.clone(), version))
     }
 
-    /// Changes an entity or a setting; `want` is complete but for the secrets, of which those are
-    /// sent that are to be changed.
+    /// Changes an entity; `want` is complete but for the secrets, of which those are sent that are to
+    /// be changed.
     pub async fn update(&self, have: &Remote, want: &Fields, secrets: &Secrets) -> Result<Written> {
         let answer = match self.entry {
             Entry::Entity(kind) => kind.update(&self.access, have, want, secrets).await,
-            Entry::Setting(kind) => kind.write(&self.access, have, want).await,
-            Entry::Connection(_) => Err(not_this_shape()),
+            _ => Err(not_this_shape()),
         };
         if answer.is_ok() {
             let store = &self.connection.informer.store;
@@ -73,6 +74,29 @@ impl WriteSession<'_> {
         }
         let expected = |version| PendingWrite::State(want.clone(), version);
         self.conclude(&have.subject, answer, expected)
+    }
+
+    /// Changes a setting as declared; `want` is complete.
+    pub async fn write_declared(
+        &self,
+        have: &Remote,
+        want: &Fields,
+        declared: Declared<'_>,
+    ) -> Result<Written> {
+        let answer = match self.entry {
+            Entry::Setting(kind) => kind.write_declared(&self.access, have, want, declared).await,
+            _ => Err(not_this_shape()),
+        };
+        let expected = |version| PendingWrite::State(want.clone(), version);
+        self.conclude(&have.subject, answer, expected)
+    }
+
+    /// The fields of a setting that somebody has changed in a draft, and that a write would publish.
+    pub async fn drafts(&self, declared: Declared<'_>) -> Result<Vec<String>> {
+        match self.entry {
+            Entry::Setting(kind) => kind.drafts(&self.access, declared).await,
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Deletes an entity.

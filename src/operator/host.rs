@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::{self, FINALIZER, MANAGER, status::Status},
-    contract::{EntityDescription, Entry, Key, Object},
+    contract::{EntityDescription, Entry, FileOrigin, Key, Object},
     engine::{
         consent::Consents,
         error::{Missing, OutputError},
@@ -206,6 +206,23 @@ impl Host for KubeHost {
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing> {
         let map: ConfigMap = self.get(namespace, name).await?;
         map.data.and_then(|mut d| d.remove(key)).ok_or(Missing::Key)
+    }
+
+    async fn file(&self, namespace: &str, origin: &FileOrigin) -> Result<Vec<u8>, Missing> {
+        let (name, key) = (&origin.source().name, &origin.source().key);
+        let (text, bytes) = match origin {
+            FileOrigin::ConfigMap(_) => {
+                let map: ConfigMap = self.get(namespace, name).await?;
+                (map.data, map.binary_data)
+            }
+            FileOrigin::Secret(_) => {
+                let secret: Secret = self.get(namespace, name).await?;
+                (None, secret.data)
+            }
+        };
+        let bytes = bytes.and_then(|mut all| all.remove(key)).map(|bytes| bytes.0);
+        let text = || text.and_then(|mut all| all.remove(key)).map(String::into_bytes);
+        bytes.or_else(text).ok_or(Missing::Key)
     }
 
     async fn output(

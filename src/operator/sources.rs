@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::spec::only_observes,
-    contract::{Key, Object, connection::CaSource},
+    contract::{FileOrigin, Key, Object, connection::CaSource},
     kinds::REGISTRY,
 };
 
@@ -59,7 +59,9 @@ impl Sources {
     /// Whether objects of a kind read any.
     pub(super) fn are_read_by(kind: &str) -> bool {
         let entry = REGISTRY.find(kind);
-        entry.is_some_and(|entry| entry.is_connection() || !entry.inputs.is_empty())
+        entry.is_some_and(|entry| {
+            entry.is_connection() || !entry.inputs.is_empty() || !entry.files.is_empty()
+        })
     }
 
     /// Watches exactly what this object reads.
@@ -217,7 +219,11 @@ fn sources(object: &Object) -> HashSet<Source> {
     if !entry.is_connection() {
         let inputs = entry.inputs.iter().filter(|_| !only_observes(&object.spec));
         let named = inputs.filter_map(|input| input.read(&object.spec).ok().flatten());
-        return named.map(|value| source(true, &value.name)).collect();
+        let secrets = named.map(|value| source(true, &value.name));
+        let files = entry.files.iter().filter_map(|file| file.read(&object.spec).ok().flatten());
+        let files = files
+            .map(|origin| source(matches!(origin, FileOrigin::Secret(_)), &origin.source().name));
+        return secrets.chain(files).collect();
     }
     let Ok(spec) = REGISTRY.connection().read(&object.spec) else { return HashSet::new() };
     let credentials = source(true, &spec.credentials.secret().name);

@@ -1,15 +1,19 @@
 //! The client of one ZITADEL instance.
 
 mod down;
+mod files;
 mod proof;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use reqwest::{
     Method,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 use secrecy::ExposeSecret;
 use serde::{Serialize, de::DeserializeOwned};
@@ -31,7 +35,6 @@ use super::{
     transport::{Http, Response},
 };
 
-const ORGANIZATION: HeaderName = HeaderName::from_static("x-zitadel-orgid");
 const TOKEN_ENDPOINT: &str = "/oauth/v2/token";
 const OWN_USER_ENDPOINT: &str = "/auth/v1/users/me";
 const INTROSPECTION_ENDPOINT: &str = "/oauth/v2/introspect";
@@ -54,6 +57,8 @@ struct Inner {
     /// How long a call is tried again.
     patience: Duration,
     requests: Arc<Requests>,
+    /// What is known of files.
+    fingerprints: Mutex<files::Fingerprints>,
 }
 
 impl Client {
@@ -81,6 +86,7 @@ impl Client {
             limit: Semaphore::new(config.max_concurrency.clamp(1, Semaphore::MAX_PERMITS)),
             patience: config.timeout,
             requests: config.requests,
+            fingerprints: Mutex::default(),
         })))
     }
 
@@ -130,13 +136,7 @@ impl Client {
         let mut call = self.0.exchange.call(method, endpoint)?;
         call.writes = safety == Safety::Write;
         call.headers.insert(ACCEPT, JSON);
-        if let Some(id) = organization {
-            let header = HeaderValue::from_str(id).map_err(|_| Error::InvalidPath {
-                path: id.into(),
-                problem: "an organization id that no header may have",
-            })?;
-            call.headers.insert(ORGANIZATION, header);
-        }
+        call.set_organization(organization)?;
         let body = serde_json::to_value(body).map_err(|_| call.malformed("a body without JSON"))?;
         if body != Value::Null {
             call.body = body.to_string().into_bytes();
@@ -237,26 +237,26 @@ impl Client {
     }
 
     async fn fetch_token(&self, form: &[(&'static str, String)]) -> Result<Token> {
-        let answer = self.submit(TOKEN_ENDPOINT, form).await?;
+        let answer = self.submit(&self.form(TOKEN_ENDPOINT, form)?, auth::refusal).await?;
         let endpoint = format!("POST {TOKEN_ENDPOINT}");
         let malformed = || Error::Malformed { endpoint, what: "no usable access_token".into() };
         Token::parse(&answer.body).ok_or_else(malformed)
     }
 
-    /// Sends a form without a token, again as long as that can help.
+    /// Sends a call without a token, which changes nothing, again as long as that can help.
+    /// `failure`: what an answer other than 2xx means.
     async fn submit(
         &self,
-        endpoint: &'static str,
-        form: &[(&'static str, String)],
+        call: &Call<'_>,
+        failure: fn(&Response, Option<Duration>) -> Error,
     ) -> Result<Response> {
         self.admit().await?;
-        let call = self.form(endpoint, form)?;
         let mut tries = Tries::new(Safety::Read, self.0.patience);
         let mut attempt = 1;
         loop {
             let headers = call.headers.clone();
-            let sent = self.0.exchange.send(&call, headers, attempt, auth::refusal);
-            match self.watch(Safety::Read, &call, sent).await {
+            let sent = self.0.exchange.send(call, headers, attempt, failure);
+            match self.watch(Safety::Read, call, sent).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => self.pause(&mut tries, error).await?,
             }

@@ -22,6 +22,7 @@ use super::{
 pub(super) const PROBE: &str = "/zitadel.instance.v2.InstanceService/GetInstance";
 
 const INSTANCE_HOST: HeaderName = HeaderName::from_static("x-zitadel-instance-host");
+const ORGANIZATION: HeaderName = HeaderName::from_static("x-zitadel-orgid");
 
 /// Where requests go, and how.
 pub(super) struct Exchange {
@@ -43,6 +44,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Vec<u8>,
     /// Whether it changes something.
     pub(super) writes: bool,
+    /// The largest body of its answer, in bytes.
+    pub(super) limit: usize,
 }
 
 impl Call<'_> {
@@ -53,6 +56,17 @@ impl Call<'_> {
     /// Whether it asks which instance it is.
     pub(super) fn is_probe(&self) -> bool {
         self.path == PROBE
+    }
+
+    /// Names the organization that it acts in.
+    pub(super) fn set_organization(&mut self, organization: Option<&str>) -> Result<()> {
+        let Some(id) = organization else { return Ok(()) };
+        let header = HeaderValue::from_str(id).map_err(|_| Error::InvalidPath {
+            path: id.into(),
+            problem: "an organization id that no header may have",
+        })?;
+        self.headers.insert(ORGANIZATION, header);
+        Ok(())
     }
 
     pub(super) fn malformed(&self, what: impl Into<String>) -> Error {
@@ -100,6 +114,7 @@ impl Exchange {
             headers: HeaderMap::new(),
             body: Vec::new(),
             writes: false,
+            limit: MAX_BODY,
         })
     }
 
@@ -120,6 +135,7 @@ impl Exchange {
             url: call.url.clone(),
             headers,
             body: call.body.clone(),
+            limit: call.limit,
             fence: call.writes.then(|| self.fence.clone()),
         };
         let began = Instant::now();
@@ -128,8 +144,8 @@ impl Exchange {
         let took = began.elapsed();
         let status = answer.as_ref().map_or(0, |answer| answer.status);
         let result = match answer {
-            Ok(answer) if answer.body.len() > MAX_BODY => {
-                Err(Error::TooLarge { endpoint: call.endpoint(), limit: MAX_BODY })
+            Ok(answer) if answer.body.len() > call.limit => {
+                Err(Error::TooLarge { endpoint: call.endpoint(), limit: call.limit })
             }
             Ok(answer) if (200..300).contains(&answer.status) => Ok(answer),
             Ok(answer) => {
@@ -175,7 +191,7 @@ impl Exchange {
             TransportError::Broken(cause) => Error::NoAnswer { host, cause },
             TransportError::NotAllowed => Error::AddressNotAllowed { host },
             TransportError::TooLarge => {
-                Error::TooLarge { endpoint: call.endpoint(), limit: MAX_BODY }
+                Error::TooLarge { endpoint: call.endpoint(), limit: call.limit }
             }
         }
     }

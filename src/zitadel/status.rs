@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// An error answer of ZITADEL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,9 @@ impl std::fmt::Display for Status {
 /// "Membership not found": the account has no role where the call is for. ZITADEL says 404, and it
 /// tells nothing of what was asked for.
 pub(super) const NO_MEMBERSHIP: &str = "AUTHZ-cdgFk";
+
+/// "No matching permissions found": what serves files says 401 for it, as for a token that is none.
+const DENIED: [&str; 4] = ["AUTH-5mWD2", "AUTH-3jknH", "AUTH-AWfge", "AUTH-Swrgg2"];
 
 /// The gRPC codes that ZITADEL uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,10 +143,17 @@ impl Code {
     }
 }
 
+/// Id and message of `ID=ORG-23BMs Message=Private Label Policy not found`.
+fn plain(body: &[u8]) -> Option<(&str, &str)> {
+    let line = std::str::from_utf8(body).ok()?.trim_end();
+    line.strip_prefix("ID=")?.split_once(" Message=")
+}
+
 impl Status {
-    /// Reads an error answer of either form: the gateway's `{code: 5, message, details[0].id}` or
-    /// Connect's `{code: "not_found", message, details[0].debug.id}`. Of a body that is neither,
-    /// nothing is repeated; nor is a text that holds `secret`.
+    /// Reads an error answer of any form: the gateway's `{code: 5, message, details[0].id}` or
+    /// Connect's `{code: "not_found", message, details[0].debug.id}`, or the plain line of what
+    /// serves files. Of a body that is none of these, nothing is repeated; nor is a text that holds
+    /// `secret`.
     pub(crate) fn parse(
         http: u16,
         retry_after: Option<Duration>,
@@ -158,7 +168,11 @@ impl Status {
             #[serde(default)]
             details: Value,
         }
-        let body: Body = serde_json::from_slice(body).unwrap_or_default();
+        let body: Body = serde_json::from_slice(body).unwrap_or_else(|_| {
+            let (id, message) = plain(body).unwrap_or_default();
+            let details = json!([{ "id": id }]);
+            Body { message: message.into(), details, ..Body::default() }
+        });
         let printable = |text: &str, length: usize| -> Option<String> {
             if !secret.is_empty() && text.contains(secret) {
                 return None;
@@ -173,6 +187,7 @@ impl Status {
         let id = body.details.as_array().and_then(|details| details.iter().find_map(id));
         let code = match id.as_deref() {
             Some(NO_MEMBERSHIP) => Code::PermissionDenied,
+            Some(id) if DENIED.contains(&id) => Code::PermissionDenied,
             _ => Code::of(&body.code, http),
         };
         Self {

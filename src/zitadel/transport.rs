@@ -30,6 +30,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, empty for none; may hold a secret.
     pub body: Vec<u8>,
+    /// The largest body of the answer, in bytes.
+    pub limit: usize,
     /// Of a request that changes something: until when it may be sent.
     pub fence: Option<Fence>,
 }
@@ -67,7 +69,7 @@ pub enum TransportError {
     Connect(String),
     /// It broke, or the deadline passed, afterwards: what was sent may have had its effect.
     Broken(String),
-    /// The body is larger than [`MAX_BODY`]: what was sent may have had its effect.
+    /// The body is larger than the request allows: what was sent may have had its effect.
     TooLarge,
     /// The address is not allowed.
     NotAllowed,
@@ -145,6 +147,7 @@ fn proxies(
 #[async_trait]
 impl Transport for Http {
     async fn send(&self, r: Request) -> Result<Response, TransportError> {
+        let limit = r.limit;
         let body = match r.fence {
             Some(fence) if !r.body.is_empty() => fence.body(r.body.into()),
             _ => r.body.into(),
@@ -161,7 +164,7 @@ impl Transport for Http {
             }
         })?;
         let length = answer.content_length().unwrap_or_default();
-        if length > MAX_BODY as u64 {
+        if length > limit as u64 {
             return Err(TransportError::TooLarge);
         }
         let length = usize::try_from(length).unwrap_or_default();
@@ -169,7 +172,7 @@ impl Transport for Http {
         while let Some(chunk) =
             answer.chunk().await.map_err(|e| TransportError::Broken(innermost(&e)))?
         {
-            if body.len() + chunk.len() > MAX_BODY {
+            if body.len() + chunk.len() > limit {
                 return Err(TransportError::TooLarge);
             }
             body.extend_from_slice(&chunk);
@@ -223,6 +226,7 @@ mod tests {
             url: url.parse().unwrap(),
             headers: HeaderMap::new(),
             body: Vec::new(),
+            limit: MAX_BODY,
             fence: None,
         }
     }

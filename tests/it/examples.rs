@@ -27,6 +27,10 @@ pub(crate) async fn become_ready(world: &World, documents: Vec<Value>) {
     world.secret("kastellan", "pat", &world.emulator().pat()).await;
     let mut applied = Vec::new();
     for mut document in documents {
+        if document["kind"] == "ConfigMap" {
+            world.config_map(&document).await;
+            continue;
+        }
         if document["kind"] == "Instance" {
             document["spec"]["issuer"] = world.issuer().into();
         }

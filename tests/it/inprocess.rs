@@ -15,7 +15,7 @@ use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kastellan::{
     api::{instance::InstanceDetails, spec::only_observes, status::Status},
-    contract::{Key, Object},
+    contract::{FileOrigin, Key, Object},
     engine::{
         Engine,
         consent::Consents,
@@ -169,6 +169,8 @@ pub(crate) struct MemoryHost {
     secrets: Mutex<HashMap<String, String>>,
     /// Secrets that objects read, by namespace and name, with their resource versions.
     pub(crate) inputs: Mutex<BTreeMap<(String, String), Versioned>>,
+    /// Files in Secrets and ConfigMaps: by the kind, name and key.
+    pub(crate) files: Mutex<BTreeMap<(&'static str, String, String), Vec<u8>>>,
     /// Secrets that objects wrote, by namespace and name.
     pub(crate) outputs: Mutex<BTreeMap<(String, String), OutputSecret>>,
     /// How the next writes of Secrets fail.
@@ -227,6 +229,14 @@ impl Host for MemoryHost {
     }
     async fn config_map(&self, _: &str, _: &str, _: &str) -> Result<String, Missing> {
         Err(Missing::Object)
+    }
+    async fn file(&self, _: &str, origin: &FileOrigin) -> Result<Vec<u8>, Missing> {
+        let files = self.files.lock().unwrap();
+        let source = origin.source();
+        let is_there =
+            files.keys().any(|(kind, name, _)| *kind == origin.kind() && *name == source.name);
+        let found = files.get(&(origin.kind(), source.name.clone(), source.key.clone())).cloned();
+        found.ok_or(if is_there { Missing::Key } else { Missing::Object })
     }
     async fn output(
         &self,
@@ -562,6 +572,12 @@ impl Lab {
     /// Deletes it.
     pub(crate) fn lose_input(&self, name: &str) {
         self.host.inputs.lock().unwrap().remove(&("ns".to_owned(), name.to_owned()));
+    }
+
+    /// Puts a file into a ConfigMap.
+    pub(crate) fn put_file(&self, name: &str, key: &str, bytes: &[u8]) {
+        let at = ("ConfigMap", name.to_owned(), key.to_owned());
+        self.host.files.lock().unwrap().insert(at, bytes.to_vec());
     }
 
     /// Asks the feed.

@@ -16,6 +16,7 @@ mod applications;
 mod attacks;
 mod bad_input;
 mod binding;
+mod branding;
 mod chart;
 mod cli;
 mod conflicts;

@@ -286,6 +286,11 @@ impl Placed {
         for secret in self.entry.inputs {
             found.retain(|path, _| !path.starts_with(secret.reference));
         }
+        // Files come from elsewhere, and options are no part of the state.
+        let files = self.entry.files.iter().map(|file| file.field);
+        for field in files.chain(self.entry.options.iter().copied()) {
+            found.retain(|path, _| path.split('.').next() != Some(field));
+        }
         // It goes with one version alone, and how to log in with another provider.
         found.retain(|path, _| {
             *path != "loginVersion.baseUri"
@@ -490,6 +495,9 @@ fn value(path: &str, schema: &Value) -> BoxedStrategy<Value> {
             if schema["pattern"].as_str().is_some_and(|p| p.starts_with("^https?://")) =>
         {
             "https://[a-z]{1,8}\\.example".prop_map(Value::from).boxed()
+        }
+        (_, Some("string")) if schema["pattern"].as_str().is_some_and(|p| p.starts_with("^(#")) => {
+            "#[0-9a-f]{6}".prop_map(Value::from).boxed()
         }
         ("smtp.host", _) => "[a-z]{1,8}\\.example:[0-9]{2,4}".prop_map(Value::from).boxed(),
         ("http.endpoint", _) => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use k8s_openapi::{
-    api::core::v1::{Namespace, Secret},
+    api::core::v1::{ConfigMap, Namespace, Secret},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kastellan::{
@@ -286,6 +286,15 @@ impl World {
         api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(&secret))
             .await
             .unwrap();
+    }
+
+    /// A ConfigMap as it is written down.
+    pub(crate) async fn config_map(&self, document: &Value) {
+        let name = document["metadata"]["name"].as_str().unwrap();
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let map: ConfigMap = serde_json::from_value(document.clone()).unwrap();
+        let params = PatchParams::apply("tests").force();
+        api.patch(name, &params, &Patch::Apply(&map)).await.unwrap();
     }
 
     pub(crate) fn api(&self, kind: &str) -> Api<DynamicObject> {

@@ -40,7 +40,7 @@ pub(crate) struct Page {
     pub(crate) handler: fn(&mut State, &Parts, &Bytes) -> Response,
 }
 
-const fn page(
+pub(crate) const fn page(
     method: Method,
     path: &'static str,
     handler: fn(&mut State, &Parts, &Bytes) -> Response,
@@ -96,7 +96,7 @@ fn decode(text: &[u8]) -> String {
 }
 
 /// The instance's address as the caller knows it.
-fn issuer(state: &State, parts: &Parts) -> String {
+pub(crate) fn issuer(state: &State, parts: &Parts) -> String {
     let scheme = parts
         .headers
         .get("x-forwarded-proto")

@@ -9,7 +9,7 @@ use crate::{
     message::message,
     model::{
         difference, is_zero,
-        policy::{DOMAIN, Kind, PRIVACY, Policy, Refusal, api_name},
+        policy::{DOMAIN, Kind, LABEL, PRIVACY, Policy, Refusal, api_name},
     },
     parsers::mail,
     proto::Request,
@@ -17,6 +17,7 @@ use crate::{
     store::{Aggregate, Draft, Event},
 };
 
+pub(crate) mod label;
 mod login;
 mod org_iam;
 mod passwords;
@@ -47,6 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
     let domain_path = "/admin/v1/policies/domain";
     let mut routes = instance(privacy_path, privacy_path, &PRIVACY);
     routes.extend(instance(domain_path, domain_path, &DOMAIN));
+    routes.extend(label::routes());
     routes.extend(login::routes());
     routes.extend(passwords::routes());
     routes.extend(organization(&privacy, &PRIVACY));
@@ -342,7 +344,11 @@ fn remove(call: &mut Call<'_>, kind: &Kind) -> Answer {
         call.state.write.policy(&owner, kind).ok_or_else(|| not_found(kind.nothing_to_remove))?;
     let scoped = policy.fields.flag("userLoginMustBeDomain");
     let [.., removed] = kind.organization_events;
-    let mut drafts = vec![Draft::new(&Aggregate::organization(&owner), removed)];
+    let mut draft = Draft::new(&Aggregate::organization(&owner), removed);
+    if kind.name == LABEL.name {
+        draft = draft.payload(Map::new());
+    }
+    let mut drafts = vec![draft];
     if differs_from_instance(call.state, kind, scoped) {
         drafts.extend(users::user_name_changes(call.state, &owner, !scoped));
     }

@@ -12,9 +12,11 @@ use crate::{
     store::Event,
 };
 
+pub(crate) mod label;
 pub(crate) mod login;
 mod passwords;
 
+pub(crate) use label::LABEL;
 pub(crate) use login::LOGIN;
 pub(crate) use passwords::{AGE, COMPLEXITY, LOCKOUT, NOTIFICATION};
 
@@ -136,8 +138,8 @@ pub(crate) static DOMAIN: Kind = Kind {
 };
 
 /// All kinds.
-pub(crate) static KINDS: [&Kind; 7] =
-    [&LOGIN, &PRIVACY, &DOMAIN, &COMPLEXITY, &AGE, &LOCKOUT, &NOTIFICATION];
+pub(crate) static KINDS: [&Kind; 8] =
+    [&LOGIN, &PRIVACY, &DOMAIN, &COMPLEXITY, &AGE, &LOCKOUT, &NOTIFICATION, &LABEL];
 
 /// The kind that an event belongs to.
 pub(super) fn of_event(event_type: &str) -> Option<&'static Kind> {
@@ -157,6 +159,7 @@ pub(super) fn apply(
     if event.event_type == added || event.event_type == added_to_instance {
         let mut fields = Fields::default();
         overlay(&mut fields, event);
+        label::unify(&mut fields);
         policies.insert(key, Policy { stamp: Stamp::new(event), fields });
     } else if event.event_type == removed {
         policies.remove(&key);

@@ -82,6 +82,12 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              now on at growing intervals. Agree on one side, or remove it from the spec",
             by.as_deref().unwrap_or("somebody else")
         ),
+        Error::Drafted { fields } => format!(
+            "somebody has changed {} in a draft of {noun}: what is declared can't be published \
+             without it. Publish the draft or take it back, declare these fields, or set \
+             spec.publishDrafts: true to publish it too",
+            fields.join(", ")
+        ),
         Error::InstanceChanged { instance, known, found } => {
             let behind =
                 instance.as_ref().map_or_else(|| "the address".to_owned(), ToString::to_string);

@@ -29,6 +29,11 @@ pub(super) const ALL: &[Resource] = &[
     own("zitadel_notification_policy", "NotificationPolicy", NOTIFICATION),
     default("zitadel_default_login_policy", "LoginPolicy", LOGIN),
     own("zitadel_login_policy", "LoginPolicy", LOGIN),
+    Resource {
+        known: LABEL_KNOWN,
+        ..default("zitadel_default_label_policy", "LabelPolicy", LABEL)
+    },
+    Resource { known: LABEL_KNOWN, ..own("zitadel_label_policy", "LabelPolicy", LABEL) },
     default("zitadel_default_security_settings", "SecurityPolicy", SECURITY),
     default("zitadel_instance_restrictions", "Restrictions", RESTRICTIONS),
 ];
@@ -62,6 +67,36 @@ const AGE: &[Field] = &[same("max_age_days"), same("expire_warn_days")];
 const LOCKOUT: &[Field] = &[same("max_password_attempts"), same("max_otp_attempts")];
 
 const NOTIFICATION: &[Field] = &[same("password_change")];
+
+const LABEL: &[Field] = &[
+    same("primary_color"),
+    same("background_color"),
+    same("warn_color"),
+    same("font_color"),
+    same("primary_color_dark"),
+    same("background_color_dark"),
+    same("warn_color_dark"),
+    same("font_color_dark"),
+    made("theme_mode", "themeMode", filled),
+    same("hide_login_name_suffix"),
+    same("disable_watermark"),
+];
+
+/// A file is on the disk of whoever ran terraform: its path is told, and what follows from it is
+/// not.
+const LABEL_KNOWN: &[&str] = &[
+    "set_active",
+    "logo_hash",
+    "logo_dark_hash",
+    "icon_hash",
+    "icon_dark_hash",
+    "font_hash",
+    "logo_url",
+    "logo_url_dark",
+    "icon_url",
+    "icon_url_dark",
+    "font_url",
+];
 
 const LOGIN: &[Field] = &[
     named("user_login", "allowUsernamePassword"),

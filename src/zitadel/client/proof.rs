@@ -4,7 +4,7 @@ use reqwest::{Method, header::ACCEPT};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Client, INTROSPECTION_ENDPOINT, JSON, OWN_USER_ENDPOINT, TOKEN_ENDPOINT};
-use crate::zitadel::{Error, Result, retry::Safety, token::Token, transport::Response};
+use crate::zitadel::{Error, Result, auth, retry::Safety, token::Token, transport::Response};
 
 impl Client {
     /// Whether this is the secret of a client that can be used. It is tried by asking what a token
@@ -15,7 +15,7 @@ impl Client {
             ("client_secret", secret.expose_secret().to_owned()),
             ("token", "none".to_owned()),
         ];
-        is_accepted(self.submit(INTROSPECTION_ENDPOINT, &form).await)
+        is_accepted(self.submit(&self.form(INTROSPECTION_ENDPOINT, &form)?, auth::refusal).await)
     }
 
     /// Whether this is the secret of an account that can be used. It is tried by a login.
@@ -26,7 +26,7 @@ impl Client {
             ("client_id", client_id.to_owned()),
             ("client_secret", secret.expose_secret().to_owned()),
         ];
-        is_accepted(self.submit(TOKEN_ENDPOINT, &form).await)
+        is_accepted(self.submit(&self.form(TOKEN_ENDPOINT, &form)?, auth::refusal).await)
     }
 
     /// The id of the user whose token this is; `None`: it opens nothing.

@@ -9,8 +9,6 @@ const WITHOUT: &[(&str, &[&str])] = &[
     (
         "not yet",
         &[
-            "zitadel_default_label_policy",
-            "zitadel_label_policy",
             "zitadel_project_v2",
             "zitadel_org_metadata",
             "zitadel_organization_metadata",

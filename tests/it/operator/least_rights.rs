@@ -85,6 +85,11 @@ async fn all_kinds(world: &World, namespace: &str, zitadel: &Running) {
     let mut declared = Vec::new();
     for mut document in documents("examples") {
         let kind = document["kind"].as_str().unwrap().to_owned();
+        if kind == "ConfigMap" {
+            let brand = json!({"metadata": document["metadata"], "data": document["data"]});
+            put::<ConfigMap>(world, namespace, brand).await;
+            continue;
+        }
         let name = document["metadata"]["name"].as_str().unwrap().to_owned();
         let mut spec = document["spec"].take();
         if kind == "Instance" {
