@@ -166,7 +166,7 @@ pub async fn resolve(
         resolved: resolver.resolved,
         declared,
         initial,
-            files: inputs.files,
+        files: inputs.files,
         inputs: Vec::new(),
         instance_binding: binding::instance_binding(&instance_object),
         domain: consents.domain(&instance),

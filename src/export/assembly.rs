@@ -126,36 +126,48 @@ impl Assembly {
         let parts = natural_key.fields().iter().filter_map(|field| {
             let text = remote.state.text(field)?;
             let referred = self.exported_name(entry, field, text);
-            Some(referred.map_or(text, |(_, name)| name))
+            Some(referred.map_or(text, |(_, _, name)| name))
         });
         parts.collect::<Vec<_>>().join(" ")
     }
 
-    /// The object of what has this id, by the reference that could give it.
-    fn exported_name(&self, entry: Entry, id_field: &str, id: &str) -> Option<(&Reference, &str)> {
+    /// The object of what has this id, by the reference that could give it: its kind and its name.
+    fn exported_name(
+        &self,
+        entry: Entry,
+        id_field: &str,
+        id: &str,
+    ) -> Option<(&Reference, &'static str, &str)> {
         let reference = entry.references.iter().find(|r| r.id_field == id_field)?;
-        self.name_of(reference, id).map(|name| (reference, name))
+        self.name_of(reference, id).map(|(kind, name)| (reference, kind, name))
     }
 
-    /// The name of the object of what has this id and can be referred to so.
-    pub(crate) fn name_of(&self, reference: &Reference, id: &str) -> Option<&str> {
-        let name = |kind: &&'static str| self.exported.get(&(*kind, id.to_owned()));
-        reference.kinds.iter().find_map(name).map(String::as_str)
+    /// The kind and the name of the object of what has this id and can be referred to so.
+    pub(crate) fn name_of(&self, reference: &Reference, id: &str) -> Option<(&'static str, &str)> {
+        let named = |kind: &&'static str| {
+            Some((*kind, self.exported.get(&(*kind, id.to_owned()))?.as_str()))
+        };
+        reference.kinds.iter().find_map(named)
     }
 
     /// The same, with references to what is exported in place of its ids.
     fn referring(&self, entry: Entry, remote: &Remote) -> Remote {
-        let fields = remote.state.iter().map(|(field, value)| {
+        let mut fields: Map<String, Value> = Map::new();
+        for (field, value) in remote.state.iter() {
             let referred = value.as_str().and_then(|id| self.exported_name(entry, field, id));
-            match referred {
-                Some((reference, name)) => (format!("{}.name", reference.field), name.into()),
-                None => (field.clone(), value.clone()),
+            let Some((reference, kind, name)) = referred else {
+                fields.insert(field.clone(), value.clone());
+                continue;
+            };
+            fields.insert(format!("{}.name", reference.field), name.into());
+            // The first kind is meant where none is named.
+            if reference.kinds.first() != Some(&kind) {
+                fields.insert(format!("{}.kind", reference.field), kind.into());
             }
-        });
-        let mut fields: Map<String, Value> = fields.collect();
+        }
         for reference in entry.reference_lists {
             let Some(Value::Array(ids)) = fields.remove(reference.id_field) else { continue };
-            let name = |id: &Value| self.name_of(reference, id.as_str()?);
+            let name = |id: &Value| self.name_of(reference, id.as_str()?).map(|(_, name)| name);
             let named = ids.iter().filter_map(name).map(|name| json!({"name": name}));
             let named: Vec<Value> = named.collect();
             let others: Vec<Value> = ids.iter().filter(|id| name(id).is_none()).cloned().collect();

@@ -3,6 +3,7 @@
 
 mod connection;
 mod files;
+mod instance;
 mod laws;
 mod output;
 mod secrets;

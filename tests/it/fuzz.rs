@@ -44,7 +44,7 @@ fn recorded() -> Vec<(u64, String, Value)> {
 }
 
 fn documents() -> Vec<Value> {
-    let dirs = ["examples", "examples/tenant", "examples/onboarding"];
+    let dirs = ["examples", "examples/tenant", "examples/onboarding", "examples/instance"];
     dirs.into_iter().flat_map(crate::examples::documents).collect()
 }
 
@@ -52,7 +52,7 @@ fn documents() -> Vec<Value> {
 fn seeds(target: &str) -> Seeds {
     let number = |n: usize| u8::try_from(n % 256).unwrap();
     let mut seeds: Seeds = match target {
-        "manifests" => ["examples", "examples/tenant", "examples/onboarding"]
+        "manifests" => ["examples", "examples/tenant", "examples/onboarding", "examples/instance"]
             .into_iter()
             .flat_map(|dir| files(dir, "yaml"))
             .collect(),
