@@ -117,24 +117,28 @@ alerts: $(PROMTOOL) ## Test the chart's alerts with promtool
 	$(PROMTOOL) check rules --lint=all --lint-fatal charts/kastellan/files/rules.yaml
 	$(PROMTOOL) test rules tests/gitops/rules_test.yaml
 
+.PHONY: test-gitops
+test-gitops: prerequisites ## Ask Argo CD and kstatus what they say of the statuses in tests/gitops/states
+	go test -C tests/gitops -vet=off ./...
+
 .PHONY: lint
 lint: ## Check format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package kastellan --features demo --all-targets -- -D warnings
-	@unformatted=$$(gofmt -l tests/testenv); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l tests/testenv tests/gitops); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
 
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all
-	gofmt -w tests/testenv
+	gofmt -w tests/testenv tests/gitops
 
 .PHONY: doc
 doc: ## Build the documentation of the code
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 
 .PHONY: generate
-generate: ## Rewrite the generated files: CRDs, reference, tables
+generate: $(TEST_TOOLS) ## Rewrite the generated files: CRDs, reference, tables, states of objects
 	UPDATE=1 cargo test generated
 	rm -f charts/kastellan/files/crds/*
 	cp crds/*.yaml charts/kastellan/files/crds/
