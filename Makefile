@@ -30,9 +30,10 @@ CARGO_FUZZ_ROOT := $(CURDIR)/.cache/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_FUZZ := $(CARGO_FUZZ_ROOT)/bin/cargo-fuzz
 
 ACTIONLINT := $(BIN)/actionlint
+PROMTOOL := $(BIN)/promtool
 
-# $(call go-build,NAME,DIRECTORY,LINKER FLAGS,PACKAGE): the same bytes from the same sources, wherever it is built.
-go-build = @CGO_ENABLED=0 scripts/go-build '$(1)' $(2) $(4) -trimpath -buildvcs=false -ldflags '-s -w $(3)' -o $@
+# $(call go-build,NAME,DIRECTORY,LINKER FLAGS,PACKAGE,OPTIONS): the same bytes from the same sources, wherever it is built.
+go-build = @CGO_ENABLED=0 scripts/go-build '$(1)' $(2) $(4) $(5) -trimpath -buildvcs=false -ldflags '-s -w $(3)' -o $@
 # What `kubectl version` and the server's /version say.
 COMPONENT_VERSION := k8s.io/component-base/version
 KUBERNETES_STAMP := -X $(COMPONENT_VERSION).gitVersion=v$(KUBERNETES_VERSION) \
@@ -111,24 +112,33 @@ fuzz: $(CARGO_FUZZ) ## Give libFuzzer what reads what others wrote, for FUZZ_SEC
 			-max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1; \
 	done
 
+.PHONY: alerts
+alerts: $(PROMTOOL) ## Test the chart's alerts with promtool
+	$(PROMTOOL) check rules --lint=all --lint-fatal charts/kastellan/files/rules.yaml
+	$(PROMTOOL) test rules tests/gitops/rules_test.yaml
+
+.PHONY: test-gitops
+test-gitops: prerequisites ## Ask Argo CD and kstatus what they say of the statuses in tests/gitops/states
+	go test -C tests/gitops -vet=off ./...
+
 .PHONY: lint
 lint: ## Check format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package kastellan --features demo --all-targets -- -D warnings
-	@unformatted=$$(gofmt -l tests/testenv); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l tests/testenv tests/gitops); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
 
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all
-	gofmt -w tests/testenv
+	gofmt -w tests/testenv tests/gitops
 
 .PHONY: doc
 doc: ## Build the documentation of the code
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 
 .PHONY: generate
-generate: ## Rewrite the generated files: CRDs, reference, tables
+generate: $(TEST_TOOLS) ## Rewrite the generated files: CRDs, reference, tables, states of objects
 	UPDATE=1 cargo test generated
 	rm -f charts/kastellan/files/crds/*
 	cp crds/*.yaml charts/kastellan/files/crds/
@@ -189,6 +199,11 @@ $(HELM): tools/helm/go.mod tools/helm/go.sum
 $(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
 	$(call go-build,actionlint,tools/actionlint,,github.com/rhysd/actionlint/cmd/actionlint)
 
+# Without its clients of clouds, in which it would look for what to scrape: rules need none.
+$(PROMTOOL): tools/promtool/go.mod tools/promtool/go.sum
+	@echo "Building promtool: about 2 minutes on two idle cores the first time." >&2
+	$(call go-build,promtool,tools/promtool,,github.com/prometheus/prometheus/cmd/promtool,-tags remove_all_sd)
+
 # $(call cargo-install,NAME,VERSION,DIRECTORY): how fast it runs does not matter, how fast it builds does.
 define cargo-install
 @echo "Building $(1) $(2): about 2 minutes." >&2
@@ -207,4 +222,4 @@ $(CARGO_CYCLONEDX):
 	$(call cargo-install,cargo-cyclonedx,$(CARGO_CYCLONEDX_VERSION),$(CARGO_CYCLONEDX_ROOT))
 
 # What is missing is said before a build that takes minutes.
-$(TESTENV) $(HELM) $(ACTIONLINT) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ): | prerequisites
+$(TESTENV) $(HELM) $(ACTIONLINT) $(PROMTOOL) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ): | prerequisites

@@ -217,6 +217,7 @@ impl Context {
             not_ready: self.readiness.oldest_not_ready(),
             queues: self.permits.depths(),
             lags,
+            instances: self.readiness.of_kind(REGISTRY.connection().description().kind),
             expiries: self.host.expiries(),
             tables,
             is_leader: self.lease.role() == Role::Leader,

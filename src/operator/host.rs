@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, ResourceExt,
@@ -14,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::{
-    namespaces::Namespaces, output, packed::Packed, problem::Problem, references::References,
-    stores::Stores,
+    metrics::Expiry, namespaces::Namespaces, output, packed::Packed, problem::Problem,
+    references::References, stores::Stores,
 };
 use crate::{
     api::{self, FINALIZER, MANAGER, status::Status},
@@ -67,14 +66,15 @@ impl KubeHost {
     }
 
     /// When the keys and tokens end that objects hold.
-    pub(super) fn expiries(&self) -> Vec<(Key, Timestamp)> {
+    pub(super) fn expiries(&self) -> Vec<(Key, Expiry)> {
         let is_key = |e: &Entry| e.as_entity().is_some_and(EntityDescription::is_key);
         let keys = REGISTRY.all().filter(is_key);
         let objects = keys.flat_map(|entry| self.stores.state(entry.kind()));
         let expiry = |(key, object): (Key, Arc<Packed>)| {
             let status = object.content().status;
-            let at = status.pointer("/secret/expiresAt")?.as_str()?.parse().ok()?;
-            Some((key, at))
+            let at = |field| status.pointer(field)?.as_str()?.parse().ok();
+            let expires = at("/secret/expiresAt")?;
+            Some((key, Expiry { expires, renews: at("/secret/rotatesAt") }))
         };
         objects.filter_map(expiry).collect()
     }

@@ -10,8 +10,13 @@ use std::{
 use jiff::Timestamp;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text::encode},
-    metrics::{MetricType, counter::Counter, family::Family, gauge::Gauge},
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet, text::encode},
+    metrics::{
+        MetricType,
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
     registry::{Metric, Registry},
 };
 
@@ -59,6 +64,8 @@ pub(super) struct Metrics {
     lags: Family<Instance, Gauge>,
     unmanaged: Family<Kind, Gauge>,
     expiries: Family<Object, Gauge>,
+    renewals: Family<Object, Gauge>,
+    instances: Family<Instance, Gauge>,
     panics: Family<Task, Counter>,
     kubernetes: Family<Code, Counter>,
     tables: Family<Table, Gauge>,
@@ -99,6 +106,32 @@ impl Collector for CallTimes {
     }
 }
 
+/// The memory of the process, under the name that client libraries of Prometheus give it.
+#[derive(Debug)]
+struct ResidentMemory;
+
+impl Collector for ResidentMemory {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let Some(bytes) = resident_memory() else { return Ok(()) };
+        let gauge = ConstGauge::new(bytes);
+        let metric = encoder.encode_descriptor(
+            "process_resident_memory_bytes",
+            "Resident memory of the process in bytes",
+            None,
+            gauge.metric_type(),
+        )?;
+        gauge.encode(metric)
+    }
+}
+
+/// When a key or token ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expiry {
+    pub(super) expires: Timestamp,
+    /// When another one takes its place, if that is known.
+    pub(super) renews: Option<Timestamp>,
+}
+
 /// What is counted when the metrics are asked for.
 #[derive(Default)]
 pub(super) struct Snapshot {
@@ -108,8 +141,10 @@ pub(super) struct Snapshot {
     pub(super) queues: HashMap<&'static str, usize>,
     /// How long ago the feed of each Instance answered.
     pub(super) lags: Vec<(Key, Duration)>,
+    /// Whether each Instance that is not suspended is Ready.
+    pub(super) instances: Vec<(Key, bool)>,
     /// When keys and tokens end.
-    pub(super) expiries: Vec<(Key, Timestamp)>,
+    pub(super) expiries: Vec<(Key, Expiry)>,
     /// Entries of what is kept in memory.
     pub(super) tables: Vec<(&'static str, usize)>,
     /// Whether this process is the one that writes.
@@ -119,67 +154,79 @@ pub(super) struct Snapshot {
 impl Metrics {
     /// `requests`: what the engine's clients count.
     pub(super) fn new(requests: Arc<Requests>) -> Self {
-        let mut r = Registry::with_prefix("kastellan");
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(ResidentMemory));
+        let r = registry.sub_registry_with_prefix("kastellan");
         r.register_collector(Box::new(CallTimes(requests.clone())));
         Self {
-            reconciles: register(&mut r, "reconciles", "Reconciles"),
+            reconciles: register(r, "reconciles", "Reconciles"),
             errors: register(
-                &mut r,
+                r,
                 "errors",
                 "Reconciles that ended in an error, by its reason, and by what follows from it",
             ),
-            patches: register(&mut r, "status_patches", "Status patches sent to Kubernetes"),
-            drift: register(&mut r, "drift", "Changes by somebody else to what is declared"),
+            patches: register(r, "status_patches", "Status patches sent to Kubernetes"),
+            drift: register(r, "drift", "Changes by somebody else to what is declared"),
             objects: register(
-                &mut r,
+                r,
                 "objects",
                 "Objects by the status and the reason of their condition Ready",
             ),
             not_ready: register(
-                &mut r,
+                r,
                 "not_ready_age_seconds",
-                "How long the object of a kind that has waited longest has not been Ready",
+                "How long the object of a kind that has waited longest has not been Ready; observed ones do not wait",
             ),
             queues: register(
-                &mut r,
+                r,
                 "queue_depth",
                 "Objects that wait for others of their Instance, or of their namespace",
             ),
             lags: register(
-                &mut r,
+                r,
                 "feed_lag_seconds",
                 "Seconds since the event feed of an Instance last answered",
             ),
             unmanaged: register(
-                &mut r,
+                r,
                 "unmanaged",
                 "Things in ZITADEL that are declared nowhere, with --count-unmanaged",
             ),
             expiries: register(
-                &mut r,
+                r,
                 "secret_expiry_timestamp_seconds",
                 "When the key or token that an object holds ends",
             ),
-            panics: register(&mut r, "panics", "Panics; each one is a bug"),
+            renewals: register(
+                r,
+                "secret_renewal_timestamp_seconds",
+                "When another key or token takes the place of the one that an object holds",
+            ),
+            instances: register(
+                r,
+                "instance_ready",
+                "Whether an Instance is Ready; not there: it is suspended",
+            ),
+            panics: register(r, "panics", "Panics; each one is a bug"),
             kubernetes: register(
-                &mut r,
+                r,
                 "kubernetes_errors",
                 "Watches and leases that Kubernetes refused, by HTTP status; 0: no answer",
             ),
-            tables: register(&mut r, "memory_entries", "Entries of what is kept in memory"),
+            tables: register(r, "memory_entries", "Entries of what is kept in memory"),
             leader: register(
-                &mut r,
+                r,
                 "leader",
                 "Whether this operator is the one that writes; 0: it stands by",
             ),
             calls: register(
-                &mut r,
+                r,
                 "zitadel_requests",
                 "Requests sent to ZITADEL, repeated ones included",
             ),
-            registry: r,
             requests,
             scraping: Mutex::default(),
+            registry,
         }
     }
 
@@ -246,9 +293,18 @@ impl Metrics {
         for (Key { namespace, name, .. }, lag) in snapshot.lags {
             self.lags.get_or_create(&Instance { namespace, name }).set(seconds(lag));
         }
+        self.instances.clear();
+        for (Key { namespace, name, .. }, is_ready) in snapshot.instances {
+            self.instances.get_or_create(&Instance { namespace, name }).set(i64::from(is_ready));
+        }
         self.expiries.clear();
-        for (Key { kind, namespace, name }, at) in snapshot.expiries {
-            self.expiries.get_or_create(&Object { kind, namespace, name }).set(at.as_second());
+        self.renewals.clear();
+        for (Key { kind, namespace, name }, Expiry { expires, renews }) in snapshot.expiries {
+            let object = Object { kind, namespace, name };
+            self.expiries.get_or_create(&object).set(expires.as_second());
+            if let Some(at) = renews {
+                self.renewals.get_or_create(&object).set(at.as_second());
+            }
         }
         for (table, entries) in snapshot.tables {
             self.tables.get_or_create(&Table { table }).set(number(entries));
@@ -275,10 +331,157 @@ fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, he
     metric
 }
 
+/// The resident memory of this process in bytes, where Linux tells.
+fn resident_memory() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))?;
+    kib.trim().parse::<i64>().ok()?.checked_mul(1024)
+}
+
 fn seconds(d: Duration) -> i64 {
     i64::try_from(d.as_secs()).unwrap_or(i64::MAX)
 }
 
 fn number(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        fs,
+        path::Path,
+    };
+
+    use reqwest::Method;
+
+    use super::*;
+
+    /// The metrics that are served, with their labels: each has been counted.
+    fn served() -> BTreeMap<String, BTreeSet<String>> {
+        let requests = Arc::new(Requests::default());
+        let metrics = Metrics::new(requests.clone());
+        let key = |kind| Key { kind, namespace: "ns".to_owned(), name: "a".to_owned() };
+        let (project, at) = ("Project", Timestamp::UNIX_EPOCH);
+        metrics.reconciled(project);
+        metrics.failed(project, &engine::Error::Conflict { winner: key(project) });
+        metrics.drifted(project, true);
+        metrics.patched(project);
+        metrics.panicked("reconcile");
+        metrics.kubernetes_failed(None);
+        metrics.count_object(project, "True", Reason::InSync, 1);
+        metrics.found_unmanaged(&[]);
+        requests.record(&Method::GET, "/x", "ok", Duration::ZERO);
+        let text = metrics.render(Snapshot {
+            not_ready: HashMap::from([(project, Duration::ZERO)]),
+            queues: HashMap::from([(project, 1)]),
+            lags: vec![(key("Instance"), Duration::ZERO)],
+            instances: vec![(key("Instance"), true)],
+            expiries: vec![(key("MachineKey"), Expiry { expires: at, renews: Some(at) })],
+            tables: vec![("objects", 1)],
+            is_leader: true,
+        });
+        let mut served = BTreeMap::<_, BTreeSet<_>>::new();
+        for line in text.lines().filter(|l| !l.starts_with('#')) {
+            let name: String = line.chars().take_while(|c| is_name(*c)).collect();
+            served.entry(name).or_default().extend(labels(line));
+        }
+        served
+    }
+
+    fn is_name(c: char) -> bool {
+        c.is_ascii_alphanumeric() || c == '_'
+    }
+
+    /// The names of labels in the braces that a text begins with, after a name.
+    fn labels(text: &str) -> Vec<String> {
+        let Some((_, rest)) = text.split_once('{') else { return Vec::new() };
+        let inside = rest.split('}').next().unwrap();
+        let is_before_value = |part: &&str| part.ends_with('=') || part.ends_with(['~', '!']);
+        let parts = inside.split('"').step_by(2).map(|p| p.trim_start_matches([',', ' ']));
+        let names = parts.filter(is_before_value);
+        names.map(|p| p.chars().take_while(|c| is_name(*c)).collect()).collect()
+    }
+
+    /// Each use of a metric in a text: its name, and the labels that are selected by.
+    fn uses(text: &str) -> Vec<(String, Vec<String>)> {
+        let mut found = Vec::new();
+        for (at, _) in text.match_indices("kastellan_").chain(text.match_indices("process_")) {
+            let is_start = text[..at].chars().next_back().is_none_or(|c| !is_name(c));
+            let rest = &text[at..];
+            let name: String = rest.chars().take_while(|c| is_name(*c)).collect();
+            let after = &rest[name.len()..];
+            let selected = if after.starts_with('{') { labels(after) } else { Vec::new() };
+            if is_start {
+                found.push((name, selected));
+            }
+        }
+        found
+    }
+
+    fn expressions(value: &serde_json::Value, into: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (key, value) in fields {
+                    match value.as_str() {
+                        Some(text) if ["expr", "query", "definition"].contains(&key.as_str()) => {
+                            into.push(text.to_owned());
+                        }
+                        _ => expressions(value, into),
+                    }
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|i| expressions(i, into)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn alerts_and_the_dashboard_use_what_is_served_and_nothing_else() {
+        let served = served();
+        let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/kastellan/files");
+        for (file, least) in [("rules.yaml", 10), ("dashboard.json", 20)] {
+            let text = fs::read_to_string(files.join(file)).unwrap();
+            let value: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+            let mut all = Vec::new();
+            expressions(&value, &mut all);
+            let used: Vec<_> = all.iter().flat_map(|e| uses(e)).collect();
+            assert!(used.len() > least, "{file}: {used:?}");
+            for (name, selected) in used {
+                let known = served.get(&name);
+                let known = known.unwrap_or_else(|| panic!("{file}: {name} is not served"));
+                for label in selected {
+                    // Prometheus adds the job.
+                    let is_there = label == "job" || known.contains(&label);
+                    assert!(is_there, "{file}: {name} has no label {label}, but {known:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_served_is_on_the_dashboard_and_in_the_documentation() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let read = |file| fs::read_to_string(root.join(file)).unwrap();
+        let (dashboard, page) =
+            (read("charts/kastellan/files/dashboard.json"), read("docs/tasks/install.md"));
+        for name in served().into_keys() {
+            let family = name
+                .strip_suffix("_bucket")
+                .or(name.strip_suffix("_sum"))
+                .or(name.strip_suffix("_count"))
+                .unwrap_or(&name);
+            assert!(dashboard.contains(family), "{name} is not on the dashboard");
+            assert!(page.contains(&format!("`{family}`")), "{name} is not documented");
+        }
+    }
+
+    #[test]
+    fn a_use_is_found_with_its_labels() {
+        let used =
+            uses(r#"sum(rate(kastellan_a_total{job=~"$job", kind!="X"}[5m])) / my_kastellan_b"#);
+        let labels = vec!["job".to_owned(), "kind".to_owned()];
+        assert_eq!(used, [("kastellan_a_total".to_owned(), labels)]);
+    }
 }

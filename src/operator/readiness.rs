@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use super::metrics::Metrics;
 use crate::{
@@ -26,8 +26,8 @@ pub(super) struct Readiness {
 struct Reported {
     ready: &'static str,
     reason: Reason,
-    /// Since when it has not been Ready, as far as this process knows.
-    not_ready: Option<Instant>,
+    /// Since when it has not been Ready; what is only observed waits for nothing.
+    not_ready: Option<Timestamp>,
     /// It goes on when ZITADEL is back: not even what is Ready could be looked at.
     awaits_return: bool,
 }
@@ -81,8 +81,9 @@ impl Readiness {
         self.metrics.count_object(key.kind, ready, reason, 1);
         let mut all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         let former = all.remove(key);
-        let since = former.as_ref().and_then(|r| r.not_ready);
-        let not_ready = (ready == "False").then(|| since.unwrap_or_else(Instant::now));
+        let since = condition.and_then(|c| c.last_transition_time.parse().ok());
+        let not_ready = (ready == "False" && reason != Reason::Observing)
+            .then(|| since.unwrap_or_else(Timestamp::now));
         all.insert(key.clone(), Reported { ready, reason, not_ready, awaits_return: false });
         if let Some(Reported { ready, reason, .. }) = former {
             self.metrics.count_object(key.kind, ready, reason, -1);
@@ -110,6 +111,15 @@ impl Readiness {
         all.get(key).is_some_and(|r| r.ready == "True" && !r.awaits_return)
     }
 
+    /// Whether each object of a kind was Ready; one that is suspended is not among them.
+    pub(super) fn of_kind(&self, kind: &str) -> Vec<(Key, bool)> {
+        let all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .filter(|(key, r)| key.kind == kind && r.reason != Reason::Suspended)
+            .map(|(key, r)| (key.clone(), r.ready == "True"))
+            .collect()
+    }
+
     /// How many objects have been reconciled.
     pub(super) fn len(&self) -> usize {
         self.reported.lock().unwrap_or_else(PoisonError::into_inner).len()
@@ -121,7 +131,8 @@ impl Readiness {
         for (key, r) in self.reported.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             if let Some(since) = r.not_ready {
                 let age = oldest.entry(key.kind).or_insert(Duration::ZERO);
-                *age = since.elapsed().max(*age);
+                let waited = Timestamp::now().duration_since(since);
+                *age = Duration::try_from(waited).unwrap_or_default().max(*age);
             }
         }
         oldest

@@ -102,7 +102,7 @@ impl Requests {
     }
 
     /// Counts a request that ended.
-    pub(super) fn record(
+    pub(crate) fn record(
         &self,
         method: &Method,
         endpoint: &str,

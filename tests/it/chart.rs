@@ -8,7 +8,7 @@ use kube::{
     api::{ApiResource, DynamicObject, Patch, PatchParams},
     core::GroupVersionKind,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::apiserver::tool;
 
@@ -51,6 +51,121 @@ pub(crate) async fn install(admin: &Client, objects: &[Value]) {
         let name = object["metadata"]["name"].as_str().unwrap();
         api.patch(name, &PatchParams::apply("chart").force(), &Patch::Apply(object)).await.unwrap();
     }
+}
+
+/// The documents of the chart of this kind.
+fn of_kind(values: &Value, kind: &str) -> Vec<Value> {
+    let output = template("kastellan", values, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let is_it = |d: &&str| d.contains(&format!("\nkind: {kind}\n"));
+    text.split("\n---\n").filter(is_it).map(|d| serde_saphyr::from_str(d).unwrap()).collect()
+}
+
+fn file(name: &str) -> String {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    std::fs::read_to_string(format!("{root}{name}")).unwrap()
+}
+
+/// The alerts in rules: their names, and each as a whole.
+fn alerts(groups: &Value) -> Vec<(String, Value)> {
+    let groups = groups.as_array().unwrap().iter();
+    let rules = groups.flat_map(|g| g["rules"].as_array().unwrap());
+    rules.map(|r| (r["alert"].as_str().unwrap().to_owned(), r.clone())).collect()
+}
+
+#[test]
+fn the_alerts_are_the_rules_of_the_file_without_those_that_are_disabled() {
+    assert!(of_kind(&json!({}), "PrometheusRule").is_empty());
+    let rules: Value = serde_saphyr::from_str(&file("charts/kastellan/files/rules.yaml")).unwrap();
+    let in_file = alerts(&rules["groups"]);
+    assert!(in_file.len() >= 9, "{in_file:?}");
+
+    let mut values =
+        json!({"prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}}});
+    let made = of_kind(&values, "PrometheusRule");
+    assert_eq!(made[0]["metadata"]["labels"]["release"], "prometheus");
+    assert_eq!(alerts(&made[0]["spec"]["groups"]), in_file);
+
+    values["prometheusRule"]["disabled"] = json!(["KastellanFeedStopped"]);
+    let made = alerts(&of_kind(&values, "PrometheusRule")[0]["spec"]["groups"]);
+    let others = in_file.iter().filter(|(name, _)| name != "KastellanFeedStopped").cloned();
+    assert_eq!(made, others.collect::<Vec<_>>());
+    assert_eq!(made.len(), in_file.len() - 1);
+
+    values["prometheusRule"]["disabled"] = json!(["KastelanFeedStopped"]);
+    let refused = String::from_utf8(template("kastellan", &values, &[]).stderr).unwrap();
+    assert!(refused.contains("there is no alert KastelanFeedStopped"), "{refused}");
+}
+
+#[test]
+fn each_alert_is_tested_and_explained_where_it_says() {
+    let rules: Value = serde_saphyr::from_str(&file("charts/kastellan/files/rules.yaml")).unwrap();
+    let tests: Value = serde_saphyr::from_str(&file("tests/gitops/rules_test.yaml")).unwrap();
+    let tests = tests["tests"].as_array().unwrap().iter();
+    let cases: Vec<&Value> = tests.flat_map(|t| t["alert_rule_test"].as_array().unwrap()).collect();
+    let page = file("docs/troubleshooting.md");
+    let headings: Vec<&str> = page.lines().filter_map(|l| l.strip_prefix("### ")).collect();
+    for (name, rule) in alerts(&rules["groups"]) {
+        for fires in [true, false] {
+            let is_tested = cases.iter().any(|case| {
+                let expected = case["exp_alerts"].as_array().unwrap();
+                case["alertname"] == name.as_str() && expected.is_empty() != fires
+            });
+            assert!(is_tested, "no test in which {name} fires: {fires}");
+        }
+        let said = &rule["annotations"];
+        for annotation in ["summary", "description"] {
+            assert!(said[annotation].as_str().is_some_and(|text| !text.is_empty()), "{name}");
+        }
+        let anchor = format!("/docs/troubleshooting.md#{}", name.to_lowercase());
+        assert!(said["runbook_url"].as_str().unwrap().ends_with(&anchor), "{name}: {said}");
+        assert!(
+            headings.contains(&name.as_str()),
+            "docs/troubleshooting.md does not explain {name}"
+        );
+        assert!(["critical", "warning"].map(Value::from).contains(&rule["labels"]["severity"]));
+    }
+}
+
+#[test]
+fn the_dashboard_is_that_of_the_file() {
+    assert!(of_kind(&json!({}), "ConfigMap").is_empty());
+    let values =
+        json!({"dashboard": {"enabled": true, "annotations": {"grafana_folder": "ZITADEL"}}});
+    let made = of_kind(&values, "ConfigMap").remove(0);
+    assert_eq!(made["metadata"]["labels"]["grafana_dashboard"], "1");
+    assert_eq!(made["metadata"]["annotations"]["grafana_folder"], "ZITADEL");
+    let text = made["data"]["kastellan.json"].as_str().unwrap();
+    let dashboard: Value = serde_json::from_str(text).unwrap();
+    let in_file = file("charts/kastellan/files/dashboard.json");
+    assert_eq!(dashboard, serde_json::from_str::<Value>(&in_file).unwrap());
+
+    // Panels do not overlap, and each asks something of the data source that was chosen.
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut cells = std::collections::BTreeSet::new();
+    for panel in panels {
+        let at = |field: &str| panel["gridPos"][field].as_u64().unwrap();
+        assert!(at("x") + at("w") <= 24, "{panel}");
+        for (x, y) in (at("x")..at("x") + at("w"))
+            .flat_map(|x| (at("y")..at("y") + at("h")).map(move |y| (x, y)))
+        {
+            assert!(cells.insert((x, y)), "{} is over another panel", panel["title"]);
+        }
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty(), "{panel}");
+        for target in targets {
+            assert_eq!(target["datasource"]["uid"], "${datasource}", "{panel}");
+        }
+    }
+    let ids: std::collections::BTreeSet<_> = panels.iter().map(|p| p["id"].as_u64()).collect();
+    assert_eq!(ids.len(), panels.len());
+}
+
+#[test]
+fn metrics_keep_their_own_labels_when_they_are_scraped() {
+    let made = of_kind(&json!({"serviceMonitor": {"enabled": true}}), "ServiceMonitor");
+    assert_eq!(made[0]["spec"]["endpoints"][0]["honorLabels"], true);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

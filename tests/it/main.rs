@@ -30,6 +30,7 @@ mod feed;
 mod fuzz;
 mod gate;
 mod generated;
+mod gitops;
 mod inprocess;
 mod inputs;
 mod instance;

@@ -62,3 +62,68 @@ async fn requests_and_what_is_declared_nowhere_are_counted() {
         assert!(metrics.contains(name), "{name} in {metrics}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_is_counted_as_ready_by_its_name_until_it_is_suspended() {
+    let world = World::new("instance-ready").await;
+    let line = |ready: u8| {
+        let namespace = &world.namespace;
+        format!("kastellan_instance_ready{{namespace=\"{namespace}\",name=\"default\"}} {ready}")
+    };
+    let says = async |line: &str| {
+        world.until_metrics(line, |now| now.lines().any(|l| l == line)).await;
+    };
+    says(&line(1)).await;
+    world.secret("kastellan", "pat", "nobody's").await;
+    says(&line(0)).await;
+    let mut spec = world.instance_spec();
+    spec["suspend"] = json!(true);
+    world.apply("Instance", "default", spec).await;
+    let gone = |now: &str| !now.contains("kastellan_instance_ready{");
+    world.until_metrics("no suspended Instance", gone).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn how_long_something_has_not_been_ready_outlives_the_operator_and_is_not_about_observers() {
+    let mut world = World::new("not-ready").await;
+    world.apply("Organization", "acme", json!({})).await;
+    world.ready("Organization", "acme").await;
+    let observed = json!({"organizationRef": {"name": "acme"}, "mode": "Observe"});
+    world.apply("Project", "observed", observed).await;
+    world.reason("Project", "observed", "Observing").await;
+    // It has not been Ready since long before this process.
+    let spec = json!({"organizationRef": {"name": "nobody"}});
+    world.apply("MachineUser", "waits", spec).await;
+    world.reason("MachineUser", "waits", "WaitingForReference").await;
+    world.stop().await;
+    let mut status = serde_json::to_value(world.api("MachineUser").get("waits").await.unwrap());
+    let conditions = &mut status.as_mut().unwrap()["status"]["conditions"];
+    for condition in conditions.as_array_mut().unwrap() {
+        condition["lastTransitionTime"] = json!("2026-01-01T00:00:00Z");
+    }
+    let patch = json!({"status": {"conditions": conditions}});
+    let params = kube::api::PatchParams::default();
+    let patch = kube::api::Patch::Merge(patch);
+    world.api("MachineUser").patch_status("waits", &params, &patch).await.unwrap();
+    world.start();
+    let age = |now: &str, kind: &str| {
+        let start = format!("kastellan_not_ready_age_seconds{{kind=\"{kind}\"}} ");
+        now.lines().find_map(|l| l.strip_prefix(&start)?.parse::<u64>().ok())
+    };
+    let observing = "kastellan_objects{kind=\"Project\",ready=\"False\",reason=\"Observing\"} 1";
+    let is_old = |now: &str| {
+        now.contains(observing) && age(now, "MachineUser").is_some_and(|age| age > 86_400)
+    };
+    let metrics = world.until_metrics("not Ready for days", is_old).await;
+    assert_eq!(age(&metrics, "Project"), None, "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_memory_of_the_process_is_that_which_linux_tells() {
+    let world = World::new("memory").await;
+    let metrics = world.metrics().await;
+    let bytes = metrics.lines().find_map(|l| l.strip_prefix("process_resident_memory_bytes "));
+    let bytes: u64 = bytes.expect(&metrics).parse().unwrap();
+    // More than nothing, and given in bytes: in kibibytes it would be below this.
+    assert!(bytes > 10 << 20, "{bytes}");
+}

@@ -168,7 +168,7 @@ async fn writes_secrets(world: &World) {
     world.noted("bot", "SecretReissued", "").await;
     world.ready("MachineUser", "bot").await;
 
-    // A key is made here, and another one as the annotation asks; the metric says when it ends.
+    // A key is made here, and another one as the annotation asks; metrics say when it ends and is renewed.
     let spec = json!({"userRef": {"name": "bot"}, "secret": {"name": "key"}});
     world.apply("MachineKey", "key", spec).await;
     let before = world.ready("MachineKey", "key").await;
@@ -181,14 +181,15 @@ async fn writes_secrets(world: &World) {
     world.noted("key", "SecretRotated", "").await;
     let after = world.ready("MachineKey", "key").await;
     assert_eq!(after["secret"]["previous"][0]["id"], before["id"]);
-    let expiry = after["secret"]["expiresAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
-    let line = format!(
-        "kastellan_secret_expiry_timestamp_seconds{{kind=\"MachineKey\",namespace=\"{}\",name=\"key\"}} {}",
-        world.namespace,
-        expiry.as_second()
-    );
-    let metrics = async || world.metrics().await;
-    eventually("the metric", metrics, |now| now.lines().any(|l| l == line)).await;
+    for (metric, field) in [("expiry", "expiresAt"), ("renewal", "rotatesAt")] {
+        let at = after["secret"][field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let line = format!(
+            "kastellan_secret_{metric}_timestamp_seconds{{kind=\"MachineKey\",namespace=\"{}\",name=\"key\"}} {}",
+            world.namespace,
+            at.as_second()
+        );
+        world.until_metrics(&line, |now| now.lines().any(|l| l == line)).await;
+    }
     world.delete("MachineKey", "key").await;
     world.gone("MachineKey", "key").await;
 
