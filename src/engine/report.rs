@@ -86,8 +86,10 @@ pub enum Removed {
     },
     /// It went with what it was in.
     WithPlace {
-        /// Id of the organization.
-        organization: String,
+        /// What that is called.
+        noun: &'static str,
+        /// Its id.
+        id: String,
     },
     /// An organization's own setting was reset.
     Reset,
