@@ -345,22 +345,21 @@ impl Remover<'_> {
         match done {
             // What was in something went with it, whatever ZITADEL says to calls for it.
             Err(e) => match self.gone().await {
-                Some((noun, id)) => Ok(Removed::WithPlace { noun, id }),
+                Some(id) => Ok(Removed::WithPlace { id }),
                 None => Err(e),
             },
             done => done,
         }
     }
 
-    /// What it was in, if that does not exist any more: its organization, or of a setting something
-    /// in that.
-    async fn gone(&self) -> Option<(&'static str, String)> {
+    /// The id of what it was in, if that does not exist any more: its organization, or of a setting
+    /// something in that.
+    async fn gone(&self) -> Option<String> {
         let (registry, connection) = (self.engine.registry, self.connection);
         let organization = self.place.organization.as_ref()?;
-        let root = registry.root()?;
         let is_gone = observe::organization_is_gone(registry, connection, organization).await;
         if is_gone.unwrap_or(false) {
-            return Some((root.noun, organization.clone()));
+            return Some(organization.clone());
         }
         if !self.entry.is_setting() {
             return None;
@@ -370,13 +369,12 @@ impl Remover<'_> {
         at.parents.truncate(at.parents.len().saturating_sub(keys));
         let id = at.parents.pop()?;
         let kinds = self.entry.parents().flat_map(|parent| parent.kinds);
-        let kinds: Vec<Entry> = kinds.filter_map(|kind| registry.find(kind)).collect();
-        for kind in &kinds {
-            if !observe::is_gone(connection, *kind, &at, &id).await.unwrap_or(false) {
+        for kind in kinds.filter_map(|kind| registry.find(kind)) {
+            if !observe::is_gone(connection, kind, &at, &id).await.unwrap_or(false) {
                 return None;
             }
         }
-        kinds.first().map(|kind| (kind.noun, id))
+        Some(id)
     }
 
     async fn delete(&self, id: &str) -> Result<Removed> {

@@ -86,9 +86,7 @@ pub enum Removed {
     },
     /// It went with what it was in.
     WithPlace {
-        /// What that is called.
-        noun: &'static str,
-        /// Its id.
+        /// Id of that.
         id: String,
     },
     /// An organization's own setting was reset.

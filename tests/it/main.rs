@@ -40,6 +40,7 @@ mod line;
 mod login;
 mod lost;
 mod matrix;
+mod metadata;
 mod metrics;
 mod modes;
 mod older;

@@ -156,12 +156,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/v2/users/{id}/metadata", Authenticated, &SET_USER_V2, |call| {
             set_v2(call, User)
         }),
-        Route::search(
-            "/v2/users/{id}/metadata/search",
-            Authenticated,
-            &LIST_V2,
-            search_user_v2,
-        ),
+        Route::search("/v2/users/{id}/metadata/search", Authenticated, &LIST_V2, search_user_v2),
         Route::delete("/v2/users/{id}/metadata", Authenticated, |call| remove_v2(call, User)),
     ]
 }

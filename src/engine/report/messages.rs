@@ -394,7 +394,7 @@ pub(super) fn release(release: &Release) -> Option<String> {
 pub(super) fn removed(removed: &Removed, noun: &str) -> String {
     match removed {
         Removed::Deleted { id } => format!("{noun} {id} was deleted"),
-        Removed::WithPlace { noun: parent, id } => format!("{noun} went with {parent} {id}"),
+        Removed::WithPlace { id } => format!("{noun} went with what it was in: {id}"),
         Removed::Reset => format!("{noun} was reset and inherits again"),
         Removed::Restored { fields } => {
             format!("{noun} got its former values back: {}", fields.join(", "))
