@@ -119,7 +119,8 @@ impl Exporter<'_> {
         let is_personal = entry.as_entity().is_some_and(|entity| entity.is_personal);
         let is_asked = !(is_personal && self.selection.kinds.is_empty());
         let is_wanted = is_asked && self.selection.has(entry);
-        if !is_wanted && !is_parent {
+        // What people have goes with them.
+        if !is_wanted && (is_personal || !is_parent) {
             return Ok(());
         }
         let places: Vec<Place> = self.places(entry);

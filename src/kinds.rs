@@ -21,11 +21,13 @@ pub mod login_policy;
 pub mod machine_key;
 pub mod machine_user;
 pub mod message_text;
+mod metadata;
 mod notification;
 pub mod notification_policy;
 pub mod oidc_application;
 pub mod organization;
 pub mod organization_domain;
+pub mod organization_metadata;
 pub mod password_age_policy;
 pub mod password_complexity_policy;
 pub mod personal_access_token;
@@ -40,6 +42,7 @@ pub mod security_policy;
 pub mod sms_provider;
 mod user;
 pub mod user_grant;
+pub mod user_metadata;
 mod wire;
 
 /// All kinds; what others refer to comes first.
@@ -59,10 +62,12 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::setting::<label_policy::LabelPolicy>(),
     Entry::setting::<message_text::MessageText>(),
     Entry::entity::<organization_domain::OrganizationDomain>(),
+    Entry::setting::<organization_metadata::OrganizationMetadata>(),
     Entry::entity::<project::Project>(),
     Entry::entity::<project_role::ProjectRole>(),
     Entry::entity::<machine_user::MachineUser>(),
     Entry::entity::<human_user::HumanUser>(),
+    Entry::setting::<user_metadata::UserMetadata>(),
     Entry::entity::<email_provider::EmailProvider>(),
     Entry::entity::<sms_provider::SmsProvider>(),
     Entry::entity::<oidc_application::OidcApplication>(),

@@ -35,6 +35,7 @@ pub(crate) mod list;
 pub(crate) mod me;
 pub(crate) mod members;
 pub(crate) mod messages;
+pub(crate) mod metadata;
 pub(crate) mod notifications;
 pub(crate) mod oidc;
 pub(crate) mod organizations;
@@ -169,6 +170,16 @@ impl Route {
     ) -> Self {
         Self::new(Method::DELETE, path, access, &EMPTY, handler)
     }
+
+    /// A `DELETE` whose body says what.
+    pub(crate) fn delete_by(
+        path: &'static str,
+        access: Access,
+        message: &'static Message,
+        handler: impl Fn(&mut Call<'_>) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(Method::DELETE, path, access, message, handler)
+    }
 }
 
 /// All routes of ZITADEL's own interfaces.
@@ -179,6 +190,7 @@ pub(crate) fn routes() -> Vec<Route> {
         providers::routes(),
         notifications::routes(),
         messages::routes(),
+        metadata::routes(),
         projects::routes(),
         applications::routes(),
         project_roles::routes(),
@@ -223,6 +235,12 @@ impl Call<'_> {
         query_value(query, name)
             .or_else(|| query_value(query, &proto::snake(name)))
             .unwrap_or_default()
+    }
+
+    /// All values of a parameter of the query.
+    pub(crate) fn queries(&self, name: &str) -> Vec<String> {
+        let parameters = oidc::form(self.query.unwrap_or_default().as_bytes());
+        parameters.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect()
     }
 
     /// A flag of the query, as Go reads it.
@@ -338,7 +356,8 @@ fn serve(
     body: &Bytes,
     form: Form,
 ) -> Answer {
-    let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(&route.method);
+    let takes_body = [Method::POST, Method::PUT, Method::PATCH].contains(&route.method)
+        || !route.message.fields.is_empty();
     let request =
         if takes_body { proto::read(route.message, body, form)? } else { Request::default() };
     check_host(&state.domain, &parts.headers, &parts.uri)?;

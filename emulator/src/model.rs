@@ -19,6 +19,7 @@ pub(crate) mod grant;
 pub(crate) mod instance;
 pub(crate) mod member;
 pub(crate) mod message;
+pub(crate) mod metadata;
 pub(crate) mod notification;
 pub(crate) mod organization;
 pub(crate) mod policy;
@@ -34,6 +35,7 @@ use grant::Grants;
 use instance::{Instance, Restrictions, Security};
 use member::Members;
 use message::Texts;
+use metadata::Metadata;
 use organization::Organization;
 use policy::{
     Policy,
@@ -110,6 +112,7 @@ pub(crate) struct Model {
     pub(crate) texts: notification::Providers,
     /// The texts of messages.
     pub(crate) messages: Texts,
+    pub(crate) metadata: Metadata,
     policies: HashMap<(String, &'static str), Policy>,
     latest: HashMap<&'static str, Timestamp>,
 }
@@ -134,6 +137,7 @@ impl Model {
             emails: notification::Providers::default(),
             texts: notification::Providers::default(),
             messages: Texts::default(),
+            metadata: Metadata::default(),
             policies: HashMap::new(),
             latest: HashMap::new(),
         }
@@ -178,6 +182,9 @@ impl Model {
     }
 
     fn apply_organization(&mut self, position: Position, event: &Event) -> &'static str {
+        if self.metadata.apply(self.side, event) {
+            return "metadata";
+        }
         if self.messages.apply(self.side, event) {
             return "messages";
         }
@@ -259,6 +266,9 @@ impl Model {
     }
 
     fn apply_user(&mut self, position: Position, event: &Event) -> &'static str {
+        if self.metadata.apply(self.side, event) {
+            return "metadata";
+        }
         user::apply(&mut self.users, self.side, position, event);
         if event.event_type == "user.removed" && self.side == Side::Read {
             self.members.forget_user(&event.aggregate_id);
@@ -344,7 +354,9 @@ fn also_seen_by(event_type: &str) -> &'static [&'static str] {
             "policies",
             "providers",
             "provider links",
+            "metadata",
         ],
+        "user.removed" => &["metadata"],
         "org.policy.login.removed" | "org.idp.removed" | "instance.idp.removed" => {
             &["provider links"]
         }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::api::status::Drift;
 
-/// Values by path (`embeddedIframe.enabled`). A list is one value; what is not there is not
-/// managed.
+/// Values by path (`embeddedIframe.enabled`); in a path, a dot or a backslash that belongs to a name
+/// has a backslash before it. A list is one value; what is not there is not managed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, Value>);
 
@@ -23,19 +23,7 @@ impl Fields {
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         let mut root = Map::new();
         for (path, value) in &self.0 {
-            let mut at = &mut root;
-            let mut steps = path.split('.').peekable();
-            while let Some(step) = steps.next() {
-                if steps.peek().is_none() {
-                    at.insert(step.into(), value.clone());
-                    break;
-                }
-                let next = at.entry(step).or_insert_with(|| Value::Object(Map::new()));
-                match next {
-                    Value::Object(map) => at = map,
-                    _ => break,
-                }
-            }
+            insert(&mut root, path, value.clone());
         }
         serde_json::from_value(Value::Object(root))
     }
@@ -79,6 +67,18 @@ impl Fields {
         let (inside, outside) =
             all.partition(|(field, _)| paths.iter().any(|path| is_at(field, path)));
         (Self(outside), Self(inside))
+    }
+
+    /// What the fields hold that `like` has too. Below one of these maps what is not there is empty.
+    #[must_use]
+    pub fn found(&self, like: &Self, maps: &[&str]) -> Self {
+        let is_entry = |path: &str| {
+            let mut below = maps.iter().filter_map(|map| path.strip_prefix(map));
+            below.any(|rest| rest.starts_with('.'))
+        };
+        let empty = |path: &str| is_entry(path).then(|| "".into());
+        let live = |path: &String| self.0.get(path).cloned().or_else(|| empty(path));
+        Self(like.0.keys().filter_map(|path| Some((path.clone(), live(path)?))).collect())
     }
 
     /// Only the fields that `like` has too.
@@ -154,14 +154,49 @@ fn flatten(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
     match value {
         Value::Null => {}
         Value::Object(map) => {
-            for (key, value) in map {
-                flatten(&if path.is_empty() { key } else { format!("{path}.{key}") }, value, into);
+            for (name, value) in map {
+                flatten(&below(path, &name), value, into);
             }
         }
         leaf => {
             into.insert(path.into(), leaf);
         }
     }
+}
+
+/// The path of what has this name below another one.
+pub fn below(path: &str, name: &str) -> String {
+    let name = name.replace('\\', r"\\").replace('.', r"\.");
+    if path.is_empty() { name } else { format!("{path}.{name}") }
+}
+
+/// Sets what is at a path. What is below a value is not set.
+pub fn insert(root: &mut Map<String, Value>, path: &str, value: Value) {
+    let mut steps = steps(path);
+    let Some(last) = steps.pop() else { return };
+    let mut at = root;
+    for step in steps {
+        match at.entry(step).or_insert_with(|| Value::Object(Map::new())) {
+            Value::Object(map) => at = map,
+            _ => return,
+        }
+    }
+    at.insert(last, value);
+}
+
+/// The names along a path.
+fn steps(path: &str) -> Vec<String> {
+    let (mut steps, mut step) = (Vec::new(), String::new());
+    let mut characters = path.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '.' => steps.push(std::mem::take(&mut step)),
+            '\\' => step.extend(characters.next()),
+            c => step.push(c),
+        }
+    }
+    steps.push(step);
+    steps
 }
 
 /// What is special about a list.
@@ -207,7 +242,8 @@ impl List {
     }
 }
 
-/// What differs between the declared fields and the live ones.
+/// What differs between the declared fields and the live ones. What is not there is no text: to
+/// declare that there is none is no difference then.
 pub fn diff(want: &Fields, have: &Fields, lists: &[List]) -> Vec<Drift> {
     let is_unordered =
         |path: &str| lists.iter().any(|l| l.path == path && l.order != ListOrder::Ordered);
@@ -217,7 +253,7 @@ pub fn diff(want: &Fields, have: &Fields, lists: &[List]) -> Vec<Drift> {
             let same = if is_unordered(field) {
                 as_set(declared) == as_set(live)
             } else {
-                declared == live
+                declared == live || (live.is_null() && *declared == "")
             };
             (!same).then(|| Drift {
                 field: field.clone(),
@@ -310,6 +346,29 @@ mod tests {
         assert!(!refused(json!([]), json!([])));
         assert!(!refused(json!(["2"]), json!(["1"])));
         assert!(!refused(json!(["1"]), json!([])));
+    }
+
+    #[test]
+    fn a_name_may_hold_what_separates_names() {
+        for name in ["a.b", r"a\b", r"a\.b", ".", r"\", "a..b."] {
+            let state = json!({"entries": {name: "x", "plain": "y"}, "a": {"b": "z"}});
+            let fields = Fields::from(state.clone());
+            assert_eq!(fields.text(&below("entries", name)), Some("x"), "{name}");
+            assert_eq!(fields.to::<Value>().unwrap(), state, "{name}");
+        }
+        assert_eq!(below("entries", "a.b"), r"entries.a\.b");
+    }
+
+    #[test]
+    fn what_is_not_there_is_as_good_as_empty() {
+        let declare = |text: &str| Fields::from(json!({"entries": {"a": text}}));
+        let have = Fields::from(json!({"entries": {"b": "y"}}));
+        assert_eq!(diff(&declare(""), &have, &[]), []);
+        assert_eq!(diff(&declare("x"), &have, &[]).len(), 1);
+        let found = |have: &Fields| have.found(&declare("x"), &["entries"]);
+        assert_eq!((found(&have), found(&declare("y"))), (declare(""), declare("y")));
+        assert_eq!(diff(&found(&have), &declare("x"), &[]).len(), 1, "it can be put back");
+        assert!(have.found(&declare("x"), &["entri"]).is_empty(), "of a map alone");
     }
 
     #[test]

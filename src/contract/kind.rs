@@ -45,6 +45,8 @@ pub struct Description {
     pub events: &'static [EventFilter],
     /// Lists whose order means nothing, or that are special in another way.
     pub lists: &'static [List],
+    /// Fields that are maps of texts whose keys anybody chooses: what is not there is empty.
+    pub maps: &'static [&'static str],
     /// Fields that ZITADEL takes and never shows: they come from Secrets.
     pub inputs: &'static [SecretInput],
     /// Fields that are files.
@@ -83,6 +85,7 @@ impl Description {
         reaches_others: false,
         events: &[],
         lists: &[],
+        maps: &[],
         inputs: &[],
         files: &[],
         options: &[],

@@ -342,20 +342,39 @@ impl Remover<'_> {
             Entry::Setting(_) => self.restore(original).await,
             _ => self.delete(id).await,
         };
-        match (done, &self.place.organization) {
-            // What was in an organization went with it, whatever ZITADEL says to calls for it.
-            (Err(e), Some(organization)) => {
-                let registry = self.engine.registry;
-                let is_gone =
-                    observe::organization_is_gone(registry, self.connection, organization).await;
-                if is_gone.unwrap_or(false) {
-                    let organization = organization.clone();
-                    return Ok(Removed::WithPlace { organization });
-                }
-                Err(e)
-            }
-            (done, _) => done,
+        match done {
+            // What was in something went with it, whatever ZITADEL says to calls for it.
+            Err(e) => match self.gone().await {
+                Some(id) => Ok(Removed::WithPlace { id }),
+                None => Err(e),
+            },
+            done => done,
         }
+    }
+
+    /// The id of what it was in, if that does not exist any more: its organization, or of a setting
+    /// something in that.
+    async fn gone(&self) -> Option<String> {
+        let (registry, connection) = (self.engine.registry, self.connection);
+        let organization = self.place.organization.as_ref()?;
+        let is_gone = observe::organization_is_gone(registry, connection, organization).await;
+        if is_gone.unwrap_or(false) {
+            return Some(organization.clone());
+        }
+        if !self.entry.is_setting() {
+            return None;
+        }
+        let keys = self.entry.keyed_by.len();
+        let mut at = self.place.clone();
+        at.parents.truncate(at.parents.len().saturating_sub(keys));
+        let id = at.parents.pop()?;
+        let kinds = self.entry.parents().flat_map(|parent| parent.kinds);
+        for kind in kinds.filter_map(|kind| registry.find(kind)) {
+            if !observe::is_gone(connection, kind, &at, &id).await.unwrap_or(false) {
+                return None;
+            }
+        }
+        Some(id)
     }
 
     async fn delete(&self, id: &str) -> Result<Removed> {

@@ -366,13 +366,23 @@ pub(super) async fn organization_is_gone(
     organization: &str,
 ) -> Result<bool> {
     let Some(root) = registry.root() else { return Ok(false) };
-    let (place, subject) = (Place::instance(), Subject::from(organization));
-    connection.invalidate(root, &place, &subject);
-    let seen = connection.observe(root, &place, &subject, Absence::Confirmed).await;
-    let is_absent = seen.doing_other("look for the organization")? == Observation::Current(None);
+    is_gone(connection, root, &Place::instance(), organization).await
+}
+
+/// Whether something that others are in does not exist any more: only where the account would see it.
+pub(super) async fn is_gone(
+    connection: &Connection,
+    entry: Entry,
+    place: &Place,
+    id: &str,
+) -> Result<bool> {
+    let subject = Subject::from(id);
+    connection.invalidate(entry, place, &subject);
+    let seen = connection.observe(entry, place, &subject, Absence::Confirmed).await;
+    let is_absent = seen.doing_other("look for what it is in")? == Observation::Current(None);
     Ok(is_absent
-        && connection.can_see(&place).await?
-        && connection.lacks(root, &place, Duration::ZERO).await?.is_empty())
+        && connection.can_see(place).await?
+        && connection.lacks(entry, place, Duration::ZERO).await?.is_empty())
 }
 
 /// Where what was found comes from: what is bound says so, and what has a derived id is ours.

@@ -340,7 +340,7 @@ impl<'a> Pass<'a> {
             .map(|(field, _)| field.clone())
             .filter(|field| kept.get(field).is_none())
             .collect();
-        outcome.originals(live.select(declared).overlay(&kept), &released);
+        outcome.originals(live.found(declared, self.entry.maps).overlay(&kept), &released);
     }
 
     fn declared(&self) -> Declared<'_> {

@@ -86,8 +86,8 @@ pub enum Removed {
     },
     /// It went with what it was in.
     WithPlace {
-        /// Id of the organization.
-        organization: String,
+        /// Id of that.
+        id: String,
     },
     /// An organization's own setting was reset.
     Reset,

@@ -271,8 +271,9 @@ async fn by_id(
     reference: &Reference,
     id: String,
 ) -> Result<Place> {
-    let kind = reference.kinds.first().and_then(|kind| engine.registry.find(kind));
-    let (Some(kind), Some(root)) = (kind, engine.registry.root()) else {
+    let kinds = reference.kinds.iter().filter_map(|kind| engine.registry.find(kind));
+    let kinds: Vec<Entry> = kinds.collect();
+    let (Some(&kind), Some(root)) = (kinds.first(), engine.registry.root()) else {
         return Err(Error::NotConverged(NotConverged::Unreadable));
     };
     if kind == root {
@@ -291,8 +292,17 @@ async fn by_id(
     };
     let at = Place::organization(organization);
     let place = at.below(id.as_str());
-    let exists = exists(connection, kind, &at, &id).await;
-    exists.map_err(|e| e.explained(entry, &place)).map(|()| place)
+    // An id does not say which of several kinds it is.
+    let mut missing =
+        Error::Waiting(Waiting::Remote { noun: kind.noun, id: id.clone(), is_new: false });
+    for kind in kinds {
+        match exists(connection, kind, &at, &id).await {
+            Ok(()) => return Ok(place),
+            Err(e @ Error::Waiting(_)) => missing = e,
+            Err(e) => return Err(e.explained(entry, &place)),
+        }
+    }
+    Err(missing.explained(entry, &place))
 }
 
 /// Finds the ids of what an object refers to besides what it is in.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api,
-    contract::{Entry, IdSource, ListOrder, Reference, Remote},
+    contract::{Entry, IdSource, ListOrder, Reference, Remote, fields::insert},
 };
 
 /// A manifest, and where it goes.
@@ -71,6 +71,17 @@ impl Home {
     pub(super) fn label(&self) -> Option<&str> {
         self.name.as_deref()
     }
+
+    /// The same in the folder of the organization, whose name does not need to be said.
+    fn short(&self) -> &str {
+        let name = self.name.as_deref().unwrap_or_default();
+        self.organization.as_deref().map_or(name, |organization| short(organization, name))
+    }
+}
+
+/// A name in the folder of an organization.
+fn short<'a>(organization: &str, name: &'a str) -> &'a str {
+    name.strip_prefix(organization).and_then(|rest| rest.strip_prefix('-')).unwrap_or(name)
 }
 
 impl Exported {
@@ -103,7 +114,7 @@ impl Exported {
             None if makes_home => format!("organizations/{name}/{}.yaml", kebab(entry.kind())),
             None => format!("instance/{}/{name}.yaml", entry.plural),
             Some(organization) => {
-                let short = name.strip_prefix(&format!("{organization}-")).unwrap_or(name);
+                let short = short(organization, name);
                 format!("organizations/{organization}/{}/{short}.yaml", entry.plural)
             }
         };
@@ -130,6 +141,10 @@ impl Exported {
         );
         let keys: Vec<String> = keys.iter().map(|key| kebab(key)).collect();
         let (path, name) = match &keys.join("-")[..] {
+            // Of what is in the organization there are many.
+            "" if home.organization.as_deref().is_some_and(|organization| organization != name) => {
+                (format!("{dir}/{}/{}.yaml", entry.plural, home.short()), name.to_owned())
+            }
             "" => (format!("{dir}/{}.yaml", kebab(entry.kind())), name.to_owned()),
             keys => (format!("{dir}/{}/{keys}.yaml", entry.plural), format!("{name}-{keys}")),
         };
@@ -165,15 +180,7 @@ fn fill(
         if let (Value::Array(list), true) = (&mut value, is_set(path)) {
             list.sort_by_key(ToString::to_string);
         }
-        let mut steps: Vec<&str> = path.split('.').collect();
-        let Some(last) = steps.pop() else { continue };
-        let mut at = &mut *spec;
-        for step in steps {
-            let next = at.entry(step).or_insert_with(|| Value::Object(Map::new()));
-            let Value::Object(map) = next else { return };
-            at = map;
-        }
-        at.insert(last.into(), value);
+        insert(spec, path, value);
     }
 }
 

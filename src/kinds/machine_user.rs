@@ -5,7 +5,7 @@ use futures::{Stream, TryStreamExt};
 use reqwest::Method;
 use schemars::JsonSchema;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{
@@ -222,12 +222,27 @@ impl Entity for MachineUser {
 
     async fn read(access: &Access, id: &str) -> Result<Option<RemoteEntity<MachineUserState>>> {
         #[derive(Deserialize)]
-        struct Read {
-            user: Wire,
+        #[serde(untagged)]
+        enum Read {
+            User {
+                user: Box<Wire>,
+            },
+            /// The id is that of a person.
+            Person {
+                user: Person,
+            },
+        }
+        #[derive(Deserialize)]
+        struct Person {
+            #[serde(rename = "human")]
+            _human: IgnoredAny,
         }
         let path = Path::new("/management/v1/users/{}", &[id])?;
         let answer: Result<Read> = access.client.get(access.organization(), &path).await;
-        Ok(found(answer)?.map(|r| r.user.into()))
+        Ok(match found(answer)? {
+            Some(Read::User { user }) => Some((*user).into()),
+            Some(Read::Person { user: Person { .. } }) | None => None,
+        })
     }
 
     async fn create(access: &Access, id: &str, want: &MachineUserState) -> Result<Written> {

@@ -51,7 +51,7 @@ pub(super) struct UserScope {
 
 /// A reference to the object of an account.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-struct UserReference {
+pub(super) struct UserReference {
     /// Kind of the object. Omitted: `MachineUser`.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<UserKind>,

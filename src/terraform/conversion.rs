@@ -102,8 +102,15 @@ impl<'a> Conversion<'a> {
                 found.thing(place, parent)
             });
             match thing {
-                Ok(remote) => match things.iter().find(|(other, _)| is_same(other, &remote)) {
+                Ok(remote) => match things.iter_mut().find(|(other, _)| is_same(other, &remote)) {
                     None => things.push((remote, found)),
+                    // Another entry of the same map.
+                    Some((other, _))
+                        if found.resource.entry.is_some()
+                            && other.state.select(&remote.state).is_empty() =>
+                    {
+                        other.state = other.state.overlay(&remote.state);
+                    }
                     Some((_, other)) if is_selected => {
                         let why = format!("it is the same as {}", other.instance.address);
                         self.omit(found.instance, &why);

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{resource::Resource, resources, state::Instance};
 use crate::contract::{
     Entry, Fields, IdSource, Inputs, Place, Registry, Remote, Role, SecretInput, Subject,
+    fields::below,
     secret::{Values, declared},
 };
 
@@ -78,6 +79,12 @@ impl<'a> Found<'a> {
                     spec.insert(path, value);
                 }
             }
+        }
+        if let Some(entry) = self.resource.entry {
+            let key = self.text(entry.key);
+            let key = key.ok_or_else(|| format!("the state does not say its {}", entry.key))?;
+            let value = (entry.of)(self.text(entry.value).unwrap_or_default());
+            spec.insert(below(entry.map, key), value.into());
         }
         // One that only names what it connects is nothing without that.
         let mut required = self.entry.references.iter();

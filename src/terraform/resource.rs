@@ -16,6 +16,8 @@ pub(super) struct Resource {
     pub(super) within: &'static [Parent],
     /// What becomes a field.
     pub(super) fields: &'static [Field],
+    /// What it is an entry of.
+    pub(super) entry: Option<MapEntry>,
     /// What is secret in it, and came of ZITADEL.
     pub(super) secret: Option<SecretAttribute>,
     /// What is secret in it, and ZITADEL got: the attribute, and the field that stands for it.
@@ -46,6 +48,19 @@ pub(super) struct Field {
     pub(super) value: fn(&Value) -> Option<Value>,
 }
 
+/// One entry of a map. What has the map is one thing, and comes of as many resources.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MapEntry {
+    /// The field that is the map.
+    pub(super) map: &'static str,
+    /// The attribute that is the key.
+    pub(super) key: &'static str,
+    /// The attribute that is the value.
+    pub(super) value: &'static str,
+    /// What the map holds.
+    pub(super) of: fn(&str) -> String,
+}
+
 /// A secret, and what its Secret holds besides.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SecretAttribute {
@@ -63,6 +78,7 @@ impl Resource {
         kind: "",
         within: &[],
         fields: &[],
+        entry: None,
         secret: None,
         input: None,
         known: &[],
@@ -73,6 +89,7 @@ impl Resource {
     pub(super) fn knows(&self, attribute: &str) -> bool {
         let parents = self.within.iter().map(|parent| parent.attribute);
         let fields = self.fields.iter().map(|field| field.attribute);
+        let of_entry = self.entry.iter().flat_map(|entry| [entry.key, entry.value]);
         let of_secret = self.secret.iter().flat_map(|secret| {
             secret.values.iter().map(|(attribute, _)| *attribute).chain([secret.attribute])
         });
@@ -81,6 +98,7 @@ impl Resource {
             .into_iter()
             .chain(parents)
             .chain(fields)
+            .chain(of_entry)
             .chain(of_secret)
             .chain(self.input.map(|(attribute, _)| attribute))
             .chain(self.known.iter().copied())

@@ -7,6 +7,7 @@ mod entities;
 mod identity_providers;
 mod keys;
 mod messages;
+mod metadata;
 mod policies;
 mod providers;
 
@@ -31,6 +32,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Resource> {
         access::ALL,
         policies::ALL,
         messages::ALL,
+        metadata::ALL,
         providers::ALL,
     ]
     .into_iter()
@@ -70,6 +72,9 @@ mod tests {
             for path in resource.fields.iter().map(super::super::resource::Field::path) {
                 let is_made = path == "loginVersion" && known.contains(&path);
                 assert!(is_made || known.contains(&path), "{name}: there is no {path}");
+            }
+            if let Some(entry) = resource.entry {
+                assert!(known.contains(entry.map), "{name}: there is no {}", entry.map);
             }
             let issues = entry.as_entity().and_then(|entity| entity.issues);
             assert_eq!(resource.secret.is_some(), issues.is_some(), "{name}");

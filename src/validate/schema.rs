@@ -77,6 +77,11 @@ impl Walk<'_> {
         let additional = schema.get("additionalProperties").filter(|a| a.is_object());
         let open = schema.get("x-kubernetes-preserve-unknown-fields").and_then(Value::as_bool)
             == Some(true);
+        let most = limit(schema, "maxProperties", usize::MAX);
+        if map.len() > most {
+            let what = format!("has {} entries; the maximum is {most}", map.len());
+            self.wrong(pointer, &what);
+        }
         for (key, value) in map {
             let below = below(pointer, key);
             if let Some(schema) = properties.and_then(|p| p.get(key)).or(additional) {

@@ -41,6 +41,7 @@ mod line;
 mod login;
 mod lost;
 mod matrix;
+mod metadata;
 mod metrics;
 mod modes;
 mod older;

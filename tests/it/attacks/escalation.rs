@@ -272,6 +272,28 @@ async fn an_account_has_keys_for_others_only_where_it_names_their_kind() {
     }
 }
 
+/// Actions may decide by metadata what somebody is allowed to do.
+#[tokio::test(start_paused = true)]
+async fn an_account_has_metadata_of_others_only_where_it_names_their_kind() {
+    for (kinds, allowed) in [
+        (Value::Null, false),
+        (everybody(), false),
+        (by(&["MachineKey"]), false),
+        (by(&["UserMetadata"]), true),
+    ] {
+        let lab = lending(&everybody(), &everybody(), &kinds).await;
+        let spec = json!({"userRef": theirs("bot"), "entries": {"role": "admin"}});
+        let it = lab.declare("evil", "UserMetadata", "it", spec);
+        lab.settle().await;
+        if allowed {
+            assert!(lab.status(&it).is_ready(), "{:?}", lab.reason(&it));
+        } else {
+            refused(&lab, &it, "MachineUser ns/bot");
+        }
+        assert_eq!(lab.count("user.metadata.set"), usize::from(allowed));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_account_that_acts_gives_its_keys_to_nobody() {
     let lab = Lab::new().await;

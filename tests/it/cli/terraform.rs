@@ -111,6 +111,16 @@ async fn make(desk: &Desk) -> Made {
     let minnie = post(desk, acme, "/v2/users/new", minnie).await;
     made.keep("minnie", at(&minnie, "/id"));
 
+    let entry = |key: &str, value: &str| json!({"key": key, "value": STANDARD.encode(value)});
+    for (path, entries) in [
+        (
+            "/management/v1/metadata/_bulk".to_owned(),
+            [entry("tier", "gold"), entry("value.form", "base64:")],
+        ),
+        (format!("{users}/metadata/_bulk"), [entry("team", "shop"), entry("cost/center", "7")]),
+    ] {
+        post(desk, acme, &path, json!({"metadata": entries})).await;
+    }
     make_clients(desk, acme, &projects, &users, &mut made).await;
     let domains = "/management/v1/orgs/me/domains";
     for domain in ["acme.example", "shop.example"] {

@@ -194,6 +194,7 @@ fn limits(schema: &Value) -> Vec<String> {
     for (least, most, unit) in [
         ("minLength", "maxLength", " characters"),
         ("minItems", "maxItems", " items"),
+        ("minProperties", "maxProperties", " entries"),
         ("minimum", "maximum", ""),
     ] {
         match (number(least), number(most)) {

@@ -10,9 +10,6 @@ const WITHOUT: &[(&str, &[&str])] = &[
         "not yet",
         &[
             "zitadel_project_v2",
-            "zitadel_org_metadata",
-            "zitadel_organization_metadata",
-            "zitadel_user_metadata",
             "zitadel_webkey",
             "zitadel_active_webkey",
             "zitadel_action_target",
