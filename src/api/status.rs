@@ -46,6 +46,10 @@ pub struct Status {
     /// UID and resource version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets_applied: BTreeMap<String, String>,
+    /// The fingerprint of the file that each field held when it was last as declared: another one is
+    /// another declaration.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files_applied: BTreeMap<String, String>,
     /// The name of what is being created and whose id is not known yet: left behind only by an
     /// attempt that was cut off.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -115,6 +115,12 @@ impl Files {
         self.0.get(field)
     }
 
+    /// The fingerprint of each, by field.
+    pub fn fingerprints(&self) -> BTreeMap<String, String> {
+        let all = self.0.iter();
+        all.map(|(field, file)| ((*field).to_owned(), file.fingerprint().to_owned())).collect()
+    }
+
     /// Adds the file of a field.
     pub fn insert(&mut self, field: &'static str, file: File) {
         self.0.insert(field, file);

@@ -466,6 +466,7 @@ impl<'a> Pass<'a> {
         }
         self.engine.memory.hold(&self.object.key)?;
         outcome.secrets_applied(&self.target.inputs);
+        outcome.files_applied(&self.target.files);
         if let Some(secret) = secret {
             Box::pin(secret.ensure(&remote, plan.provenance, outcome)).await?;
         }
@@ -496,7 +497,9 @@ impl<'a> Pass<'a> {
     async fn drift(&self, plan: &Plan, outcome: &mut Outcome) -> Result<Option<FoundDrift>> {
         let (object, memory) = (self.object, &self.engine.memory);
         let (key, generation) = (&object.key, object.generation);
-        let was_changed = memory.was_changed(key, generation, was_seen(object));
+        // Another file is another declaration, as another spec is.
+        let is_same = object.status.files_applied == self.target.files.fingerprints();
+        let was_changed = memory.was_changed(key, generation, was_seen(object)) && is_same;
         if !plan.is_drift() {
             return Ok(None);
         }

@@ -23,7 +23,7 @@ use crate::{
         secret::FormerKey,
         status::{Drift, LastDrift, Provenance, Readiness, Ready, Reason, Status},
     },
-    contract::{Entry, Fields, Key, Object, Remote},
+    contract::{Entry, Fields, Files, Key, Object, Remote},
 };
 
 /// What was done about somebody else's change.
@@ -284,6 +284,11 @@ impl Outcome {
     pub fn secrets_applied(&mut self, declared: &[InputSecret]) {
         self.status.secrets_applied.clear();
         self.secrets_sent(&declared.iter().collect::<Vec<_>>());
+    }
+
+    /// ZITADEL has these files.
+    pub fn files_applied(&mut self, declared: &Files) {
+        self.status.files_applied = declared.fingerprints();
     }
 
     /// Another thing is created in the place of this one.
