@@ -58,9 +58,10 @@ fn seeds(target: &str) -> Seeds {
             .collect(),
         "objects" => documents()
             .iter()
-            .map(|document| {
-                let kind = REGISTRY.all().position(|e| e.kind() == document["kind"]).unwrap();
-                [&[number(kind)], document["spec"].to_string().as_bytes()].concat()
+            .filter_map(|document| {
+                // What is of Kubernetes itself is beside the matter.
+                let kind = REGISTRY.all().position(|e| e.kind() == document["kind"])?;
+                Some([&[number(kind)], document["spec"].to_string().as_bytes()].concat())
             })
             .collect(),
         // One of each form that an answer has, to calls of all kinds in turn.

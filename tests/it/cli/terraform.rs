@@ -396,6 +396,11 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
         "enableImpersonation": true,
         "embeddedIframe": {"enabled": true, "allowedOrigins": ["https://a.example", "https://b.example"]},
     });
+    let label = json!({
+        "primaryColor": "#0b3d91", "backgroundColor": "#ffffff", "warnColor": "#cd3d56", "fontColor": "#000000",
+        "primaryColorDark": "#7aa2f7", "backgroundColorDark": "#111827", "warnColorDark": "#ff3b5b",
+        "fontColorDark": "#ffffff", "themeMode": "THEME_MODE_DARK", "disableWatermark": true,
+    });
     let restrictions =
         json!({"disallowPublicOrgRegistration": true, "allowedLanguages": {"list": ["de", "en"]}});
     let client = desk.client(&desk.emulator().pat());
@@ -413,12 +418,14 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
         ),
         ("/admin/v1/policies/notification", json!({"passwordChange": true})),
         ("/admin/v1/policies/login", login),
+        ("/admin/v1/policies/label", label),
         ("/v2/policies/security", security),
         ("/admin/v1/restrictions", restrictions),
     ] {
         // What is so already is refused as no change.
         client.write::<Value>(Method::PUT, None, path, &body).await.ok();
     }
+    post(desk, "", "/admin/v1/policies/label/_activate", json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
