@@ -102,7 +102,6 @@ mod errors;
 mod faults;
 mod json;
 mod keys;
-mod md5;
 mod message;
 mod model;
 mod parsers;

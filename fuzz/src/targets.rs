@@ -181,7 +181,7 @@ pub(crate) fn events(data: &[u8]) {
                 break;
             }
             for entry in REGISTRY.all().filter(|e| !e.is_connection()) {
-                let _ = connection.take_editor(entry, &place, &Subject::from("4"));
+                let _ = connection.take_editor(entry, &place, &Subject::from("4")).await;
             }
         }
     });

@@ -118,7 +118,7 @@ impl Files {
     /// The fingerprint of each, by field.
     pub fn fingerprints(&self) -> BTreeMap<String, String> {
         let all = self.0.iter();
-        all.map(|(field, file)| ((*field).to_owned(), file.fingerprint().to_owned())).collect()
+        all.map(|(field, file)| ((*field).to_owned(), file.fingerprint().clone())).collect()
     }
 
     /// Adds the file of a field.

@@ -134,6 +134,7 @@ pub struct Names {
 
 /// What an entity is besides, as data.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct EntityDescription {
     /// Where its id comes from.
     pub id: IdSource,

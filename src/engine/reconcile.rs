@@ -213,9 +213,10 @@ impl<'a> Pass<'a> {
                     let access = self.target.connection.access(self.target.place.clone());
                     kind.check(&access, &self.target.declared).await?;
                     let declared = self.target.declared(self.object);
-                    let drafts = match self.target.is_planned {
-                        true => Ok(Vec::new()),
-                        false => kind.drafts(&access, declared).await,
+                    let drafts = if self.target.is_planned {
+                        Ok(Vec::new())
+                    } else {
+                        kind.drafts(&access, declared).await
                     };
                     if let Err(e) = refuse_drafts(drafts.doing("read the draft of")?) {
                         outcome.differs(plan.changes);

@@ -153,7 +153,7 @@ impl Assembly {
     /// The same, with references to what is exported in place of its ids.
     fn referring(&self, entry: Entry, remote: &Remote) -> Remote {
         let mut fields: Map<String, Value> = Map::new();
-        for (field, value) in remote.state.iter() {
+        for (field, value) in &remote.state {
             let referred = value.as_str().and_then(|id| self.exported_name(entry, field, id));
             let Some((reference, kind, name)) = referred else {
                 fields.insert(field.clone(), value.clone());

@@ -461,11 +461,9 @@ fn changes(have: &HumanUserState, want: &HumanUserState) -> Option<Value> {
     if human.is_empty() && name.is_none() {
         return None;
     }
-    let mut body = json!({"human": human});
-    if let Some(name) = name {
-        body["username"] = json!(name);
-    }
-    Some(body)
+    let name = name.map(|name| ("username".to_owned(), json!(name)));
+    let human = ("human".to_owned(), Value::Object(human));
+    Some(Value::Object(name.into_iter().chain([human]).collect()))
 }
 
 #[cfg(test)]

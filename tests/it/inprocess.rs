@@ -160,6 +160,9 @@ impl Transport for InProcess {
 /// A Secret's resource version, and what it holds.
 type Versioned = (u64, BTreeMap<String, String>);
 
+/// A kind, a name and a key.
+type FileKey = (&'static str, String, String);
+
 /// A host whose objects are in memory.
 #[derive(Default)]
 pub(crate) struct MemoryHost {
@@ -170,7 +173,7 @@ pub(crate) struct MemoryHost {
     /// Secrets that objects read, by namespace and name, with their resource versions.
     pub(crate) inputs: Mutex<BTreeMap<(String, String), Versioned>>,
     /// Files in Secrets and ConfigMaps: by the kind, name and key.
-    pub(crate) files: Mutex<BTreeMap<(&'static str, String, String), Vec<u8>>>,
+    pub(crate) files: Mutex<BTreeMap<FileKey, Vec<u8>>>,
     /// Secrets that objects wrote, by namespace and name.
     pub(crate) outputs: Mutex<BTreeMap<(String, String), OutputSecret>>,
     /// How the next writes of Secrets fail.

@@ -3,15 +3,16 @@
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, Method, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+
+use md5::{Digest, Md5};
 
 use super::oidc::{Page, page};
 use crate::{
     auth,
     errors::ApiError,
-    md5,
     model::policy::{
         LABEL,
         label::{ASSETS, Asset},
@@ -102,7 +103,7 @@ fn upload(
     }
     let stored = Stored {
         content_type,
-        etag: format!("\"{}\"", md5::hex(&file)),
+        etag: format!("\"{:032x}\"", u128::from_be_bytes(Md5::digest(&file).into())),
         bytes: file,
         changed: state.clock.now(),
     };
@@ -116,7 +117,7 @@ fn permitted(
     headers: &HeaderMap,
     permission: &str,
 ) -> Result<(String, String), ApiError> {
-    if headers.get(header::AUTHORIZATION).is_none_or(|value| value.is_empty()) {
+    if headers.get(header::AUTHORIZATION).is_none_or(HeaderValue::is_empty) {
         return Err(ApiError::unauthenticated("AUT-1179", "auth header missing"));
     }
     let user = auth::authenticate(state, headers)?;

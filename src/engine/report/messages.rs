@@ -22,10 +22,10 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
     match error {
         Error::Spec(e) => e.to_string(),
         Error::Waiting(waiting) => self::waiting(waiting),
-        Error::NotConnected { instance, message, .. } => {
-            let why = message.as_deref().unwrap_or("nobody has looked at it yet");
-            format!("waiting for {instance}: {why}")
-        }
+        Error::NotConnected { instance, message, .. } => format!(
+            "waiting for {instance}: {}",
+            message.as_deref().unwrap_or("nobody has looked at it yet")
+        ),
         Error::NoConsent(consent) => no_consent(consent, noun),
         Error::UnknownHost => "spec.issuer: the server knows no instance of this host name; use \
                                the external URL of the instance (its ExternalDomain), and address \
@@ -113,9 +113,7 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
             lacks.join(", ")
         ),
         Error::NotPermitted { permissions, error } => {
-            let deletes = matches!(**error, Error::Zitadel { doing: Doing::Thing("delete"), .. });
-            let retain = if deletes { ", or set deletionPolicy: Retain" } else { "" };
-            format!("{}. Needed is {}{retain}", sentence(error, noun), remedy(permissions))
+            format!("{}. Needed is {}", sentence(error, noun), remedy(permissions, error))
         }
         Error::Zitadel { doing, source } => call(*doing, source, noun),
         Error::Host(e) => format!("the cluster did not accept the status: {e}"),
@@ -156,14 +154,16 @@ fn cause(source: &zitadel::Error) -> String {
 }
 
 /// `a.read and a.write: give the account the role ORG_OWNER in the organization, or …`
-fn remedy(permissions: &Permissions) -> String {
+fn remedy(permissions: &Permissions, error: &Error) -> String {
+    let deletes = matches!(error, Error::Zitadel { doing: Doing::Thing("delete"), .. });
+    let retain = if deletes { ", or set deletionPolicy: Retain" } else { "" };
     let roles = permissions.roles().into_iter().map(|role| {
         let beside = roles::beside().filter(|_| role.level == Level::Project);
         let beside = beside.map(|beside| format!(" besides {}", beside.name)).unwrap_or_default();
         format!("{} in the {}{beside}", role.name, role.level.as_str())
     });
     let roles = roles.collect::<Vec<_>>().join(", or ");
-    format!("{}: give the account the role {roles}", permissions.needed.join(", "))
+    format!("{}: give the account the role {roles}{retain}", permissions.needed.join(", "))
 }
 
 fn secret(secret: &str, refusal: SecretRefusal, noun: &str) -> String {

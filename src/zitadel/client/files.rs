@@ -35,8 +35,9 @@ impl Client {
         call.set_organization(organization)?;
         // No file holds its own digest.
         let digest = digest::digest(&digest::SHA256, file.bytes());
-        let digits: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        let boundary = format!("kastellan-{}", &digits[..48]);
+        let (halves, _) = digest.as_ref().as_chunks::<16>();
+        let half = halves.first().copied().unwrap_or_default();
+        let boundary = format!("kastellan-{:032x}", u128::from_be_bytes(half));
         let media_type = file.media_type().unwrap_or("application/octet-stream");
         let head = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"file\"\r\n\
