@@ -548,9 +548,9 @@ mod tests {
 
     #[test]
     fn what_only_counts_at_a_creation_is_in_it_and_in_nothing_else() {
-        let case = Case { initial: Fields::from(json!({"initial.size": 1})), ..Case::new() };
+        let case = Case { initial: Fields::from(json!({"initial": {"size": 1}})), ..Case::new() };
         let created = case.entity(Found::Nothing { id: None }, Provenance::Created).unwrap();
-        assert_eq!(created.want, Fields::from(json!({"name": "a", "initial.size": 1})));
+        assert_eq!(created.want, Fields::from(json!({"name": "a", "initial": {"size": 1}})));
         assert_eq!(created.changed_fields(), ["initial.size", "name"]);
         let kept = case.entity(Found::Bound(remote("1", "a")), Provenance::Created).unwrap();
         assert_eq!((kept.action, kept.changes), (Action::Nothing, Vec::new()));

@@ -411,6 +411,10 @@ impl Placed {
             _ if self.entry.kind() == "MessageText" => {
                 return "[A-Za-z]{1,12} \\{\\{\\.Code\\}\\}".prop_map(Value::from).boxed();
             }
+            // A map has one entry at least: one without is not there.
+            _ if self.entry.maps.iter().any(|map| path == format!("{map}.alpha")) => {
+                return "[A-Za-z]{1,12}".prop_map(Value::from).boxed();
+            }
             ("roleKeys", _) => {
                 return subsequence(vec!["home"], 0..=1).prop_map(|keys| json!(keys)).boxed();
             }
