@@ -348,6 +348,11 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
     let links = json!({"tosLink": "https://partner.example/{{.Lang}}", "supportEmail": "help@partner.example"});
     let complexity = json!({"minLength": 12, "hasUppercase": true, "hasLowercase": true});
     let age = json!({"maxAgeDays": 90, "expireWarnDays": 7});
+    let label = json!({
+        "primaryColor": "#b3261e", "backgroundColor": "#ffffff", "warnColor": "#cd3d56", "fontColor": "#000000",
+        "primaryColorDark": "#f2b8b5", "backgroundColorDark": "#111827", "warnColorDark": "#ff3b5b",
+        "fontColorDark": "#ffffff", "themeMode": "THEME_MODE_LIGHT", "hideLoginNameSuffix": true,
+    });
     for (org, path, body) in [
         (partner, "privacy", links),
         (acme, "password/complexity", complexity),
@@ -355,9 +360,11 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
         (acme, "lockout", json!({"maxPasswordAttempts": 5})),
         (acme, "notification", json!({"passwordChange": false})),
         (acme, "login", login),
+        (acme, "label", label),
     ] {
         post(desk, org, &format!("/management/v1/policies/{path}"), body).await;
     }
+    post(desk, acme, "/management/v1/policies/label/_activate", json!({})).await;
     let domain = json!({"validateOrgDomains": true});
     post(desk, "", &format!("/admin/v1/orgs/{acme}/policies/domain"), domain).await;
     for message in [
