@@ -16,7 +16,13 @@ fn check(path: &Path, want: &str) {
         fs::write(path, want).unwrap();
     }
     let have = fs::read_to_string(path).unwrap_or_default();
-    assert!(have == want, "{} is not what the code generates: run `make generate`", path.display());
+    let mut lines = have.lines().zip(want.lines()).enumerate();
+    let differs = lines.find(|(_, (have, want))| have != want);
+    let path = path.display();
+    assert!(
+        have == want,
+        "{path} is not what the code generates: run `make generate`; {differs:?}"
+    );
 }
 
 /// The part of a page between two marks.

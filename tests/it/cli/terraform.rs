@@ -328,6 +328,16 @@ async fn make_clients(desk: &Desk, acme: &str, projects: &str, users: &str, made
     made.keep("app_key_file", file(&key));
 }
 
+/// How login pages look.
+fn label(primary: &str, primary_dark: &str, mode: &str) -> Value {
+    json!({
+        "primaryColor": primary, "backgroundColor": "#ffffff", "warnColor": "#cd3d56", "fontColor": "#000000",
+        "primaryColorDark": primary_dark, "backgroundColorDark": "#111827", "warnColorDark": "#ff3b5b",
+        "fontColorDark": "#ffffff", "themeMode": format!("THEME_MODE_{mode}"),
+        "hideLoginNameSuffix": mode == "LIGHT", "disableWatermark": mode == "DARK",
+    })
+}
+
 async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
     let login = json!({
         "allowUsernamePassword": true,
@@ -348,11 +358,6 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
     let links = json!({"tosLink": "https://partner.example/{{.Lang}}", "supportEmail": "help@partner.example"});
     let complexity = json!({"minLength": 12, "hasUppercase": true, "hasLowercase": true});
     let age = json!({"maxAgeDays": 90, "expireWarnDays": 7});
-    let label = json!({
-        "primaryColor": "#b3261e", "backgroundColor": "#ffffff", "warnColor": "#cd3d56", "fontColor": "#000000",
-        "primaryColorDark": "#f2b8b5", "backgroundColorDark": "#111827", "warnColorDark": "#ff3b5b",
-        "fontColorDark": "#ffffff", "themeMode": "THEME_MODE_LIGHT", "hideLoginNameSuffix": true,
-    });
     for (org, path, body) in [
         (partner, "privacy", links),
         (acme, "password/complexity", complexity),
@@ -360,7 +365,7 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
         (acme, "lockout", json!({"maxPasswordAttempts": 5})),
         (acme, "notification", json!({"passwordChange": false})),
         (acme, "login", login),
-        (acme, "label", label),
+        (acme, "label", label("#b3261e", "#f2b8b5", "LIGHT")),
     ] {
         post(desk, org, &format!("/management/v1/policies/{path}"), body).await;
     }
@@ -403,11 +408,6 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
         "enableImpersonation": true,
         "embeddedIframe": {"enabled": true, "allowedOrigins": ["https://a.example", "https://b.example"]},
     });
-    let label = json!({
-        "primaryColor": "#0b3d91", "backgroundColor": "#ffffff", "warnColor": "#cd3d56", "fontColor": "#000000",
-        "primaryColorDark": "#7aa2f7", "backgroundColorDark": "#111827", "warnColorDark": "#ff3b5b",
-        "fontColorDark": "#ffffff", "themeMode": "THEME_MODE_DARK", "disableWatermark": true,
-    });
     let restrictions =
         json!({"disallowPublicOrgRegistration": true, "allowedLanguages": {"list": ["de", "en"]}});
     let client = desk.client(&desk.emulator().pat());
@@ -425,7 +425,7 @@ async fn set_policies(desk: &Desk, acme: &str, partner: &str) {
         ),
         ("/admin/v1/policies/notification", json!({"passwordChange": true})),
         ("/admin/v1/policies/login", login),
-        ("/admin/v1/policies/label", label),
+        ("/admin/v1/policies/label", label("#0b3d91", "#7aa2f7", "DARK")),
         ("/v2/policies/security", security),
         ("/admin/v1/restrictions", restrictions),
     ] {
