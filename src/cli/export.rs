@@ -50,7 +50,8 @@ Files that exist are overwritten; those whose object is no longer in ZITADEL are
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Args {
-    /// File or folder with the Instance to read from; not needed with ZITADEL_ISSUER.
+    /// File or folder with the Instance to read from, or - for stdin; not needed with
+    /// ZITADEL_ISSUER.
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
     /// Make manifests of this state of terraform in place of a live instance; `-` reads stdin.
@@ -110,8 +111,7 @@ fn selection(args: &Args) -> Result<Selection> {
 
 async fn exported(args: &Args) -> Result {
     let selection = selection(args)?;
-    let mut folder = Folder::read(&args.files)
-        .map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
+    let mut folder = source::read(args.files.clone()).await?;
     folder.manifests.retain(|m| m.entry.is_connection());
     let session = args.connection.session(&folder).await?;
     if session.unconnected() > 0 {
@@ -157,7 +157,7 @@ fn write(args: &Args, export: &Export, place: &str) -> Result {
 
 /// A file of an earlier export whose object is gone would recreate it.
 fn name_leftovers(dir: &Path, export: &Export, place: &str) {
-    let Ok(folder) = Folder::read(&[dir.to_owned()]) else { return };
+    let Ok(folder) = Folder::read(dir) else { return };
     for manifest in folder.manifests.iter().filter(|m| !m.entry.is_connection()) {
         let path = &manifest.document.value_at("").source.path;
         if !export.objects.iter().any(|o| dir.join(&o.path) == **path) {

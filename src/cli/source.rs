@@ -20,6 +20,7 @@ use crate::{
         Folder,
         environment::Environment,
         host::secret_file,
+        input,
         session::{NoConnection, Session},
     },
     kinds::REGISTRY,
@@ -37,10 +38,11 @@ pub(super) fn secrets_to(text: &str) -> std::result::Result<PathBuf, String> {
 }
 
 /// Which files.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(super) struct Files {
-    /// File, or folder with all below it (*.yaml, *.yml, *.json); may be repeated. Objects of other
-    /// APIs are ignored.
+    /// File, folder with all below it (*.yaml, *.yml, *.json), or - for stdin; may be repeated. A
+    /// folder with a kustomization is built, by `kustomize build` or `kubectl kustomize`. Objects of
+    /// other APIs are ignored.
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub(super) files: Vec<PathBuf>,
     /// Accept files without any object of this API. If omitted, that is an error: the path is
@@ -210,7 +212,8 @@ pub(super) fn no_connection(e: &NoConnection) -> Exit {
 /// The beginning of every command that works on a folder and a ZITADEL: files without errors, and a
 /// connection.
 pub(super) async fn begin(files: &Files, connection: &Connection) -> Result<(Folder, Session)> {
-    let folder = files.read()?;
+    let files = files.clone();
+    let folder = aside(move || files.read()).await?;
     let session = connection.session(&folder).await?;
     Ok((folder, session))
 }
@@ -223,7 +226,30 @@ pub(super) async fn read_within<T>(
     stop::within(connection.timeout, work).await?
 }
 
+fn read_now(paths: &[PathBuf]) -> Result<Folder> {
+    input::read(paths).map(Folder::of).map_err(|e| output::fail(&e, Some(e.hint())))
+}
+
+/// Reads manifests, whatever is wrong with them.
+pub(super) async fn read(paths: Vec<PathBuf>) -> Result<Folder> {
+    aside(move || read_now(&paths)).await
+}
+
+/// Reads elsewhere: stdin and kustomize take their time, and meanwhile signals and the end of
+/// `--timeout` are heeded.
+pub(super) async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|e| output::fail(format!("the files could not be read: {e}"), None))?
+}
+
 impl Files {
+    /// Whether stdin is among them.
+    pub(super) fn has_stdin(&self) -> bool {
+        self.files.iter().any(|path| path.as_os_str() == input::STDIN)
+    }
+
     /// Reads them; there is no error in what is returned.
     pub(super) fn read(&self) -> Result<Folder> {
         let folder = self.read_all()?;
@@ -250,9 +276,7 @@ impl Files {
 
     /// Reads them, whatever is wrong.
     pub(super) fn read_all(&self) -> Result<Folder> {
-        Folder::read(&self.files).map_err(|(path, e)| {
-            output::fail(format!("{}: {e}", path.display()), Some("-f takes a file or a folder"))
-        })
+        read_now(&self.files)
     }
 
     /// Files without an object are an error, unless they are expected.
@@ -260,7 +284,11 @@ impl Files {
         if self.allow_empty || !folder.manifests.is_empty() {
             return Ok(());
         }
-        let paths: Vec<String> = self.files.iter().map(|p| p.display().to_string()).collect();
+        let shown = |path: &PathBuf| match path.as_os_str() {
+            path if path == input::STDIN => "stdin".to_owned(),
+            path => path.display().to_string(),
+        };
+        let paths: Vec<String> = self.files.iter().map(shown).collect();
         let files = if folder.files == 1 { "1 file" } else { &format!("{} files", folder.files) };
         Err(output::fail(
             format!("0 objects of this API in {} ({files})", paths.join(", ")),

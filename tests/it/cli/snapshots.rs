@@ -125,7 +125,7 @@ async fn validate_finds_everything_at_once() {
     snapshot("validate", &desk.run(&["validate", "-f", "good.yaml"]).await);
     fs::create_dir(desk.path().join("bad")).unwrap();
     fs::write(desk.path().join("bad/broken.yaml"), "a: [1\nb: 2\n").unwrap();
-    desk.write("bad/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\n");
+    desk.write("bad/foreign.yaml", "apiVersion: v1\n");
     desk.write(
         "bad/a.yaml",
         "\
