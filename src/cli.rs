@@ -5,6 +5,7 @@ mod completions;
 mod crds;
 #[cfg(feature = "demo")]
 mod demo;
+mod diff;
 mod export;
 mod operator;
 mod output;
@@ -62,6 +63,8 @@ enum Command {
     Apply(apply::Args),
     /// Write a live instance as manifests.
     Export(export::Args),
+    /// Show what tells two instances apart, such as staging and production.
+    Diff(diff::Args),
     /// Check files offline: schema, rules, references.
     Validate(validate::Args),
     /// Print, write or check the custom resource definitions (CRDs).
@@ -114,6 +117,7 @@ impl Cli {
             Command::Plan(args) => plan::run(args).await,
             Command::Apply(args) => Box::pin(apply::run(args)).await,
             Command::Export(args) => export::run(args).await,
+            Command::Diff(args) => diff::run(args).await,
             Command::Validate(args) => validate::run(&args),
             Command::Crds(args) => crds::run(&args),
             #[cfg(feature = "demo")]

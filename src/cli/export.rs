@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     export::{self, Export, Selection},
-    files::Folder,
-    files::finding::did_you_mean,
+    files::{Folder, finding::did_you_mean, session::Session},
     kinds::REGISTRY,
 };
 
@@ -88,15 +87,21 @@ pub(super) async fn run(args: Args) -> Result {
     if let Some(path) = &args.from_terraform {
         return terraform::run(&args, path);
     }
-    source::read_within(&args.connection, Box::pin(exported(&args))).await
+    source::read_within(args.connection.timeout, Box::pin(exported(&args))).await
 }
 
 /// What is asked for.
 fn selection(args: &Args) -> Result<Selection> {
+    let (organizations, namespace) = (args.organization.clone(), args.namespace.clone());
+    Ok(Selection { kinds: kinds(&args.kind)?, organizations, namespace })
+}
+
+/// The kinds that are asked for, by their right names.
+pub(super) fn kinds(asked: &[String]) -> Result<Vec<String>> {
     let names: Vec<&str> =
         REGISTRY.all().filter(|e| !e.is_connection()).map(|e| e.kind()).collect();
     let mut kinds = Vec::new();
-    for asked in &args.kind {
+    for asked in asked {
         let Some(kind) = names.iter().find(|k| k.eq_ignore_ascii_case(asked)) else {
             return Err(output::fail(
                 format!("there is no kind {asked} to export"),
@@ -105,8 +110,7 @@ fn selection(args: &Args) -> Result<Selection> {
         };
         kinds.push((*kind).to_owned());
     }
-    let (organizations, namespace) = (args.organization.clone(), args.namespace.clone());
-    Ok(Selection { kinds, organizations, namespace })
+    Ok(kinds)
 }
 
 async fn exported(args: &Args) -> Result {
@@ -114,6 +118,15 @@ async fn exported(args: &Args) -> Result {
     let mut folder = source::read(args.files.clone()).await?;
     folder.manifests.retain(|m| m.entry.is_connection());
     let session = args.connection.session(&folder).await?;
+    let export = live(&session, &selection).await?;
+    for missing in &export.missing {
+        output::warn(format!("omitted: {missing}"));
+    }
+    write(args, &export, "in ZITADEL")
+}
+
+/// What is in the one instance of a session.
+pub(super) async fn live(session: &Session, selection: &Selection) -> Result<Export> {
     if session.unconnected() > 0 {
         return Err(Exit::Failed);
     }
@@ -124,13 +137,9 @@ async fn exported(args: &Args) -> Result {
             Some("name the file of the one to export"),
         ));
     };
-    let export = output::waiting("reading", export::export(&REGISTRY, connection, &selection))
+    output::waiting("reading", export::export(&REGISTRY, connection, selection))
         .await
-        .map_err(|e| output::fail(e, None))?;
-    for missing in &export.missing {
-        output::warn(format!("omitted: {missing}"));
-    }
-    write(args, &export, "in ZITADEL")
+        .map_err(|e| output::fail(e, None))
 }
 
 /// Writes manifests to where they are to go. `place`: where everything was looked for.

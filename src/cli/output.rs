@@ -2,6 +2,7 @@
 //! does not say too, and is omitted where it can't be shown or `NO_COLOR` is set.
 
 mod applied;
+mod difference;
 mod findings;
 mod plan;
 mod progress;
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub(super) use applied::Tally;
+pub(super) use difference::{Form, differences};
 pub(super) use findings::{Report, finding, findings};
 #[cfg(feature = "demo")]
 pub(super) use plan::rendered;

@@ -13,6 +13,10 @@ Examples:
   The same folder against another ZITADEL:
     ZITADEL_ISSUER=https://auth.example.com ZITADEL_TOKEN=... kastellan plan -f tenant
 
+  What an overlay of kustomize would change; or what any other program prints, from stdin:
+    kastellan plan -f overlays/production
+    helm template tenant | kastellan plan -f -
+
   In CI, fail if Git and ZITADEL differ:
     kastellan plan -f tenant || exit 1
 
@@ -45,7 +49,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result {
-    source::read_within(&args.connection, Box::pin(planned(&args))).await
+    source::read_within(args.connection.timeout, Box::pin(planned(&args))).await
 }
 
 async fn planned(args: &Args) -> Result {

@@ -78,6 +78,11 @@ pub(super) struct Connection {
     pub(super) timeout: Option<Duration>,
 }
 
+/// Where the Secrets are: what the argument says, else the environment.
+pub(super) fn secret_dir(argument: Option<&PathBuf>) -> Option<PathBuf> {
+    argument.cloned().or_else(|| variable("KASTELLAN_SECRET_DIR").map(Into::into))
+}
+
 /// An environment variable, if it says anything.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -86,7 +91,7 @@ fn variable(name: &str) -> Option<String> {
 impl Connection {
     /// Where the Secrets are.
     pub(super) fn secret_dir(&self) -> Option<PathBuf> {
-        self.secret_dir.clone().or_else(|| variable("KASTELLAN_SECRET_DIR").map(Into::into))
+        secret_dir(self.secret_dir.as_ref())
     }
 
     /// What arguments say, and where they say nothing, the environment. A token is never an
@@ -132,13 +137,22 @@ impl Connection {
     /// A session that is connected; where only some of several Instances can't be used, the others
     /// are worked with.
     pub(super) async fn session(&self, folder: &Folder) -> Result<Session> {
-        // Who types the address owns the token.
-        let engine = Engine::new(&REGISTRY, AddressPolicy::any());
         let environment = self.environment(folder)?;
-        let session = Session::new(folder, self.secret_dir(), &environment, engine)
-            .map_err(|e| no_connection(&e))?;
-        connected(session, self.timeout).await
+        session(folder, self.secret_dir(), &environment, self.timeout).await
     }
+}
+
+/// A session of a folder, connected as it and the environment say.
+pub(super) async fn session(
+    folder: &Folder,
+    secret_dir: Option<PathBuf>,
+    environment: &Environment,
+    timeout: Option<Duration>,
+) -> Result<Session> {
+    // Who types the address owns the token.
+    let engine = Engine::new(&REGISTRY, AddressPolicy::any());
+    let session = Session::new(folder, secret_dir, environment, engine);
+    connected(session.map_err(|e| no_connection(&e))?, timeout).await
 }
 
 /// An Instance of these files whose credentials are in the folder of Secrets.
@@ -220,10 +234,10 @@ pub(super) async fn begin(files: &Files, connection: &Connection) -> Result<(Fol
 
 /// [`begin`], and then work that only reads, all within `--timeout`.
 pub(super) async fn read_within<T>(
-    connection: &Connection,
+    timeout: Option<Duration>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    stop::within(connection.timeout, work).await?
+    stop::within(timeout, work).await?
 }
 
 fn read_now(paths: &[PathBuf]) -> Result<Folder> {
@@ -244,6 +258,24 @@ pub(super) async fn aside<T: Send + 'static>(
     read.map_err(|e| output::fail(format!("the files could not be read: {e}"), None))?
 }
 
+/// Says what is wrong with files, if anything is. What was skipped is not worked with: whoever expects
+/// that should know.
+pub(super) fn refuse_errors(folder: &Folder) -> Result<()> {
+    let findings = validate::check(folder, false);
+    let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    let skipped = folder.findings.iter().filter(|f| f.severity == Severity::Warning);
+    for finding in skipped.chain(errors.iter().copied()) {
+        output::finding(finding);
+    }
+    let what = match errors.len() {
+        0 => return Ok(()),
+        1 => "1 error".to_owned(),
+        n => format!("{n} errors"),
+    };
+    let message = format!("{what} in these files; ZITADEL was not asked for anything");
+    Err(output::fail(message, None))
+}
+
 impl Files {
     /// Whether stdin is among them.
     pub(super) fn has_stdin(&self) -> bool {
@@ -253,25 +285,9 @@ impl Files {
     /// Reads them; there is no error in what is returned.
     pub(super) fn read(&self) -> Result<Folder> {
         let folder = self.read_all()?;
-        let findings = validate::check(&folder, false);
-        let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
-        // What was skipped is not planned: whoever expects it should know.
-        let skipped = folder.findings.iter().filter(|f| f.severity == Severity::Warning);
-        for finding in skipped.chain(errors.iter().copied()) {
-            output::finding(finding);
-        }
-        let what = match errors.len() {
-            0 => {
-                self.check_empty(&folder)?;
-                return Ok(folder);
-            }
-            1 => "1 error".to_owned(),
-            n => format!("{n} errors"),
-        };
-        Err(output::fail(
-            format!("{what} in these files; ZITADEL was not asked for anything"),
-            None,
-        ))
+        refuse_errors(&folder)?;
+        self.check_empty(&folder)?;
+        Ok(folder)
     }
 
     /// Reads them, whatever is wrong.

@@ -2,6 +2,7 @@
 //! behind a socket.
 
 mod connection;
+mod difference;
 mod files;
 mod inputs;
 mod instance;

@@ -339,7 +339,7 @@ async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_teaches() {
     let desk = Desk::new().await;
-    for verb in ["plan", "apply", "export", "validate", "operator"] {
+    for verb in ["plan", "apply", "export", "diff", "validate", "operator"] {
         snapshot(&format!("help-{verb}"), &desk.run(&[verb, "--help"]).await);
     }
     snapshot("help", &desk.run(&["--help"]).await);
@@ -352,7 +352,7 @@ async fn completions_and_manual_pages_know_every_command() {
         let script = desk.run(&["completions", shell]).await;
         assert_eq!(script.code, 0);
         assert!(
-            ["plan", "apply", "export", "validate", "crds", "operator"]
+            ["plan", "apply", "export", "diff", "validate", "crds", "operator"]
                 .iter()
                 .all(|verb| script.stdout.contains(verb)),
             "{shell}"
