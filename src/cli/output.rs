@@ -4,6 +4,7 @@
 mod applied;
 mod difference;
 mod findings;
+mod markdown;
 mod plan;
 mod progress;
 mod style;

@@ -20,6 +20,9 @@ Examples:
   In CI, fail if Git and ZITADEL differ:
     kastellan plan -f tenant || exit 1
 
+  A comment for a pull request, with a section for each organization:
+    kastellan plan -f tenant -o markdown > plan.md
+
 Exit codes: 0 nothing to do, 2 there are changes, 1 something is wrong.
 Nothing is written, neither to ZITADEL nor to disk.";
 

@@ -8,6 +8,7 @@ mod inputs;
 mod instance;
 mod laws;
 mod output;
+mod recipes;
 mod secrets;
 mod snapshots;
 mod stop;

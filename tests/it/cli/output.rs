@@ -7,11 +7,12 @@ use super::Desk;
 const BAD: &str = "kind: Organization\nmetadata: {name: acme}\nspec: {names: ACME}\n";
 const GOOD: &str = "kind: Organization\nmetadata: {name: acme}\nspec: {name: ACME}\n";
 /// Every way to data on stdout.
-const ALL: [&[&str]; 11] = [
+const ALL: [&[&str]; 12] = [
     &["export"],
     &["diff", "good.yaml", "other.yaml"],
     &["plan", "-f", "good.yaml"],
     &["plan", "-f", "good.yaml", "-o", "json"],
+    &["plan", "-f", "good.yaml", "-o", "markdown"],
     &["validate", "-f", "bad.yaml"],
     &["validate", "-f", "bad.yaml", "-o", "json"],
     &["validate", "-f", "bad.yaml", "-o", "sarif"],
