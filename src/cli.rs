@@ -10,6 +10,7 @@ mod export;
 mod operator;
 mod output;
 mod plan;
+mod secrets;
 mod source;
 mod stop;
 mod validate;

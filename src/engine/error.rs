@@ -220,6 +220,8 @@ pub enum OutputError {
     Forbidden(String),
     /// There is no place for it.
     NowhereToWrite,
+    /// What was issued got nowhere, and can't be handed over again.
+    NotDelivered(String),
     /// Something else, which may pass.
     Failed(String),
 }
@@ -443,6 +445,7 @@ impl OutputError {
         match self {
             Self::Forbidden(_) => Reason::Forbidden,
             Self::NowhereToWrite => Reason::InvalidSpec,
+            Self::NotDelivered(_) => Reason::SecretMissing,
             Self::Failed(_) => Reason::NotConverged,
         }
     }
@@ -507,7 +510,11 @@ impl Error {
             | Self::Taken { .. }
             | Self::NotPermitted { .. }
             | Self::Secret { .. }
-            | Self::Output(OutputError::Forbidden(_) | OutputError::NowhereToWrite)
+            | Self::Output(
+                OutputError::Forbidden(_)
+                | OutputError::NowhereToWrite
+                | OutputError::NotDelivered(_),
+            )
             | Self::OwnAccount { .. }
             | Self::Conflict { .. }
             | Self::Contested { .. }

@@ -88,9 +88,9 @@ pub(super) fn markdown(
         add(&title, &unmanaged.iter().map(line).collect::<Vec<_>>(), false);
     }
     if hidden > 0 {
-        out.push_str(&format!(
-            "\n**{hidden} more are not shown**: this comment would be too long.\n"
-        ));
+        out += "\n**";
+        out += &hidden.to_string();
+        out += " more are not shown**: this comment would be too long.\n";
     }
     out
 }
@@ -147,6 +147,7 @@ fn block(p: &Planned) -> Option<String> {
         let sign = if sign == "~" { "!" } else { sign };
         lines.push(line(&format!("{sign}     {}: (sensitive{why})", change.field)));
     }
+    lines.extend(shown.issues.map(|name| line(&format!("+     secret {name} (issued on create)"))));
     Some(lines.concat())
 }
 
