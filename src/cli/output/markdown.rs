@@ -148,6 +148,7 @@ fn block(p: &Planned) -> Option<String> {
         lines.push(line(&format!("{sign}     {}: (sensitive{why})", change.field)));
     }
     lines.extend(shown.issues.map(|name| line(&format!("+     secret {name} (issued on create)"))));
+    lines.extend(shown.cuts.iter().map(|cut| line(&format!("-     {cut}"))));
     Some(lines.concat())
 }
 
