@@ -17,6 +17,8 @@ pub const FINALIZER: &str = "zitadel.kastellan.dev/finalizer";
 pub const RECONCILE_AT: &str = "kastellan.dev/reconcile-at";
 /// `"true"`: release an object that is being deleted without a call.
 pub const ABANDON: &str = "kastellan.dev/abandon";
+/// `"true"`: do what would lock everybody out, too.
+pub const ALLOW_LOCK_OUT: &str = "kastellan.dev/allow-lock-out";
 /// Field manager of everything that is written to Kubernetes.
 pub const MANAGER: &str = "kastellan";
 

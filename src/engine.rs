@@ -28,6 +28,7 @@ pub mod error;
 pub mod events;
 pub mod host;
 pub mod inputs;
+mod lock_out;
 mod memory;
 pub mod observe;
 pub mod ownership;

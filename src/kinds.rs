@@ -28,6 +28,7 @@ pub mod oidc_application;
 pub mod organization;
 pub mod organization_domain;
 pub mod organization_metadata;
+mod owner;
 pub mod password_age_policy;
 pub mod password_complexity_policy;
 pub mod personal_access_token;

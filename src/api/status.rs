@@ -182,6 +182,7 @@ pub enum Reason {
     AdoptionRefused,
     Conflict,
     Contested,
+    LockOut,
     Forbidden,
     Unauthenticated,
     Unreachable,
@@ -196,7 +197,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InSync,
         Self::Creating,
         Self::Updating,
@@ -208,6 +209,7 @@ impl Reason {
         Self::AdoptionRefused,
         Self::Conflict,
         Self::Contested,
+        Self::LockOut,
         Self::Forbidden,
         Self::Unauthenticated,
         Self::Unreachable,
@@ -247,6 +249,9 @@ impl Reason {
             Self::Conflict => "An older object declares the same thing. Delete one of them.",
             Self::Contested => {
                 "Somebody keeps undoing what is declared, and it is still reverted, at growing intervals; or somebody has begun a draft that would be published with it, and it waits. The message says who, or what."
+            }
+            Self::LockOut => {
+                "It would lock everybody out of something, as the message says. Change it, or insist with the annotation `kastellan.dev/allow-lock-out: \"true\"`."
             }
             Self::Forbidden => {
                 "The account, or a namespace, lacks a permission or consent: the message says which."

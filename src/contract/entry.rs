@@ -31,6 +31,7 @@ pub enum Entry {
 }
 
 /// What entities and settings have in common.
+#[async_trait]
 pub trait ErasedKind: Send + Sync {
     /// What it is.
     fn description(&self) -> &'static Description;
@@ -44,6 +45,13 @@ pub trait ErasedKind: Send + Sync {
         name: &str,
         inputs: &Inputs,
     ) -> std::result::Result<(Fields, Fields), SpecError>;
+    /// See [`Kind::locks_out`].
+    async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>>;
 }
 
 /// An [`Entity`] whose state is [`Fields`].
@@ -184,6 +192,20 @@ impl Entry {
         }
     }
 
+    /// See [`Kind::locks_out`].
+    pub async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>> {
+        match self {
+            Self::Connection(_) => Ok(None),
+            Self::Entity(kind) => kind.locks_out(access, id, want).await,
+            Self::Setting(kind) => kind.locks_out(access, id, want).await,
+        }
+    }
+
     /// Its references to what it is in.
     pub fn parents(&self) -> impl Iterator<Item = &'static Reference> + use<> {
         self.references.iter().filter(|r| r.role == Role::Parent)
@@ -255,6 +277,7 @@ fn desired<K: Kind>(
     Ok(fields.divide(K::DESCRIPTION.initial))
 }
 
+#[async_trait]
 impl<K: Entity> ErasedKind for EntityKind<K> {
     fn description(&self) -> &'static Description {
         <K as Described>::DATA
@@ -273,8 +296,17 @@ impl<K: Entity> ErasedKind for EntityKind<K> {
         }
         desired::<K>(spec, name, inputs)
     }
+    async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>> {
+        K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
+    }
 }
 
+#[async_trait]
 impl<K: Setting> ErasedKind for SettingKind<K> {
     fn description(&self) -> &'static Description {
         <K as Described>::DATA
@@ -289,6 +321,14 @@ impl<K: Setting> ErasedKind for SettingKind<K> {
         inputs: &Inputs,
     ) -> std::result::Result<(Fields, Fields), SpecError> {
         desired::<K>(spec, name, inputs)
+    }
+    async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>> {
+        K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
     }
 }
 

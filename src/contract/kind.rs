@@ -285,6 +285,17 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
 
     /// What is declared. Pure. `name` is the object's, for kinds whose remote name follows it.
     fn desired(&self, name: &str, inputs: &Inputs) -> std::result::Result<Self::State, SpecError>;
+
+    /// Who could get in no more if this became `want`, or were deleted, in half a sentence; `None`:
+    /// nobody is locked out. `id`: of what exists. Fields that `want` does not have are not known.
+    fn locks_out(
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Self::State>,
+    ) -> impl Future<Output = Result<Option<&'static str>>> + Send {
+        let _ = (access, id, want);
+        async { Ok(None) }
+    }
 }
 
 /// One of many, each with an id.

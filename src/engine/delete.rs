@@ -12,7 +12,7 @@ use super::{
     },
     error::{Class, Error, Result, Waiting, WhileDoing},
     host::Host,
-    observe,
+    lock_out, observe,
     ownership::Thing,
     replacement,
     report::{self, Outcome, Pause},
@@ -363,6 +363,8 @@ async fn remove(
         provenance: binding.provenance,
     };
     let removed = async {
+        let access = connection.access(binding.place.clone());
+        lock_out::refuse(entry, object, &access, Some(&binding.id), None).await?;
         if entry.as_entity().is_some_and(EntityDescription::is_key) {
             let place = &binding.place;
             for id in secret::remains(&connection, entry, place, &object.status).await? {

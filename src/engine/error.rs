@@ -113,6 +113,11 @@ pub enum Error {
         /// The fields.
         fields: Vec<String>,
     },
+    /// Somebody would be locked out, and the object does not insist.
+    LockOut {
+        /// Who, in half a sentence.
+        who: &'static str,
+    },
     /// Another instance answers behind the same address.
     InstanceChanged {
         /// The Instance object.
@@ -512,6 +517,7 @@ impl Error {
             | Self::Conflict { .. }
             | Self::Contested { .. }
             | Self::Drafted { .. }
+            | Self::LockOut { .. }
             | Self::InstanceChanged { .. }
             | Self::Lost(_)
             | Self::MayNotRead { .. }
@@ -557,6 +563,7 @@ impl Error {
             Self::Taken { .. } => Reason::Rejected,
             Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } | Self::Drafted { .. } => Reason::Contested,
+            Self::LockOut { .. } => Reason::LockOut,
             Self::InstanceChanged { .. } => Reason::InstanceChanged,
             Self::Lost(_) => Reason::LostByZitadel,
             Self::NotConverged(_) | Self::Host(_) => Reason::NotConverged,

@@ -12,6 +12,7 @@ use super::{
     error::{Error, NoConsent, NotConverged, Purpose, Result, WhileDoing},
     host::Host,
     inputs::{self, SecretChange, SendCause, SentFacts},
+    lock_out,
     observe::{self, provenance},
     ownership::Claim,
     report::{Outcome, Remedy, setting_id},
@@ -227,6 +228,14 @@ impl<'a> Pass<'a> {
             }
             _ => self.plan_entity(outcome).await?,
         };
+        if plan.action != Action::Nothing && !self.target.shared.observes() {
+            let access = self.target.connection.access(self.target.place.clone());
+            let (id, want) = (plan.id(), Some(&plan.want));
+            if let Err(e) = lock_out::refuse(self.entry, self.object, &access, id, want).await {
+                outcome.differs(plan.changes);
+                return Err(e);
+            }
+        }
         tracing::debug!(
             action = ?plan.action,
             id = plan.id(),

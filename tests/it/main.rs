@@ -38,6 +38,7 @@ mod intercept;
 mod laws;
 mod layers;
 mod line;
+mod lock_out;
 mod login;
 mod lost;
 mod matrix;

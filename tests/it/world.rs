@@ -470,12 +470,12 @@ impl World {
 
     /// Where things of this place are.
     pub(crate) fn at(&self, place: impl InPlace) -> Access {
-        Access { client: self.zitadel_as(&self.emulator().pat()), place: place.place() }
+        Access::anonymous(self.zitadel_as(&self.emulator().pat()), place.place())
     }
 
     /// Somebody else with all rights, at a place.
     pub(crate) fn minnie_at(&self, place: impl InPlace) -> Access {
-        Access { client: self.zitadel_as(&self.minnie), place: place.place() }
+        Access::anonymous(self.zitadel_as(&self.minnie), place.place())
     }
 
     /// What is really there.

@@ -2,6 +2,7 @@
 
 use super::{Pause, Removed};
 use crate::{
+    api::ALLOW_LOCK_OUT,
     contract::Permissions,
     engine::{
         decide_deletion::Release,
@@ -87,6 +88,10 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              without it. Publish the draft or take it back, declare these fields, or set \
              spec.publishDrafts: true to publish it too",
             fields.join(", ")
+        ),
+        Error::LockOut { who } => format!(
+            "nothing was done, since {who}. To do it all the same, annotate this object with \
+             {ALLOW_LOCK_OUT}: \"true\""
         ),
         Error::InstanceChanged { instance, known, found } => {
             let behind =

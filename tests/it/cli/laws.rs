@@ -144,7 +144,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             let natural_key = entry(kind).as_entity().unwrap().natural_key;
             let mut below = Vec::new();
             for (name, place) in places {
-                let at = Access { client: client.clone(), place };
+                let at = Access::anonymous(client.clone(), place);
                 let found = entry(kind).list(&at).await;
                 below.extend(found.iter().filter(|remote| !is_own(remote)).map(|remote| {
                     let name = format!("{name}/{}", natural_key.of(&remote.state).unwrap());
@@ -154,7 +154,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             places = below;
         }
         for (home, place) in places {
-            let at = Access { client: client.clone(), place };
+            let at = Access::anonymous(client.clone(), place);
             let found: Vec<Remote> =
                 if p.is_entity() { p.entry.list(&at).await } else { p.entry.settings(&at).await };
             for remote in found.into_iter().filter(|remote| !is_own(remote)) {
