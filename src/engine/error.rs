@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::decide_secret::SecretRefusal;
 use crate::{
     api::status::Reason,
@@ -85,8 +87,24 @@ pub enum Error {
         /// How long that is waited for.
         left: Duration,
     },
+    /// What differs comes true by steps, and the next one is not due yet.
+    Scheduled {
+        /// The fields.
+        fields: Vec<String>,
+        /// When it is due; `None`: at once.
+        at: Option<Timestamp>,
+        /// How long that is from now.
+        left: Duration,
+    },
     /// The Secret of the object can't be read or written.
     Output(OutputError),
+    /// The server is older than the kind.
+    TooOld {
+        /// The first release that has it.
+        since: &'static str,
+        /// What it answers.
+        source: zitadel::Error,
+    },
     /// The thing is the account that Kastellan itself acts as.
     OwnAccount {
         /// Its id.
@@ -427,6 +445,11 @@ impl Error {
             (error @ Self::Zitadel { .. }, Some(permissions)) if error.is_denial() => {
                 Self::NotPermitted { permissions, error: Box::new(error) }
             }
+            (Self::Zitadel { source, .. }, _)
+                if source.is_missing_endpoint() && !entry.since.is_empty() =>
+            {
+                Self::TooOld { since: entry.since, source }
+            }
             (error, _) => error,
         }
     }
@@ -505,6 +528,7 @@ impl Error {
             | Self::ReferenceChanged { .. }
             | Self::CannotEmpty { .. }
             | Self::Taken { .. }
+            | Self::TooOld { .. }
             | Self::NotPermitted { .. }
             | Self::Secret { .. }
             | Self::Output(OutputError::Forbidden(_) | OutputError::NowhereToWrite)
@@ -517,6 +541,7 @@ impl Error {
             | Self::MayNotRead { .. }
             | Self::NoSight { .. } => Class::Terminal,
             Self::SecretAway { left, .. } => Class::Transient(Some(*left)),
+            Self::Scheduled { .. } => Class::Waiting,
             Self::NotConverged(_)
             | Self::Host(_)
             | Self::NamesMissing { .. }
@@ -554,7 +579,8 @@ impl Error {
             | Self::MayNotRead { .. }
             | Self::NotPermitted { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
-            Self::Taken { .. } => Reason::Rejected,
+            Self::Taken { .. } | Self::TooOld { .. } => Reason::Rejected,
+            Self::Scheduled { .. } => Reason::Updating,
             Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } | Self::Drafted { .. } => Reason::Contested,
             Self::InstanceChanged { .. } => Reason::InstanceChanged,

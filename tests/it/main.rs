@@ -56,4 +56,5 @@ mod samples;
 mod scripts;
 mod secrets;
 mod tenancy;
+mod web_keys;
 mod world;

@@ -97,6 +97,14 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
                  again to have it there"
             )
         }
+        Error::Scheduled { fields, at, .. } => {
+            let at = at.map_or_else(|| "at once".to_owned(), |at| format!("at {at:.0}"));
+            let fields = fields.join(", ");
+            format!("{noun} differs in {fields}: that comes true by steps, the next one {at}")
+        }
+        Error::TooOld { since, source } => {
+            format!("{noun} needs ZITADEL {since}, and this server is older: {source}")
+        }
         Error::Lost(lost) => self::lost(lost, noun),
         Error::NotConverged(pending) => not_converged(pending, noun),
         Error::NoSight { id } => format!(
