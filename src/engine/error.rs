@@ -517,7 +517,7 @@ impl Error {
     /// What happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Waiting(_) | Self::NotConnected { .. } => Class::Waiting,
+            Self::Waiting(_) | Self::NotConnected { .. } | Self::Scheduled { .. } => Class::Waiting,
             Self::Spec(_)
             | Self::NoConsent(_)
             | Self::UnknownHost
@@ -541,7 +541,6 @@ impl Error {
             | Self::MayNotRead { .. }
             | Self::NoSight { .. } => Class::Terminal,
             Self::SecretAway { left, .. } => Class::Transient(Some(*left)),
-            Self::Scheduled { .. } => Class::Waiting,
             Self::NotConverged(_)
             | Self::Host(_)
             | Self::NamesMissing { .. }

@@ -227,7 +227,7 @@ async fn another_key_signs_in_time_and_what_the_former_one_signed_stays_valid() 
     assert!(keys.rest().await.status.rotation.unwrap().former.is_empty());
 
     // The next one is created in time: it signs when it was published long enough.
-    let outcome = keys.pass(168 * HOUR - 11 * MINUTE).await;
+    let outcome = keys.pass(167 * HOUR + 49 * MINUTE).await;
     assert_eq!(keys.counts(), left);
     let pause = outcome.requeue_after.unwrap();
     assert!(pause > Duration::ZERO && pause <= MINUTE, "{pause:?}");
