@@ -174,7 +174,7 @@ impl Writer<'_> {
         };
         let declared = &self.target.declared;
         let changes = diff(declared, &have.state, self.entry.lists);
-        let schedule = schedule(self.entry, self.object, self.target, &have)?;
+        let schedule = schedule(self.entry, self.object, self.target.declared(self.object), &have)?;
         let is_needless = match &schedule {
             Some(schedule) => schedule.due.is_none(),
             None => changes.is_empty() && plan.secrets.is_empty() && have.own,

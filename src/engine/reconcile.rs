@@ -328,7 +328,8 @@ impl<'a> Pass<'a> {
             connection.invalidate(self.entry, place, &Subject::Setting);
         }
         let remote = observe::setting(self.entry, &self.target).await?;
-        let schedule = schedule(self.entry, self.object, &self.target, &remote)?;
+        let schedule =
+            schedule(self.entry, self.object, self.target.declared(self.object), &remote)?;
         if let Some(schedule) = &schedule {
             outcome.scheduled(schedule);
             if was_creating
@@ -480,7 +481,8 @@ impl<'a> Pass<'a> {
         outcome.bind(&self.target, &id, plan.provenance);
         outcome.reported(&remote);
         outcome.differs(left.clone());
-        let schedule = schedule(self.entry, self.object, &self.target, &remote)?;
+        let schedule =
+            schedule(self.entry, self.object, self.target.declared(self.object), &remote)?;
         if let Some(schedule) = &schedule {
             outcome.scheduled(schedule);
         }

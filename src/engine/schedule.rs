@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{error::Result, resolve::Target, secret::RENEW};
+use super::error::Result;
 use crate::{
-    api::status::RotationStatus,
-    contract::{Entry, Object, Remote, schedule::Schedule},
+    api::{RENEW_AT, spec::only_observes, status::RotationStatus},
+    contract::{Entry, Object, Remote, Schedule, entry::Declared},
 };
 
 /// How long at most until the times in a status are looked at again.
@@ -20,16 +20,16 @@ pub(super) const BETWEEN_STEPS: Duration = Duration::from_secs(1);
 pub(super) fn schedule(
     entry: Entry,
     object: &Object,
-    target: &Target,
+    declared: Declared<'_>,
     have: &Remote,
 ) -> Result<Option<Schedule>> {
     let Entry::Setting(kind) = entry else { return Ok(None) };
     if !entry.takes_time {
         return Ok(None);
     }
-    let Some(mut schedule) = kind.schedule(have, target.declared(object))? else { return Ok(None) };
-    if !target.shared.observes() {
-        let asked = object.annotations.get(RENEW).cloned();
+    let Some(mut schedule) = kind.schedule(have, declared)? else { return Ok(None) };
+    if !only_observes(&object.spec) {
+        let asked = object.annotations.get(RENEW_AT).cloned();
         schedule.rotation.renewed_for = asked.or_else(|| known(object)?.renewed_for.clone());
         let replaces =
             replaced(object).filter(|id| schedule.rotation.key_id.as_deref() == Some(id));
@@ -42,7 +42,7 @@ pub(super) fn schedule(
 /// says. What it said when the object was first looked at asks for nothing.
 pub(super) fn replaced(object: &Object) -> Option<&str> {
     let known = known(object)?;
-    match object.annotations.get(RENEW) {
+    match object.annotations.get(RENEW_AT) {
         Some(asked) if known.renewed_for.as_ref() != Some(asked) => known.key_id.as_deref(),
         _ => known.replaces.as_deref(),
     }

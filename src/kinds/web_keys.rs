@@ -465,3 +465,71 @@ async fn take(access: &Access, step: Option<Step>) -> Result<Written> {
     };
     Ok(dated.written(None, AGGREGATE))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str, state: &str, hours: i64, algorithm: Algorithm) -> WebKey {
+        let at = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(hours)).unwrap();
+        let mut listed = json!({"id": id, "creationDate": at, "changeDate": at, "state": state});
+        let more = algorithm.wire().as_object().unwrap().clone();
+        listed.as_object_mut().unwrap().extend(more);
+        serde_json::from_value::<Listed>(listed).unwrap().read()
+    }
+
+    #[test]
+    fn each_kind_of_key_has_one_name_and_one_form() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(json!(algorithm), algorithm.name());
+            assert_eq!(key("1", "STATE_ACTIVE", 0, algorithm).algorithm, Some(algorithm));
+        }
+    }
+
+    /// What is due at hour 1,000, with a rotation after 100 hours and removal after 48.
+    fn due(keys: Vec<WebKey>, declared: Option<Algorithm>, replaces: Option<&str>) -> Option<Step> {
+        let hours = SignedDuration::from_hours;
+        let pauses = Pauses {
+            rotate_after: Some(hours(100)),
+            publish_for: hours(1),
+            keep_for: Some(hours(48)),
+        };
+        let now = Timestamp::UNIX_EPOCH.checked_add(hours(1000)).unwrap();
+        let state = WebKeysState { algorithm: None, keys: Some(keys) };
+        let have = RemoteSetting { state, own: true, version: None };
+        next(&have, declared, pauses, Moment { now, replaces }).0
+    }
+
+    #[test]
+    fn each_step_is_due_at_its_time_and_no_other() {
+        use Algorithm::{Ed25519, Rsa2048Sha256 as Rsa};
+        let active = |hours| key("active", "STATE_ACTIVE", hours, Rsa);
+        let unused = |hours, algorithm| key("unused", "STATE_INITIAL", hours, algorithm);
+        let former = |hours| key("former", "STATE_INACTIVE", hours, Rsa);
+        let activate = || Some(Step::Activate("unused".into()));
+        let remove = || Some(Step::Remove("former".into()));
+        for (keys, declared, replaces, expected) in [
+            (vec![active(999)], None, None, None),
+            (vec![active(902)], None, None, None),
+            (vec![active(901)], None, None, Some(Step::Create(Rsa))),
+            (vec![active(901), unused(999, Rsa)], None, None, None),
+            (vec![active(900), unused(999, Rsa)], None, None, activate()),
+            (vec![active(900), unused(1000, Rsa)], None, None, None),
+            (vec![active(900), unused(1, Ed25519)], None, None, Some(Step::Create(Rsa))),
+            (vec![active(999)], Some(Rsa), None, None),
+            (vec![active(999)], Some(Ed25519), None, Some(Step::Create(Ed25519))),
+            (vec![active(999), unused(999, Ed25519)], Some(Ed25519), None, activate()),
+            (vec![active(999)], None, Some("active"), Some(Step::Create(Rsa))),
+            (vec![active(999)], None, Some("another"), None),
+            (vec![active(999), former(953)], None, None, None),
+            (vec![active(999), former(952)], None, None, remove()),
+            (vec![active(999), former(1), unused(1, Rsa)], None, None, remove()),
+            // Nothing is removed while another kind of key is on its way.
+            (vec![active(999), former(1), unused(1000, Ed25519)], Some(Ed25519), None, None),
+            // What is of an unknown state is left alone, and something signs again.
+            (vec![key("x", "STATE_NEW", 1, Rsa)], None, None, Some(Step::Create(Rsa))),
+        ] {
+            assert_eq!(due(keys.clone(), declared, replaces), expected, "{keys:?} {declared:?}");
+        }
+    }
+}

@@ -412,6 +412,38 @@ async fn however_an_attempt_to_create_a_key_ends_there_is_one() {
     }
 }
 
+/// One key is created, signs, and the one before it is removed, whichever call fails once, and how.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_once_changes_nothing_about_the_end() {
+    let faults = [
+        Action::TooManyRequests { retry_after: Some(1) },
+        Action::Unavailable,
+        Action::ExpiredToken,
+        Action::Status { status: 502 },
+        Action::LoseAnswerWith { status: 504 },
+        Action::Truncate,
+    ];
+    for fault in faults {
+        for method in ["ListWebKeys", "CreateWebKey", "ActivateWebKey", "DeleteWebKey"] {
+            let mut keys = Keys::new(json!({"algorithm": "Ed25519", "keepFor": "1h"})).await;
+            let before = keys.counts();
+            let rule = Rule::new(fault.clone()).path(&format!("{SERVICE}/{method}")).times(1);
+            keys.lab.emulator.faults().add(rule);
+            for pause in [Duration::ZERO, 10 * MINUTE, HOUR] {
+                keys.pass(pause).await;
+                for _ in 0..5 {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    keys.look().await;
+                }
+            }
+            assert!(keys.lab.emulator.faults().rules().is_empty(), "{fault:?} of {method}");
+            assert!(keys.lab.status(&keys.it).is_ready(), "{fault:?} of {method}");
+            let after = before.map(|count| count + 1);
+            assert_eq!(keys.counts(), after, "{fault:?} of {method}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_observes_tells_what_is_due_and_writes_nothing() {
     let mut keys = Keys::new(json!({"mode": "Observe", "rotateAfter": "240h"})).await;
