@@ -37,6 +37,7 @@ pub mod reconcile;
 mod replacement;
 pub mod report;
 pub mod resolve;
+mod schedule;
 mod secret;
 mod sight;
 pub mod unmanaged;

@@ -44,6 +44,7 @@ pub mod sms_provider;
 mod user;
 pub mod user_grant;
 pub mod user_metadata;
+pub mod web_keys;
 mod wire;
 
 /// All kinds; what others refer to comes first.
@@ -52,6 +53,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<organization::Organization>(),
     Entry::setting::<security_policy::SecurityPolicy>(),
     Entry::setting::<restrictions::Restrictions>(),
+    Entry::setting::<web_keys::WebKeys>(),
     Entry::setting::<privacy_policy::PrivacyPolicy>(),
     Entry::setting::<domain_policy::DomainPolicy>(),
     Entry::setting::<password_complexity_policy::PasswordComplexityPolicy>(),

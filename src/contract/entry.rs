@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::{
     Access, CheckError, ConnectionKind, Declaration, Description, Entity, EntityDescription,
-    Fields, Files, Inputs, Issued, Kind, Place, Reference, Remote, RemoteEntity, RemoteSetting,
-    Role, Row, Secrets, Setting, SpecError, Subject, Written, crd, decode, secret,
+    Fields, Files, Inputs, Issued, Kind, Moment, Place, Reference, Remote, RemoteEntity,
+    RemoteSetting, Role, Row, Schedule, Secrets, Setting, SpecError, Subject, Written, crd, decode,
+    secret,
 };
 use crate::{
     api::status::Status,
@@ -110,6 +111,12 @@ pub trait ErasedSetting: ErasedKind {
         want: &Fields,
         declared: Declared<'_>,
     ) -> Result<Written>;
+    /// See [`Setting::schedule`].
+    fn schedule(
+        &self,
+        have: &Remote,
+        declared: Declared<'_>,
+    ) -> std::result::Result<Option<Schedule>, SpecError>;
     /// See [`Setting::drafts`].
     async fn drafts(&self, access: &Access, declared: Declared<'_>) -> Result<Vec<String>>;
     /// See [`Setting::reset`].
@@ -127,6 +134,8 @@ pub struct Declared<'a> {
     pub fields: &'a Fields,
     /// The files that it names.
     pub files: &'a Files,
+    /// When it is looked at.
+    pub moment: Moment<'a>,
 }
 
 /// An entity's line of the registry.
@@ -364,7 +373,7 @@ fn typed_entity<S: DeserializeOwned>(remote: &Remote) -> Result<RemoteEntity<S>>
 }
 
 fn typed_setting<S: DeserializeOwned>(remote: &Remote) -> Result<RemoteSetting<S>> {
-    let state = typed(&remote.state)?;
+    let state = complete(remote)?;
     Ok(RemoteSetting { state, own: remote.own, version: remote.version.clone() })
 }
 
@@ -494,13 +503,28 @@ impl<K: Setting> ErasedSetting for SettingKind<K> {
     ) -> Result<Written> {
         let have = typed_setting(have)?;
         let (spec, state) = (typed_spec::<K>(declared.spec)?, typed(declared.fields)?);
-        let declaration = Declaration { spec: &spec, state: &state, files: declared.files };
+        let Declared { files, moment, .. } = declared;
+        let declaration = Declaration { spec: &spec, state: &state, files, moment };
         K::write_declared(access, &have, &typed(want)?, &declaration).await
+    }
+
+    fn schedule(
+        &self,
+        have: &Remote,
+        declared: Declared<'_>,
+    ) -> std::result::Result<Option<Schedule>, SpecError> {
+        let unreadable = |e: Error| SpecError::new("", e.to_string());
+        let have = typed_setting(have).map_err(unreadable)?;
+        let spec = decode::<K>(declared.spec)?;
+        let state = typed(declared.fields).map_err(unreadable)?;
+        let Declared { files, moment, .. } = declared;
+        K::schedule(&have, &Declaration { spec: &spec, state: &state, files, moment })
     }
 
     async fn drafts(&self, access: &Access, declared: Declared<'_>) -> Result<Vec<String>> {
         let (spec, state) = (typed_spec::<K>(declared.spec)?, typed(declared.fields)?);
-        let declaration = Declaration { spec: &spec, state: &state, files: declared.files };
+        let Declared { files, moment, .. } = declared;
+        let declaration = Declaration { spec: &spec, state: &state, files, moment };
         K::drafts(access, &declaration).await
     }
 

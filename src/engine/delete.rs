@@ -63,8 +63,8 @@ pub(super) async fn reconcile(
     };
     let provenance = binding.as_ref().map(|b| b.provenance);
     let in_organization = binding.as_ref().is_some_and(|b| b.place.organization.is_some());
-    let policy = deletion_policy(&object.spec)
-        .unwrap_or_else(|| default_policy(entry, provenance, in_organization));
+    let policy = deletion_policy(&object.spec).filter(|_| !entry.takes_time);
+    let policy = policy.unwrap_or_else(|| default_policy(entry, provenance, in_organization));
     let ending = ending(DeletionFacts {
         is_abandoned: object.is_abandoned(),
         is_handed_over: engine.memory.is_handed_over(&object.key),

@@ -57,4 +57,5 @@ mod samples;
 mod scripts;
 mod secrets;
 mod tenancy;
+mod web_keys;
 mod world;

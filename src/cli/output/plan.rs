@@ -174,7 +174,16 @@ fn one(p: &Planned) -> Option<String> {
     );
     let fields = plan.changes.iter().map(|change| format!("    {}\n", field(change)));
     let secrets = plan.secrets.iter().map(|change| format!("    {}\n", secret(change)));
-    Some([head].into_iter().chain(fields).chain(secrets).chain(["\n".to_owned()]).collect())
+    let due = plan.due.iter().map(|due| format!("    {} {}\n", paint(CHANGE, "~"), due.what));
+    Some(
+        [head]
+            .into_iter()
+            .chain(fields)
+            .chain(secrets)
+            .chain(due)
+            .chain(["\n".to_owned()])
+            .collect(),
+    )
 }
 
 /// A secret that is to be sent: that, and why.
@@ -236,7 +245,8 @@ fn as_json(p: &Planned) -> Value {
             let secrets: Vec<&str> = plan.secrets.iter().map(|secret| secret.field).collect();
             let secrets = Some(secrets).filter(|secrets| !secrets.is_empty());
             let by_another = plan.by_another.then_some(true);
-            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "byAnother": by_another})
+            let due = plan.due.as_ref().map(|due| &due.what);
+            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "byAnother": by_another, "due": due})
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {
