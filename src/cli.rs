@@ -19,7 +19,21 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// A word that is no level would be taken for the name of a module.
+fn log_level(text: &str) -> Result<String, String> {
+    let is_level = |part: &str| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        level.parse::<LevelFilter>().is_ok()
+    };
+    if !text.split(',').all(is_level) || EnvFilter::try_new(text).is_err() {
+        return Err("give error, warn, info, debug, trace or off, or a filter such as \
+                    info,kastellan=debug"
+            .into());
+    }
+    Ok(text.to_owned())
+}
 
 /// Keeps a ZITADEL instance in the state that Git declares.
 #[derive(Parser)]
@@ -29,7 +43,7 @@ pub struct Cli {
     command: Command,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as
     /// `info,kastellan=debug`. If omitted, info for the operator and error for everything else.
-    #[arg(long, global = true, env = "KASTELLAN_LOG", help_heading = "Log", value_name = "LEVEL")]
+    #[arg(long, global = true, env = "KASTELLAN_LOG", help_heading = "Log", value_name = "LEVEL", value_parser = log_level)]
     log_level: Option<String>,
     /// Form of the log, which goes to stderr.
     #[arg(

@@ -259,6 +259,10 @@ impl std::fmt::Debug for Entry {
     }
 }
 
+/// What differs right now, and who last made something differ.
+const DRIFT: &[(&str, &str)] =
+    &[("Drift", ".status.drift[*].field"), ("Changed By", ".status.lastDrift.by")];
+
 trait Described: Kind {
     const DATA: &'static Description = &Self::DESCRIPTION;
 }
@@ -292,7 +296,7 @@ impl<K: Entity> ErasedKind for EntityKind<K> {
         <K as Described>::DATA
     }
     fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<K, Status>(<K as Described>::DATA, Some(<K as DescribedEntity>::DATA))
+        crd::crd::<K, Status>(<K as Described>::DATA, Some(<K as DescribedEntity>::DATA), DRIFT)
     }
     fn desired(
         &self,
@@ -321,7 +325,7 @@ impl<K: Setting> ErasedKind for SettingKind<K> {
         <K as Described>::DATA
     }
     fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<K, Status>(<K as Described>::DATA, None)
+        crd::crd::<K, Status>(<K as Described>::DATA, None, DRIFT)
     }
     fn desired(
         &self,

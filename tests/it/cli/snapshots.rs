@@ -362,3 +362,9 @@ async fn completions_and_manual_pages_know_every_command() {
     assert_eq!(desk.run(&["man", "--dir", "man"]).await.code, 0);
     assert!(desk.path().join("man/kastellan-plan.1").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_of_logs_that_there_is_not_is_refused() {
+    let desk = Desk::new().await;
+    snapshot("log-level", &desk.run(&["--log-level", "loud", "crds"]).await);
+}
