@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod apply;
+mod cluster;
 mod completions;
 mod crds;
 #[cfg(feature = "demo")]
@@ -11,7 +12,9 @@ mod output;
 mod plan;
 mod source;
 mod stop;
+mod tree;
 mod validate;
+mod why;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -78,6 +81,10 @@ enum Command {
     Export(export::Args),
     /// Check files offline: schema, rules, references.
     Validate(validate::Args),
+    /// Show what a cluster declares, what is in what, and what is not as it should be.
+    Tree(tree::Args),
+    /// Explain one object of a cluster: what it waits for, what differs, who changed it, what to do.
+    Why(why::Args),
     /// Print, write or check the custom resource definitions (CRDs).
     Crds(crds::Args),
     /// Show it at work, without a cluster and without a ZITADEL.
@@ -129,6 +136,8 @@ impl Cli {
             Command::Apply(args) => Box::pin(apply::run(args)).await,
             Command::Export(args) => export::run(args).await,
             Command::Validate(args) => validate::run(&args),
+            Command::Tree(args) => tree::run(args).await,
+            Command::Why(args) => why::run(args).await,
             Command::Crds(args) => crds::run(&args),
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(args).await,
