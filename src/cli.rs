@@ -6,6 +6,7 @@ mod completions;
 mod crds;
 #[cfg(feature = "demo")]
 mod demo;
+mod diff;
 mod export;
 mod operator;
 mod output;
@@ -79,6 +80,8 @@ enum Command {
     Apply(apply::Args),
     /// Write a live instance as manifests.
     Export(export::Args),
+    /// Show what tells two instances apart, such as staging and production.
+    Diff(diff::Args),
     /// Check files offline: schema, rules, references.
     Validate(validate::Args),
     /// Show what a cluster declares, what is in what, and what is not as it should be.
@@ -135,6 +138,7 @@ impl Cli {
             Command::Plan(args) => plan::run(args).await,
             Command::Apply(args) => Box::pin(apply::run(args)).await,
             Command::Export(args) => export::run(args).await,
+            Command::Diff(args) => diff::run(args).await,
             Command::Validate(args) => validate::run(&args),
             Command::Tree(args) => tree::run(args).await,
             Command::Why(args) => why::run(args).await,

@@ -8,6 +8,7 @@
 //! account that exports.
 
 mod assembly;
+pub mod difference;
 mod manifest;
 mod names;
 
@@ -43,6 +44,12 @@ pub struct Selection {
 impl Selection {
     pub(crate) fn has(&self, entry: Entry) -> bool {
         self.kinds.is_empty() || self.kinds.iter().any(|k| k == entry.kind())
+    }
+
+    /// The same of a live instance: those that are about people have to be named.
+    fn wants(&self, entry: Entry) -> bool {
+        let is_personal = entry.as_entity().is_some_and(|entity| entity.is_personal);
+        self.has(entry) && !(is_personal && self.kinds.is_empty())
     }
 }
 
@@ -117,8 +124,7 @@ impl Exporter<'_> {
             parents.any(|r| r.kinds.contains(&entry.kind()))
         });
         let is_personal = entry.as_entity().is_some_and(|entity| entity.is_personal);
-        let is_asked = !(is_personal && self.selection.kinds.is_empty());
-        let is_wanted = is_asked && self.selection.has(entry);
+        let is_wanted = self.selection.wants(entry);
         // What people have goes with them.
         if !is_wanted && (is_personal || !is_parent) {
             return Ok(());

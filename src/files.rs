@@ -9,12 +9,14 @@ pub mod environment;
 pub mod finding;
 pub mod folder;
 pub mod host;
+pub mod input;
 pub mod malformed;
 pub mod manifest;
 pub mod order;
 pub mod output;
 pub mod place;
 mod plan;
+mod process;
 pub mod session;
 pub mod step;
 

@@ -57,7 +57,7 @@ pub fn field_of_connection(field: &str, value: &str) -> Vec<String> {
         spec.insert(field.into(), value.into());
     }
     let text = json!({"spec": spec}).to_string();
-    let (documents, _) = Document::all(&Arc::new(Source { path: field.into(), text }));
+    let (documents, _) = Document::all(&Arc::new(Source::file(field, text)));
     let mut findings = Vec::new();
     for (document, schema) in documents.iter().flat_map(|d| schemas.clone().map(move |s| (d, s))) {
         schema::check(document, "/spec", &spec, schema, &mut findings);

@@ -13,12 +13,14 @@ use super::{
     stop,
 };
 use crate::{
-    files::{Folder, Manifest, apply::unless_stopped, session::Session},
+    files::{Folder, Manifest, apply::unless_stopped, input, session::Session},
     validate::{self, Severity},
 };
 
 /// How often the files are looked at. They are read: that finds every change, on every file system.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often folders that kustomize builds are looked at: what they are made of, it alone knows.
+const LOOK_AT_BUILT: Duration = Duration::from_secs(10);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,6 +80,12 @@ fn check_secrets(args: &Args, folder: &Folder) -> Result<()> {
 }
 
 pub(super) async fn run(args: Args) -> Result {
+    if args.watch && args.files.has_stdin() {
+        return Err(output::fail(
+            "stdin is read once: it can't be watched",
+            Some("name files or folders, or leave --watch out"),
+        ));
+    }
     if args.watch {
         output::add_time();
     }
@@ -139,24 +147,28 @@ impl Watch<'_> {
         let (mut polled, mut compared) = (Instant::now(), Instant::now());
         let mut files_trouble: Option<String> = None;
         let mut stop = self.stop.clone();
+        let mut looked = Instant::now();
         while unless_stopped(&mut stop, tokio::time::sleep(LOOK)).await.is_some() {
             let mut is_due = compared.elapsed() >= self.session.resync_interval();
-            match self.changed() {
-                Ok(None) => {
-                    if files_trouble.take().is_some() {
-                        output::say("the files are right again");
+            if !self.folder.is_built || looked.elapsed() >= LOOK_AT_BUILT {
+                looked = Instant::now();
+                match self.changed().await {
+                    Ok(None) => {
+                        if files_trouble.take().is_some() {
+                            output::say("the files are right again");
+                        }
                     }
+                    Ok(Some(folder)) => {
+                        files_trouble = None;
+                        is_due |= self.renew(folder).await;
+                    }
+                    // Said once, not each second.
+                    Err(e) if files_trouble.as_ref() != Some(&e) => {
+                        output::warn(format!("{e}; what they said before stays in force"));
+                        files_trouble = Some(e);
+                    }
+                    Err(_) => {}
                 }
-                Ok(Some(folder)) => {
-                    files_trouble = None;
-                    is_due |= self.renew(folder).await;
-                }
-                // Said once, not each second.
-                Err(e) if files_trouble.as_ref() != Some(&e) => {
-                    output::warn(format!("{e}; what they said before stays in force"));
-                    files_trouble = Some(e);
-                }
-                Err(_) => {}
             }
             if polled.elapsed() >= self.session.poll_interval() {
                 polled = Instant::now();
@@ -174,10 +186,12 @@ impl Watch<'_> {
 
     /// The files, if they changed and nothing is wrong with them. `Err`: why what they say now can't
     /// be used.
-    fn changed(&mut self) -> std::result::Result<Option<Folder>, String> {
+    async fn changed(&mut self) -> std::result::Result<Option<Folder>, String> {
         let files = &self.args.files;
-        let folder = Folder::read(&files.files)
-            .map_err(|(path, e)| format!("{} can't be read: {e}", path.display()))?;
+        let paths = files.files.clone();
+        let read = tokio::task::spawn_blocking(move || input::read(&paths)).await;
+        let inputs = read.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let folder = Folder::of(inputs);
         if folder.fingerprint == self.folder.fingerprint {
             return Ok(None);
         }

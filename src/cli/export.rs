@@ -15,8 +15,7 @@ use super::{
 };
 use crate::{
     export::{self, Export, Selection},
-    files::Folder,
-    files::finding::did_you_mean,
+    files::{Folder, finding::did_you_mean, session::Session},
     kinds::REGISTRY,
 };
 
@@ -50,7 +49,8 @@ Files that exist are overwritten; those whose object is no longer in ZITADEL are
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Args {
-    /// File or folder with the Instance to read from; not needed with ZITADEL_ISSUER.
+    /// File or folder with the Instance to read from, or - for stdin; not needed with
+    /// ZITADEL_ISSUER.
     #[arg(short, long = "file", value_name = "PATH")]
     files: Vec<PathBuf>,
     /// Make manifests of this state of terraform in place of a live instance; `-` reads stdin.
@@ -87,15 +87,21 @@ pub(super) async fn run(args: Args) -> Result {
     if let Some(path) = &args.from_terraform {
         return terraform::run(&args, path);
     }
-    source::read_within(&args.connection, Box::pin(exported(&args))).await
+    source::read_within(args.connection.timeout, Box::pin(exported(&args))).await
 }
 
 /// What is asked for.
 fn selection(args: &Args) -> Result<Selection> {
+    let (organizations, namespace) = (args.organization.clone(), args.namespace.clone());
+    Ok(Selection { kinds: kinds(&args.kind)?, organizations, namespace })
+}
+
+/// The kinds that are asked for, by their right names.
+pub(super) fn kinds(asked: &[String]) -> Result<Vec<String>> {
     let names: Vec<&str> =
         REGISTRY.all().filter(|e| !e.is_connection()).map(|e| e.kind()).collect();
     let mut kinds = Vec::new();
-    for asked in &args.kind {
+    for asked in asked {
         let Some(kind) = names.iter().find(|k| k.eq_ignore_ascii_case(asked)) else {
             return Err(output::fail(
                 format!("there is no kind {asked} to export"),
@@ -104,16 +110,23 @@ fn selection(args: &Args) -> Result<Selection> {
         };
         kinds.push((*kind).to_owned());
     }
-    let (organizations, namespace) = (args.organization.clone(), args.namespace.clone());
-    Ok(Selection { kinds, organizations, namespace })
+    Ok(kinds)
 }
 
 async fn exported(args: &Args) -> Result {
     let selection = selection(args)?;
-    let mut folder = Folder::read(&args.files)
-        .map_err(|(path, e)| output::fail(format!("{}: {e}", path.display()), None))?;
+    let mut folder = source::read(args.files.clone()).await?;
     folder.manifests.retain(|m| m.entry.is_connection());
     let session = args.connection.session(&folder).await?;
+    let export = live(&session, &selection).await?;
+    for missing in &export.missing {
+        output::warn(format!("omitted: {missing}"));
+    }
+    write(args, &export, "in ZITADEL")
+}
+
+/// What is in the one instance of a session.
+pub(super) async fn live(session: &Session, selection: &Selection) -> Result<Export> {
     if session.unconnected() > 0 {
         return Err(Exit::Failed);
     }
@@ -124,13 +137,9 @@ async fn exported(args: &Args) -> Result {
             Some("name the file of the one to export"),
         ));
     };
-    let export = output::waiting("reading", export::export(&REGISTRY, connection, &selection))
+    output::waiting("reading", export::export(&REGISTRY, connection, selection))
         .await
-        .map_err(|e| output::fail(e, None))?;
-    for missing in &export.missing {
-        output::warn(format!("omitted: {missing}"));
-    }
-    write(args, &export, "in ZITADEL")
+        .map_err(|e| output::fail(e, None))
 }
 
 /// Writes manifests to where they are to go. `place`: where everything was looked for.
@@ -157,7 +166,7 @@ fn write(args: &Args, export: &Export, place: &str) -> Result {
 
 /// A file of an earlier export whose object is gone would recreate it.
 fn name_leftovers(dir: &Path, export: &Export, place: &str) {
-    let Ok(folder) = Folder::read(&[dir.to_owned()]) else { return };
+    let Ok(folder) = Folder::read(dir) else { return };
     for manifest in folder.manifests.iter().filter(|m| !m.entry.is_connection()) {
         let path = &manifest.document.value_at("").source.path;
         if !export.objects.iter().any(|o| dir.join(&o.path) == **path) {

@@ -2,7 +2,9 @@
 //! does not say too, and is omitted where it can't be shown or `NO_COLOR` is set.
 
 mod applied;
+mod difference;
 mod findings;
+mod markdown;
 mod plan;
 mod progress;
 mod style;
@@ -15,6 +17,7 @@ use std::{
 };
 
 pub(super) use applied::Tally;
+pub(super) use difference::{Form, differences};
 pub(super) use findings::{Report, finding, findings};
 #[cfg(feature = "demo")]
 pub(super) use plan::rendered;

@@ -13,8 +13,15 @@ Examples:
   The same folder against another ZITADEL:
     ZITADEL_ISSUER=https://auth.example.com ZITADEL_TOKEN=... kastellan plan -f tenant
 
+  What an overlay of kustomize would change; or what any other program prints, from stdin:
+    kastellan plan -f overlays/production
+    helm template tenant | kastellan plan -f -
+
   In CI, fail if Git and ZITADEL differ:
     kastellan plan -f tenant || exit 1
+
+  A comment for a pull request, with a section for each organization:
+    kastellan plan -f tenant -o markdown > plan.md
 
 Exit codes: 0 nothing to do, 2 there are changes, 1 something is wrong.
 Nothing is written, neither to ZITADEL nor to disk.";
@@ -45,7 +52,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result {
-    source::read_within(&args.connection, Box::pin(planned(&args))).await
+    source::read_within(args.connection.timeout, Box::pin(planned(&args))).await
 }
 
 async fn planned(args: &Args) -> Result {

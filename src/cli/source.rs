@@ -20,6 +20,7 @@ use crate::{
         Folder,
         environment::Environment,
         host::secret_file,
+        input,
         session::{NoConnection, Session},
     },
     kinds::REGISTRY,
@@ -37,10 +38,11 @@ pub(super) fn secrets_to(text: &str) -> std::result::Result<PathBuf, String> {
 }
 
 /// Which files.
-#[derive(Args)]
+#[derive(Clone, Args)]
 pub(super) struct Files {
-    /// File, or folder with all below it (*.yaml, *.yml, *.json); may be repeated. Objects of other
-    /// APIs are ignored.
+    /// File, folder with all below it (*.yaml, *.yml, *.json), or - for stdin; may be repeated. A
+    /// folder with a kustomization is built, by `kustomize build` or `kubectl kustomize`. Objects of
+    /// other APIs are ignored.
     #[arg(short, long = "file", value_name = "PATH", required = true)]
     pub(super) files: Vec<PathBuf>,
     /// Accept files without any object of this API. If omitted, that is an error: the path is
@@ -76,6 +78,11 @@ pub(super) struct Connection {
     pub(super) timeout: Option<Duration>,
 }
 
+/// Where the Secrets are: what the argument says, else the environment.
+pub(super) fn secret_dir(argument: Option<&PathBuf>) -> Option<PathBuf> {
+    argument.cloned().or_else(|| variable("KASTELLAN_SECRET_DIR").map(Into::into))
+}
+
 /// An environment variable, if it says anything.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
@@ -84,7 +91,7 @@ fn variable(name: &str) -> Option<String> {
 impl Connection {
     /// Where the Secrets are.
     pub(super) fn secret_dir(&self) -> Option<PathBuf> {
-        self.secret_dir.clone().or_else(|| variable("KASTELLAN_SECRET_DIR").map(Into::into))
+        secret_dir(self.secret_dir.as_ref())
     }
 
     /// What arguments say, and where they say nothing, the environment. A token is never an
@@ -130,13 +137,22 @@ impl Connection {
     /// A session that is connected; where only some of several Instances can't be used, the others
     /// are worked with.
     pub(super) async fn session(&self, folder: &Folder) -> Result<Session> {
-        // Who types the address owns the token.
-        let engine = Engine::new(&REGISTRY, AddressPolicy::any());
         let environment = self.environment(folder)?;
-        let session = Session::new(folder, self.secret_dir(), &environment, engine)
-            .map_err(|e| no_connection(&e))?;
-        connected(session, self.timeout).await
+        session(folder, self.secret_dir(), &environment, self.timeout).await
     }
+}
+
+/// A session of a folder, connected as it and the environment say.
+pub(super) async fn session(
+    folder: &Folder,
+    secret_dir: Option<PathBuf>,
+    environment: &Environment,
+    timeout: Option<Duration>,
+) -> Result<Session> {
+    // Who types the address owns the token.
+    let engine = Engine::new(&REGISTRY, AddressPolicy::any());
+    let session = Session::new(folder, secret_dir, environment, engine);
+    connected(session.map_err(|e| no_connection(&e))?, timeout).await
 }
 
 /// An Instance of these files whose credentials are in the folder of Secrets.
@@ -210,49 +226,73 @@ pub(super) fn no_connection(e: &NoConnection) -> Exit {
 /// The beginning of every command that works on a folder and a ZITADEL: files without errors, and a
 /// connection.
 pub(super) async fn begin(files: &Files, connection: &Connection) -> Result<(Folder, Session)> {
-    let folder = files.read()?;
+    let files = files.clone();
+    let folder = aside(move || files.read()).await?;
     let session = connection.session(&folder).await?;
     Ok((folder, session))
 }
 
 /// [`begin`], and then work that only reads, all within `--timeout`.
 pub(super) async fn read_within<T>(
-    connection: &Connection,
+    timeout: Option<Duration>,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    stop::within(connection.timeout, work).await?
+    stop::within(timeout, work).await?
+}
+
+fn read_now(paths: &[PathBuf]) -> Result<Folder> {
+    input::read(paths).map(Folder::of).map_err(|e| output::fail(&e, Some(e.hint())))
+}
+
+/// Reads manifests, whatever is wrong with them.
+pub(super) async fn read(paths: Vec<PathBuf>) -> Result<Folder> {
+    aside(move || read_now(&paths)).await
+}
+
+/// Reads elsewhere: stdin and kustomize take their time, and meanwhile signals and the end of
+/// `--timeout` are heeded.
+pub(super) async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|e| output::fail(format!("the files could not be read: {e}"), None))?
+}
+
+/// Says what is wrong with files, if anything is. What was skipped is not worked with: whoever expects
+/// that should know.
+pub(super) fn refuse_errors(folder: &Folder) -> Result<()> {
+    let findings = validate::check(folder, false);
+    let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
+    let skipped = folder.findings.iter().filter(|f| f.severity == Severity::Warning);
+    for finding in skipped.chain(errors.iter().copied()) {
+        output::finding(finding);
+    }
+    let what = match errors.len() {
+        0 => return Ok(()),
+        1 => "1 error".to_owned(),
+        n => format!("{n} errors"),
+    };
+    let message = format!("{what} in these files; ZITADEL was not asked for anything");
+    Err(output::fail(message, None))
 }
 
 impl Files {
+    /// Whether stdin is among them.
+    pub(super) fn has_stdin(&self) -> bool {
+        self.files.iter().any(|path| path.as_os_str() == input::STDIN)
+    }
+
     /// Reads them; there is no error in what is returned.
     pub(super) fn read(&self) -> Result<Folder> {
         let folder = self.read_all()?;
-        let findings = validate::check(&folder, false);
-        let errors: Vec<_> = findings.iter().filter(|f| f.severity == Severity::Error).collect();
-        // What was skipped is not planned: whoever expects it should know.
-        let skipped = folder.findings.iter().filter(|f| f.severity == Severity::Warning);
-        for finding in skipped.chain(errors.iter().copied()) {
-            output::finding(finding);
-        }
-        let what = match errors.len() {
-            0 => {
-                self.check_empty(&folder)?;
-                return Ok(folder);
-            }
-            1 => "1 error".to_owned(),
-            n => format!("{n} errors"),
-        };
-        Err(output::fail(
-            format!("{what} in these files; ZITADEL was not asked for anything"),
-            None,
-        ))
+        refuse_errors(&folder)?;
+        self.check_empty(&folder)?;
+        Ok(folder)
     }
 
     /// Reads them, whatever is wrong.
     pub(super) fn read_all(&self) -> Result<Folder> {
-        Folder::read(&self.files).map_err(|(path, e)| {
-            output::fail(format!("{}: {e}", path.display()), Some("-f takes a file or a folder"))
-        })
+        read_now(&self.files)
     }
 
     /// Files without an object are an error, unless they are expected.
@@ -260,7 +300,11 @@ impl Files {
         if self.allow_empty || !folder.manifests.is_empty() {
             return Ok(());
         }
-        let paths: Vec<String> = self.files.iter().map(|p| p.display().to_string()).collect();
+        let shown = |path: &PathBuf| match path.as_os_str() {
+            path if path == input::STDIN => "stdin".to_owned(),
+            path => path.display().to_string(),
+        };
+        let paths: Vec<String> = self.files.iter().map(shown).collect();
         let files = if folder.files == 1 { "1 file" } else { &format!("{} files", folder.files) };
         Err(output::fail(
             format!("0 objects of this API in {} ({files})", paths.join(", ")),

@@ -79,6 +79,17 @@ impl Home {
     }
 }
 
+/// Whether ZITADEL sets this by itself in what it creates, so that it needs no mention.
+pub(super) fn sets_itself(entry: Entry, field: &str, value: &Value) -> bool {
+    let Some(entity) = entry.as_entity() else { return false };
+    match value {
+        Value::Bool(on) => !on,
+        Value::String(text) => text.is_empty() || entity.defaults.contains(&(field, text.as_str())),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
 /// A name in the folder of an organization.
 fn short<'a>(organization: &str, name: &'a str) -> &'a str {
     name.strip_prefix(organization).and_then(|rest| rest.strip_prefix('-')).unwrap_or(name)
@@ -103,13 +114,6 @@ impl Exported {
         if let Some(id) = id.filter(|_| has_id) {
             spec.insert("id".into(), id.into());
         }
-        let defaults = entity.map_or(&[][..], |e| e.defaults);
-        let sets_itself = |field: &str, value: &Value| match value {
-            Value::Bool(on) => !on,
-            Value::String(text) => text.is_empty() || defaults.contains(&(field, text.as_str())),
-            Value::Array(list) => list.is_empty(),
-            _ => false,
-        };
         let path = match &home.organization {
             None if makes_home => format!("organizations/{name}/{}.yaml", kebab(entry.kind())),
             None => format!("instance/{}/{name}.yaml", entry.plural),
@@ -119,7 +123,7 @@ impl Exported {
             }
         };
         refer(&mut spec, home);
-        fill(&mut spec, entry, remote, |field, value| !sets_itself(field, value));
+        fill(&mut spec, entry, remote, |field, value| !sets_itself(entry, field, value));
         Ok(Self { path, yaml: yaml(entry, name, spec, namespace)? })
     }
 

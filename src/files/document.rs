@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Vec<Document>, Vec<Malformed>) {
-        Document::all(&Arc::new(Source { path: "a.yaml".into(), text: text.into() }))
+        Document::all(&Arc::new(Source::file("a.yaml", text)))
     }
 
     fn good(text: &str) -> Vec<Document> {

@@ -1,11 +1,10 @@
-//! All manifests of files and folders. Reads files; nothing else.
+//! All manifests of texts. Pure, but for what reads a folder.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
     hash::{DefaultHasher, Hash, Hasher},
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -15,9 +14,10 @@ use serde_json::Value;
 
 use super::{
     document::Document,
+    input::{self, Input},
     malformed::Malformed,
     manifest::{Manifest, name, namespace, typed},
-    place::{Place, Source},
+    place::{Origin, Place, Source},
 };
 use crate::{
     api::{GROUP, api_version},
@@ -45,42 +45,33 @@ pub struct Folder {
     pub fingerprint: u64,
     /// Files that were read.
     pub files: usize,
+    /// Whether kustomize built some of them: that takes longer than to read them.
+    pub is_built: bool,
 }
 
 impl Folder {
-    /// Reads files, and folders with all below them: `*.yaml`, `*.yml`, `*.json`; what is hidden is
-    /// omitted. Fails only where a path that was asked for does not exist.
-    pub fn read(paths: &[PathBuf]) -> Result<Self, (PathBuf, io::Error)> {
-        let mut files = Vec::new();
-        for path in paths {
-            let meta = fs::metadata(path).map_err(|e| (path.clone(), e))?;
-            if meta.is_dir() {
-                collect(path, &mut files).map_err(|e| (path.clone(), e))?;
-            } else {
-                files.push(path.clone());
-            }
-        }
-        let read = files.into_iter().map(|path| {
-            let bytes = fs::read(&path);
-            (path, bytes)
-        });
-        Ok(Self::of(read))
+    /// Reads a folder with all below it: `*.yaml`, `*.yml`, `*.json`; what is hidden is omitted.
+    /// Nothing is built.
+    pub fn read(dir: &Path) -> io::Result<Self> {
+        Ok(Self::of(input::read_plain(dir)?))
     }
 
-    /// The same of what is in no folder yet.
-    pub fn of(files: impl IntoIterator<Item = (PathBuf, io::Result<Vec<u8>>)>) -> Self {
+    /// What these texts declare.
+    pub fn of(inputs: impl IntoIterator<Item: Into<Input>>) -> Self {
         let mut folder = Self::default();
         let mut hasher = DefaultHasher::new();
-        for (path, bytes) in files {
-            (&path, bytes.as_ref().ok()).hash(&mut hasher);
-            folder.file(path, bytes);
+        for input in inputs {
+            let input: Input = input.into();
+            (&input.path, input.bytes.as_ref().ok()).hash(&mut hasher);
+            folder.is_built |= input.origin == Origin::Kustomization;
+            folder.input(input);
         }
         folder.fingerprint = hasher.finish();
         folder.report_duplicates();
         folder
     }
 
-    fn file(&mut self, path: PathBuf, bytes: io::Result<Vec<u8>>) {
+    fn input(&mut self, Input { origin, path, bytes }: Input) {
         self.files += 1;
         let text = bytes
             .map_err(|e| e.to_string())
@@ -88,14 +79,14 @@ impl Folder {
         let text = match text {
             Ok(text) => text,
             Err(e) => {
-                let source = Arc::new(Source { path, text: String::new() });
+                let source = Arc::new(Source { origin, path, text: String::new() });
                 let place = Place { source, line: 1, column: 1, length: 1 };
                 let message = format!("this file can't be read: {e}");
                 self.findings.push(Finding::error("syntax", message, place));
                 return;
             }
         };
-        let source = Arc::new(Source { path, text });
+        let source = Arc::new(Source { origin, path, text });
         let (documents, malformed) = Document::all(&source);
         for document in documents {
             self.document(document);
@@ -261,26 +252,6 @@ fn template(place: &Place, is_ours: bool) -> Finding {
         Finding::warning("template", "this is a template, not YAML; it was skipped", place.clone())
             .hint("if it holds objects of this API, render it (for example with `helm template`), and name the result")
     }
-}
-
-fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut entries: Vec<fs::DirEntry> = fs::read_dir(dir)?.collect::<Result<_, _>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        // A link to a folder may lead in a circle.
-        if entry.file_type()?.is_dir() {
-            collect(&path, files)?;
-        } else if path.is_file()
-            && path.extension().is_some_and(|e| matches!(e.to_str(), Some("yaml" | "yml" | "json")))
-        {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Bytes that are written as base64.

@@ -3,10 +3,13 @@
 
 mod cluster;
 mod connection;
+mod difference;
 mod files;
+mod inputs;
 mod instance;
 mod laws;
 mod output;
+mod recipes;
 mod secrets;
 mod snapshots;
 mod stop;
@@ -15,6 +18,7 @@ mod watch;
 
 use std::{
     fs,
+    io::Write,
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -96,8 +100,24 @@ impl Desk {
                 command.env(name, value)
             };
         }
+        Self::output(command, None).await
+    }
+
+    /// What a command comes to that has this on its stdin; `None`: what it has already.
+    pub(crate) async fn output(mut command: Command, stdin: Option<&str>) -> Ran {
+        let stdin = stdin.map(ToOwned::to_owned);
+        if stdin.is_some() {
+            command.stdin(Stdio::piped());
+        }
+        let run = move || {
+            let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            if let Some((mut pipe, text)) = child.stdin.take().zip(stdin) {
+                pipe.write_all(text.as_bytes()).unwrap();
+            }
+            child.wait_with_output().unwrap()
+        };
         // The emulator answers from this process meanwhile.
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let output = tokio::task::spawn_blocking(run).await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran {
             code: output.status.code().unwrap(),

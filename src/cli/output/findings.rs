@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     files::finding::{CHECKS, Finding, Severity},
-    files::{Folder, Place},
+    files::{Folder, Place, place::Origin},
 };
 
 /// Form of findings.
@@ -94,7 +94,7 @@ fn as_json(f: &Finding) -> Value {
         "check": f.check,
         "message": f.message,
         "hint": f.hint,
-        "file": f.place.source.path.to_string_lossy(),
+        "file": f.place.source.name(),
         "line": f.place.line,
         "column": f.place.column,
         "endColumn": f.place.column + f.place.length,
@@ -134,13 +134,22 @@ fn sarif(findings: &[Finding], root: Option<&Path>) -> Value {
         .iter()
         .map(|f| {
             let hint = f.hint.as_ref().map_or_else(String::new, |h| format!("\n{h}"));
-            let file = location(&f.place.source.path, root);
-            let region = json!({"startLine": f.place.line, "startColumn": f.place.column, "endColumn": f.place.column + f.place.length});
+            let Place { source, line, column, length } = &f.place;
+            let mut physical = match source.origin {
+                Origin::Stdin => json!({"artifactLocation": {"uri": "stdin"}}),
+                _ => json!({"artifactLocation": location(&source.path, root)}),
+            };
+            // Lines of what kustomize built are in no file.
+            if source.origin != Origin::Kustomization {
+                let region =
+                    json!({"startLine": line, "startColumn": column, "endColumn": column + length});
+                physical.as_object_mut().map(|p| p.insert("region".into(), region));
+            }
             json!({
                 "ruleId": f.check,
                 "level": word(f.severity),
                 "message": {"text": format!("{}{hint}", f.message)},
-                "locations": [{"physicalLocation": {"artifactLocation": file, "region": region}}],
+                "locations": [{"physicalLocation": physical}],
             })
         })
         .collect();

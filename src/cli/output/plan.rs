@@ -1,11 +1,14 @@
 //! A plan as people and as programs read it.
 
+use anstyle::Style;
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Exit, Result, data, failed, hint, say,
+    Exit, Result, data, failed, hint,
+    markdown::markdown,
+    say,
     style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, paint},
 };
 use crate::{
@@ -25,12 +28,14 @@ pub(in crate::cli) enum Format {
     Text,
     /// For programs: one JSON object.
     Json,
+    /// For a comment on a pull request.
+    Markdown,
 }
 
 /// How many there are of what.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
+pub(super) struct Summary {
     create: usize,
     change: usize,
     adopt: usize,
@@ -61,7 +66,7 @@ impl Summary {
         s
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let parts = [
             (self.create, "to create"),
             (self.change, "to change"),
@@ -111,6 +116,7 @@ pub(in crate::cli) fn plan(
             }
             data(&format!("{all:#}\n"))?;
         }
+        Format::Markdown => data(&markdown(planned, unmanaged, &summary))?,
     }
     match summary {
         Summary { failed: 1.., .. } | Summary { not_looked_at: 1.., .. } => Err(Exit::Failed),
@@ -144,7 +150,16 @@ pub(in crate::cli) fn rendered(planned: &[Planned]) -> String {
     planned.iter().filter_map(one).collect()
 }
 
-fn one(p: &Planned) -> Option<String> {
+/// What is said of an object that changes.
+pub(super) struct Headline<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) sign: &'static str,
+    style: Style,
+    pub(super) verb: String,
+}
+
+/// `None`: nothing changes.
+pub(super) fn headline(p: &Planned) -> Option<Headline<'_>> {
     let (plan, observed) = match &p.step {
         Step::Do(plan) => (plan, false),
         Step::Observe(plan) => (plan, true),
@@ -164,6 +179,11 @@ fn one(p: &Planned) -> Option<String> {
     } else {
         (sign, verb.to_owned())
     };
+    Some(Headline { plan, sign, style, verb })
+}
+
+fn one(p: &Planned) -> Option<String> {
+    let Headline { plan, sign, style, verb } = headline(p)?;
     let id = plan.id().map(|id| format!(" {}", paint(FAINT, format!("id {id}"))));
     let id = id.as_deref().unwrap_or("");
     let head = format!(
@@ -188,45 +208,47 @@ fn one(p: &Planned) -> Option<String> {
 
 /// A secret that is to be sent: that, and why.
 fn secret(change: &SecretChange) -> String {
-    let (sign, style, why) = match &change.cause {
-        SendCause::New => ("+", CREATE, ""),
-        SendCause::Changed => ("~", CHANGE, ", changed"),
-        SendCause::Drift(_) => ("~", CHANGE, ", set by somebody else"),
-    };
+    let (sign, why) = secret_note(change);
+    let style = if sign == "+" { CREATE } else { CHANGE };
     format!("{} {}: (sensitive{why})", paint(style, sign), change.field)
+}
+
+/// The sign of a secret that is to be sent, and why it is.
+pub(super) fn secret_note(change: &SecretChange) -> (&'static str, &'static str) {
+    match &change.cause {
+        SendCause::New => ("+", ""),
+        SendCause::Changed => ("~", ", changed"),
+        SendCause::Drift(_) => ("~", ", set by somebody else"),
+    }
+}
+
+/// The entries that a list has no more, and those that are new; `None` where that does not say what
+/// differs: it is no list, or has the same entries in another order, or another number of times.
+pub(super) fn entries(drift: &Drift) -> Option<(Vec<&Value>, Vec<&Value>)> {
+    let (Value::Array(live), Value::Array(declared)) = (&drift.live, &drift.declared) else {
+        return None;
+    };
+    let gone: Vec<&Value> = live.iter().filter(|v| !declared.contains(v)).collect();
+    let new: Vec<&Value> = declared.iter().filter(|v| !live.contains(v)).collect();
+    (!gone.is_empty() || !new.is_empty()).then_some((gone, new))
 }
 
 /// A field as it is and as it will be.
 pub(super) fn field(drift: &Drift) -> String {
-    let name = &drift.field;
-    match (&drift.live, &drift.declared) {
-        (Value::Null, declared) => {
-            format!("{} {name}: {}", paint(CREATE, "+"), paint(CREATE, declared))
-        }
-        (Value::Array(live), Value::Array(declared)) => {
-            let gone = live
-                .iter()
-                .filter(|v| !declared.contains(v))
-                .map(|v| paint(REMOVE, format!("- {v}")));
-            let new = declared
-                .iter()
-                .filter(|v| !live.contains(v))
-                .map(|v| paint(CREATE, format!("+ {v}")));
-            let entries: Vec<String> = gone.chain(new).collect();
-            let difference = match &entries[..] {
-                // The same entries in another order, or another number of times.
-                [] => format!(" {} -> {}", drift.live, paint(CREATE, &drift.declared)),
-                some => format!("\n        {}", some.join("\n        ")),
-            };
-            format!("{} {name}:{difference}", paint(CHANGE, "~"))
-        }
-        (live, declared) => format!(
-            "{} {name}: {} -> {}",
-            paint(CHANGE, "~"),
-            paint(REMOVE, live),
-            paint(CREATE, declared)
-        ),
+    let Drift { field, live, declared } = drift;
+    if live.is_null() {
+        return format!("{} {field}: {}", paint(CREATE, "+"), paint(CREATE, declared));
     }
+    let difference = match entries(drift) {
+        Some((gone, new)) => {
+            let gone = gone.into_iter().map(|v| paint(REMOVE, format!("- {v}")));
+            let new = new.into_iter().map(|v| paint(CREATE, format!("+ {v}")));
+            let entries: Vec<String> = gone.chain(new).collect();
+            format!("\n        {}", entries.join("\n        "))
+        }
+        None => format!(" {} -> {}", paint(REMOVE, live), paint(CREATE, declared)),
+    };
+    format!("{} {field}:{difference}", paint(CHANGE, "~"))
 }
 
 fn as_json(p: &Planned) -> Value {

@@ -1,11 +1,11 @@
 //! A whole instance in Git, from `examples/instance`: made of nothing, at rest afterwards, and the
 //! same wherever it is made.
 
-use std::{collections::BTreeMap, fs};
+use std::fs;
 
 use kastellan::kinds::REGISTRY;
 
-use super::{Desk, laws::files};
+use super::{Desk, difference::side, laws::files};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/instance");
 
@@ -37,25 +37,29 @@ async fn made() -> Desk {
     desk
 }
 
-/// All that is in an instance, as files; ids differ.
-async fn exported(desk: &Desk, dir: &str) -> BTreeMap<String, String> {
-    // People only where their kind is named.
+/// People only where their kind is named.
+fn kinds() -> Vec<&'static str> {
     let kinds = REGISTRY.all().filter(|entry| !entry.is_connection());
-    let kinds: Vec<&str> = kinds.flat_map(|entry| ["--kind", entry.kind()]).collect();
-    let ran = desk.run(&[&["export", "--dir", dir], &kinds[..]].concat()).await;
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let is_id =
-        |line: &&str| !line.trim_start().to_lowercase().split(':').next().unwrap().ends_with("id");
-    let without_ids = |text: String| text.lines().filter(is_id).collect::<Vec<_>>().join("\n");
-    let all = files(&desk.path().join(dir)).into_iter();
-    all.map(|(path, text)| (path, without_ids(text))).collect()
+    kinds.flat_map(|entry| ["--kind", entry.kind()]).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_instance_is_made_of_nothing_and_the_same_everywhere() {
     let (staging, production) = (made().await, made().await);
-    let one = exported(&staging, "out").await;
-    assert_eq!(one, exported(&production, "out").await);
+    side(&staging, "staging", &staging);
+    side(&staging, "production", &production);
+    let diff = ["diff", "staging.yaml", "production.yaml", "--secret-dir", "tokens"];
+    let ran = staging.run(&[&diff[..], &kinds()].concat()).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    assert!(
+        ran.stdout.starts_with("Diff: ") && ran.stdout.ends_with(" the same\n"),
+        "{}",
+        ran.stdout
+    );
+
+    let ran = staging.run(&[&["export", "--dir", "out"], &kinds()[..]].concat()).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let one = files(&staging.path().join("out"));
     for kind in ["HumanUser", "LabelPolicy", "IdentityProvider", "EmailProvider", "MessageText"] {
         let is_there = one.values().any(|text| text.contains(&format!("kind: {kind}\n")));
         assert!(is_there, "{kind} is exported");

@@ -7,10 +7,12 @@ use super::Desk;
 const BAD: &str = "kind: Organization\nmetadata: {name: acme}\nspec: {names: ACME}\n";
 const GOOD: &str = "kind: Organization\nmetadata: {name: acme}\nspec: {name: ACME}\n";
 /// Every way to data on stdout.
-const ALL: [&[&str]; 10] = [
+const ALL: [&[&str]; 12] = [
     &["export"],
+    &["diff", "good.yaml", "other.yaml"],
     &["plan", "-f", "good.yaml"],
     &["plan", "-f", "good.yaml", "-o", "json"],
+    &["plan", "-f", "good.yaml", "-o", "markdown"],
     &["validate", "-f", "bad.yaml"],
     &["validate", "-f", "bad.yaml", "-o", "json"],
     &["validate", "-f", "bad.yaml", "-o", "sarif"],
@@ -24,6 +26,7 @@ const ALL: [&[&str]; 10] = [
 async fn output_that_can_not_be_written_is_an_error() {
     let desk = Desk::new().await;
     desk.write("good.yaml", GOOD);
+    desk.write("other.yaml", &GOOD.replace("ACME", "Other"));
     desk.write("bad.yaml", BAD);
     for args in ALL {
         let mut command = desk.command(args);
@@ -39,6 +42,7 @@ async fn output_that_can_not_be_written_is_an_error() {
 async fn a_reader_that_goes_away_is_no_error() {
     let desk = Desk::new().await;
     desk.write("good.yaml", GOOD);
+    desk.write("other.yaml", &GOOD.replace("ACME", "Other"));
     desk.write("bad.yaml", BAD);
     for args in ALL {
         let mut command = desk.command(args);
@@ -49,7 +53,7 @@ async fn a_reader_that_goes_away_is_no_error() {
             tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
         let said = String::from_utf8(ran.stderr).unwrap();
         let code = match args[0] {
-            "plan" => 2,
+            "plan" | "diff" => 2,
             "validate" => 1,
             _ => 0,
         };

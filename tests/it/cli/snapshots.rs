@@ -54,6 +54,47 @@ async fn plan_shows_what_would_change_and_then_nothing() {
     snapshot("plan-a-rename", &desk.run(&["plan", "-f", "tenant.yaml"]).await);
 }
 
+/// What others wrote in ZITADEL stands in the comment as a text.
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_makes_a_comment_that_says_what_it_shows() {
+    let desk = Desk::new().await;
+    let role = "---\nkind: ProjectRole\nmetadata: {name: buyer}\nspec: {projectRef: {name: shop}, key: buyer, displayName: Buyer, adoptionPolicy: Always}\n";
+    let tenant = format!("{TENANT}{role}");
+    desk.write("tenant.yaml", &tenant);
+    let ran = desk.run(&["apply", "-f", "tenant.yaml"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    let other = "kind: Organization\nmetadata: {name: other}\nspec: {name: Other}\n---\nkind: Project\nmetadata: {name: waiting}\nspec: {organizationRef: {name: nobody}}\n";
+    desk.write("other.yaml", other);
+    let evil = "</details>\\n\\n````\\n@everyone | `x` ![](https://evil.example)\u{202e}";
+    let by_hand = tenant.replace("displayName: Buyer", &format!("displayName: \"{evil}\""));
+    desk.write("by-hand.yaml", &by_hand);
+    let ran = desk.run(&["apply", "-f", "by-hand.yaml"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    desk.write(
+        "tenant.yaml",
+        &tenant.replace("https://a.example, ", "").replace("projectRoleCheck", "hasProjectCheck"),
+    );
+    let plan = ["plan", "-f", "tenant.yaml", "-o", "markdown"];
+    snapshot("plan-markdown", &desk.run(&plan).await);
+    let all = [&plan[..], &["-f", "other.yaml", "--unmanaged"]].concat();
+    snapshot("plan-markdown-failures", &desk.run(&all).await);
+    desk.write("tenant.yaml", &by_hand);
+    snapshot("plan-markdown-nothing", &desk.run(&plan).await);
+
+    // As long as a comment may be.
+    let many = |n: usize| {
+        format!(
+            "---\nkind: Project\nmetadata: {{name: shop-{n}}}\nspec: {{organizationRef: {{name: acme}}, name: \"{}\"}}\n",
+            "x".repeat(190) + &n.to_string()
+        )
+    };
+    let many: String = (0..500).map(many).collect();
+    desk.write("tenant.yaml", &format!("{TENANT}{many}"));
+    let ran = desk.run(&plan).await;
+    assert!(ran.stdout.chars().count() < 65_536, "{}", ran.stdout.len());
+    assert!(ran.stdout.contains(" more are not shown**"), "{}", ran.stdout.len());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_names_what_is_declared_nowhere_if_asked() {
     let desk = Desk::new().await;
@@ -125,7 +166,7 @@ async fn validate_finds_everything_at_once() {
     snapshot("validate", &desk.run(&["validate", "-f", "good.yaml"]).await);
     fs::create_dir(desk.path().join("bad")).unwrap();
     fs::write(desk.path().join("bad/broken.yaml"), "a: [1\nb: 2\n").unwrap();
-    desk.write("bad/kustomization.yaml", "apiVersion: kustomize.config.k8s.io/v1beta1\n");
+    desk.write("bad/foreign.yaml", "apiVersion: v1\n");
     desk.write(
         "bad/a.yaml",
         "\
@@ -339,7 +380,7 @@ async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_teaches() {
     let desk = Desk::new().await;
-    for verb in ["plan", "apply", "export", "validate", "tree", "why", "operator"] {
+    for verb in ["plan", "apply", "export", "diff", "validate", "tree", "why", "operator"] {
         snapshot(&format!("help-{verb}"), &desk.run(&[verb, "--help"]).await);
     }
     snapshot("help", &desk.run(&["--help"]).await);
@@ -352,7 +393,7 @@ async fn completions_and_manual_pages_know_every_command() {
         let script = desk.run(&["completions", shell]).await;
         assert_eq!(script.code, 0);
         assert!(
-            ["plan", "apply", "export", "validate", "crds", "operator"]
+            ["plan", "apply", "export", "diff", "validate", "crds", "operator"]
                 .iter()
                 .all(|verb| script.stdout.contains(verb)),
             "{shell}"

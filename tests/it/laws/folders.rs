@@ -62,7 +62,7 @@ impl<'a> Shelf<'a> {
 
     /// As a command begins: nothing is known but what is in the files.
     async fn session(&self) -> Session {
-        let mut folder = Folder::read(&[self.dir.path().to_owned()]).unwrap();
+        let mut folder = Folder::read(self.dir.path()).unwrap();
         assert_eq!(folder.findings, []);
         for manifest in &mut folder.manifests {
             let annotations = &mut Arc::make_mut(&mut manifest.object).annotations;
@@ -130,8 +130,7 @@ fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         };
         prop_assert!(exported.iter().any(|o| mentions(&o)), "{:?}", exported);
         let first = Shelf::exported(&bench.lab, &exported);
-        let findings =
-            validate::check(&Folder::read(&[first.dir.path().to_owned()]).unwrap(), true);
+        let findings = validate::check(&Folder::read(first.dir.path()).unwrap(), true);
         prop_assert!(findings.is_empty(), "{:?}", findings);
         prop_assert_eq!(format!("{:?}", first.left().await), "[]");
         prop_assert_eq!(format!("{:?}", first.apply().await), "[]");
