@@ -44,7 +44,7 @@ impl From<(PathBuf, io::Result<Vec<u8>>)> for Input {
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// There is no such path, or a folder can't be listed.
-    #[error("{}: {source}", path.display())]
+    #[error("{} can't be read: {source}", path.display())]
     Path {
         /// The path.
         path: PathBuf,
