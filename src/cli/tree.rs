@@ -27,7 +27,7 @@ pub(super) async fn run(args: Args) -> Result {
     let is_shown = |key: &Key| args.all_namespaces || key.namespace == cluster.namespace;
     let tree = Tree::of(&cluster, is_shown);
     let roots = root.map_or_else(|| tree.roots(), |root| vec![root]);
-    let mut drawn = Drawn { cluster: &cluster, tree: &tree, text: String::new(), troubled: 0 };
+    let mut drawn = Drawn { cluster: &cluster, tree: &tree, lines: Vec::new(), troubled: 0 };
     for root in &roots {
         drawn.draw(root, "", "");
     }
@@ -39,7 +39,7 @@ pub(super) async fn run(args: Args) -> Result {
         };
         output::say(format!("nothing is declared in {place}"));
     }
-    output::data(&drawn.text)?;
+    output::data(&drawn.lines.concat())?;
     Ok(if drawn.troubled == 0 { Exit::Fine } else { Exit::Changes })
 }
 
@@ -62,7 +62,9 @@ impl Tree {
             }
             children.entry(above).or_default().push(key);
         }
-        children.values_mut().for_each(|siblings| siblings.sort());
+        for siblings in children.values_mut() {
+            siblings.sort();
+        }
         Self { children }
     }
 
@@ -75,7 +77,7 @@ impl Tree {
 struct Drawn<'a> {
     cluster: &'a Cluster,
     tree: &'a Tree,
-    text: String,
+    lines: Vec<String>,
     /// How many are not as declared.
     troubled: usize,
 }
@@ -89,7 +91,7 @@ impl Drawn<'_> {
         };
         let state = trouble.as_deref().unwrap_or("Ready");
         self.troubled += usize::from(trouble.is_some());
-        self.text += &format!("{first}{}  {state}\n", self.cluster.name(key));
+        self.lines.push(format!("{first}{}  {state}\n", self.cluster.name(key)));
         let children = self.tree.children.get(&Some(key.clone())).map_or(&[][..], Vec::as_slice);
         for (at, child) in children.iter().enumerate() {
             let (branch, below) =

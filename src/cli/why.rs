@@ -34,31 +34,34 @@ pub(super) async fn run(args: Args) -> Result {
 /// All that is known of an object, for people.
 fn explained(cluster: &Cluster, object: &Object) -> String {
     let state = trouble(object).unwrap_or_else(|| "Ready: it is as declared".into());
-    let mut text = format!("{}\n  {state}\n", cluster.name(&object.key));
+    let mut text = section(&cluster.name(&object.key), [state]);
     let causes = causes(cluster, object);
-    if let Some((cause, because)) = causes.last() {
-        text += &format!("\nThe cause is {}\n  {because}\n", cluster.name(cause));
-    }
+    let about = |(cause, because): &(Key, String)| {
+        section(&format!("\nThe cause is {}", cluster.name(cause)), [because.clone()])
+    };
+    text.extend(causes.last().map(about));
     let at_fault = causes.last().and_then(|(cause, _)| cluster.objects.get(cause));
-    if let Some(reason) = reason(at_fault.unwrap_or(object)) {
-        text += &format!("\nWhat to do\n  {}\n", reason.about());
+    let advice = reason(at_fault.unwrap_or(object)).map(|reason| reason.about().to_owned());
+    text += &section("\nWhat to do", advice);
+    let needs = named(&REGISTRY, object).into_iter().map(|need| {
+        let state = state_of(cluster, &need).unwrap_or_else(|| "Ready".into());
+        format!("{}  {state}", cluster.name(&need))
+    });
+    text += &section("\nIt needs", needs);
+    let status = &object.status;
+    text += &section("\nIt differs: in ZITADEL → as declared", status.drift.iter().map(differs));
+    let changed = status.last_drift.iter().map(changed);
+    text += &section("\nWhat somebody else changed last", changed);
+    text + &section("\nIn ZITADEL", [whereabouts(object)])
+}
+
+/// A title with lines below it; without any, nothing.
+fn section(title: &str, lines: impl IntoIterator<Item = String>) -> String {
+    let lines: Vec<String> = lines.into_iter().collect();
+    if lines.is_empty() {
+        return String::new();
     }
-    let needs = named(&REGISTRY, object);
-    if !needs.is_empty() {
-        text += "\nIt needs\n";
-        for need in &needs {
-            let state = state_of(cluster, need).unwrap_or_else(|| "Ready".into());
-            text += &format!("  {}  {state}\n", cluster.name(need));
-        }
-    }
-    if !object.status.drift.is_empty() {
-        text += "\nIt differs: in ZITADEL → as declared\n";
-        text.extend(object.status.drift.iter().map(|drift| format!("  {}\n", differs(drift))));
-    }
-    if let Some(last) = &object.status.last_drift {
-        text += &format!("\nWhat somebody else changed last\n  {}\n", changed(last));
-    }
-    text + &format!("\nIn ZITADEL\n  {}\n", whereabouts(object))
+    format!("{title}\n  {}\n", lines.join("\n  "))
 }
 
 /// What it waits for, from what it refers to down to what is at the bottom of it.

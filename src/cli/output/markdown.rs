@@ -88,9 +88,8 @@ pub(super) fn markdown(
         add(&title, &unmanaged.iter().map(line).collect::<Vec<_>>(), false);
     }
     if hidden > 0 {
-        out.push_str(&format!(
-            "\n**{hidden} more are not shown**: this comment would be too long.\n"
-        ));
+        let rest = format!("\n**{hidden} more are not shown**: this comment would be too long.\n");
+        out.push_str(&rest);
     }
     out
 }
