@@ -11,6 +11,7 @@ mod export;
 mod operator;
 mod output;
 mod plan;
+mod secrets;
 mod source;
 mod stop;
 mod tree;

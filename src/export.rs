@@ -100,8 +100,7 @@ pub async fn export(
     let mut exporter =
         Exporter { registry, connection, selection, own, assembly, missing: Vec::new() };
     // Nobody can read a key again: a manifest of one would only have another one issued.
-    let is_key = |e: &Entry| e.as_entity().is_some_and(EntityDescription::is_key);
-    for entry in registry.all().filter(|e| !e.is_connection() && !is_key(e)) {
+    for entry in registry.all().filter(|e| !e.is_connection() && !e.is_key()) {
         exporter.kind(entry).await?;
     }
     Ok(Export { objects: exporter.assembly.end(), missing: exporter.missing })

@@ -1,7 +1,7 @@
 //! `kastellan apply`
 
 use std::{
-    path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,11 +9,12 @@ use tokio::sync::watch;
 
 use super::{
     output::{self, Exit, Result, Tally},
+    secrets::Secrets,
     source::{self, CONNECT, Connection, Files},
     stop,
 };
 use crate::{
-    files::{Folder, Manifest, apply::unless_stopped, input, session::Session},
+    files::{Folder, apply::unless_stopped, input, output::Outlet, session::Session},
     validate::{self, Severity},
 };
 
@@ -29,6 +30,10 @@ Examples:
 
   The same, and keep it so: whatever changes in the folder or in ZITADEL is corrected within seconds. Ctrl-C or SIGTERM ends it:
     kastellan apply -f tenant --watch
+
+  What ZITADEL issues goes into files that are encrypted afterwards, or to a command:
+    kastellan apply -f tenant --secrets-to manifests:secrets.yaml && sops encrypt secrets.yaml > secrets.enc.yaml
+    kastellan apply -f tenant --secrets-to 'exec:jq .stringData | vault kv put secret/$KASTELLAN_SECRET_NAME -'
 
 Order: Instances, then Organizations, then what is in them. What fails does not stop the rest; run it again, as often as you \
 like: what is done already is found done. Of several Instances, those that can't be reached are named, and the others are \
@@ -50,11 +55,8 @@ pub(super) struct Args {
     /// Keep applying: as files change, and as somebody changes ZITADEL. Not together with --timeout.
     #[arg(short, long, conflicts_with = "timeout")]
     watch: bool,
-    /// Where the Secrets are written that objects declare with spec.secret: `dir:DIR` writes
-    /// DIR/NAMESPACE/NAME/KEY, readable by you alone, as --secret-dir reads them; what is there
-    /// already is not issued again. Needed only where an object declares one.
-    #[arg(long, value_name = "dir:DIR", value_parser = source::secrets_to)]
-    secrets_to: Option<PathBuf>,
+    #[command(flatten)]
+    secrets: Secrets,
     /// Send the secrets that objects name (`passwordSecretRef` and the like) to what exists too. If
     /// omitted, they are sent to what is created, and with --watch when they change: nobody can read
     /// whether the others have them.
@@ -64,19 +66,20 @@ pub(super) struct Args {
     connection: Connection,
 }
 
-/// A secret that nobody keeps would be lost: said before anything is written.
-fn check_secrets(args: &Args, folder: &Folder) -> Result<()> {
-    let writes = |m: &&Manifest| {
-        let issues = m.entry.as_entity().is_some_and(|entity| entity.issues.is_some());
-        issues && m.object.spec.get("secret").is_some_and(|secret| !secret.is_null())
-    };
-    match folder.manifests.iter().find(writes) {
-        Some(manifest) if args.secrets_to.is_none() => Err(output::fail(
-            format!("{} writes a Secret, and there is no place for it", manifest.object.key),
-            Some("say where: --secrets-to dir:DIR, or take spec.secret out"),
-        )),
-        _ => Ok(()),
+/// Files without errors, and a connection; what would be lost is refused before that.
+async fn begin(args: &Args) -> Result<(Folder, Session, Option<Arc<Outlet>>)> {
+    let files = args.files.clone();
+    let mut folder = source::aside(move || files.read()).await?;
+    args.secrets.prepare(&mut folder)?;
+    let outlet = args.secrets.outlet(&folder)?;
+    let mut session = args.connection.session(&folder).await?;
+    if let Some(outlet) = &outlet {
+        session.write_secrets_to(outlet.clone());
     }
+    if args.send_secrets {
+        session.send_secrets();
+    }
+    Ok((folder, session, outlet))
 }
 
 pub(super) async fn run(args: Args) -> Result {
@@ -90,19 +93,15 @@ pub(super) async fn run(args: Args) -> Result {
         output::add_time();
     }
     let mut stop = stop::on_request(args.connection.timeout);
-    let begun = unless_stopped(&mut stop, source::begin(&args.files, &args.connection)).await;
+    let begun = unless_stopped(&mut stop, begin(&args)).await;
     let Some(begun) = begun else {
         return Err(output::fail("stopped before anything was applied", None));
     };
-    let (folder, mut session) = begun?;
-    check_secrets(&args, &folder)?;
-    if let Some(dir) = &args.secrets_to {
-        session.write_secrets_to(dir.clone());
-    }
-    if args.send_secrets {
-        session.send_secrets();
-    }
+    let (folder, session, outlet) = begun?;
     let exit = Box::pin(once(&session, &stop, true)).await;
+    if let Some(outlet) = &outlet {
+        args.secrets.tell(&folder, outlet);
+    }
     if !args.watch {
         return if exit == Exit::Fine { Ok(exit) } else { Err(exit) };
     }
@@ -213,11 +212,11 @@ impl Watch<'_> {
     }
 
     /// Goes on with other files. Returns whether there is a reason to apply.
-    async fn renew(&mut self, folder: Folder) -> bool {
+    async fn renew(&mut self, mut folder: Folder) -> bool {
         let connection = &self.args.connection;
         self.folder.fingerprint = folder.fingerprint;
         let Ok(environment) = connection.environment(&folder) else { return false };
-        if check_secrets(self.args, &folder).is_err() {
+        if self.args.secrets.prepare(&mut folder).is_err() {
             return false;
         }
         match self.session.renew(&folder, connection.secret_dir(), &environment) {

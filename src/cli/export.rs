@@ -62,7 +62,7 @@ pub(super) struct Args {
     #[arg(
         long,
         value_name = "dir:DIR",
-        value_parser = source::secrets_to,
+        value_parser = source::secrets_to_dir,
         requires = "from_terraform"
     )]
     secrets_to: Option<PathBuf>,

@@ -61,6 +61,12 @@ pub(super) fn data(text: &str) -> Result<()> {
     written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
+/// A secret, as it is. A reader that went away does not have it: that is an error too.
+pub(super) fn secret(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
+}
+
 /// What a write to stdout came to.
 pub(super) fn written(result: io::Result<()>) -> Result<()> {
     match result {
@@ -128,6 +134,9 @@ fn failed(object: &str, failure: &Failure) -> String {
 fn hint(failure: &Failure) -> &'static str {
     match failure.reason {
         _ if failure.is_unconnected() => "correct what is wrong with its Instance",
+        _ if failure.need == Need::Delivery => {
+            "correct what --secrets-to says, and ask for another one as the message says"
+        }
         Reason::WaitingForReference if failure.need == Need::Value => {
             "put the value into DIR/NAME/KEY and name DIR with --secret-dir, or set ZITADEL_TOKEN or ZITADEL_KEY_FILE"
         }

@@ -31,8 +31,8 @@ use crate::{
 /// How long an Instance may take to be connected.
 pub(super) const CONNECT: Duration = Duration::from_secs(30);
 
-/// Where Secrets are written.
-pub(super) fn secrets_to(text: &str) -> std::result::Result<PathBuf, String> {
+/// Where an export writes Secrets.
+pub(super) fn secrets_to_dir(text: &str) -> std::result::Result<PathBuf, String> {
     let dir = text.strip_prefix("dir:").filter(|dir| !dir.is_empty());
     dir.map(Into::into).ok_or_else(|| "write dir: and a directory, such as dir:secrets".into())
 }

@@ -233,6 +233,11 @@ impl Entry {
         matches!(self, Self::Connection(_))
     }
 
+    /// Whether it is nothing but a secret: a key or a token.
+    pub fn is_key(&self) -> bool {
+        self.as_entity().is_some_and(EntityDescription::is_key)
+    }
+
     /// Whether it is a setting.
     pub fn is_setting(&self) -> bool {
         matches!(self, Self::Setting(_))

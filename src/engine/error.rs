@@ -243,6 +243,8 @@ pub enum OutputError {
     Forbidden(String),
     /// There is no place for it.
     NowhereToWrite,
+    /// What was issued got nowhere, and can't be handed over again.
+    NotDelivered(String),
     /// Something else, which may pass.
     Failed(String),
 }
@@ -471,6 +473,7 @@ impl OutputError {
         match self {
             Self::Forbidden(_) => Reason::Forbidden,
             Self::NowhereToWrite => Reason::InvalidSpec,
+            Self::NotDelivered(_) => Reason::SecretMissing,
             Self::Failed(_) => Reason::NotConverged,
         }
     }
@@ -536,7 +539,11 @@ impl Error {
             | Self::TooOld { .. }
             | Self::NotPermitted { .. }
             | Self::Secret { .. }
-            | Self::Output(OutputError::Forbidden(_) | OutputError::NowhereToWrite)
+            | Self::Output(
+                OutputError::Forbidden(_)
+                | OutputError::NowhereToWrite
+                | OutputError::NotDelivered(_),
+            )
             | Self::OwnAccount { .. }
             | Self::Conflict { .. }
             | Self::Contested { .. }

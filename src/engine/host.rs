@@ -74,6 +74,11 @@ pub trait Host: Send + Sync {
         secret: &OutputSecret,
         dry_run: bool,
     ) -> Result<(), OutputError>;
+    /// Whether something may be issued into a Secret for what exists. Where what was written can't be
+    /// read again, nobody can tell whether it was.
+    fn issues_into(&self, _namespace: &str, _name: &str) -> bool {
+        true
+    }
     /// Keeps a status before a call is made that it has to survive.
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String>;
 }

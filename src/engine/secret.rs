@@ -116,6 +116,10 @@ impl<'a> SecretStage<'a> {
         outcome: &mut Outcome,
     ) -> Result<()> {
         self.may_have_keys()?;
+        let Writer { host, object, .. } = self.writer;
+        if !host.issues_into(&object.key.namespace, &self.declared.spec.name) {
+            return Ok(());
+        }
         let settled = if self.is_key() { self.settle(outcome).await? } else { None };
         let remote = settled.as_ref().unwrap_or(remote);
         let Some(id) = remote.id() else { return Ok(()) };

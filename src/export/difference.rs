@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Selection, manifest::sets_itself};
-use crate::contract::{EntityDescription, Entry, Fields, ListOrder};
+use crate::contract::{Entry, Fields, ListOrder};
 
 /// Fields of every spec that say how to work with an object, and nothing of what is to be so.
 const HOW: [&str; 7] =
@@ -95,8 +95,7 @@ pub fn compare(from: &[Declared], to: &[Declared], selection: &Selection) -> Com
 /// What counts of one side.
 fn side(all: &[Declared], selection: &Selection) -> Side {
     let namespaces: BTreeSet<&str> = all.iter().map(|d| d.namespace.as_str()).collect();
-    let is_key = |entry: Entry| entry.as_entity().is_some_and(EntityDescription::is_key);
-    let counts = |d: &&Declared| selection.wants(d.entry) && !is_key(d.entry);
+    let counts = |d: &&Declared| selection.wants(d.entry) && !d.entry.is_key();
     let namespace = |d: &Declared| (namespaces.len() > 1).then(|| d.namespace.clone());
     let key = |d: &Declared| (d.entry.kind(), namespace(d), d.name.clone());
     all.iter().filter(counts).map(|d| (key(d), fields(d))).collect()

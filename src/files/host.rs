@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     environment::{Environment, SECRET},
-    output,
+    output::{self, Outlet},
 };
 use crate::{
     api::status::Status,
@@ -36,7 +36,7 @@ pub struct FileHost {
     binaries: HashMap<(&'static str, String, String, String), Vec<u8>>,
     secret_dir: Option<PathBuf>,
     /// Where Secrets are written.
-    pub(super) secrets_to: Option<PathBuf>,
+    pub(super) secrets_to: Option<Arc<Outlet>>,
     /// Whether secrets are sent to what exists.
     pub(super) sends_secrets: bool,
     /// Tells the values of secrets apart.
@@ -155,9 +155,16 @@ impl Host for FileHost {
         namespace: &str,
         name: &str,
     ) -> Result<Option<OutputSecret>, OutputError> {
-        // A plan finds there what an apply has written.
-        let dir = self.secrets_to.as_deref().or(self.secret_dir.as_deref());
-        output::read(dir.ok_or(OutputError::NowhereToWrite)?, namespace, name)
+        match (&self.secrets_to, &self.secret_dir) {
+            (Some(outlet), _) => outlet.read(namespace, name),
+            // A plan finds there what an apply has written.
+            (None, Some(dir)) => output::dir::read(dir, namespace, name),
+            (None, None) => Err(OutputError::NowhereToWrite),
+        }
+    }
+
+    fn issues_into(&self, namespace: &str, name: &str) -> bool {
+        self.secrets_to.as_ref().is_none_or(|outlet| outlet.issues_into(namespace, name))
     }
 
     async fn write_output(
@@ -166,8 +173,11 @@ impl Host for FileHost {
         secret: &OutputSecret,
         dry_run: bool,
     ) -> Result<(), OutputError> {
-        let dir = self.secrets_to.as_deref().ok_or(OutputError::NowhereToWrite)?;
-        output::write(dir, &object.key.namespace, secret, dry_run)
+        let outlet = self.secrets_to.clone().ok_or(OutputError::NowhereToWrite)?;
+        let (key, secret) = (object.key.clone(), secret.clone());
+        // A command takes its time, and so may a disk.
+        let written = tokio::task::spawn_blocking(move || outlet.write(&key, &secret, dry_run));
+        written.await.map_err(|e| OutputError::Failed(e.to_string()))?
     }
 
     async fn config_map(&self, namespace: &str, name: &str, key: &str) -> Result<String, Missing> {

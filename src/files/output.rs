@@ -1,120 +1,183 @@
-//! Secrets that objects write, as files: `DIR/NAMESPACE/NAME/KEY`, the layout that `--secret-dir`
-//! reads, and beside them what was written when.
+//! Where the Secrets go that objects write: into files that are read again, or to somewhere else, from
+//! where nothing comes back.
+
+pub mod dir;
+mod exec;
+mod manifests;
 
 use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, Write},
+    collections::HashSet,
+    fs, io,
+    io::Write,
     path::{Path, PathBuf},
+    str::FromStr,
+    sync::{Mutex, PoisonError},
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use crate::{
+    contract::Key,
+    engine::{error::OutputError, host::OutputSecret},
+};
 
-use crate::engine::{error::OutputError, host::OutputSecret};
+/// Where Secrets go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretsTo {
+    /// Into a directory: `DIR/NAMESPACE/NAME/KEY`.
+    Dir(PathBuf),
+    /// Into a file of manifests.
+    Manifests(PathBuf),
+    /// To stdout, as manifests.
+    PrintedManifests,
+    /// To stdout, as a JSON object on each line.
+    PrintedJson,
+    /// To a command, on its stdin.
+    Exec(String),
+    /// Nowhere: nothing is issued.
+    Nowhere,
+}
 
-/// The file that holds the annotations of a Secret. Its name is no key of one: a key can't hold
-/// a blank.
-const ANNOTATIONS: &str = ".kastellan annotations.json";
+impl FromStr for SecretsTo {
+    type Err = &'static str;
 
-/// A Secret as it is; `None`: there is none.
-pub(super) fn read(
-    dir: &Path,
-    namespace: &str,
-    name: &str,
-) -> Result<Option<OutputSecret>, OutputError> {
-    let dir = place(dir, namespace, name)?;
-    let files = match fs::read_dir(&dir) {
-        Ok(files) => files,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(failed(&dir, &e)),
-    };
-    let mut secret = OutputSecret { name: name.to_owned(), ..OutputSecret::default() };
-    for file in files {
-        let path = file.map_err(|e| failed(&dir, &e))?.path();
-        let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // What is no text, or no file, was not written here.
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        if key == ANNOTATIONS {
-            secret.annotations = serde_json::from_str(&text).unwrap_or_default();
-        } else {
-            secret.data.insert(key, SecretString::from(text));
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "none" => Ok(Self::Nowhere),
+            Some((_, "")) => Err("there is nothing after the colon"),
+            Some(("dir", path)) => Ok(Self::Dir(path.into())),
+            Some(("manifests", "-")) => Ok(Self::PrintedManifests),
+            Some(("manifests", path)) => Ok(Self::Manifests(path.into())),
+            Some(("json", "-")) => Ok(Self::PrintedJson),
+            Some(("exec", command)) => Ok(Self::Exec(command.into())),
+            _ => Err("write dir:DIR, manifests:FILE, manifests:-, json:-, exec:COMMAND or none"),
         }
     }
-    Ok(Some(secret))
 }
 
-/// Writes a Secret; only its owner can read it. What was written last is in place before it is said
-/// to be.
-pub(super) fn write(
-    dir: &Path,
-    namespace: &str,
-    secret: &OutputSecret,
-    dry_run: bool,
-) -> Result<(), OutputError> {
-    let dir = place(dir, namespace, &secret.name)?;
-    let is_new = !dir.exists();
-    create(&dir).map_err(|e| failed(&dir, &e))?;
-    if dry_run {
-        // What was made to find out is no Secret.
-        let undone = if is_new { fs::remove_dir(&dir) } else { Ok(()) };
-        return undone.map_err(|e| failed(&dir, &e));
+impl SecretsTo {
+    /// Whether what was written is found there again.
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Dir(_) | Self::Manifests(_))
     }
-    let annotations: BTreeMap<_, _> = secret.annotations.iter().collect();
-    let annotations =
-        serde_json::to_string(&annotations).map_err(|e| OutputError::Failed(e.to_string()))?;
-    if secret.is_own {
-        remove_others(&dir, secret).map_err(|e| failed(&dir, &e))?;
-    }
-    for (key, value) in &secret.data {
-        put(&dir, key, value.expose_secret()).map_err(|e| failed(&dir.join(key), &e))?;
-    }
-    put(&dir, ANNOTATIONS, &annotations).map_err(|e| failed(&dir, &e))
 }
 
-/// Adds values that are known from elsewhere to a Secret: it is theirs who read it next. Returns the
-/// keys that hold something else: those stay, since what is there may be newer.
-pub fn add(
-    dir: &Path,
-    namespace: &str,
-    name: &str,
-    values: &BTreeMap<String, SecretString>,
-) -> Result<Vec<String>, String> {
-    let added = || {
-        let found = read(dir, namespace, name)?;
-        let mut secret = found.unwrap_or_default();
-        name.clone_into(&mut secret.name);
-        let mut kept = Vec::new();
-        let mut is_changed = false;
-        for (key, value) in values {
-            match secret.data.get(key) {
-                None => {
-                    secret.data.insert(key.clone(), value.clone());
-                    is_changed = true;
-                }
-                Some(there) if there.expose_secret() == value.expose_secret() => {}
-                Some(_) => kept.push(key.clone()),
+/// A place for Secrets, with what is known of them.
+pub struct Outlet {
+    to: SecretsTo,
+    /// Prints to stdout; what can't be printed is an error.
+    print: fn(&str) -> io::Result<()>,
+    /// Namespaces and names of the Secrets for which another secret is asked: what is there does not
+    /// count.
+    reissued: Mutex<HashSet<(String, String)>>,
+    /// Those for which something is to be issued: they are new.
+    expected: Mutex<HashSet<(String, String)>>,
+    /// Those that were written.
+    written: Mutex<HashSet<(String, String)>>,
+    /// One is written at a time.
+    turn: Mutex<()>,
+}
+
+impl Outlet {
+    /// `reissued`: the namespaces and names of the Secrets for which another secret is asked.
+    pub fn new(
+        to: SecretsTo,
+        print: fn(&str) -> io::Result<()>,
+        reissued: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let reissued = Mutex::new(reissued.into_iter().collect());
+        let (expected, written) = (Mutex::default(), Mutex::default());
+        Self { to, print, reissued, expected, written, turn: Mutex::default() }
+    }
+
+    /// Why what is there already can't be used, if that is so: told before anything is issued.
+    pub fn check(&self) -> Result<(), String> {
+        match &self.to {
+            SecretsTo::Manifests(file) => manifests::check(file),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether something was issued for a Secret, be it delivered or not.
+    pub fn has_issued(&self, namespace: &str, name: &str) -> bool {
+        has(&self.written, namespace, name) || has(&self.expected, namespace, name)
+    }
+
+    pub(super) fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<OutputSecret>, OutputError> {
+        if has(&self.reissued, namespace, name) {
+            return Ok(None);
+        }
+        match &self.to {
+            SecretsTo::Dir(dir) => dir::read(dir, namespace, name),
+            SecretsTo::Manifests(file) => {
+                let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+                manifests::read(file, namespace, name)
             }
-        }
-        if is_changed {
-            write(dir, namespace, &secret, false)?;
-        }
-        Ok(kept)
-    };
-    added().map_err(|e: OutputError| match e {
-        OutputError::Forbidden(what) | OutputError::Failed(what) => what,
-        OutputError::NowhereToWrite => format!("{} is no place for Secrets", dir.display()),
-    })
-}
-
-/// The directory of a Secret. What a manifest says leads nowhere else.
-fn place(dir: &Path, namespace: &str, name: &str) -> Result<PathBuf, OutputError> {
-    for part in [namespace, name] {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
-        if part.starts_with('.') || part.is_empty() || !part.chars().all(is_plain) {
-            return Err(OutputError::Failed(format!("{part:?} is no name of a directory")));
+            _ => Ok(None),
         }
     }
-    Ok(dir.join(namespace).join(name))
+
+    /// Whether something may be issued for what exists.
+    pub(super) fn issues_into(&self, namespace: &str, name: &str) -> bool {
+        self.to.is_read()
+            || self.to != SecretsTo::Nowhere
+                && (has(&self.reissued, namespace, name) || has(&self.expected, namespace, name))
+    }
+
+    pub(super) fn write(
+        &self,
+        key: &Key,
+        secret: &OutputSecret,
+        dry_run: bool,
+    ) -> Result<(), OutputError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let namespace = &key.namespace;
+        let at = (namespace.clone(), secret.name.clone());
+        if dry_run {
+            self.expected.lock().unwrap_or_else(PoisonError::into_inner).insert(at.clone());
+        }
+        let manifest = || manifests::manifest(namespace, secret);
+        match &self.to {
+            SecretsTo::Dir(dir) => dir::write(dir, namespace, secret, dry_run)?,
+            SecretsTo::Manifests(file) => manifests::write(file, namespace, secret, dry_run)?,
+            _ if dry_run => {}
+            SecretsTo::PrintedManifests => {
+                let text = manifests::yaml(&manifest())?;
+                (self.print)(&format!("---\n{text}")).map_err(|e| lost(key, &e.to_string()))?;
+            }
+            SecretsTo::PrintedJson => {
+                (self.print)(&format!("{}\n", manifest()))
+                    .map_err(|e| lost(key, &e.to_string()))?;
+            }
+            SecretsTo::Exec(command) => {
+                exec::deliver(command, namespace, secret, &manifest())
+                    .map_err(|e| lost(key, &e))?;
+            }
+            SecretsTo::Nowhere => {}
+        }
+        if !dry_run {
+            for asked in [&self.reissued, &self.expected] {
+                asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&at);
+            }
+            self.written.lock().unwrap_or_else(PoisonError::into_inner).insert(at);
+        }
+        Ok(())
+    }
+}
+
+fn has(all: &Mutex<HashSet<(String, String)>>, namespace: &str, name: &str) -> bool {
+    let all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    all.contains(&(namespace.to_owned(), name.to_owned()))
+}
+
+/// Nobody has what was issued, and the next run can't know that.
+fn lost(key: &Key, why: &str) -> OutputError {
+    let Key { kind, namespace, name } = key;
+    OutputError::NotDelivered(format!(
+        "{why}; once that is corrected, --reissue {kind}/{namespace}/{name} asks for another one"
+    ))
 }
 
 fn create(dir: &Path) -> io::Result<()> {
@@ -125,19 +188,7 @@ fn create(dir: &Path) -> io::Result<()> {
     builder.create(dir)
 }
 
-/// The keys that it had and has no more.
-fn remove_others(dir: &Path, secret: &OutputSecret) -> io::Result<()> {
-    for file in fs::read_dir(dir)? {
-        let file = file?;
-        let key = file.file_name().to_string_lossy().into_owned();
-        if key != ANNOTATIONS && !secret.data.contains_key(&key) && file.file_type()?.is_file() {
-            fs::remove_file(file.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// A file is there as a whole, or as it was.
+/// A file is there as a whole, or as it was; only its owner can read it.
 fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -152,4 +203,14 @@ fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {
 
 fn failed(path: &Path, e: &io::Error) -> OutputError {
     OutputError::Failed(format!("{}: {e}", path.display()))
+}
+
+/// Why something went wrong, in words.
+fn why(e: OutputError) -> String {
+    match e {
+        OutputError::NowhereToWrite => "there is no place for Secrets".into(),
+        OutputError::Forbidden(what)
+        | OutputError::NotDelivered(what)
+        | OutputError::Failed(what) => what,
+    }
 }

@@ -45,6 +45,8 @@ pub enum ProcessError {
         status: String,
         /// What it said.
         stderr: String,
+        /// Whether it said more.
+        is_cut: bool,
     },
 }
 
@@ -107,8 +109,9 @@ fn supervise(
     };
     if !status.success() {
         let stderr = wait_for(stderr, end, limits)?.unwrap_or_default();
+        let is_cut = stderr.len() as u64 == MAX_ERROR;
         let stderr = plain(&String::from_utf8_lossy(&stderr));
-        return Err(ProcessError::Failed { status: status.to_string(), stderr });
+        return Err(ProcessError::Failed { status: status.to_string(), stderr, is_cut });
     }
     // A program that did not read all of it does not have all of it.
     wait_for(written, end, limits)?.map_err(ProcessError::Pipe)?;

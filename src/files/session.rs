@@ -14,6 +14,7 @@ use super::{
     FileHost, Folder,
     environment::Environment,
     manifest::NAMESPACE,
+    output::Outlet,
     step::{Failure, Need},
 };
 use crate::{
@@ -25,7 +26,7 @@ use crate::{
     engine::{
         Engine, Error,
         consent::Consents,
-        error::Waiting,
+        error::{OutputError, Waiting},
         host::Host,
         reconcile::reconcile,
         report::Outcome,
@@ -79,9 +80,9 @@ impl Session {
         Ok(Self { engine, host, implied })
     }
 
-    /// Writes the Secrets that objects declare into this directory.
-    pub fn write_secrets_to(&mut self, dir: PathBuf) {
-        self.host.secrets_to = Some(dir);
+    /// Writes the Secrets that objects declare to there.
+    pub fn write_secrets_to(&mut self, outlet: Arc<Outlet>) {
+        self.host.secrets_to = Some(outlet);
     }
 
     /// Sends the secrets that objects name to what exists too, where nobody knows whether it has
@@ -341,6 +342,9 @@ pub(super) fn failure(outcome: &Outcome, object: &Object) -> Failure {
         message: ready.map_or_else(|| "nothing is known of it yet".into(), |c| c.message.clone()),
         drift: status.drift.clone(),
         need: match (value, is_connection(object)) {
+            _ if matches!(outcome.error, Some(Error::Output(OutputError::NotDelivered(_)))) => {
+                Need::Delivery
+            }
             (Some(_), true) => Need::Value,
             (Some("Secret"), false) => Need::Secret,
             _ => Need::Object,

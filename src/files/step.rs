@@ -54,6 +54,8 @@ pub enum Need {
     Value,
     /// A value of a Secret, for ZITADEL.
     Secret,
+    /// A place for what was issued.
+    Delivery,
     /// Its Instance. It was not looked at, because that can't be used; which is said once, of the
     /// Instance.
     Connection,

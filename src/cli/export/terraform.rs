@@ -10,7 +10,7 @@ use super::{Args, selection, write};
 use crate::{
     cli::output::{self, Result},
     export::{Export, Exported},
-    files::{Folder, manifest::NAMESPACE, output::add},
+    files::{Folder, manifest::NAMESPACE, output::dir::add},
     kinds::REGISTRY,
     terraform::{self, Converted, state::State},
     validate::{self, Finding, Severity},

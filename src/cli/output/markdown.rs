@@ -146,6 +146,7 @@ fn block(p: &Planned) -> Option<String> {
         let sign = if sign == "~" { "!" } else { sign };
         lines.push(line(&format!("{sign}     {}: (sensitive{why})", change.field)));
     }
+    lines.extend(shown.issues.map(|name| line(&format!("+     secret {name} (issued on create)"))));
     Some(lines.concat())
 }
 

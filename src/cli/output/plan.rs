@@ -19,6 +19,7 @@ use crate::{
         unmanaged::Unmanaged,
     },
     files::step::{Planned, Step},
+    kinds::REGISTRY,
 };
 
 /// Form of a plan.
@@ -156,6 +157,8 @@ pub(super) struct Headline<'a> {
     pub(super) sign: &'static str,
     style: Style,
     pub(super) verb: String,
+    /// The Secret into which a secret is issued.
+    pub(super) issues: Option<&'a str>,
 }
 
 /// `None`: nothing changes.
@@ -179,11 +182,18 @@ pub(super) fn headline(p: &Planned) -> Option<Headline<'_>> {
     } else {
         (sign, verb.to_owned())
     };
-    Some(Headline { plan, sign, style, verb })
+    Some(Headline { plan, sign, style, verb, issues: issues(p, plan) })
+}
+
+/// The name of the Secret into which a secret is issued for what is created.
+fn issues<'a>(p: &'a Planned, plan: &Plan) -> Option<&'a str> {
+    REGISTRY.find(p.object.key.kind)?.as_entity()?.issues?;
+    let name = p.object.spec.pointer("/secret/name")?.as_str()?;
+    (plan.effect() == Action::Create && matches!(p.step, Step::Do(_))).then_some(name)
 }
 
 fn one(p: &Planned) -> Option<String> {
-    let Headline { plan, sign, style, verb } = headline(p)?;
+    let Headline { plan, sign, style, verb, issues } = headline(p)?;
     let id = plan.id().map(|id| format!(" {}", paint(FAINT, format!("id {id}"))));
     let id = id.as_deref().unwrap_or("");
     let head = format!(
@@ -195,15 +205,11 @@ fn one(p: &Planned) -> Option<String> {
     let fields = plan.changes.iter().map(|change| format!("    {}\n", field(change)));
     let secrets = plan.secrets.iter().map(|change| format!("    {}\n", secret(change)));
     let due = plan.due.iter().map(|due| format!("    {} {}\n", paint(CHANGE, "~"), due.what));
-    Some(
-        [head]
-            .into_iter()
-            .chain(fields)
-            .chain(secrets)
-            .chain(due)
-            .chain(["\n".to_owned()])
-            .collect(),
-    )
+    let issues =
+        issues.map(|name| format!("    {} secret {name} (issued on create)\n", paint(CREATE, "+")));
+    let end = ["\n".to_owned()];
+    let lines = [head].into_iter().chain(fields).chain(secrets).chain(due).chain(issues).chain(end);
+    Some(lines.collect())
 }
 
 /// A secret that is to be sent: that, and why.
@@ -268,7 +274,7 @@ fn as_json(p: &Planned) -> Value {
             let secrets = Some(secrets).filter(|secrets| !secrets.is_empty());
             let by_another = plan.by_another.then_some(true);
             let due = plan.due.as_ref().map(|due| &due.what);
-            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "byAnother": by_another, "due": due})
+            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "issuesInto": issues(p, plan), "byAnother": by_another, "due": due})
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {

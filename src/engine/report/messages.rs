@@ -226,6 +226,9 @@ fn output(e: &OutputError) -> String {
         OutputError::NowhereToWrite => {
             "spec.secret names a Secret, and there is no place to write it".into()
         }
+        OutputError::NotDelivered(why) => {
+            format!("what was issued was not delivered, and nobody has it: {why}")
+        }
         OutputError::Failed(message) => format!("could not write the Secret: {message}"),
     }
 }

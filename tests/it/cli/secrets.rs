@@ -2,7 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use super::Desk;
+use serde_json::Value;
+
+use super::{Desk, Ran, snapshots::snapshot};
 
 const BOT: &str = "\
 kind: Organization
@@ -32,6 +34,11 @@ async fn a_secret_has_a_place_or_nothing_is_written() {
     );
     let plan = desk.run(&["plan", "-f", "bot.yaml"]).await;
     assert_eq!(plan.code, 2, "{}", plan.stderr);
+    assert!(
+        plan.stdout.contains("    + secret bot-zitadel (issued on create)\n"),
+        "{}",
+        plan.stdout
+    );
     let before = desk.writes();
     let refused = desk.run(&["apply", "-f", "bot.yaml"]).await;
     assert_eq!(refused.code, 1, "{}", refused.stdout);
@@ -186,4 +193,197 @@ async fn secrets_are_sent_to_what_is_created_and_to_the_rest_when_asked() {
     let (code, said) = run("apply", &["--send-secrets"]).await;
     assert_eq!(code, 0, "{said}");
     assert!(desk.emulator().has_secret(&id(), "hunter-2"));
+}
+
+const WEB: &str = "\
+kind: Organization
+metadata: {name: acme}
+spec: {name: ACME}
+---
+kind: Project
+metadata: {name: shop}
+spec: {organizationRef: {name: acme}}
+---
+kind: OidcApplication
+metadata: {name: web}
+spec:
+  projectRef: {name: shop}
+  applicationType: Web
+  authMethod: Basic
+  redirectUris: [https://shop.example.com]
+  secret: {name: shop-oidc}
+";
+
+/// How often a secret was issued.
+fn issued(desk: &Desk) -> usize {
+    let events = desk.emulator().events();
+    let is_issued = |t: &str| t.ends_with("oidc.secret.changed") || t == "user.machine.secret.set";
+    events.iter().filter(|e| is_issued(e.event_type)).count()
+}
+
+fn said(ran: &Ran) -> String {
+    format!("{}{}", ran.stdout, ran.stderr)
+}
+
+fn json_of(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_manifests_is_written_and_found_again() {
+    let desk = Desk::new().await;
+    desk.write("web.yaml", WEB);
+    fs::write(
+        desk.path().join("out.yaml"),
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: other}\nstringData: {a: b}\n",
+    )
+    .unwrap();
+    let apply = ["apply", "-f", "web.yaml", "--secrets-to", "manifests:out.yaml"];
+    let ran = desk.run(&apply).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    let file = desk.path().join("out.yaml");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let read = || {
+        let text = fs::read_to_string(&file).unwrap();
+        let [other, ours] = &text.split("---\n").collect::<Vec<_>>()[..] else { panic!("{text}") };
+        let manifest = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap();
+        assert_eq!(manifest(other)["stringData"]["a"], "b", "what else is there stays");
+        manifest(ours)
+    };
+    let manifest = read();
+    assert_eq!(manifest["metadata"]["name"], "shop-oidc");
+    assert_eq!(manifest["metadata"]["namespace"], "default");
+    let secret = manifest["stringData"]["clientSecret"].as_str().unwrap().to_owned();
+    assert!(!said(&ran).contains(&secret));
+    assert_eq!(desk.run(&apply).await.code, 0);
+    assert_eq!((issued(&desk), read()), (1, manifest), "what is there is not issued again");
+
+    let ran = desk.run(&[&apply[..], &["--reissue", "oidcapplication/web"]].concat()).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    let another = read()["stringData"]["clientSecret"].as_str().unwrap().to_owned();
+    assert_eq!(issued(&desk), 2, "but where it is asked for");
+    assert_ne!(another, secret);
+
+    // Values that are encrypted are not those that were written.
+    let encrypted = fs::read_to_string(&file).unwrap().replace(&another, "ENC[x]") + "sops: {}\n";
+    for (text, why) in [(encrypted.as_str(), "encrypted by sops"), ("a: [", "not YAML")] {
+        fs::write(&file, text).unwrap();
+        let ran = desk.run(&apply).await;
+        assert!(ran.code == 1 && ran.stderr.contains(why), "{}", ran.text());
+        assert_eq!((issued(&desk), &*fs::read_to_string(&file).unwrap()), (2, text));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_printed_once() {
+    for (form, start) in
+        [("json:-", "{\"apiVersion\":\"v1\""), ("manifests:-", "---\napiVersion: v1\nkind: Secret")]
+    {
+        let desk = Desk::new().await;
+        desk.write("web.yaml", WEB);
+        let apply = ["apply", "-f", "web.yaml", "--secrets-to", form];
+        let ran = desk.run(&apply).await;
+        assert_eq!(ran.code, 0, "{}", ran.text());
+        assert!(ran.stdout.starts_with(start), "{}", ran.stdout);
+        let again = desk.run(&apply).await;
+        assert_eq!((again.code, &*again.stdout, issued(&desk)), (0, "", 1));
+        assert!(
+            again.stderr.contains(
+                "no secret was issued for what existed before: OidcApplication default/web"
+            ),
+            "{}",
+            again.stderr
+        );
+        let ran =
+            desk.run(&[&apply[..], &["--reissue", "OidcApplication/default/web"]].concat()).await;
+        assert_eq!((ran.code, issued(&desk)), (0, 2), "{}", ran.text());
+        if form == "json:-" {
+            let [secret] = &json_of(&ran.stdout)[..] else { panic!("{}", ran.stdout) };
+            assert_eq!(secret["stringData"]["clientSecret"].as_str().unwrap().len(), 64);
+        }
+        // Nobody would have what can't be printed.
+        let mut command =
+            desk.command(&[&apply[..], &["--reissue", "OidcApplication/web"]].concat());
+        command.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("was not delivered")
+                && said.contains("--reissue OidcApplication/default/web"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_gets_secrets_and_what_it_refuses_is_not_forgotten() {
+    let desk = Desk::new().await;
+    desk.write("web.yaml", WEB);
+    let apply = async |command: &str, more: &[&str]| {
+        let command = format!("exec:{command}");
+        desk.run(&[&["apply", "-f", "web.yaml", "--secrets-to", &command], more].concat()).await
+    };
+    // It fails, and prints what it was given.
+    let ran = apply("sed 's/.*stringData/stringData/' >&2; exit 4", &[]).await;
+    assert_eq!(ran.code, 1);
+    assert_eq!(issued(&desk), 1, "it is not tried again by itself");
+    snapshot("apply-secret-not-delivered", &ran);
+    let again = apply("cat > secret.json", &[]).await;
+    assert_eq!((again.code, issued(&desk)), (0, 1), "{}", again.text());
+    assert!(!desk.path().join("secret.json").exists());
+    assert!(again.stderr.contains("--reissue KIND/NAME"), "{}", again.stderr);
+
+    let keep = "cat > $KASTELLAN_SECRET_NAMESPACE-$KASTELLAN_SECRET_NAME.json; echo ${ZITADEL_TOKEN-none} > token";
+    let ran = apply(keep, &["--reissue", "OidcApplication/web"]).await;
+    assert_eq!((ran.code, issued(&desk)), (0, 2), "{}", ran.text());
+    let text = fs::read_to_string(desk.path().join("default-shop-oidc.json")).unwrap();
+    let [secret] = &json_of(&text)[..] else { panic!("{text}") };
+    let value = secret["stringData"]["clientSecret"].as_str().unwrap();
+    assert!(!said(&ran).contains(value));
+    assert_eq!(fs::read_to_string(desk.path().join("token")).unwrap(), "none\n");
+
+    for (reissue, why) in [
+        ("OidcApplication/nobody", "there is no such object"),
+        ("Project/shop", "writes no Secret"),
+    ] {
+        let ran = apply(keep, &["--reissue", reissue]).await;
+        assert!(ran.code == 1 && ran.stderr.contains(why), "{}", ran.text());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_nothing_but_a_secret_is_left_out_where_it_would_not_be_found_again() {
+    let desk = Desk::new().await;
+    desk.write("all.yaml", &format!("{KEY}---\n{}", WEB.split_once("---\n").unwrap().1));
+    let keys = || {
+        let events = desk.emulator().events();
+        events.iter().filter(|e| e.event_type.ends_with("machine.key.added")).count()
+    };
+    let ran = desk.run(&["apply", "-f", "all.yaml", "--secrets-to", "none"]).await;
+    assert_eq!((ran.code, issued(&desk), keys()), (0, 0, 0), "{}", ran.text());
+    assert!(ran.stderr.contains("warning: MachineKey default/bot is left out"), "{}", ran.stderr);
+    let json = ["apply", "-f", "all.yaml", "--secrets-to", "json:-"];
+    let ran = desk.run(&json).await;
+    assert_eq!((ran.code, issued(&desk), keys()), (0, 0, 0), "{}", ran.text());
+    assert!(
+        ran.stderr.contains("--reissue MachineKey/default/bot makes another one"),
+        "{}",
+        ran.stderr
+    );
+    let ran = desk.run(&[&json[..], &["--reissue", "MachineKey/bot"]].concat()).await;
+    assert_eq!((ran.code, issued(&desk), keys()), (0, 0, 1), "{}", ran.text());
+    assert!(
+        ran.stdout.contains("PRIVATE KEY") && !ran.stderr.contains("PRIVATE KEY"),
+        "{}",
+        ran.stderr
+    );
+    // What nobody has yet is issued where there is a place for it.
+    let ran = desk.run(&["apply", "-f", "all.yaml", "--secrets-to", "dir:out"]).await;
+    assert_eq!((ran.code, issued(&desk), keys()), (0, 1, 2), "{}", ran.text());
+
+    for (to, why) in [("dir:", "nothing after the colon"), ("vault:x", "exec:COMMAND or none")] {
+        let ran = desk.run(&["apply", "-f", "all.yaml", "--secrets-to", to]).await;
+        assert!(ran.code == 1 && ran.stderr.contains(why), "{}", ran.stderr);
+    }
 }
