@@ -75,7 +75,7 @@ test-long: ## Try every law ten thousand times for each kind
 KILLS ?= 1000
 .PHONY: crash-long
 crash-long: $(TEST_TOOLS) ## Kill the operator a thousand times while people and ZITADEL do what they do: about an hour
-	KASTELLAN_CRASH_KILLS=$(KILLS) cargo test --profile long --package kastellan --test it crash::whatever -- --ignored --nocapture
+	KASTELLAN_CRASH_KILLS=$(KILLS) cargo test --profile long --package kastellan --test it crash::whatever -- --nocapture
 
 MINUTES ?= 60
 .PHONY: soak

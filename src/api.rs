@@ -15,8 +15,12 @@ pub const VERSION: &str = "v1alpha1";
 pub const FINALIZER: &str = "zitadel.kastellan.dev/finalizer";
 /// Any new value: reconcile now, whatever is believed to be so.
 pub const RECONCILE_AT: &str = "kastellan.dev/reconcile-at";
+/// Any new text: have another secret issued, or another key used.
+pub const RENEW_AT: &str = "kastellan.dev/renew-at";
 /// `"true"`: release an object that is being deleted without a call.
 pub const ABANDON: &str = "kastellan.dev/abandon";
+/// `"true"`: do what would lock everybody out, too.
+pub const ALLOW_LOCK_OUT: &str = "kastellan.dev/allow-lock-out";
 /// Field manager of everything that is written to Kubernetes.
 pub const MANAGER: &str = "kastellan";
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod apply;
+mod cluster;
 mod completions;
 mod crds;
 #[cfg(feature = "demo")]
@@ -13,7 +14,9 @@ mod plan;
 mod secrets;
 mod source;
 mod stop;
+mod tree;
 mod validate;
+mod why;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -21,7 +24,21 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// A word that is no level would be taken for the name of a module.
+fn log_level(text: &str) -> Result<String, String> {
+    let is_level = |part: &str| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        level.parse::<LevelFilter>().is_ok()
+    };
+    if !text.split(',').all(is_level) || EnvFilter::try_new(text).is_err() {
+        return Err("give error, warn, info, debug, trace or off, or a filter such as \
+                    info,kastellan=debug"
+            .into());
+    }
+    Ok(text.to_owned())
+}
 
 /// Keeps a ZITADEL instance in the state that Git declares.
 #[derive(Parser)]
@@ -31,7 +48,7 @@ pub struct Cli {
     command: Command,
     /// How much is logged: error, warn, info, debug, trace, or a filter such as
     /// `info,kastellan=debug`. If omitted, info for the operator and error for everything else.
-    #[arg(long, global = true, env = "KASTELLAN_LOG", help_heading = "Log", value_name = "LEVEL")]
+    #[arg(long, global = true, env = "KASTELLAN_LOG", help_heading = "Log", value_name = "LEVEL", value_parser = log_level)]
     log_level: Option<String>,
     /// Form of the log, which goes to stderr.
     #[arg(
@@ -68,6 +85,10 @@ enum Command {
     Diff(diff::Args),
     /// Check files offline: schema, rules, references.
     Validate(validate::Args),
+    /// Show what a cluster declares, what is in what, and what is not as it should be.
+    Tree(tree::Args),
+    /// Explain one object of a cluster: what it waits for, what differs, who changed it, what to do.
+    Why(why::Args),
     /// Print, write or check the custom resource definitions (CRDs).
     Crds(crds::Args),
     /// Show it at work, without a cluster and without a ZITADEL.
@@ -120,6 +141,8 @@ impl Cli {
             Command::Export(args) => export::run(args).await,
             Command::Diff(args) => diff::run(args).await,
             Command::Validate(args) => validate::run(&args),
+            Command::Tree(args) => tree::run(args).await,
+            Command::Why(args) => why::run(args).await,
             Command::Crds(args) => crds::run(&args),
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(args).await,

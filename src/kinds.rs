@@ -28,6 +28,7 @@ pub mod oidc_application;
 pub mod organization;
 pub mod organization_domain;
 pub mod organization_metadata;
+mod owner;
 pub mod password_age_policy;
 pub mod password_complexity_policy;
 pub mod personal_access_token;
@@ -43,6 +44,7 @@ pub mod sms_provider;
 mod user;
 pub mod user_grant;
 pub mod user_metadata;
+pub mod web_keys;
 mod wire;
 
 /// All kinds; what others refer to comes first.
@@ -51,6 +53,7 @@ pub static REGISTRY: Registry = Registry::new(&[
     Entry::entity::<organization::Organization>(),
     Entry::setting::<security_policy::SecurityPolicy>(),
     Entry::setting::<restrictions::Restrictions>(),
+    Entry::setting::<web_keys::WebKeys>(),
     Entry::setting::<privacy_policy::PrivacyPolicy>(),
     Entry::setting::<domain_policy::DomainPolicy>(),
     Entry::setting::<password_complexity_policy::PasswordComplexityPolicy>(),

@@ -3,7 +3,7 @@
 //! health, metrics, shutdown.
 //!
 //! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `packed`, `health`,
-//! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`;
+//! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`; `snapshot`;
 //! `permits`, `namespaces`, `sources`, `lease`, `connection`, `host`; `events`, `finalizer`, `context`;
 //! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
 
@@ -32,6 +32,7 @@ mod readiness;
 mod reconcile;
 mod references;
 mod report;
+mod snapshot;
 mod sources;
 mod stores;
 mod tasks;
@@ -43,7 +44,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use futures::future::join_all;
 use tokio::{sync::watch::Receiver, task::JoinSet};
 
-pub use self::{connection::Connection, lease::Options as LeaseOptions, options::Options};
+pub use self::{
+    connection::Connection, lease::Options as LeaseOptions, options::Options, snapshot::objects,
+};
 use self::{
     context::Context,
     lease::Role,

@@ -19,7 +19,7 @@ pub(crate) fn entity(kind: &str) -> Result<&'static dyn ErasedEntity> {
 
 /// An organization, for this client.
 pub(crate) fn organization(client: Client, id: &str) -> Access {
-    Access { client, place: Place::organization(id) }
+    Access::anonymous(client, Place::organization(id))
 }
 
 /// The ids of all projects of an organization.

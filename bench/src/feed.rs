@@ -49,7 +49,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Figures> {
         client(&zitadel.url(), &emulator.pat())?,
         emulator.add_user("somebody", "Somebody", &["IAM_OWNER"]),
     );
-    let instance = Access { client: us.clone(), place: Place::instance() };
+    let instance = Access::anonymous(us.clone(), Place::instance());
     let id = entity("Organization")?
         .create(&instance, "feed", &Fields::from(json!({"name": "feed"})), &Secrets::default())
         .await?

@@ -45,6 +45,7 @@ pub(crate) mod projects;
 pub(crate) mod providers;
 pub(crate) mod settings;
 pub(crate) mod users;
+pub(crate) mod web_keys;
 
 /// Who may call a route.
 #[derive(Clone, Copy)]
@@ -199,6 +200,7 @@ pub(crate) fn routes() -> Vec<Route> {
         instance::routes(),
         users::routes(),
         credentials::routes(),
+        web_keys::routes(),
         members::routes(),
         administrators::routes(),
         me::routes(),

@@ -58,7 +58,9 @@ pub(crate) fn token_of<'a>(state: &'a State, token: &str) -> Option<&'a Token> {
     } else {
         token.made
     };
+    let is_signed = |key: &String| state.read.web_keys.get(key).is_some();
     let good = user.state.exists()
+        && token.key.as_ref().is_none_or(is_signed)
         && made > user.barred
         && organization.state.exists()
         && token.expires.is_none_or(|expires| expires > now);

@@ -207,6 +207,13 @@ impl Emulator {
         sent.any(is_it)
     }
 
+    /// Time passes for the keys that sign tokens: what was done to them was done so much earlier.
+    pub fn age_web_keys(&self, by: Duration) {
+        let mut state = self.state();
+        state.write.web_keys.age(by);
+        state.read.web_keys.age(by);
+    }
+
     /// How much happened so far.
     pub fn event_count(&self) -> usize {
         self.state().store.len()

@@ -110,6 +110,7 @@ mod roles;
 mod running;
 mod server;
 mod setup;
+mod signing;
 mod state;
 mod store;
 mod strike;

@@ -29,6 +29,7 @@ pub(crate) mod role;
 mod stamp;
 pub(crate) mod table;
 pub(crate) mod user;
+pub(crate) mod web_key;
 
 use application::{ApplicationKey, Applications};
 use grant::Grants;
@@ -47,6 +48,7 @@ use role::Roles;
 pub(crate) use stamp::Stamp;
 use table::Table;
 use user::User;
+use web_key::WebKeys;
 
 /// Which of the two models this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +115,8 @@ pub(crate) struct Model {
     /// The texts of messages.
     pub(crate) messages: Texts,
     pub(crate) metadata: Metadata,
+    /// What signs tokens.
+    pub(crate) web_keys: WebKeys,
     policies: HashMap<(String, &'static str), Policy>,
     latest: HashMap<&'static str, Timestamp>,
 }
@@ -138,6 +142,7 @@ impl Model {
             texts: notification::Providers::default(),
             messages: Texts::default(),
             metadata: Metadata::default(),
+            web_keys: WebKeys::default(),
             policies: HashMap::new(),
             latest: HashMap::new(),
         }
@@ -173,6 +178,10 @@ impl Model {
                 "restrictions"
             }
             "instance" => self.apply_instance(position, event),
+            "web_key" => {
+                self.web_keys.apply(self.side, position, event);
+                "web keys"
+            }
             _ => return,
         };
         self.latest.insert(table, event.creation_date);

@@ -1,10 +1,10 @@
 //! A fresh instance: what is there before the first call.
 
 use crate::{
-    api::{applications, credentials, messages, organizations, policies::label, users},
+    api::{applications, credentials, messages, organizations, policies::label, users, web_keys},
     emulator::{Error, Options},
     keys::{KeyFile, Pair},
-    model::policy,
+    model::{policy, web_key::Config},
     proto::Request,
     state::State,
     store::{Aggregate, Draft, Editor},
@@ -109,6 +109,14 @@ pub(crate) fn fresh(options: &Options, pat: &str) -> Result<(State, Option<Strin
         drafts.push(credentials::key_added(&admin, &file.key_id, expires, &pair.public));
     }
     drafts.extend(memberships(&state, &state.admin, &organization, &["IAM_OWNER", "ORG_OWNER"]));
+    // One that signs, and one to come.
+    let [signing, next] = [state.clock.id(), state.clock.id()];
+    let config = Config::Rsa { bits: 2048, hash: 256 };
+    drafts.extend([
+        web_keys::addition(&state, &signing, config),
+        web_keys::event(&state, &signing, "web_key.activated"),
+        web_keys::addition(&state, &next, config),
+    ]);
     let _ = state.push(&Editor::server(), drafts);
     let id = state.admin.clone();
     // The token of a setup has no scopes.

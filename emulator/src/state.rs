@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     ops::Range,
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,8 +14,9 @@ use crate::{
     api::{assets::Stored, credentials},
     clock::Clock,
     errors::ApiError,
-    model::{Model, Side, policy},
+    model::{Model, Side, policy, web_key::WebKey},
     roles,
+    signing::Signer,
     store::{Aggregate, Draft, Editor, Position, Store},
 };
 
@@ -60,6 +62,8 @@ pub(crate) struct Token {
     pub(crate) personal: bool,
     pub(crate) issued: Timestamp,
     pub(crate) expires: Option<Timestamp>,
+    /// The web key that it is signed with, if it is signed.
+    pub(crate) key: Option<String>,
     /// Behind how many events it was made, for one from the token endpoint.
     pub(crate) made: Position,
     /// Whether it may be used on ZITADEL's own interfaces.
@@ -92,6 +96,8 @@ pub(crate) struct State {
     pub(crate) assets: HashMap<(String, String), Stored>,
     /// Keys that sign what is sent to webhooks, by what events hold of them.
     signing_keys: HashMap<String, String>,
+    /// The halves of web keys that were needed so far, by the ids of the keys.
+    signers: HashMap<String, Arc<Signer>>,
 }
 
 impl State {
@@ -114,6 +120,7 @@ impl State {
             changed_roles: BTreeMap::new(),
             assets: HashMap::new(),
             signing_keys: HashMap::new(),
+            signers: HashMap::new(),
         }
     }
 
@@ -136,6 +143,16 @@ impl State {
     pub(crate) fn signing_key(&self, encrypted: Option<&serde_json::Value>) -> Option<&str> {
         let crypted = encrypted?.get("Crypted")?.as_str()?;
         self.signing_keys.get(crypted).map(String::as_str)
+    }
+
+    /// What signs with a web key, made when it is first asked for.
+    pub(crate) fn signer(&mut self, key: &WebKey) -> Option<Arc<Signer>> {
+        if let Some(signer) = self.signers.get(&key.id) {
+            return Some(Arc::clone(signer));
+        }
+        let signer = Arc::new(Signer::new(&key.id, key.config(), self.signers.len())?);
+        self.signers.insert(key.id.clone(), Arc::clone(&signer));
+        Some(signer)
     }
 
     /// The instance as an aggregate.

@@ -100,7 +100,7 @@ pub(crate) fn answers(data: &[u8]) {
         0x20 => organization.below("2"),
         _ => organization.below("2").below("3"),
     };
-    let access = Access { client, place };
+    let access = Access::anonymous(client, place);
     // A kind that is below something asks for what.
     if access.place.parents.len() < entry.parents().count().min(1) {
         return;
@@ -161,6 +161,7 @@ pub(crate) fn events(data: &[u8]) {
             account: AccountIdentity {
                 id: "2".into(),
                 name: "n".into(),
+                organization: "3".into(),
                 sight: Sight { instance: true, ..Sight::default() },
             },
             informer,
@@ -194,8 +195,7 @@ pub(crate) fn keys(data: &[u8]) {
         // It says what it is not, and nothing of what is in it.
         assert!(e.to_string().len() < 200, "{e}");
     }
-    let access =
-        Access { client: client(0, b""), place: Place::organization("1").below("2").below("3") };
+    let access = Access::anonymous(client(0, b""), Place::organization("1").below("2").below("3"));
     for entry in REGISTRY.all() {
         if let Entry::Entity(kind) = entry
             && kind.entity().is_key()

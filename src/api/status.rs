@@ -39,6 +39,9 @@ pub struct Status {
     #[serde(flatten)]
     #[allow(missing_docs, reason = "its fields are documented")]
     pub reported: Reported,
+    /// Of keys that are used in turn: which is in use, and what comes next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
     /// The Secret that holds what ZITADEL issued for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
@@ -91,6 +94,44 @@ pub struct Reported {
     /// Whether it is proved that a domain belongs to its organization, or nobody asks for a proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
+}
+
+/// Keys that are used in turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// Id of the key that is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// Since when it is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// When another one takes its place; absent: nothing asks for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotates_at: Option<String>,
+    /// Id of the key that takes its place, if that is there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_key_id: Option<String>,
+    /// Those that were in use before, and are still accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<RetiredKey>,
+    /// What the annotation `kastellan.dev/renew-at` said when it was last acted on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renewed_for: Option<String>,
+    /// Id of the key that the annotation asks to replace, until another one is in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+}
+
+/// A key that was in use before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetiredKey {
+    /// Its id.
+    pub id: String,
+    /// When it is removed; absent: it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<String>,
 }
 
 /// An Instance object.
@@ -182,6 +223,7 @@ pub enum Reason {
     AdoptionRefused,
     Conflict,
     Contested,
+    LockOut,
     Forbidden,
     Unauthenticated,
     Unreachable,
@@ -196,7 +238,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::InSync,
         Self::Creating,
         Self::Updating,
@@ -208,6 +250,7 @@ impl Reason {
         Self::AdoptionRefused,
         Self::Conflict,
         Self::Contested,
+        Self::LockOut,
         Self::Forbidden,
         Self::Unauthenticated,
         Self::Unreachable,
@@ -247,6 +290,9 @@ impl Reason {
             Self::Conflict => "An older object declares the same thing. Delete one of them.",
             Self::Contested => {
                 "Somebody keeps undoing what is declared, and it is still reverted, at growing intervals; or somebody has begun a draft that would be published with it, and it waits. The message says who, or what."
+            }
+            Self::LockOut => {
+                "It would lock everybody out of something, as the message says. Change it, or insist with the annotation `kastellan.dev/allow-lock-out: \"true\"`."
             }
             Self::Forbidden => {
                 "The account, or a namespace, lacks a permission or consent: the message says which."

@@ -20,11 +20,15 @@ pub struct Rule {
 
 /// The CRD of a kind with this spec and status.
 ///
+/// `wide`: columns besides those that all kinds have, by name and path, which `kubectl get -o wide`
+/// shows.
+///
 /// # Panics
 /// Where the types of a kind have no schema: a test makes the CRD of every kind.
 pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
     kind: &Description,
     entity: Option<&EntityDescription>,
+    wide: &[(&str, &str)],
 ) -> CustomResourceDefinition {
     let mut spec = schema::<Spec>();
     let validations = validations(kind, entity, &spec);
@@ -41,6 +45,17 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
     );
     let column = |name: &str, kind: &str, path: &str, priority: i32| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
     let ready = |what: &str| format!(".status.conditions[?(@.type==\"Ready\")].{what}");
+    let all = [
+        column("Ready", "string", &ready("status"), 0),
+        column("Reason", "string", &ready("reason"), 0),
+        column("Id", "string", ".status.id", 0),
+        column("Age", "date", ".metadata.creationTimestamp", 0),
+        column("Instance", "string", ".status.instanceId", 1),
+        column("Organization", "string", ".status.organizationId", 1),
+    ];
+    let message = column("Message", "string", &ready("message"), 1);
+    let wide = wide.iter().map(|(name, path)| column(name, "string", path, 1));
+    let columns: Vec<Value> = all.into_iter().chain(wide).chain([message]).collect();
     let crd = json!({
         "metadata": {"name": format!("{}.{GROUP}", kind.plural)},
         "spec": {
@@ -59,15 +74,7 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
                 "served": true,
                 "storage": true,
                 "subresources": {"status": {}},
-                "additionalPrinterColumns": [
-                    column("Ready", "string", &ready("status"), 0),
-                    column("Reason", "string", &ready("reason"), 0),
-                    column("Id", "string", ".status.id", 0),
-                    column("Age", "date", ".metadata.creationTimestamp", 0),
-                    column("Instance", "string", ".status.instanceId", 1),
-                    column("Organization", "string", ".status.organizationId", 1),
-                    column("Message", "string", &ready("message"), 1),
-                ],
+                "additionalPrinterColumns": columns,
                 "schema": {"openAPIV3Schema": {
                     "type": "object",
                     "description": about,

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use super::{
     Access, CheckError, ConnectionKind, Cut, Declaration, Description, Entity, EntityDescription,
-    Fields, Files, Inputs, Issued, Kind, Place, Reference, Remote, RemoteEntity, RemoteSetting,
-    Role, Row, Secrets, Setting, SpecError, Subject, Written, crd, decode, secret,
+    Fields, Files, Inputs, Issued, Kind, Moment, Place, Reference, Remote, RemoteEntity,
+    RemoteSetting, Role, Row, Schedule, Secrets, Setting, SpecError, Subject, Written, crd, decode,
+    secret,
 };
 use crate::{
     api::status::Status,
@@ -31,6 +32,7 @@ pub enum Entry {
 }
 
 /// What entities and settings have in common.
+#[async_trait]
 pub trait ErasedKind: Send + Sync {
     /// What it is.
     fn description(&self) -> &'static Description;
@@ -44,6 +46,13 @@ pub trait ErasedKind: Send + Sync {
         name: &str,
         inputs: &Inputs,
     ) -> std::result::Result<(Fields, Fields), SpecError>;
+    /// See [`Kind::locks_out`].
+    async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>>;
 }
 
 /// An [`Entity`] whose state is [`Fields`].
@@ -104,6 +113,12 @@ pub trait ErasedSetting: ErasedKind {
         want: &Fields,
         declared: Declared<'_>,
     ) -> Result<Written>;
+    /// See [`Setting::schedule`].
+    fn schedule(
+        &self,
+        have: &Remote,
+        declared: Declared<'_>,
+    ) -> std::result::Result<Option<Schedule>, SpecError>;
     /// See [`Setting::drafts`].
     async fn drafts(&self, access: &Access, declared: Declared<'_>) -> Result<Vec<String>>;
     /// See [`Setting::reset`].
@@ -121,6 +136,8 @@ pub struct Declared<'a> {
     pub fields: &'a Fields,
     /// The files that it names.
     pub files: &'a Files,
+    /// When it is looked at.
+    pub moment: Moment<'a>,
 }
 
 /// An entity's line of the registry.
@@ -186,6 +203,20 @@ impl Entry {
         }
     }
 
+    /// See [`Kind::locks_out`].
+    pub async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>> {
+        match self {
+            Self::Connection(_) => Ok(None),
+            Self::Entity(kind) => kind.locks_out(access, id, want).await,
+            Self::Setting(kind) => kind.locks_out(access, id, want).await,
+        }
+    }
+
     /// Its references to what it is in.
     pub fn parents(&self) -> impl Iterator<Item = &'static Reference> + use<> {
         self.references.iter().filter(|r| r.role == Role::Parent)
@@ -235,6 +266,10 @@ impl std::fmt::Debug for Entry {
     }
 }
 
+/// What differs right now, and who last made something differ.
+const DRIFT: &[(&str, &str)] =
+    &[("Drift", ".status.drift[*].field"), ("Changed By", ".status.lastDrift.by")];
+
 trait Described: Kind {
     const DATA: &'static Description = &Self::DESCRIPTION;
 }
@@ -262,12 +297,13 @@ fn desired<K: Kind>(
     Ok(fields.divide(K::DESCRIPTION.initial))
 }
 
+#[async_trait]
 impl<K: Entity> ErasedKind for EntityKind<K> {
     fn description(&self) -> &'static Description {
         <K as Described>::DATA
     }
     fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<K, Status>(<K as Described>::DATA, Some(<K as DescribedEntity>::DATA))
+        crd::crd::<K, Status>(<K as Described>::DATA, Some(<K as DescribedEntity>::DATA), DRIFT)
     }
     fn desired(
         &self,
@@ -280,14 +316,23 @@ impl<K: Entity> ErasedKind for EntityKind<K> {
         }
         desired::<K>(spec, name, inputs)
     }
+    async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>> {
+        K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
+    }
 }
 
+#[async_trait]
 impl<K: Setting> ErasedKind for SettingKind<K> {
     fn description(&self) -> &'static Description {
         <K as Described>::DATA
     }
     fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<K, Status>(<K as Described>::DATA, None)
+        crd::crd::<K, Status>(<K as Described>::DATA, None, DRIFT)
     }
     fn desired(
         &self,
@@ -296,6 +341,14 @@ impl<K: Setting> ErasedKind for SettingKind<K> {
         inputs: &Inputs,
     ) -> std::result::Result<(Fields, Fields), SpecError> {
         desired::<K>(spec, name, inputs)
+    }
+    async fn locks_out(
+        &self,
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Fields>,
+    ) -> Result<Option<&'static str>> {
+        K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
     }
 }
 
@@ -331,7 +384,7 @@ fn typed_entity<S: DeserializeOwned>(remote: &Remote) -> Result<RemoteEntity<S>>
 }
 
 fn typed_setting<S: DeserializeOwned>(remote: &Remote) -> Result<RemoteSetting<S>> {
-    let state = typed(&remote.state)?;
+    let state = complete(remote)?;
     Ok(RemoteSetting { state, own: remote.own, version: remote.version.clone() })
 }
 
@@ -465,13 +518,28 @@ impl<K: Setting> ErasedSetting for SettingKind<K> {
     ) -> Result<Written> {
         let have = typed_setting(have)?;
         let (spec, state) = (typed_spec::<K>(declared.spec)?, typed(declared.fields)?);
-        let declaration = Declaration { spec: &spec, state: &state, files: declared.files };
+        let Declared { files, moment, .. } = declared;
+        let declaration = Declaration { spec: &spec, state: &state, files, moment };
         K::write_declared(access, &have, &typed(want)?, &declaration).await
+    }
+
+    fn schedule(
+        &self,
+        have: &Remote,
+        declared: Declared<'_>,
+    ) -> std::result::Result<Option<Schedule>, SpecError> {
+        let unreadable = |e: Error| SpecError::new("", e.to_string());
+        let have = typed_setting(have).map_err(unreadable)?;
+        let spec = decode::<K>(declared.spec)?;
+        let state = typed(declared.fields).map_err(unreadable)?;
+        let Declared { files, moment, .. } = declared;
+        K::schedule(&have, &Declaration { spec: &spec, state: &state, files, moment })
     }
 
     async fn drafts(&self, access: &Access, declared: Declared<'_>) -> Result<Vec<String>> {
         let (spec, state) = (typed_spec::<K>(declared.spec)?, typed(declared.fields)?);
-        let declaration = Declaration { spec: &spec, state: &state, files: declared.files };
+        let Declared { files, moment, .. } = declared;
+        let declaration = Declaration { spec: &spec, state: &state, files, moment };
         K::drafts(access, &declaration).await
     }
 

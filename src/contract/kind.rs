@@ -9,9 +9,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Access, Cut, EventFilter, Fields, FileInput, Files, Inputs, Issued, Issues, List, Permissions,
-    Place, Reference, Remote, RemoteEntity, RemoteSetting, Renewal, Row, SecretInput, Secrets,
-    SpecError, Written, crd::Rule,
+    Access, Cut, EventFilter, Fields, FileInput, Files, Inputs, Issued, Issues, List, Moment,
+    Permissions, Place, Reference, Remote, RemoteEntity, RemoteSetting, Renewal, Row, Schedule,
+    SecretInput, Secrets, SpecError, Written, crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -63,6 +63,11 @@ pub struct Description {
     pub reported: &'static [&'static str],
     /// CEL rules besides those that follow from the rest.
     pub rules: &'static [Rule],
+    /// Whether what is declared comes true by steps with pauses between them, and some of them are
+    /// due just because time passes: see [`Setting::schedule`]. Nothing is given back at its end.
+    pub takes_time: bool,
+    /// The first release of ZITADEL that has it, such as `4.0`; empty: every supported one.
+    pub since: &'static str,
     /// Ids of the errors that answer a write which changes nothing.
     pub unchanged: &'static [&'static str],
     /// Permissions that the account needs, in each thing that it can be in: for messages and for the
@@ -93,6 +98,8 @@ impl Description {
         initial: &[],
         reported: &[],
         rules: &[],
+        takes_time: false,
+        since: "",
         unchanged: &[],
         permissions: &[],
     };
@@ -285,6 +292,17 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'stati
 
     /// What is declared. Pure. `name` is the object's, for kinds whose remote name follows it.
     fn desired(&self, name: &str, inputs: &Inputs) -> std::result::Result<Self::State, SpecError>;
+
+    /// Who could get in no more if this became `want`, or were deleted, in half a sentence; `None`:
+    /// nobody is locked out. `id`: of what exists. Fields that `want` does not have are not known.
+    fn locks_out(
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&Self::State>,
+    ) -> impl Future<Output = Result<Option<&'static str>>> + Send {
+        let _ = (access, id, want);
+        async { Ok(None) }
+    }
 }
 
 /// One of many, each with an id.
@@ -398,6 +416,14 @@ pub trait Setting: Kind {
         let _ = declaration;
         Self::write(access, have, want)
     }
+    /// What is due now, of a kind that acts on time: a write does just that. Pure.
+    fn schedule(
+        have: &RemoteSetting<Self::State>,
+        declaration: &Declaration<'_, Self>,
+    ) -> std::result::Result<Option<Schedule>, SpecError> {
+        let _ = (have, declaration);
+        Ok(None)
+    }
     /// The fields that somebody has changed in a draft, and that a write would publish without being
     /// asked to.
     fn drafts(
@@ -435,6 +461,8 @@ pub struct Declaration<'a, K: Kind> {
     pub state: &'a K::State,
     /// The files that it names.
     pub files: &'a Files,
+    /// When it is looked at.
+    pub moment: Moment<'a>,
 }
 
 /// Why a setting can't be written as declared.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::api::{ABANDON, RECONCILE_AT, instance::InstanceDetails, status::Status};
+use crate::api::{
+    ABANDON, ALLOW_LOCK_OUT, RECONCILE_AT, instance::InstanceDetails, status::Status,
+};
 
 /// Which object: kind, namespace, name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +71,11 @@ impl Object {
     /// Released without a call, by annotation.
     pub fn is_abandoned(&self) -> bool {
         self.annotations.get(ABANDON).is_some_and(|v| v == "true")
+    }
+
+    /// Whether it insists on what would lock everybody out, by annotation.
+    pub fn allows_lock_out(&self) -> bool {
+        self.annotations.get(ALLOW_LOCK_OUT).is_some_and(|v| v == "true")
     }
 
     /// What the annotation that asks for a reconcile says.

@@ -1,6 +1,8 @@
 //! Where something is in ZITADEL. Pure.
 
-use crate::zitadel::Client;
+use std::sync::Arc;
+
+use crate::zitadel::{Client, identity::AccountIdentity};
 
 /// Where something is: the instance, an organization, or below things in an organization. The key
 /// of collections, claims and bindings.
@@ -52,11 +54,18 @@ impl std::fmt::Display for Place {
 pub struct Access {
     /// The client of the instance.
     pub client: Client,
+    /// As whom the client acts.
+    pub account: Arc<AccountIdentity>,
     /// Where in the instance.
     pub place: Place,
 }
 
 impl Access {
+    /// By a client of which it is not known whose it is.
+    pub fn anonymous(client: Client, place: Place) -> Self {
+        Self { client, account: Arc::default(), place }
+    }
+
     /// The organization's id; `None`: the instance itself.
     pub fn organization(&self) -> Option<&str> {
         self.place.organization.as_deref()
@@ -74,6 +83,6 @@ impl Access {
     /// The same client, at another place.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
-        Self { client: self.client.clone(), place }
+        Self { place, ..self.clone() }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use super::{
@@ -14,12 +15,13 @@ use super::{
     observe::{self, MAX_LAG, current},
     report::{Outcome, Removed, setting_id},
     resolve::Target,
+    schedule::schedule,
 };
 use crate::{
     api::status::Provenance,
     contract::{
-        Entry, Fields, Files, IdSource, NO_FILE, Object, Place, Remote, Secrets, Subject, diff,
-        entry::Declared,
+        Entry, Fields, Files, IdSource, Moment, NO_FILE, Object, Place, Remote, Secrets, Subject,
+        diff, entry::Declared,
     },
     live::{self, Absence, Connection, WriteSession},
     zitadel::{self, Code},
@@ -95,12 +97,7 @@ impl Writer<'_> {
         };
         outcome.written(self.entry.noun, &plan);
         self.note_sent(&plan.secrets, outcome);
-        tracing::info!(
-            id = subject.id(),
-            fields = plan.changed_fields().join(", "),
-            "{verb}d",
-            verb = verb
-        );
+        tracing::info!(id = subject.id(), fields = plan.done(), "{verb}d", verb = verb);
         self.keep_unforeseen_id(&subject, &plan, outcome).await?;
         let remote = self.read_back(&subject).await?;
         // What never shows is not bound: it may be created again under the same id.
@@ -118,8 +115,12 @@ impl Writer<'_> {
         let has_own_id = self.entry.as_entity().is_some_and(|e| e.id == IdSource::Chosen)
             && self.target.shared.identity.id.is_none();
         match &plan.subject {
-            Subject::Setting if is_new_here => {
+            Subject::Setting if is_new_here || plan.due.is_some() => {
                 outcome.bind(self.target, &setting_id(self.target), plan.provenance);
+                if let Some(due) = plan.due.as_ref().filter(|due| due.creates) {
+                    outcome.status.creating = Some(due.what.clone());
+                    self.engine.memory.attempt(&self.object.key);
+                }
             }
             Subject::Entity(id) if plan.action == Action::Create && !has_own_id => {
                 outcome.bind(self.target, id, plan.provenance);
@@ -173,12 +174,18 @@ impl Writer<'_> {
         };
         let declared = &self.target.declared;
         let changes = diff(declared, &have.state, self.entry.lists);
-        if changes.is_empty() && plan.secrets.is_empty() && have.own {
+        let schedule = schedule(self.entry, self.object, self.target.declared(self.object), &have)?;
+        let is_needless = match &schedule {
+            Some(schedule) => schedule.due.is_none(),
+            None => changes.is_empty() && plan.secrets.is_empty() && have.own,
+        };
+        if is_needless {
             return Ok(Renewed::Needless(Box::new(have)));
         }
         let want = have.state.changed(&changes);
         let by_another = self.entry.as_entity().map_or(&[][..], |entity| entity.by_another);
-        let renewed = Plan { changes, want, have: Some(have), ..plan.clone() };
+        let due = schedule.and_then(|schedule| schedule.due);
+        let renewed = Plan { changes, want, due, have: Some(have), ..plan.clone() };
         Ok(Renewed::Plan(Box::new(renewed.sending(plan.secrets.clone(), by_another))))
     }
 
@@ -406,7 +413,9 @@ impl Remover<'_> {
         }
         let want = have.state.changed(&changes);
         let files = Files::default();
-        let declared = Declared { spec: &self.object.spec, fields: &original, files: &files };
+        let moment = Moment { now: Timestamp::now(), replaces: None };
+        let declared =
+            Declared { spec: &self.object.spec, fields: &original, files: &files, moment };
         refuse_drafts(session.drafts(declared).await.doing("read the draft of")?)?;
         session.write_declared(&have, &want, declared).await.doing("restore")?;
         let fields = fields(&changes);

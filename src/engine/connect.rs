@@ -66,7 +66,7 @@ pub(super) async fn reconcile(
 }
 
 fn details(object: &Object, connection: &Connection) -> InstanceDetails {
-    let AccountIdentity { id, name, sight } = connection.account.clone();
+    let AccountIdentity { id, name, sight, .. } = &*connection.account;
     let scope = match (sight.instance, sight.organizations.first()) {
         (false, Some(organization)) => format!("organization {organization}"),
         _ => "instance".to_owned(),
@@ -74,7 +74,7 @@ fn details(object: &Object, connection: &Connection) -> InstanceDetails {
     InstanceDetails {
         version: connection.version.clone(),
         issuer: object.spec.get("issuer").and_then(|v| v.as_str()).map(ToOwned::to_owned),
-        account: Some(Account { id, name, scope }),
+        account: Some(Account { id: id.clone(), name: name.clone(), scope }),
         feed: connection.feed_status(),
         objects: object.details.objects,
     }
@@ -140,7 +140,7 @@ async fn connect(engine: &Engine, host: &dyn Host, object: &Object) -> Result<Ar
     verify(object, &spec, &instance.id).inspect_err(|_| engine.connections.remove(&object.key))?;
     let account = fetch_account(&client).await.map_err(or_down)?;
     if let Some(former) = former.filter(|f| {
-        f.account == account && f.version == instance.version && f.instance_id == instance.id
+        *f.account == account && f.version == instance.version && f.instance_id == instance.id
     }) {
         former.confirm().await;
         return Ok(former);

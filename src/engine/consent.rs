@@ -88,13 +88,13 @@ impl Consents<'_> {
                 Ok(Lineage { instance, parent, instance_scope })
             }
             Some((reference, Referent::Id(id) | Referent::Name(id))) => {
-                let instance = self.named_instance(namespace, spec)?;
+                let instance = named_instance(self.registry, namespace, spec)?;
                 self.act_on_instance(&instance, namespace)?;
                 let parent = Parent::Id(reference, id);
                 Ok(Lineage { instance, parent, instance_scope: true })
             }
             None => {
-                let instance = self.named_instance(namespace, spec)?;
+                let instance = named_instance(self.registry, namespace, spec)?;
                 let instance_scope = self.may_act_on_instance(&instance, namespace);
                 // An id may be that of something dead, whose remains are others'.
                 let names_id = spec.get("id").is_some_and(|id| !id.is_null());
@@ -169,28 +169,6 @@ impl Consents<'_> {
         Err(missing(instance.clone(), "instanceScope", namespace, purpose))
     }
 
-    /// The Instance that a spec names, or the default one.
-    fn named_instance(&self, namespace: &str, spec: &Value) -> Result<Key> {
-        let named = match spec.get("instanceRef").filter(|v| !v.is_null()) {
-            Some(value) => Some(
-                serde_json::from_value::<ObjectReference>(value.clone())
-                    .map_err(|e| SpecError::new("instanceRef", e.to_string()))?,
-            ),
-            None => None,
-        };
-        Ok(self.instance_key(namespace, named.as_ref()))
-    }
-
-    fn instance_key(&self, namespace: &str, r: Option<&ObjectReference>) -> Key {
-        let (name, other) =
-            r.map_or(("default", None), |r| (r.name.as_str(), r.namespace.as_deref()));
-        Key {
-            kind: self.registry.connection().description().kind,
-            namespace: other.unwrap_or(namespace).to_owned(),
-            name: name.to_owned(),
-        }
-    }
-
     /// The Instance object that an object belongs to, as far as its references tell, with or
     /// without consent.
     pub fn instance_of(&self, entry: Entry, namespace: &str, spec: &Value) -> Option<Key> {
@@ -202,7 +180,7 @@ impl Consents<'_> {
                     entry = self.registry.find(key.kind)?;
                     (namespace, spec) = (parent.key.namespace.clone(), parent.spec.clone());
                 }
-                _ => return self.named_instance(&namespace, &spec).ok(),
+                _ => return named_instance(self.registry, &namespace, &spec).ok(),
             }
         }
         None
@@ -319,8 +297,61 @@ impl Consents<'_> {
         let named = self.host.object(instance).and_then(|o| o.spec.get("peers").cloned());
         let peers: Vec<ObjectReference> =
             named.and_then(|named| serde_json::from_value(named).ok()).unwrap_or_default();
-        peers.iter().map(|r| self.instance_key(&instance.namespace, Some(r))).collect()
+        peers.iter().map(|r| instance_key(self.registry, &instance.namespace, Some(r))).collect()
     }
+}
+
+/// The object that an object is in, as its spec says. Of what is in the instance itself, or in what no
+/// object declares, it is the Instance; of an Instance there is none.
+pub fn parent(registry: &'static Registry, object: &Object) -> Option<Key> {
+    let (entry, namespace) = (registry.find(object.key.kind)?, &object.key.namespace);
+    if entry.is_connection() {
+        return None;
+    }
+    match parent_of(entry, namespace, &object.spec).ok()? {
+        Some((_, Referent::Object(key))) => Some(key),
+        _ => named_instance(registry, namespace, &object.spec).ok(),
+    }
+}
+
+/// The Instance that a spec names, or the default one.
+fn named_instance(registry: &'static Registry, namespace: &str, spec: &Value) -> Result<Key> {
+    let named = match spec.get("instanceRef").filter(|v| !v.is_null()) {
+        Some(value) => Some(
+            serde_json::from_value::<ObjectReference>(value.clone())
+                .map_err(|e| SpecError::new("instanceRef", e.to_string()))?,
+        ),
+        None => None,
+    };
+    Ok(instance_key(registry, namespace, named.as_ref()))
+}
+
+fn instance_key(registry: &'static Registry, namespace: &str, r: Option<&ObjectReference>) -> Key {
+    let (name, other) = r.map_or(("default", None), |r| (r.name.as_str(), r.namespace.as_deref()));
+    Key {
+        kind: registry.connection().description().kind,
+        namespace: other.unwrap_or(namespace).to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// The objects that the spec of an object itself names, what it is in included.
+pub fn named(registry: &'static Registry, object: &Object) -> Vec<Key> {
+    let Some(entry) = registry.find(object.key.kind) else { return Vec::new() };
+    let (namespace, spec) = (&object.key.namespace, &object.spec);
+    let read = entry.references.iter().filter_map(|r| r.read(spec, namespace).ok().flatten());
+    let direct = read.filter_map(|referent| match referent {
+        Referent::Object(key) => Some(key),
+        Referent::Id(_) | Referent::Name(_) => None,
+    });
+    let lists = entry.reference_lists.iter().filter_map(|r| r.read_all(spec, namespace).ok());
+    let mut found: Vec<Key> = parent(registry, object).into_iter().collect();
+    for key in direct.chain(lists.flatten()) {
+        if !found.contains(&key) {
+            found.push(key);
+        }
+    }
+    found
 }
 
 /// What a spec says that it is in: at most one of its parent references is set.

@@ -10,7 +10,7 @@ use crate::{
         spec::AdoptionPolicy,
         status::{Drift, Provenance},
     },
-    contract::{Fields, List, Place, Remote, Subject, diff},
+    contract::{Due, Fields, List, Place, Remote, Schedule, Subject, diff},
 };
 
 /// What is to be done for an object.
@@ -22,6 +22,10 @@ pub struct Plan {
     pub changes: Vec<Drift>,
     /// The secrets that are to be sent.
     pub secrets: Vec<SecretChange>,
+    /// The step that is due, of what acts on time.
+    pub due: Option<Due>,
+    /// Whether it acts on time, and no step is due: what differs has to wait.
+    pub waits: bool,
     /// Whether another thing is created in its place: ZITADEL can't change what is to change.
     pub by_another: bool,
     /// What exists now.
@@ -76,6 +80,11 @@ impl Plan {
         let is_drift = |secret: &&SecretChange| matches!(secret.cause, SendCause::Drift(_));
         let secrets = self.secrets.iter().filter(is_drift).map(|secret| secret.field.to_owned());
         fields(&self.changes).into_iter().chain(secrets).collect()
+    }
+
+    /// What is done, in words: the step that is due, or the fields that change.
+    pub fn done(&self) -> String {
+        self.due.as_ref().map_or_else(|| self.changed_fields().join(", "), |due| due.what.clone())
     }
 
     /// What somebody else changed, in words.
@@ -153,16 +162,25 @@ pub fn entity(found: Found, provenance: Provenance, declared: &Declared) -> Resu
     }
 }
 
-/// What to do for a setting, which always exists.
-pub fn setting(remote: Remote, provenance: Option<Provenance>, declared: &Declared) -> Plan {
+/// What to do for a setting, which always exists. `schedule`: of one that acts on time.
+pub fn setting(
+    remote: Remote,
+    provenance: Option<Provenance>,
+    declared: &Declared,
+    schedule: Option<&Schedule>,
+) -> Plan {
     let changes = declared.changes(&remote.state);
-    let is_settled = changes.is_empty() && remote.own;
+    let due = schedule.and_then(|schedule| schedule.due.clone());
+    let waits = schedule.is_some() && due.is_none();
+    let is_settled = changes.is_empty() && remote.own && due.is_none();
     let found = if remote.own { Provenance::Adopted } else { Provenance::Created };
     Plan {
         action: if is_settled { Action::Nothing } else { Action::Update },
         want: remote.state.changed(&changes),
         changes,
         secrets: Vec::new(),
+        due,
+        waits,
         by_another: false,
         have: Some(remote),
         subject: Subject::Setting,
@@ -246,6 +264,8 @@ impl Declared<'_> {
             want: remote.state.changed(&changes),
             changes,
             secrets: Vec::new(),
+            due: None,
+            waits: false,
             by_another: false,
             subject: remote.subject.clone(),
             have: Some(remote),
@@ -261,6 +281,8 @@ impl Declared<'_> {
             action: Action::Create,
             changes: diff(&want, &Fields::default(), self.lists),
             secrets: Vec::new(),
+            due: None,
+            waits: false,
             by_another: false,
             have: None,
             want,
@@ -534,7 +556,7 @@ mod tests {
     fn a_setting_is_written_where_it_differs_or_is_inherited() {
         let setting = |name: &str, own: bool, provenance| {
             let remote = Remote { subject: Subject::Setting, own, ..remote("", name) };
-            super::setting(remote, provenance, &Case::new().declared())
+            super::setting(remote, provenance, &Case::new().declared(), None)
         };
         assert_eq!(setting("a", true, None).action, Action::Nothing);
         assert_eq!(setting("b", true, None).action, Action::Update);

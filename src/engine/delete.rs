@@ -12,7 +12,7 @@ use super::{
     },
     error::{Class, Error, Result, Waiting, WhileDoing},
     host::Host,
-    observe,
+    lock_out, observe,
     ownership::Thing,
     replacement,
     report::{self, Outcome, Pause},
@@ -63,8 +63,8 @@ pub(super) async fn reconcile(
     };
     let provenance = binding.as_ref().map(|b| b.provenance);
     let in_organization = binding.as_ref().is_some_and(|b| b.place.organization.is_some());
-    let policy = deletion_policy(&object.spec)
-        .unwrap_or_else(|| default_policy(entry, provenance, in_organization));
+    let policy = deletion_policy(&object.spec).filter(|_| !entry.takes_time);
+    let policy = policy.unwrap_or_else(|| default_policy(entry, provenance, in_organization));
     let ending = ending(DeletionFacts {
         is_abandoned: object.is_abandoned(),
         is_handed_over: engine.memory.is_handed_over(&object.key),
@@ -363,6 +363,8 @@ async fn remove(
         provenance: binding.provenance,
     };
     let removed = async {
+        let access = connection.access(binding.place.clone());
+        lock_out::refuse(entry, object, &access, Some(&binding.id), None).await?;
         if entry.as_entity().is_some_and(EntityDescription::is_key) {
             let place = &binding.place;
             for id in secret::remains(&connection, entry, place, &object.status).await? {

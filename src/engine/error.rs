@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::decide_secret::SecretRefusal;
 use crate::{
     api::status::Reason,
@@ -85,8 +87,24 @@ pub enum Error {
         /// How long that is waited for.
         left: Duration,
     },
+    /// What differs comes true by steps, and the next one is not due yet.
+    Scheduled {
+        /// The fields.
+        fields: Vec<String>,
+        /// When it is due; `None`: at once.
+        at: Option<Timestamp>,
+        /// How long that is from now.
+        left: Duration,
+    },
     /// The Secret of the object can't be read or written.
     Output(OutputError),
+    /// The server is older than the kind.
+    TooOld {
+        /// The first release that has it.
+        since: &'static str,
+        /// What it answers.
+        source: zitadel::Error,
+    },
     /// The thing is the account that Kastellan itself acts as.
     OwnAccount {
         /// Its id.
@@ -112,6 +130,11 @@ pub enum Error {
     Drafted {
         /// The fields.
         fields: Vec<String>,
+    },
+    /// Somebody would be locked out, and the object does not insist.
+    LockOut {
+        /// Who, in half a sentence.
+        who: &'static str,
     },
     /// Another instance answers behind the same address.
     InstanceChanged {
@@ -429,6 +452,11 @@ impl Error {
             (error @ Self::Zitadel { .. }, Some(permissions)) if error.is_denial() => {
                 Self::NotPermitted { permissions, error: Box::new(error) }
             }
+            (Self::Zitadel { source, .. }, _)
+                if source.is_missing_endpoint() && !entry.since.is_empty() =>
+            {
+                Self::TooOld { since: entry.since, source }
+            }
             (error, _) => error,
         }
     }
@@ -497,7 +525,7 @@ impl Error {
     /// What happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Waiting(_) | Self::NotConnected { .. } => Class::Waiting,
+            Self::Waiting(_) | Self::NotConnected { .. } | Self::Scheduled { .. } => Class::Waiting,
             Self::Spec(_)
             | Self::NoConsent(_)
             | Self::UnknownHost
@@ -508,6 +536,7 @@ impl Error {
             | Self::ReferenceChanged { .. }
             | Self::CannotEmpty { .. }
             | Self::Taken { .. }
+            | Self::TooOld { .. }
             | Self::NotPermitted { .. }
             | Self::Secret { .. }
             | Self::Output(
@@ -519,6 +548,7 @@ impl Error {
             | Self::Conflict { .. }
             | Self::Contested { .. }
             | Self::Drafted { .. }
+            | Self::LockOut { .. }
             | Self::InstanceChanged { .. }
             | Self::Lost(_)
             | Self::MayNotRead { .. }
@@ -561,9 +591,11 @@ impl Error {
             | Self::MayNotRead { .. }
             | Self::NotPermitted { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
-            Self::Taken { .. } => Reason::Rejected,
+            Self::Taken { .. } | Self::TooOld { .. } => Reason::Rejected,
+            Self::Scheduled { .. } => Reason::Updating,
             Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } | Self::Drafted { .. } => Reason::Contested,
+            Self::LockOut { .. } => Reason::LockOut,
             Self::InstanceChanged { .. } => Reason::InstanceChanged,
             Self::Lost(_) => Reason::LostByZitadel,
             Self::NotConverged(_) | Self::Host(_) => Reason::NotConverged,

@@ -12,10 +12,12 @@ use super::{
     error::{Error, NoConsent, NotConverged, Purpose, Result, WhileDoing},
     host::Host,
     inputs::{self, SecretChange, SendCause, SentFacts},
+    lock_out,
     observe::{self, provenance},
     ownership::Claim,
     report::{Outcome, Remedy, setting_id},
     resolve::{self, PlannedIds, Target},
+    schedule::schedule,
     secret::SecretStage,
 };
 use crate::{
@@ -227,6 +229,14 @@ impl<'a> Pass<'a> {
             }
             _ => self.plan_entity(outcome).await?,
         };
+        if plan.action != Action::Nothing && !self.target.shared.observes() {
+            let access = self.target.connection.access(self.target.place.clone());
+            let (id, want) = (plan.id(), Some(&plan.want));
+            if let Err(e) = lock_out::refuse(self.entry, self.object, &access, id, want).await {
+                outcome.differs(plan.changes);
+                return Err(e);
+            }
+        }
         tracing::debug!(
             action = ?plan.action,
             id = plan.id(),
@@ -320,13 +330,30 @@ impl<'a> Pass<'a> {
         if self.target.is_planned {
             return Ok(decide::planned_setting(&self.declared()));
         }
+        let Target { connection, place, .. } = &self.target;
+        let was_creating = self.object.status.creating.is_some();
+        if was_creating {
+            // What an attempt has created has to be seen.
+            connection.invalidate(self.entry, place, &Subject::Setting);
+        }
         let remote = observe::setting(self.entry, &self.target).await?;
+        let schedule =
+            schedule(self.entry, self.object, self.target.declared(self.object), &remote)?;
+        if let Some(schedule) = &schedule {
+            outcome.scheduled(schedule);
+            if was_creating
+                && schedule.due.as_ref().is_some_and(|due| due.creates)
+                && self.engine.memory.is_sought(&self.object.key)
+            {
+                return Err(Error::NotConverged(NotConverged::Sought));
+            }
+        }
         let former = self.target.binding.as_ref().filter(|b| b.place == self.target.place);
         let former = former.map(|b| b.provenance);
-        if !self.target.shared.observes() {
+        if !self.target.shared.observes() && !self.entry.takes_time {
             self.keep_originals(former, &remote.state, outcome);
         }
-        Ok(decide::setting(remote, former, &self.declared()))
+        Ok(decide::setting(remote, former, &self.declared(), schedule.as_ref()))
     }
 
     /// Adds the live values of newly declared fields to the originals, and releases those that are
@@ -437,8 +464,10 @@ impl<'a> Pass<'a> {
         let drift = self.drift(&plan, outcome).await?;
         let secret = SecretStage::of(self.writer())?;
         let before = outcome.events.len();
-        // Whatever comes of it, it is not as it was seen.
-        if plan.action != Action::Nothing && self.object.status.is_ready() {
+        // Whatever comes of it, it is not as it was seen; a step that is due just because time has
+        // passed makes no difference to what is declared.
+        let is_in_step = plan.due.is_some() && plan.changes.is_empty();
+        if plan.action != Action::Nothing && !is_in_step && self.object.status.is_ready() {
             let is_new = plan.action == Action::Create;
             outcome.updating(self.object, self.entry.noun, is_new);
         }
@@ -461,9 +490,20 @@ impl<'a> Pass<'a> {
         outcome.bind(&self.target, &id, plan.provenance);
         outcome.reported(&remote);
         outcome.differs(left.clone());
+        let schedule =
+            schedule(self.entry, self.object, self.target.declared(self.object), &remote)?;
+        if let Some(schedule) = &schedule {
+            outcome.scheduled(schedule);
+        }
         if !left.is_empty() || !remote.own {
             let fields = fields(&left);
-            return Err(Error::NotConverged(NotConverged::Differs { fields }));
+            return Err(match schedule.zip(outcome.requeue_after) {
+                Some((schedule, left)) => {
+                    let at = schedule.next.filter(|_| schedule.due.is_none());
+                    Error::Scheduled { fields, at, left }
+                }
+                None => Error::NotConverged(NotConverged::Differs { fields }),
+            });
         }
         self.engine.memory.hold(&self.object.key)?;
         outcome.secrets_applied(&self.target.inputs);
@@ -486,6 +526,7 @@ impl<'a> Pass<'a> {
         }
         match (plan.action, &plan.have) {
             (Action::Nothing, Some(remote)) => Ok(remote.clone()),
+            (_, Some(remote)) if plan.waits => Ok(remote.clone()),
             (_, None) if let Some(key) = secret.filter(|secret| secret.is_key()) => {
                 Box::pin(key.create(plan, outcome)).await
             }

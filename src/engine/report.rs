@@ -16,6 +16,7 @@ use super::{
     events::{EventReason, EventRecord},
     inputs::InputSecret,
     resolve::Target,
+    schedule,
 };
 use crate::{
     api::{
@@ -23,7 +24,7 @@ use crate::{
         secret::FormerKey,
         status::{Drift, LastDrift, Provenance, Readiness, Ready, Reason, Status},
     },
-    contract::{Entry, Fields, Files, Key, Object, Remote},
+    contract::{Entry, Fields, Files, Key, Object, Remote, Schedule},
 };
 
 /// What was done about somebody else's change.
@@ -151,6 +152,7 @@ impl Outcome {
         self.requeue_after = Some(match (&error, class) {
             (Error::NotConverged(NotConverged::Sought), _) => SEARCH_PAUSE,
             (Error::Contested { retry_after, .. }, _) => *retry_after,
+            (Error::Scheduled { left, .. }, _) => *left,
             (_, Class::Transient(asked)) => {
                 let own = backoff(failures).min(LONGEST_RETRY);
                 asked.unwrap_or_default().max(own).min(LONGEST_PAUSE)
@@ -237,6 +239,12 @@ impl Outcome {
         self.status.reported = remote.reported.to().unwrap_or_default();
     }
 
+    /// What is said of what acts on time, and when to look again.
+    pub fn scheduled(&mut self, schedule: &Schedule) {
+        self.status.rotation = Some(schedule.rotation.clone());
+        self.requeue_after = schedule::requeue_after(schedule, Timestamp::now());
+    }
+
     /// What differs right now.
     pub fn differs(&mut self, changes: Vec<Drift>) {
         self.status.drift = changes;
@@ -320,7 +328,12 @@ impl Outcome {
             }
             Action::Update => {
                 let fields = plan.changed_fields().join(", ");
-                let message = format!("{noun} differs in {fields}; only observed");
+                let message = match &plan.due {
+                    Some(due) if plan.changes.is_empty() => {
+                        format!("due of {noun}: {}; only observed", due.what)
+                    }
+                    _ => format!("{noun} differs in {fields}; only observed"),
+                };
                 (Ready::False, Reason::Observing, message)
             }
         };
@@ -364,7 +377,7 @@ impl Outcome {
         } else {
             (EventReason::Updated, "changed")
         };
-        let names = plan.changed_fields().join(", ");
+        let names = plan.done();
         let what = match (names.is_empty(), &plan.have) {
             (false, Some(_)) => format!(": {names}"),
             _ => String::new(),

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use jiff::Timestamp;
+
 use super::{
     binding::{self, Binding},
     consent::{Consents, Lineage, Parent},
@@ -10,6 +12,7 @@ use super::{
     error::{Doing, Error, NotConverged, Result, Waiting, WhileDoing},
     host::Host,
     inputs::{self, InputSecret},
+    schedule,
     sight::may_read,
 };
 use crate::{
@@ -18,8 +21,8 @@ use crate::{
         status::{InstanceBinding, Provenance, Reason},
     },
     contract::{
-        Entry, Fields, Files, Inputs, Key, Object, Place, Reference, Registry, Role, Subject,
-        decode, entry::Declared, reference::Referent,
+        Entry, Fields, Files, Inputs, Key, Moment, Object, Place, Reference, Registry, Role,
+        Subject, decode, entry::Declared, reference::Referent,
     },
     live::{self, Absence, Connection, Observation},
 };
@@ -64,7 +67,8 @@ pub struct Target {
 impl Target {
     /// What the object declares there.
     pub fn declared<'a>(&'a self, object: &'a Object) -> Declared<'a> {
-        Declared { spec: &object.spec, fields: &self.declared, files: &self.files }
+        let moment = Moment { now: Timestamp::now(), replaces: schedule::replaced(object) };
+        Declared { spec: &object.spec, fields: &self.declared, files: &self.files, moment }
     }
 
     /// The binding of what was created there under this id.

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     api::{
+        RENEW_AT,
         secret::{SecretPolicy, SecretStatus},
         spec::{DeletionPolicy, deletion_policy},
         status::Provenance,
@@ -36,8 +37,6 @@ pub(super) use key::remains;
 
 /// How long at most until the times in a status are looked at again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
-/// Annotation that asks for a new secret: any other text than the last time.
-pub(super) const RENEW: &str = "kastellan.dev/renew-at";
 /// Annotations that tell what was written begin with this; the object's UID follows.
 const MARK: &str = "issued.kastellan.dev/";
 
@@ -202,7 +201,7 @@ impl<'a> SecretStage<'a> {
     async fn issue(&self, id: &str, made: Made, cause: Cause, outcome: &mut Outcome) -> Result<()> {
         let Writer { host, entry, object, target, .. } = self.writer;
         let name = self.declared.spec.name.clone();
-        let asked = object.annotations.get(RENEW).cloned();
+        let asked = object.annotations.get(RENEW_AT).cloned();
         let known = self.known(outcome).unwrap_or_default();
         // What can't be written is not issued: that would end the former one for nothing.
         let draft = self.made(made.clone(), Some("-".into()), None)?;
@@ -407,7 +406,7 @@ impl<'a> SecretStage<'a> {
     }
 
     fn asked(&self, known: Option<&SecretStatus>) -> Option<String> {
-        let asked = self.writer.object.annotations.get(RENEW)?;
+        let asked = self.writer.object.annotations.get(RENEW_AT)?;
         let done = known.and_then(|known| known.renewed_for.as_ref());
         (done != Some(asked)).then(|| asked.clone())
     }
@@ -428,7 +427,7 @@ impl<'a> SecretStage<'a> {
     fn note(&self, outcome: &mut Outcome, at: Option<String>) {
         let known = self.known(outcome).unwrap_or_default();
         let name = self.declared.spec.name.clone();
-        let asked = self.writer.object.annotations.get(RENEW).cloned();
+        let asked = self.writer.object.annotations.get(RENEW_AT).cloned();
         let renewed_for = known.renewed_for.clone().or(asked);
         let issued_at = at.or(known.issued_at.clone());
         outcome.status.secret = Some(SecretStatus { name, issued_at, renewed_for, ..known });

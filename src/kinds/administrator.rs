@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    organization, project, project_grant,
+    organization, owner, project, project_grant,
     user::{self, UserScope},
     wire::{self, Details},
 };
@@ -179,6 +179,20 @@ impl Kind for Administrator {
             user_id: inputs.id("userRef").map(ToOwned::to_owned),
             roles: self.roles.clone(),
         })
+    }
+
+    async fn locks_out(
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&AdministratorState>,
+    ) -> Result<Option<&'static str>> {
+        let stays = want.and_then(|want| want.roles.as_deref()).is_some_and(owner::is_owner);
+        match id {
+            Some(user) if access.place == Place::instance() && !stays => {
+                owner::is_last(access, user).await
+            }
+            _ => Ok(None),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     organization,
-    user::{UserState, move_to},
+    user::{self, UserState, move_to},
     wire::{Dated, Details, found, lenient},
 };
 use crate::{
@@ -242,6 +242,15 @@ impl Kind for HumanUser {
     fn desired(&self, name: &str, _: &Inputs) -> std::result::Result<HumanUserState, SpecError> {
         let user_name = self.state.user_name.clone().unwrap_or_else(|| name.into());
         Ok(HumanUserState { user_name: Some(user_name), ..self.state.clone() })
+    }
+
+    async fn locks_out(
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&HumanUserState>,
+    ) -> Result<Option<&'static str>> {
+        let to = want.map_or(UserState::Inactive, |want| want.state.unwrap_or(UserState::Active));
+        user::locks_out(access, id, to).await
     }
 }
 

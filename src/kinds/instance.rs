@@ -162,7 +162,11 @@ impl ConnectionKind for InstanceKind {
     }
 
     fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<Instance, InstanceStatus>(&DESCRIPTION, None)
+        crd::crd::<Instance, InstanceStatus>(
+            &DESCRIPTION,
+            None,
+            &[("Version", ".status.version"), ("Feed", ".status.feed.mode")],
+        )
     }
 
     fn read(&self, spec: &Value) -> Result<ConnectionSpec, SpecError> {

@@ -48,7 +48,9 @@ pub struct LoginPolicy {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoginPolicyState {
-    /// Whether people log in with user name and password. Omitted: not managed.
+    /// Whether people log in with user name and password. Without them, passkeys and identity
+    /// providers nobody can log in, which is refused unless the annotation
+    /// `kastellan.dev/allow-lock-out: "true"` insists. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_username_password: Option<bool>,
     /// Whether people register themselves. Omitted: not managed.
@@ -58,7 +60,8 @@ pub struct LoginPolicyState {
     #[serde(skip_serializing_if = "Option::is_none")]
     allow_external_idp: Option<bool>,
     /// Whether everybody needs a second factor or a multi factor. Without any of them in
-    /// `secondFactors` and `multiFactors` nobody can log in. Omitted: not managed.
+    /// `secondFactors` and `multiFactors` nobody can log in, which is refused unless the annotation
+    /// `kastellan.dev/allow-lock-out: "true"` insists. Omitted: not managed.
     #[serde(skip_serializing_if = "Option::is_none")]
     force_mfa: Option<bool>,
     /// Whether those need one who log in without an identity provider. Omitted: not managed.
@@ -151,6 +154,31 @@ impl LoginPolicyState {
             multi_factors: Some(Vec::new()),
             identity_provider_ids: Some(Vec::new()),
         }
+    }
+
+    /// Why nobody can log in by this policy. What is not known of it is taken for a way in.
+    fn locks_out(&self) -> Option<&'static str> {
+        fn is_empty<T>(set: Option<&[T]>) -> bool {
+            set.is_some_and(<[T]>::is_empty)
+        }
+        let no = Some(false);
+        let has_no_provider =
+            self.allow_external_idp == no || is_empty(self.identity_provider_ids.as_deref());
+        let has_no_factor =
+            is_empty(self.second_factors.as_deref()) && is_empty(self.multi_factors.as_deref());
+        let asks_for_factor = self.force_mfa == Some(true)
+            || (self.force_mfa_local_only == Some(true) && has_no_provider);
+        if asks_for_factor && has_no_factor {
+            return Some(
+                "nobody could log in: everybody needs another factor, and secondFactors and \
+                 multiFactors allow none",
+            );
+        }
+        let has_no_passkeys = self.passwordless_type == Some(PasswordlessType::NotAllowed);
+        (self.allow_username_password == no && has_no_passkeys && has_no_provider).then_some(
+            "nobody could log in: passwords and passkeys are not allowed, and no identity provider \
+             is offered",
+        )
     }
 
     /// With sets in one order: ZITADEL has them in the order in which they came, twice what came
@@ -254,6 +282,14 @@ impl Kind for LoginPolicy {
         }
         Ok(state.in_order())
     }
+
+    async fn locks_out(
+        _: &Access,
+        _: Option<&str>,
+        want: Option<&LoginPolicyState>,
+    ) -> Result<Option<&'static str>> {
+        Ok(want.and_then(LoginPolicyState::locks_out))
+    }
 }
 
 impl Setting for LoginPolicy {
@@ -304,4 +340,66 @@ fn named(fields: &mut Map<String, Value>) {
     let providers = fields.remove("idps").unwrap_or_default();
     let ids = providers.as_array().into_iter().flatten().filter_map(|idp| idp.get("idpId"));
     fields.insert("identityProviderIds".into(), ids.cloned().collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn locks_out(state: Value) -> bool {
+        let state: LoginPolicyState = serde_json::from_value(state).unwrap();
+        state.locks_out().is_some()
+    }
+
+    #[test]
+    fn without_any_way_in_everybody_is_locked_out() {
+        let closed = json!({
+            "allowUsernamePassword": false,
+            "passwordlessType": "NotAllowed",
+            "allowExternalIdp": true,
+            "identityProviderIds": [],
+        });
+        let with = |field: &str, value: Value| {
+            let mut state = closed.clone();
+            state[field] = value;
+            state
+        };
+        assert!(locks_out(closed.clone()));
+        assert!(!locks_out(with("allowUsernamePassword", json!(true))));
+        assert!(!locks_out(with("passwordlessType", json!("Allowed"))));
+        assert!(!locks_out(with("identityProviderIds", json!(["1"]))));
+        let mut off = with("identityProviderIds", json!(["1"]));
+        off["allowExternalIdp"] = json!(false);
+        assert!(locks_out(off), "a provider does not help where none may be used");
+    }
+
+    #[test]
+    fn a_factor_that_everybody_needs_and_nobody_may_have_locks_out() {
+        let none = json!({"forceMfa": true, "secondFactors": [], "multiFactors": []});
+        assert!(locks_out(none));
+        assert!(!locks_out(
+            json!({"forceMfa": true, "secondFactors": ["Otp"], "multiFactors": []})
+        ));
+        let of_passwords = |providers: Value| {
+            json!({
+                "forceMfaLocalOnly": true,
+                "secondFactors": [],
+                "multiFactors": [],
+                "allowExternalIdp": true,
+                "identityProviderIds": providers,
+            })
+        };
+        assert!(locks_out(of_passwords(json!([]))));
+        assert!(!locks_out(of_passwords(json!(["1"]))), "those of a provider need none");
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_way_in() {
+        assert!(!locks_out(json!({"forceMfa": true})));
+        assert!(!locks_out(json!({"forceMfa": true, "secondFactors": []})));
+        assert!(!locks_out(json!({"allowUsernamePassword": false})));
+        assert!(!locks_out(json!({"allowUsernamePassword": false, "allowExternalIdp": false})));
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     organization,
-    user::{UserState, move_to},
+    user::{self, UserState, move_to},
     wire::{self, Details, found, lenient, some_default},
 };
 use crate::{
@@ -141,6 +141,15 @@ impl Kind for MachineUser {
     fn desired(&self, name: &str, _: &Inputs) -> std::result::Result<MachineUserState, SpecError> {
         let user_name = self.state.user_name.clone().unwrap_or_else(|| name.into());
         Ok(MachineUserState { user_name: Some(user_name), ..self.state.clone() })
+    }
+
+    async fn locks_out(
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&MachineUserState>,
+    ) -> Result<Option<&'static str>> {
+        let to = want.map_or(UserState::Inactive, |want| want.state.unwrap_or(UserState::Active));
+        user::locks_out(access, id, to).await
     }
 }
 

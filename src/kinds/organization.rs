@@ -92,6 +92,16 @@ impl Kind for Organization {
         let name = self.state.name.clone().unwrap_or_else(|| name.into());
         Ok(OrganizationState { name: Some(name), ..self.state.clone() })
     }
+
+    async fn locks_out(
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&OrganizationState>,
+    ) -> Result<Option<&'static str>> {
+        let is_own = id == Some(&access.account.organization);
+        let ends = want.is_none_or(|want| want.state == Some(Activity::Inactive));
+        Ok((is_own && ends).then_some("the account that Kastellan itself acts as is in it"))
+    }
 }
 
 /// An organization in the organization service v2.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::wire;
+use super::{owner, wire};
 use crate::{
     api::spec::ObjectReference,
     contract::{
@@ -101,6 +101,18 @@ pub(super) enum UserState {
     /// No, until it is unlocked.
     #[serde(alias = "USER_STATE_LOCKED")]
     Locked,
+}
+
+/// Who would be locked out if a user were deleted, or came into a state.
+pub(super) async fn locks_out(
+    access: &Access,
+    id: Option<&str>,
+    to: UserState,
+) -> Result<Option<&'static str>> {
+    match id {
+        Some(id) if to != UserState::Active => owner::is_last(access, id).await,
+        _ => Ok(None),
+    }
 }
 
 /// Between inactive and locked the way leads over active: an inactive account can't be locked, and

@@ -57,7 +57,7 @@ pub struct Connection {
     /// Version of the server, where it tells.
     pub version: Option<String>,
     /// The account that acts.
-    pub account: AccountIdentity,
+    pub account: Arc<AccountIdentity>,
     /// What is known of the instance.
     pub informer: Arc<Informer>,
     /// Hash of everything that the client was made of.
@@ -133,7 +133,7 @@ impl Connection {
             client: parts.client,
             instance_id: parts.instance_id,
             version: parts.version,
-            account: parts.account,
+            account: Arc::new(parts.account),
             informer: parts.informer,
             fingerprint: parts.fingerprint,
             spec: parts.spec,
@@ -145,7 +145,7 @@ impl Connection {
 
     /// The access to a place.
     pub fn access(&self, place: Place) -> Access {
-        Access { client: self.client.clone(), place }
+        Access { client: self.client.clone(), account: self.account.clone(), place }
     }
 
     /// Makes sure that it is still the instance that it was: the same address may lead to another

@@ -16,6 +16,7 @@ use prometheus_client::{
         counter::Counter,
         family::Family,
         gauge::{ConstGauge, Gauge},
+        info::Info,
     },
     registry::{Metric, Registry},
 };
@@ -158,6 +159,8 @@ impl Metrics {
         registry.register_collector(Box::new(ResidentMemory));
         let r = registry.sub_registry_with_prefix("kastellan");
         r.register_collector(Box::new(CallTimes(requests.clone())));
+        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+        r.register("build", "The version of Kastellan", Info::new(version));
         Self {
             reconciles: register(r, "reconciles", "Reconciles"),
             errors: register(

@@ -194,7 +194,7 @@ impl Stores {
 }
 
 /// An object as the engine sees it, with the status that was written last.
-fn convert(key: Key, o: &Packed, written: Option<&Packed>) -> Object {
+pub(super) fn convert(key: Key, o: &Packed, written: Option<&Packed>) -> Object {
     let Content { spec, status } = o.content();
     let newer = written.filter(|ours| ours.version() > o.version());
     let status = newer.map_or(status, |ours| ours.content().status);

@@ -17,12 +17,14 @@ pub struct InstanceIdentity {
 }
 
 /// The account of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AccountIdentity {
     /// User id.
     pub id: String,
     /// Login name.
     pub name: String,
+    /// The organization that it is in.
+    pub organization: String,
     /// Where it has a role.
     pub sight: Sight,
 }
@@ -164,6 +166,14 @@ pub async fn fetch_account(client: &Client) -> Result<AccountIdentity, IdentityE
         id: String,
         #[serde(default)]
         preferred_login_name: String,
+        #[serde(default)]
+        details: Details,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Details {
+        #[serde(default)]
+        resource_owner: String,
     }
     #[derive(Deserialize)]
     struct Memberships {
@@ -191,5 +201,10 @@ pub async fn fetch_account(client: &Client) -> Result<AccountIdentity, IdentityE
     if sight == Sight::default() {
         return Err(IdentityError::NoRole { account: Some(user.preferred_login_name) });
     }
-    Ok(AccountIdentity { id: user.id, name: user.preferred_login_name, sight })
+    Ok(AccountIdentity {
+        id: user.id,
+        name: user.preferred_login_name,
+        organization: user.details.resource_owner,
+        sight,
+    })
 }

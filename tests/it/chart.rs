@@ -75,6 +75,72 @@ fn alerts(groups: &Value) -> Vec<(String, Value)> {
 }
 
 #[test]
+fn what_people_set_is_what_the_chart_makes() {
+    let sets = [
+        ("default", json!({})),
+        ("high-availability", json!({"replicas": 2})),
+        ("some-namespaces", json!({"operator.watchNamespaces": ["team-a", "team-b"]})),
+        (
+            "few-rights-to-secrets",
+            json!({
+                "rbac.writeSecrets": false,
+                "rbac.secretNames": ["zitadel-token"],
+                "rbac.configMapNames": ["zitadel-ca"],
+            }),
+        ),
+        (
+            "network-policy",
+            json!({
+                "networkPolicy.enabled": true,
+                "networkPolicy.egress": [{"ports": [{"port": 443, "protocol": "TCP"}]}],
+            }),
+        ),
+        (
+            "everything",
+            json!({
+                "replicas": 2,
+                "operator.allowedAddresses": ["auth.example.com"],
+                "operator.countUnmanaged": true,
+                "operator.extraArgs": ["--no-lease"],
+                "operator.env": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
+                "imagePullSecrets": [{"name": "registry"}],
+                "podSecurityContext": {"runAsUser": null, "runAsGroup": null},
+                "extraVolumes": [{"name": "ca", "configMap": {"name": "corporate-ca"}}],
+                "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ssl/certs", "readOnly": true}],
+                "admission.forbidDevMode.enabled": true,
+                "serviceMonitor.enabled": true,
+                "networkPolicy.enabled": true,
+                "podAnnotations": {"example.com/team": "identity"},
+                "priorityClassName": "system-cluster-critical",
+                "tolerations": [{"key": "control-plane", "operator": "Exists"}],
+            }),
+        ),
+    ];
+    for (name, mut values) in sets {
+        // Each CRD is a file of its own.
+        values["crds.install"] = json!(false);
+        let output = template("kastellan", &values, &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path("chart/snapshots");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        let text = String::from_utf8(output.stdout).unwrap();
+        settings.bind(|| insta::assert_snapshot!(name, text));
+    }
+}
+
+#[test]
+fn a_level_of_logs_that_there_is_not_is_refused() {
+    for (level, is_one) in
+        [("debug", true), ("info,kastellan::live=debug", true), ("loud", false), ("a=loud", false)]
+    {
+        let output = template("kastellan", &json!({"operator.logLevel": level}), &[]);
+        assert_eq!(output.status.success(), is_one, "{level}");
+    }
+}
+
+#[test]
 fn the_alerts_are_the_rules_of_the_file_without_those_that_are_disabled() {
     assert!(of_kind(&json!({}), "PrometheusRule").is_empty());
     let rules: Value = serde_saphyr::from_str(&file("charts/kastellan/files/rules.yaml")).unwrap();

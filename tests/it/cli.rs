@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the compiled program, files, and an emulated ZITADEL
 //! behind a socket.
 
+mod cluster;
 mod connection;
 mod difference;
 mod files;

@@ -40,7 +40,7 @@ async fn declare(p: Placed) -> Bench {
     let it = lab.declare("ns", p.entry.kind(), "it", spec.clone());
     let id = |kind: &str, name: &str| lab.status(&key(kind, "ns", name)).id.unwrap();
     let (place, _) = p.located(id);
-    let at = Access { client: lab.client.clone(), place };
+    let at = Access::anonymous(lab.client.clone(), place);
     Bench { lab, it, spec, at }
 }
 

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use axum::{Router, body::Body};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kastellan::{
-    api::{instance::InstanceDetails, spec::only_observes, status::Status},
+    api::{ALLOW_LOCK_OUT, instance::InstanceDetails, spec::only_observes, status::Status},
     contract::{FileOrigin, Key, Object},
     engine::{
         Engine,
@@ -390,13 +390,13 @@ impl Lab {
 
     /// Where things of this place are; calls are the first account's.
     pub(crate) fn client_at(&self, place: Place) -> Access {
-        Access { client: self.client.clone(), place }
+        Access::anonymous(self.client.clone(), place)
     }
 
     /// Where things of this place are; calls are somebody else's.
     pub(crate) fn minnie(&self, place: impl InPlace) -> Access {
         let pat = self.emulator.add_user("minnie.mouse", "minnie.mouse", &["IAM_OWNER"]).pat;
-        Access { client: Self::client(&self.net, &pat), place: place.place() }
+        Access::anonymous(Self::client(&self.net, &pat), place.place())
     }
 
     /// Declares an object in the namespace `ns` and reconciles it once.
@@ -427,7 +427,8 @@ impl Lab {
                 generation: 1,
                 created: age,
                 is_deleting: false,
-                annotations: BTreeMap::new(),
+                // What is declared at random may well lock everybody out.
+                annotations: [(ALLOW_LOCK_OUT.to_owned(), "true".to_owned())].into(),
                 spec,
                 status: Status::default(),
                 details: InstanceDetails::default(),

@@ -45,7 +45,7 @@ impl Bench {
             object.and_then(|o| o.status.id.clone()).expect("it exists")
         };
         let (place, connected) = p.located(id);
-        let at = Access { client: lab.client.clone(), place };
+        let at = Access::anonymous(lab.client.clone(), place);
         let mut scope = p.scope();
         let mut id = String::new();
         if p.is_entity() {

@@ -44,6 +44,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
         "cli",
         &[
             "api",
+            "contract",
             "engine",
             "export",
             "files",

@@ -119,11 +119,13 @@ async fn how_long_something_has_not_been_ready_outlives_the_operator_and_is_not_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_memory_of_the_process_is_that_which_linux_tells() {
+async fn the_version_is_told_and_the_memory_of_the_process_is_that_which_linux_tells() {
     let world = World::new("memory").await;
     let metrics = world.metrics().await;
     let bytes = metrics.lines().find_map(|l| l.strip_prefix("process_resident_memory_bytes "));
     let bytes: u64 = bytes.expect(&metrics).parse().unwrap();
+    let build = format!("kastellan_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+    assert!(metrics.lines().any(|line| line == build), "{metrics}");
     // More than nothing, and given in bytes: in kibibytes it would be below this.
     assert!(bytes > 10 << 20, "{bytes}");
 }

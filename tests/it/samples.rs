@@ -55,12 +55,15 @@ impl std::fmt::Debug for Placed {
 }
 
 /// Every kind that declares something, in everything that it can be in; a kind of many forms has each
-/// in one of these, in turn. A key declares nothing that could differ.
+/// in one of these, in turn. A key declares nothing that could differ, and what takes time is not as
+/// declared after one look: that has tests of its own.
 pub(crate) fn placed() -> Vec<Placed> {
     let is_key = |e: &kastellan::contract::Entry| {
         e.as_entity().is_some_and(kastellan::contract::EntityDescription::is_key)
     };
-    let entries = REGISTRY.all().filter(|e| !e.is_connection() && !is_key(e)).map(Entry);
+    let is_meant =
+        |e: &kastellan::contract::Entry| !e.is_connection() && !is_key(e) && !e.takes_time;
+    let entries = REGISTRY.all().filter(is_meant).map(Entry);
     entries
         .flat_map(|entry| {
             let is_optional = entry.parents().all(|parent| !parent.required);

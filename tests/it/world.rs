@@ -327,7 +327,20 @@ impl World {
 
     /// Declares an object in another namespace.
     pub(crate) async fn apply_in(&self, namespace: &str, kind: &str, name: &str, spec: Value) {
-        let body = json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": {"name": name}, "spec": spec});
+        self.apply_annotated(namespace, kind, name, &json!({}), spec).await;
+    }
+
+    /// The same with annotations.
+    pub(crate) async fn apply_annotated(
+        &self,
+        namespace: &str,
+        kind: &str,
+        name: &str,
+        annotations: &Value,
+        spec: Value,
+    ) {
+        let metadata = json!({"name": name, "annotations": annotations});
+        let body = json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": metadata, "spec": spec});
         let params = PatchParams::apply("git").force();
         self.api_in(namespace, kind).patch(name, &params, &Patch::Apply(body)).await.unwrap();
     }
@@ -470,12 +483,12 @@ impl World {
 
     /// Where things of this place are.
     pub(crate) fn at(&self, place: impl InPlace) -> Access {
-        Access { client: self.zitadel_as(&self.emulator().pat()), place: place.place() }
+        Access::anonymous(self.zitadel_as(&self.emulator().pat()), place.place())
     }
 
     /// Somebody else with all rights, at a place.
     pub(crate) fn minnie_at(&self, place: impl InPlace) -> Access {
-        Access { client: self.zitadel_as(&self.minnie), place: place.place() }
+        Access::anonymous(self.zitadel_as(&self.minnie), place.place())
     }
 
     /// What is really there.

@@ -167,6 +167,7 @@ pub(crate) fn register_token(
     state.tokens.insert(
         secret.to_owned(),
         Token {
+            key: None,
             user: user.to_owned(),
             id: token.to_owned(),
             personal: true,

@@ -1,5 +1,7 @@
 //! What is no gRPC: tokens, discovery, health, and the one page of the login that settings change.
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Method, StatusCode, header, request::Parts},
@@ -7,16 +9,15 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::{credentials, host, settings::LANGUAGES, users};
 use crate::{
     auth,
     errors::json_response,
-    keys::Pair,
     message::message,
-    model::{organization::State as Life, user::User},
+    model::{organization::State as Life, user::User, web_key::WebKey},
+    signing::Signer,
     state::{State, Token},
 };
 
@@ -153,29 +154,23 @@ fn discovery(state: &mut State, parts: &Parts, _: &Bytes) -> Response {
     json_response(StatusCode::OK, &body)
 }
 
-fn key_set(_: &mut State, _: &Parts, _: &Bytes) -> Response {
-    let components = Pair::shared().ok().and_then(|pair| {
-        let key = DecodingKey::from_rsa_pem(pair.public.as_bytes()).ok()?;
-        jsonwebtoken::jwk::Jwk::from_decoding_key(&key, Some(Algorithm::RS256)).ok()
-    });
-    let keys: Vec<_> = components
-        .and_then(|key| serde_json::to_value(key).ok())
-        .map(|mut key| {
-            if let Some(key) = key.as_object_mut() {
-                key.insert("kid".to_owned(), json!(SERVER_KEY));
-                key.insert("use".to_owned(), json!("sig"));
-            }
-            key
-        })
-        .into_iter()
-        .collect();
-    json_response(StatusCode::OK, &json!({ "keys": keys }))
+fn key_set(state: &mut State, _: &Parts, _: &Bytes) -> Response {
+    state.catch_up();
+    let mut keys: Vec<WebKey> = state.read.web_keys.iter().cloned().collect();
+    keys.sort_by_key(|key| key.touched);
+    let signers = keys.iter().filter_map(|key| state.signer(key));
+    let keys: Vec<Value> = signers.map(|signer| signer.public()).collect();
+    let mut response = json_response(StatusCode::OK, &json!({ "keys": keys }));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("max-age=300, must-revalidate"),
+    );
+    response
 }
 
 // Tokens.
 
 const JWT_PROFILE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-const SERVER_KEY: &str = "emulator";
 
 /// An OAuth error: its name and its description.
 struct Refused(&'static str, String);
@@ -299,9 +294,18 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
     });
     let wants_jwt =
         state.write.users.get(user).is_some_and(|user| user.fields.number("accessTokenType") == 1);
-    let access = if wants_jwt { signed(&claims)? } else { credentials::new_token() };
     let wants_id = scopes.iter().any(|scope| scope == "openid");
-    let id_token = if wants_id { Some(signed(&claims)?) } else { None };
+    let signing = if wants_jwt || wants_id { Some(signing(state)?) } else { None };
+    let signed = |signing: &Signing| {
+        let token = signing.signer.sign(&claims);
+        token.ok_or_else(|| Refused::new("server_error", "the key can't sign"))
+    };
+    let id_token = signing.as_ref().filter(|_| wants_id).map(signed).transpose()?;
+    let signing = signing.filter(|_| wants_jwt);
+    let access = match &signing {
+        Some(signing) => signed(signing)?,
+        None => credentials::new_token(),
+    };
     let expires = now.checked_add(state.token_lifetime).unwrap_or(Timestamp::MAX);
     state.tokens.insert(
         access.clone(),
@@ -309,6 +313,7 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
             user: user.to_owned(),
             id,
             personal: false,
+            key: signing.map(|signing| signing.key),
             issued: now,
             expires: Some(expires),
             made: state.store.len(),
@@ -329,12 +334,18 @@ fn issue(state: &mut State, user: &str, asked: &Asked<'_>) -> Result<Response, R
     Ok(response)
 }
 
-fn signed(claims: &Value) -> Result<String, Refused> {
-    let failed = |error: &dyn std::fmt::Display| Refused::new("server_error", error.to_string());
-    let pair = Pair::shared().map_err(|error| failed(&error))?;
-    let key = EncodingKey::from_rsa_pem(pair.private.as_bytes()).map_err(|error| failed(&error))?;
-    let header = Header { kid: Some(SERVER_KEY.to_owned()), ..Header::new(Algorithm::RS256) };
-    jsonwebtoken::encode(&header, claims, &key).map_err(|error| failed(&error))
+/// The key that signs, by its id.
+struct Signing {
+    key: String,
+    signer: Arc<Signer>,
+}
+
+fn signing(state: &mut State) -> Result<Signing, Refused> {
+    state.catch_up();
+    let none = || Refused::new("server_error", "no key signs");
+    let key = state.read.web_keys.active().cloned().ok_or_else(none)?;
+    let signer = state.signer(&key).ok_or_else(none)?;
+    Ok(Signing { key: key.id, signer })
 }
 
 fn user_info(state: &mut State, parts: &Parts, body: &Bytes) -> Response {

@@ -88,9 +88,8 @@ pub(super) fn markdown(
         add(&title, &unmanaged.iter().map(line).collect::<Vec<_>>(), false);
     }
     if hidden > 0 {
-        out += "\n**";
-        out += &hidden.to_string();
-        out += " more are not shown**: this comment would be too long.\n";
+        let rest = format!("\n**{hidden} more are not shown**: this comment would be too long.\n");
+        out.push_str(&rest);
     }
     out
 }
@@ -147,6 +146,7 @@ fn block(p: &Planned) -> Option<String> {
         let sign = if sign == "~" { "!" } else { sign };
         lines.push(line(&format!("{sign}     {}: (sensitive{why})", change.field)));
     }
+    lines.extend(shown.plan.due.iter().map(|due| line(&format!("!     {}", due.what))));
     lines.extend(shown.issues.map(|name| line(&format!("+     secret {name} (issued on create)"))));
     lines.extend(shown.cuts.iter().map(|cut| line(&format!("-     {cut}"))));
     Some(lines.concat())

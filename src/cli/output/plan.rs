@@ -228,20 +228,13 @@ fn one(p: &Planned) -> Option<String> {
     );
     let fields = plan.changes.iter().map(|change| format!("    {}\n", field(change)));
     let secrets = plan.secrets.iter().map(|change| format!("    {}\n", secret(change)));
+    let due = plan.due.iter().map(|due| format!("    {} {}\n", paint(CHANGE, "~"), due.what));
     let issues =
         issues.map(|name| format!("    {} secret {name} (issued on create)\n", paint(CREATE, "+")));
     let cuts = cuts.into_iter().map(|cut| format!("    {} {cut}\n", paint(WARNING, "!")));
     let end = ["\n".to_owned()];
-    Some(
-        [head]
-            .into_iter()
-            .chain(fields)
-            .chain(secrets)
-            .chain(issues)
-            .chain(cuts)
-            .chain(end)
-            .collect(),
-    )
+    let more = due.chain(issues).chain(cuts).chain(end);
+    Some([head].into_iter().chain(fields).chain(secrets).chain(more).collect())
 }
 
 /// A secret that is to be sent: that, and why.
@@ -307,7 +300,8 @@ fn as_json(p: &Planned) -> Value {
             let by_another = plan.by_another.then_some(true);
             let taken = cuts(p).map(|c| json!({"what": c.what, "from": c.from, "count": c.count}));
             let taken: Vec<Value> = taken.collect();
-            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "issuesInto": issues(p, plan), "byAnother": by_another, "cuts": Some(taken).filter(|taken| !taken.is_empty())})
+            let due = plan.due.as_ref().map(|due| &due.what);
+            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "issuesInto": issues(p, plan), "byAnother": by_another, "due": due, "cuts": Some(taken).filter(|taken| !taken.is_empty())})
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {

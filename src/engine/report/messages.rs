@@ -1,7 +1,10 @@
 //! The sentences: what is wrong, and what to do. Pure.
 
+use jiff::Timestamp;
+
 use super::{Pause, Removed};
 use crate::{
+    api::ALLOW_LOCK_OUT,
     contract::Permissions,
     engine::{
         decide_deletion::Release,
@@ -82,12 +85,8 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              now on at growing intervals. Agree on one side, or remove it from the spec",
             by.as_deref().unwrap_or("somebody else")
         ),
-        Error::Drafted { fields } => format!(
-            "somebody has changed {} in a draft of {noun}: what is declared can't be published \
-             without it. Publish the draft or take it back, declare these fields, or set \
-             spec.publishDrafts: true to publish it too",
-            fields.join(", ")
-        ),
+        Error::Drafted { fields } => drafted(fields, noun),
+        Error::LockOut { who } => lock_out(who),
         Error::InstanceChanged { instance, known, found } => {
             let behind =
                 instance.as_ref().map_or_else(|| "the address".to_owned(), ToString::to_string);
@@ -96,6 +95,10 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
                  to it. Point the Instance at the former one, or delete this object and create it \
                  again to have it there"
             )
+        }
+        Error::Scheduled { fields, at, .. } => scheduled(fields, *at, noun),
+        Error::TooOld { since, source } => {
+            format!("{noun} needs ZITADEL {since}, and this server is older: {source}")
         }
         Error::Lost(lost) => self::lost(lost, noun),
         Error::NotConverged(pending) => not_converged(pending, noun),
@@ -118,6 +121,23 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
         Error::Zitadel { doing, source } => call(*doing, source, noun),
         Error::Host(e) => format!("the cluster did not accept the status: {e}"),
     }
+}
+
+/// What comes true by steps.
+fn scheduled(fields: &[String], at: Option<Timestamp>, noun: &str) -> String {
+    let at = at.map_or_else(|| "at once".to_owned(), |at| format!("at {at:.0}"));
+    let fields = fields.join(", ");
+    format!("{noun} differs in {fields}: that comes true by steps, the next one {at}")
+}
+
+/// What would be published besides.
+fn drafted(fields: &[String], noun: &str) -> String {
+    format!(
+        "somebody has changed {} in a draft of {noun}: what is declared can't be published without \
+         it. Publish the draft or take it back, declare these fields, or set spec.publishDrafts: \
+         true to publish it too",
+        fields.join(", ")
+    )
 }
 
 /// What could not be done, and why.
@@ -340,6 +360,14 @@ fn not_converged(pending: &NotConverged, noun: &str) -> String {
         }
         NotConverged::Unreadable => format!("{noun} can't be read"),
     }
+}
+
+/// Who would be locked out.
+fn lock_out(who: &str) -> String {
+    format!(
+        "nothing was done, since {who}. To do it all the same, annotate this object with \
+         {ALLOW_LOCK_OUT}: \"true\""
+    )
 }
 
 /// What an object that is being deleted waits for.

@@ -8,9 +8,10 @@
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::json;
 
-use super::{Made, RENEW, SecretStage};
+use super::{Made, SecretStage};
 use crate::{
     api::{
+        RENEW_AT,
         secret::{FormerKey, SecretStatus},
         status::{Provenance, Status},
     },
@@ -131,7 +132,7 @@ impl SecretStage<'_> {
             name: name.clone(),
             issued_at: Some(at),
             expires_at: Some(expires_at),
-            renewed_for: object.annotations.get(RENEW).cloned(),
+            renewed_for: object.annotations.get(RENEW_AT).cloned(),
             previous: with_former(outcome, &known),
             ..SecretStatus::default()
         });
@@ -171,7 +172,7 @@ impl SecretStage<'_> {
                 outcome.bind(target, &id, Provenance::Created);
                 outcome.status.secret = Some(SecretStatus {
                     issued_at: mark.and_then(|mark| mark.at),
-                    renewed_for: self.writer.object.annotations.get(RENEW).cloned(),
+                    renewed_for: self.writer.object.annotations.get(RENEW_AT).cloned(),
                     previous,
                     ..settled
                 });

@@ -36,6 +36,11 @@ pub(super) const ALL: &[Resource] = &[
     Resource { known: LABEL_KNOWN, ..own("zitadel_label_policy", "LabelPolicy", LABEL) },
     default("zitadel_default_security_settings", "SecurityPolicy", SECURITY),
     default("zitadel_instance_restrictions", "Restrictions", RESTRICTIONS),
+    // Which key signs is nothing to declare: that changes.
+    Resource {
+        known: &["key_id", "webkey_id"],
+        ..default("zitadel_active_webkey", "WebKeys", &[])
+    },
 ];
 
 const PRIVACY: &[Field] = &[

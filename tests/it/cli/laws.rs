@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use kastellan::{
-    contract::{Access, Fields, Place, Remote},
+    contract::{Access, Entry, Fields, Place, Remote},
+    kinds::REGISTRY,
     zitadel::Client,
 };
 use reqwest::Method;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::{
     remote::entry,
-    samples::{Object, Placed, place_below, placed},
+    samples::{Object, place_below, placed},
 };
 
 /// An identity provider without a secret, as the API takes it.
@@ -144,7 +145,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             let natural_key = entry(kind).as_entity().unwrap().natural_key;
             let mut below = Vec::new();
             for (name, place) in places {
-                let at = Access { client: client.clone(), place };
+                let at = Access::anonymous(client.clone(), place);
                 let found = entry(kind).list(&at).await;
                 below.extend(found.iter().filter(|remote| !is_own(remote)).map(|remote| {
                     let name = format!("{name}/{}", natural_key.of(&remote.state).unwrap());
@@ -154,7 +155,7 @@ async fn states(desk: &Desk) -> BTreeMap<(&'static str, String, String), (bool, 
             places = below;
         }
         for (home, place) in places {
-            let at = Access { client: client.clone(), place };
+            let at = Access::anonymous(client.clone(), place);
             let found: Vec<Remote> =
                 if p.is_entity() { p.entry.list(&at).await } else { p.entry.settings(&at).await };
             for remote in found.into_iter().filter(|remote| !is_own(remote)) {
@@ -222,9 +223,10 @@ async fn what_is_exported_plans_to_nothing_and_makes_the_same_elsewhere() {
         assert_eq!(text, &other[path], "{path}");
     }
     assert_eq!(states(&first).await, states(&second).await, "down to what is not written");
-    let is_of_instance =
-        |p: &&Placed| p.is_setting() && p.parent.is_none() && p.entry.keyed_by.is_empty();
-    let settings = placed().iter().filter(is_of_instance).count();
+    let is_of_instance = |e: &Entry| {
+        e.is_setting() && e.parents().all(|parent| !parent.required) && e.keyed_by.is_empty()
+    };
+    let settings = REGISTRY.all().filter(is_of_instance).count();
     assert_eq!(
         one.len(),
         settings + 4 + 43 + 3 + 2 + 2 + 1 + 4,

@@ -445,7 +445,7 @@ async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_teaches() {
     let desk = Desk::new().await;
-    for verb in ["plan", "apply", "export", "diff", "validate", "operator"] {
+    for verb in ["plan", "apply", "export", "diff", "validate", "tree", "why", "operator"] {
         snapshot(&format!("help-{verb}"), &desk.run(&[verb, "--help"]).await);
     }
     snapshot("help", &desk.run(&["--help"]).await);
@@ -467,4 +467,10 @@ async fn completions_and_manual_pages_know_every_command() {
     assert!(desk.run(&["man"]).await.stdout.starts_with(".ie"), "roff");
     assert_eq!(desk.run(&["man", "--dir", "man"]).await.code, 0);
     assert!(desk.path().join("man/kastellan-plan.1").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_of_logs_that_there_is_not_is_refused() {
+    let desk = Desk::new().await;
+    snapshot("log-level", &desk.run(&["--log-level", "loud", "crds"]).await);
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::Secret;
-use kastellan::contract::{Fields, diff};
+use kastellan::{
+    api::ALLOW_LOCK_OUT,
+    contract::{Fields, diff},
+};
 use kube::{Api, api::DeleteParams};
 use proptest::{
     strategy::{Strategy, ValueTree},
@@ -132,8 +135,11 @@ impl Slot {
             if entity.is_some() {
                 spec["adoptionPolicy"] = json!("Always");
             }
-            // E-mail providers with another address would be refused.
-            spec.as_object_mut().unwrap().remove("smtpSenderAddressMatchesInstanceDomain");
+            // E-mail providers with another address would be refused, and where domains are
+            // verified one that was not can't become the primary one.
+            for field in ["smtpSenderAddressMatchesInstanceDomain", "primary"] {
+                spec.as_object_mut().unwrap().remove(field);
+            }
             if has_secret {
                 spec["secret"] = json!({"name": name, "onMissing": "Reissue"});
             }
@@ -419,7 +425,10 @@ impl History {
         let get = async || world.get_in(namespace, slot.kind, &slot.name).await;
         let is_open = |o: &Value| o["metadata"]["deletionTimestamp"].is_null();
         eventually(&format!("{} free", slot.name), get, is_open).await;
-        world.apply_in(namespace, slot.kind, &slot.name, self.spec(world, n)).await;
+        // What is declared at random may well lock everybody out.
+        let insists = json!({ALLOW_LOCK_OUT: "true"});
+        let (kind, name, spec) = (slot.kind, &slot.name, self.spec(world, n));
+        world.apply_annotated(namespace, kind, name, &insists, spec).await;
     }
 
     async fn delete(&self, world: &World, n: usize, is_in_second: bool) {

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use zitadel_emulator::{Action, Rule};
 
 use super::check;
-use crate::world::{World, condition, is_current};
+use crate::world::{World, condition, eventually, is_current};
 
 /// Keys whose values differ each time, and what stands for them.
 const VARYING: [(&str, &str); 8] = [
@@ -54,6 +55,11 @@ async fn generated_states_are_current() {
     world.start();
     world.ready("Project", "shop").await;
 
+    // Of two that are made in the same second, either may count as the older one.
+    let made = world.get_in(&world.namespace, "Project", "shop").await;
+    let made: Timestamp = made["metadata"]["creationTimestamp"].as_str().unwrap().parse().unwrap();
+    let now = async || Timestamp::now().as_second();
+    eventually("another second", now, |now| *now > made.as_second()).await;
     world.apply("Project", "twin", project(json!({"name": "shop"}))).await;
     save(&world, "conflict", "Project", "twin", |o| is_said(o, "Conflict")).await;
     world.delete("Project", "twin").await;

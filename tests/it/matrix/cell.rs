@@ -61,7 +61,7 @@ impl Bench {
         lab.settle().await;
         let id = |kind: &str, name: &str| lab.status(&key(kind, "ns", name)).id.unwrap();
         let (place, _) = p.located(id);
-        let at = Access { client: lab.client.clone(), place };
+        let at = Access::anonymous(lab.client.clone(), place);
         let it = key(p.entry.kind(), "ns", "it");
         let mut spec = p.scope();
         spec["deletionPolicy"] = "Delete".into();

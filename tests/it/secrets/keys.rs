@@ -92,7 +92,7 @@ impl Kind {
             _ => lab.status(&key("MachineUser", "ns", "bot")),
         };
         let place = Place { organization: parent.organization_id, parents: parent.parents };
-        Access { client: lab.client.clone(), place: place.below(parent.id.unwrap()) }
+        Access::anonymous(lab.client.clone(), place.below(parent.id.unwrap()))
     }
 
     /// The ids of all that there are, sorted.

@@ -1,0 +1,80 @@
+//! `kastellan tree` and `kastellan why`, against a real API server.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::{Ran, snapshots::snapshot};
+use crate::{apiserver, world::World};
+
+/// What a command says of the namespace of a world.
+async fn run(world: &World, args: &[&str]) -> Ran {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("config");
+    std::fs::write(&kubeconfig, serde_json::to_string(&apiserver::shared().kubeconfig).unwrap())
+        .unwrap();
+    // As kubectl starts a plugin: by a name of its own.
+    let plugin = folder.path().join("kubectl-kastellan");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kastellan"), &plugin).unwrap();
+    let mut command = Command::new(plugin);
+    command.args(args).args(["--namespace", &world.namespace]).env("KUBECONFIG", kubeconfig);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        stdout: text(&output.stdout),
+        stderr: text(&output.stderr),
+    }
+}
+
+/// The same wherever and whenever it runs.
+fn shown(world: &World, name: &str, ran: &Ran) {
+    let mut settings = insta::Settings::clone_current();
+    settings.add_filter(&world.namespace, "NAMESPACE");
+    settings.add_filter(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID");
+    settings.add_filter(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME");
+    settings.bind(|| snapshot(name, ran));
+}
+
+async fn declared() -> World {
+    let world = World::new("tree").await;
+    world.apply("Organization", "acme", json!({"name": world.namespace})).await;
+    let in_acme = |more: Value| {
+        let mut spec = json!({"organizationRef": {"name": "acme"}});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    };
+    world.apply("Project", "shop", in_acme(json!({"name": "Shop"}))).await;
+    let role = json!({"projectRef": {"name": "shop"}, "displayName": "Reader"});
+    world.apply("ProjectRole", "reader", role).await;
+    let lost = json!({"projectRef": {"name": "lost"}, "displayName": "Nobody"});
+    world.apply("ProjectRole", "nobody", lost).await;
+    for (kind, name) in [("Organization", "acme"), ("Project", "shop"), ("ProjectRole", "reader")] {
+        world.ready(kind, name).await;
+    }
+    world.reason("ProjectRole", "nobody", "WaitingForReference").await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_in_what_is_drawn_with_its_state() {
+    let world = declared().await;
+    shown(&world, "tree", &run(&world, &["tree"]).await);
+    shown(&world, "tree-of-one", &run(&world, &["tree", "zproject/shop"]).await);
+    let ran = run(&world, &["tree", "Project/nothing"]).await;
+    shown(&world, "tree-of-nothing", &ran);
+    shown(&world, "tree-of-no-kind", &run(&world, &["tree", "pod/x"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_is_explained_down_to_the_cause() {
+    let world = declared().await;
+    shown(&world, "why-waiting", &run(&world, &["why", "projectroles/nobody"]).await);
+    let project = world.ready("Project", "shop").await;
+    let organization = project["organizationId"].as_str().unwrap().to_owned();
+    let id = project["id"].as_str().unwrap().to_owned();
+    world.tamper("Project", Some(organization.as_str()), &id, json!({"name": "Webshop"})).await;
+    world.until("Project", "shop", "drift", |o| o["status"]["lastDrift"]["by"].is_string()).await;
+    world.ready("Project", "shop").await;
+    shown(&world, "why-changed", &run(&world, &["why", "Project/shop"]).await);
+}
