@@ -39,7 +39,7 @@ pub use permissions::Permissions;
 pub use place::{Access, Place};
 pub use reference::{Consent, Reference, Role};
 pub use registry::Registry;
-pub use remote::{Remote, RemoteEntity, RemoteSetting, Subject, Version, Written};
+pub use remote::{Cut, Remote, RemoteEntity, RemoteSetting, Subject, Version, Written};
 pub use schedule::{Due, Moment, Schedule};
 pub use secret::{Issued, Issues, Renewal};
 pub use spec::{Inputs, SpecError, decode};

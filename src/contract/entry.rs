@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Access, CheckError, ConnectionKind, Declaration, Description, Entity, EntityDescription,
+    Access, CheckError, ConnectionKind, Cut, Declaration, Description, Entity, EntityDescription,
     Fields, Files, Inputs, Issued, Kind, Moment, Place, Reference, Remote, RemoteEntity,
     RemoteSetting, Role, Row, Schedule, Secrets, Setting, SpecError, Subject, Written, crd, decode,
     secret,
@@ -90,6 +90,8 @@ pub trait ErasedEntity: ErasedKind {
     fn values(&self, remote: &Remote) -> Result<Vec<(&'static str, String)>>;
     /// See [`Entity::proves`].
     async fn proves(&self, access: &Access, remote: &Remote, value: &SecretString) -> Result<bool>;
+    /// See [`Entity::cuts`].
+    async fn cuts(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Vec<Cut>>;
     /// See [`Entity::issue`].
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued>;
 }
@@ -477,6 +479,10 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
 
     async fn proves(&self, access: &Access, remote: &Remote, value: &SecretString) -> Result<bool> {
         K::proves(access, &typed_entity(remote)?, value).await
+    }
+
+    async fn cuts(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Vec<Cut>> {
+        K::cuts(access, &typed_entity(have)?, &typed(want)?).await
     }
 
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued> {

@@ -9,7 +9,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Access, EventFilter, Fields, FileInput, Files, Inputs, Issued, Issues, List, Moment,
+    Access, Cut, EventFilter, Fields, FileInput, Files, Inputs, Issued, Issues, List, Moment,
     Permissions, Place, Reference, Remote, RemoteEntity, RemoteSetting, Renewal, Row, Schedule,
     SecretInput, Secrets, SpecError, Written, crd::Rule,
 };
@@ -379,6 +379,15 @@ pub trait Entity: Kind {
     ) -> impl Future<Output = Result<bool>> + Send {
         let _ = (access, remote, value);
         async { Ok(false) }
+    }
+    /// What a change takes from others: a plan says so. A few cheap calls at most.
+    fn cuts(
+        access: &Access,
+        have: &RemoteEntity<Self::State>,
+        want: &Self::State,
+    ) -> impl Future<Output = Result<Vec<Cut>>> + Send {
+        let _ = (access, have, want);
+        async { Ok(Vec::new()) }
     }
     /// Gives it another secret, which ends the former one.
     fn issue(access: &Access, id: &str) -> impl Future<Output = Result<Issued>> + Send {

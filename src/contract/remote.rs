@@ -131,3 +131,14 @@ impl Written {
         }
     }
 }
+
+/// What a change takes from others, declared or not: ZITADEL does not give it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// What is taken, such as `the role admin`.
+    pub what: String,
+    /// From what, in the singular.
+    pub from: &'static str,
+    /// How many have it; `None`: that can't be known.
+    pub count: Option<u64>,
+}

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::status::{Drift, Status},
-    contract::{Key, Object, Place, SpecError},
+    contract::{Cut, Entry, Key, Object, Place, SpecError},
 };
 
 /// What a reconcile of an object would do now.
@@ -27,11 +27,33 @@ pub struct Preview {
     pub place: Option<Place>,
     /// What its status would be, as far as others refer to it by that.
     pub status: Option<Status>,
+    /// The Instance that it is planned with.
+    instance: Option<Key>,
 }
 
 impl Preview {
     fn failed(error: Error) -> Self {
-        Self { plan: Err(error), drift: Vec::new(), wake: Vec::new(), place: None, status: None }
+        Self {
+            plan: Err(error),
+            drift: Vec::new(),
+            wake: Vec::new(),
+            place: None,
+            status: None,
+            instance: None,
+        }
+    }
+
+    /// What the change would take from others. What can't be counted is no reason to plan nothing.
+    pub async fn cuts(&self, engine: &Engine, entry: Entry) -> Vec<Cut> {
+        let connection = self.instance.as_ref().and_then(|key| engine.connections.get(key));
+        let (Ok(plan), Some(connection)) = (&self.plan, connection) else { return Vec::new() };
+        match (entry, &plan.have) {
+            (Entry::Entity(kind), Some(have)) if plan.action == Action::Update => {
+                let access = connection.access(have.place.clone());
+                kind.cuts(&access, have, &plan.want).await.unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The place and the id of what it would create.
@@ -71,6 +93,7 @@ pub async fn plan(
         drift: outcome.status.drift,
         wake: outcome.wake,
         place: Some(target.place.clone()),
+        instance: Some(target.instance.clone()),
         plan,
         status,
     }

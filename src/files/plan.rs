@@ -14,7 +14,7 @@ use crate::{
         spec::{is_suspended, only_observes},
         status::{Drift, Reason},
     },
-    contract::{Entry, Key, Object},
+    contract::{Cut, Entry, Key, Object},
     engine::{
         Error,
         error::Waiting,
@@ -35,7 +35,7 @@ impl Session {
         let mut all = Vec::new();
         let mut ids = PlannedIds::new();
         for level in order::levels(&self.host, &self.host.objects()) {
-            for (planned, known) in self.preview_level(&level, &ids).await {
+            for (planned, known) in self.preview_level(&level, &ids, true).await {
                 self.inform_dependants(&planned.object, &planned.step, known, &mut ids);
                 all.push(planned);
             }
@@ -59,34 +59,49 @@ impl Session {
     }
 
     pub(super) async fn plan_level(&self, level: &[Arc<Object>], ids: &PlannedIds) -> Vec<Planned> {
-        self.preview_level(level, ids).await.into_iter().map(|(planned, _)| planned).collect()
+        self.preview_level(level, ids, false)
+            .await
+            .into_iter()
+            .map(|(planned, _)| planned)
+            .collect()
     }
 
+    /// `counts`: what the changes take from others is asked for too.
     async fn preview_level(
         &self,
         level: &[Arc<Object>],
         ids: &PlannedIds,
+        counts: bool,
     ) -> Vec<(Planned, Known)> {
         let level: Vec<&Arc<Object>> = level.iter().filter(|o| !is_connection(o)).collect();
         let mut planned: Vec<(Planned, Known)> = Vec::new();
         let mut again: BTreeSet<Key> = BTreeSet::new();
         let previews = stream::iter(level)
-            .map(|o| async move { (o.clone(), self.preview(o, ids).await) })
+            .map(|o| async move {
+                let preview = self.preview(o, ids).await;
+                let cuts = match (&preview, REGISTRY.find(o.key.kind)) {
+                    (Some(preview), Some(entry)) if counts => {
+                        preview.cuts(&self.engine, entry).await
+                    }
+                    _ => Vec::new(),
+                };
+                (o.clone(), preview, cuts)
+            })
             .buffered(AT_ONCE);
         let mut previews = std::pin::pin!(previews);
-        while let Some((object, preview)) = previews.next().await {
+        while let Some((object, preview, cuts)) = previews.next().await {
             let Some(preview) = preview else {
                 let step = Step::Suspended;
-                planned.push((Planned { object, step, place: None }, Known::default()));
+                planned.push((Planned { object, step, place: None, cuts }, Known::default()));
                 continue;
             };
             again.extend(preview.wake.iter().cloned());
-            planned.push(read(object, preview));
+            planned.push(read(object, preview, cuts));
         }
         // The plan of an object that lost a claim to a later one has changed.
         for p in planned.iter_mut().filter(|(p, _)| again.contains(&p.object.key)) {
             if let Some(preview) = self.preview(&p.0.object, ids).await {
-                *p = read(p.0.object.clone(), preview);
+                *p = read(p.0.object.clone(), preview, std::mem::take(&mut p.0.cuts));
             }
         }
         planned
@@ -107,14 +122,14 @@ struct Known {
     status: Option<crate::api::status::Status>,
 }
 
-fn read(object: Arc<Object>, preview: Preview) -> (Planned, Known) {
+fn read(object: Arc<Object>, preview: Preview, cuts: Vec<Cut>) -> (Planned, Known) {
     let known = Known { planned: preview.planned(), status: preview.status };
     let step = match preview.plan {
         Ok(plan) if only_observes(&object.spec) => Step::Observe(Box::new(plan)),
         Ok(plan) => Step::Do(Box::new(plan)),
         Err(e) => Step::Fail(refused(REGISTRY.find(object.key.kind), &e, preview.drift)),
     };
-    (Planned { object, step, place: preview.place }, known)
+    (Planned { object, step, place: preview.place, cuts }, known)
 }
 
 fn refused(entry: Option<Entry>, e: &Error, drift: Vec<Drift>) -> Failure {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+pub use crate::contract::Cut;
 use crate::{
     api::status::{Drift, Reason},
     contract::{Key, Object, Place},
@@ -17,6 +18,8 @@ pub struct Planned {
     pub step: Step,
     /// Where it is, as far as that is known.
     pub place: Option<Place>,
+    /// What it takes from others.
+    pub cuts: Vec<Cut>,
 }
 
 /// What is to be done, or why not.

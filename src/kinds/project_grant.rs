@@ -16,12 +16,15 @@ use super::{
 use crate::{
     api::spec::{Adoption, AllowedNamespaces, Common, ObjectReference},
     contract::{
-        Access, Breadth, Consent, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Permissions, Place, Reference,
-        RemoteEntity, Role, Row, SpecError, Written,
+        Access, Breadth, Consent, Cut, Description, Entity, EntityDescription, EventFilter,
+        EventPlace, EventSubject, IdSource, Inputs, Kind, List, NaturalKey, Permissions, Place,
+        Reference, RemoteEntity, Role, Row, SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
+
+/// For how many roles that are taken away the users are counted who have them.
+const MAX_CUTS: usize = 10;
 
 /// The reference of what is in a project grant.
 pub(super) const PARENT: Reference = Reference {
@@ -222,6 +225,31 @@ impl Entity for ProjectGrant {
         want: &ProjectGrantState,
     ) -> Result<Written> {
         GRANT.update(access, &have.id, content(&have.state), content(want)).await
+    }
+
+    /// A role that is taken away is taken from the users who have it by this grant.
+    async fn cuts(
+        access: &Access,
+        have: &RemoteEntity<ProjectGrantState>,
+        want: &ProjectGrantState,
+    ) -> Result<Vec<Cut>> {
+        let kept = want.role_keys.as_deref().unwrap_or_default();
+        let gone = have.state.role_keys.iter().flatten().filter(|key| !kept.contains(key));
+        let mut cuts = Vec::new();
+        for key in gone.take(MAX_CUTS) {
+            // The user grants are in the other organization: the owner of the project sees those too.
+            let queries = json!([
+                {"withGrantedQuery": {"withGranted": true}},
+                {"projectGrantIdQuery": {"projectGrantId": have.id}},
+                {"roleKeyQuery": {"roleKey": key}},
+            ]);
+            let path = "/management/v1/users/grants/_search";
+            let count = page::count(&access.client, access.organization(), path, &queries).await;
+            let (what, from) = (format!("the role {key}"), "user grant");
+            // Who may not list them is told that there may be some.
+            cuts.push(Cut { what, from, count: count.unwrap_or(None) });
+        }
+        Ok(cuts)
     }
 
     async fn delete(access: &Access, id: &str) -> Result<()> {

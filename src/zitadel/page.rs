@@ -140,6 +140,24 @@ impl<T> Row<T> {
     }
 }
 
+/// How many entries a list has; `None`: it does not say.
+pub async fn count(
+    client: &Client,
+    organization: Option<&str>,
+    endpoint: &(impl Endpoint + ?Sized),
+    queries: &Value,
+) -> Result<Option<u64>> {
+    #[derive(Deserialize)]
+    struct Counted {
+        #[serde(default)]
+        details: Details,
+    }
+    let body = json!({"query": {"limit": 1}, "queries": queries});
+    let counted: Counted = client.query(organization, endpoint, &body).await?;
+    // None at all is what is omitted.
+    Ok(counted.details.total_result.map_or(Some(0), |total| total.parse().ok()))
+}
+
 #[derive(Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Page<T> {

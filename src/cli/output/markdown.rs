@@ -146,7 +146,9 @@ fn block(p: &Planned) -> Option<String> {
         let sign = if sign == "~" { "!" } else { sign };
         lines.push(line(&format!("{sign}     {}: (sensitive{why})", change.field)));
     }
+    lines.extend(shown.plan.due.iter().map(|due| line(&format!("!     {}", due.what))));
     lines.extend(shown.issues.map(|name| line(&format!("+     secret {name} (issued on create)"))));
+    lines.extend(shown.cuts.iter().map(|cut| line(&format!("-     {cut}"))));
     Some(lines.concat())
 }
 

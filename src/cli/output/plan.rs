@@ -9,7 +9,7 @@ use super::{
     Exit, Result, data, failed, hint,
     markdown::markdown,
     say,
-    style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, paint},
+    style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, WARNING, paint},
 };
 use crate::{
     api::status::Drift,
@@ -18,7 +18,7 @@ use crate::{
         inputs::{SecretChange, SendCause},
         unmanaged::Unmanaged,
     },
-    files::step::{Planned, Step},
+    files::step::{Cut, Planned, Step},
     kinds::REGISTRY,
 };
 
@@ -159,6 +159,8 @@ pub(super) struct Headline<'a> {
     pub(super) verb: String,
     /// The Secret into which a secret is issued.
     pub(super) issues: Option<&'a str>,
+    /// What it takes from others, in words.
+    pub(super) cuts: Vec<String>,
 }
 
 /// `None`: nothing changes.
@@ -182,7 +184,14 @@ pub(super) fn headline(p: &Planned) -> Option<Headline<'_>> {
     } else {
         (sign, verb.to_owned())
     };
-    Some(Headline { plan, sign, style, verb, issues: issues(p, plan) })
+    Some(Headline {
+        plan,
+        sign,
+        style,
+        verb,
+        issues: issues(p, plan),
+        cuts: cuts(p).map(cut).collect(),
+    })
 }
 
 /// The name of the Secret into which a secret is issued for what is created.
@@ -192,8 +201,23 @@ fn issues<'a>(p: &'a Planned, plan: &Plan) -> Option<&'a str> {
     (plan.effect() == Action::Create && matches!(p.step, Step::Do(_))).then_some(name)
 }
 
+/// What a change takes from others; of what nobody has there is nothing to say.
+fn cuts(p: &Planned) -> impl Iterator<Item = &Cut> {
+    p.cuts.iter().filter(|cut| cut.count != Some(0))
+}
+
+/// The same in words.
+fn cut(cut: &Cut) -> String {
+    let from = match cut.count {
+        Some(1) => format!("1 {}", cut.from),
+        Some(n) => format!("{n} {}s", cut.from),
+        None => format!("an unknown number of {}s", cut.from),
+    };
+    format!("takes {} from {from}, declared or not", cut.what)
+}
+
 fn one(p: &Planned) -> Option<String> {
-    let Headline { plan, sign, style, verb, issues } = headline(p)?;
+    let Headline { plan, sign, style, verb, issues, cuts } = headline(p)?;
     let id = plan.id().map(|id| format!(" {}", paint(FAINT, format!("id {id}"))));
     let id = id.as_deref().unwrap_or("");
     let head = format!(
@@ -207,9 +231,10 @@ fn one(p: &Planned) -> Option<String> {
     let due = plan.due.iter().map(|due| format!("    {} {}\n", paint(CHANGE, "~"), due.what));
     let issues =
         issues.map(|name| format!("    {} secret {name} (issued on create)\n", paint(CREATE, "+")));
+    let cuts = cuts.into_iter().map(|cut| format!("    {} {cut}\n", paint(WARNING, "!")));
     let end = ["\n".to_owned()];
-    let lines = [head].into_iter().chain(fields).chain(secrets).chain(due).chain(issues).chain(end);
-    Some(lines.collect())
+    let more = due.chain(issues).chain(cuts).chain(end);
+    Some([head].into_iter().chain(fields).chain(secrets).chain(more).collect())
 }
 
 /// A secret that is to be sent: that, and why.
@@ -273,8 +298,10 @@ fn as_json(p: &Planned) -> Value {
             let secrets: Vec<&str> = plan.secrets.iter().map(|secret| secret.field).collect();
             let secrets = Some(secrets).filter(|secrets| !secrets.is_empty());
             let by_another = plan.by_another.then_some(true);
+            let taken = cuts(p).map(|c| json!({"what": c.what, "from": c.from, "count": c.count}));
+            let taken: Vec<Value> = taken.collect();
             let due = plan.due.as_ref().map(|due| &due.what);
-            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "issuesInto": issues(p, plan), "byAnother": by_another, "due": due})
+            json!({"action": action, "id": plan.id(), "organizationId": organization, "fields": plan.changes, "secrets": secrets, "issuesInto": issues(p, plan), "byAnother": by_another, "due": due, "cuts": Some(taken).filter(|taken| !taken.is_empty())})
         }
         Step::Suspended => json!({"action": "suspended"}),
         Step::Fail(f) => {

@@ -95,6 +95,71 @@ async fn plan_makes_a_comment_that_says_what_it_shows() {
     assert!(ran.stdout.contains(" more are not shown**"), "{}", ran.stdout.len());
 }
 
+/// A project lent to another organization, which has given its roles to two accounts.
+const LENT: &str = "\
+kind: Organization
+metadata: {name: acme}
+spec: {name: ACME}
+---
+kind: Organization
+metadata: {name: partner}
+spec: {name: Partner}
+---
+kind: Project
+metadata: {name: shop}
+spec: {organizationRef: {name: acme}, name: Shop}
+---
+kind: ProjectRole
+metadata: {name: buyer}
+spec: {projectRef: {name: shop}, key: buyer}
+---
+kind: ProjectRole
+metadata: {name: seller}
+spec: {projectRef: {name: shop}, key: seller}
+---
+kind: ProjectGrant
+metadata: {name: shop}
+spec:
+  projectRef: {name: shop}
+  grantedOrganizationRef: {name: partner}
+  roleKeys: [buyer, seller]
+  adoptionPolicy: Always
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_counts_what_a_change_takes_from_others() {
+    let desk = Desk::new().await;
+    let account = |name: &str, roles: &str| {
+        format!(
+            "---\nkind: MachineUser\nmetadata: {{name: {name}}}\nspec: {{organizationRef: {{name: partner}}}}\n---\nkind: UserGrant\nmetadata: {{name: {name}}}\nspec: {{organizationRef: {{name: partner}}, userRef: {{name: {name}}}, projectRef: {{name: shop}}, projectGrantRef: {{name: shop}}, roleKeys: [{roles}]}}\n"
+        )
+    };
+    desk.write(
+        "all.yaml",
+        &format!("{LENT}{}{}", account("one", "buyer, seller"), account("two", "seller")),
+    );
+    let ran = desk.run(&["apply", "-f", "all.yaml"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    // The user grants are declared elsewhere, or nowhere.
+    let less = LENT.replace("[buyer, seller]", "[]");
+    desk.write("lent.yaml", &less);
+    let plan = ["plan", "-f", "lent.yaml"];
+    snapshot("plan-cuts", &desk.run(&plan).await);
+    snapshot("plan-cuts-json", &desk.run(&[&plan[..], &["-o", "json"]].concat()).await);
+    snapshot("plan-cuts-markdown", &desk.run(&[&plan[..], &["-o", "markdown"]].concat()).await);
+    let cut = |desk: &Desk| {
+        let events = desk.emulator().events();
+        events.iter().filter(|e| e.event_type.starts_with("user.grant.cascade.")).count()
+    };
+    assert_eq!(cut(&desk), 0);
+    let ran = desk.run(&["apply", "-f", "lent.yaml"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+    assert!(cut(&desk) > 0, "ZITADEL does as the plan says");
+    // What nobody has any more is taken from nobody.
+    let ran = desk.run(&plan).await;
+    assert_eq!(ran.code, 0, "{}", ran.text());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn plan_names_what_is_declared_nowhere_if_asked() {
     let desk = Desk::new().await;
