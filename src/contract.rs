@@ -12,6 +12,7 @@ pub mod fields;
 pub mod file;
 pub mod input;
 pub mod kind;
+mod leaving;
 pub mod object;
 pub mod permissions;
 pub mod place;
@@ -34,6 +35,7 @@ pub use kind::{
     Breadth, CheckError, Declaration, Description, Entity, EntityDescription, IdSource, Kind,
     Names, NaturalKey, Setting,
 };
+pub use leaving::Leaving;
 pub use object::{Key, Object};
 pub use permissions::Permissions;
 pub use place::{Access, Place};

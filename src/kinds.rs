@@ -44,6 +44,7 @@ pub mod sms_provider;
 mod user;
 pub mod user_grant;
 pub mod user_metadata;
+mod way_in;
 pub mod web_keys;
 mod wire;
 

@@ -45,7 +45,10 @@ use futures::future::join_all;
 use tokio::{sync::watch::Receiver, task::JoinSet};
 
 pub use self::{
-    connection::Connection, lease::Options as LeaseOptions, options::Options, snapshot::objects,
+    connection::Connection,
+    lease::Options as LeaseOptions,
+    options::Options,
+    snapshot::{Objects, objects},
 };
 use self::{
     context::Context,

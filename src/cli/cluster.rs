@@ -12,7 +12,7 @@ use crate::{
     api::status::Reason,
     contract::{Key, Object},
     kinds::REGISTRY,
-    operator,
+    operator::{self, Objects},
 };
 
 /// Which cluster, and where in it.
@@ -65,16 +65,21 @@ impl Cluster {
             }
             found => found,
         };
-        let found = found.map_err(|e| match &e {
-            kube::Error::Api(status) if status.code == 404 => output::fail(
-                "the cluster has no custom resources of Kastellan",
-                Some("install them: helm install, or kubectl apply -f crds/"),
-            ),
-            e => output::fail(
+        let Objects { found, unknown } = found.map_err(|e| {
+            output::fail(
                 format!("the resources can't be read: {e}"),
                 Some("listing all kinds of zitadel.kastellan.dev has to be allowed"),
-            ),
+            )
         })?;
+        let install = "install them: helm upgrade --install, or kubectl apply -f crds/";
+        if unknown.len() == REGISTRY.all().count() {
+            let what = "the cluster has no custom resource definitions of Kastellan";
+            return Err(output::fail(what, Some(install)));
+        }
+        if !unknown.is_empty() {
+            let unknown = unknown.join(", ");
+            output::warn(format!("the cluster does not know {unknown}; {install}"));
+        }
         let objects = found.into_iter().map(|object| (object.key.clone(), object)).collect();
         Ok(Self { objects, namespace })
     }

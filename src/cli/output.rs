@@ -23,7 +23,8 @@ pub(super) use findings::{Report, finding, findings};
 pub(super) use plan::rendered;
 pub(super) use plan::{Format, plan};
 pub(super) use progress::{Progress, waiting};
-use style::{ERROR, HINT, WARNING, paint};
+pub(super) use style::plain;
+use style::{ERROR, HINT, WARNING, paint, plain_lines};
 
 use crate::{
     api::status::Reason,
@@ -104,12 +105,12 @@ pub(super) fn title(text: impl Display) {
 
 /// Something that may surprise.
 pub(super) fn warn(text: impl Display) {
-    say(format!("{}: {text}", paint(WARNING, "warning")));
+    say(format!("{}: {}", paint(WARNING, "warning"), plain_lines(&text.to_string())));
 }
 
 /// An error with what to do about it.
 pub(super) fn fail(error: impl Display, hint: Option<&str>) -> Exit {
-    say(format!("{}: {error}", paint(ERROR, "error")));
+    say(format!("{}: {}", paint(ERROR, "error"), plain_lines(&error.to_string())));
     if let Some(hint) = hint {
         say(format!("{}: {hint}", paint(HINT, "hint")));
     }
@@ -123,8 +124,12 @@ pub(super) fn failure(object: &str, failure: &Failure) {
 
 /// The same as text.
 fn failed(object: &str, failure: &Failure) -> String {
-    let head =
-        format!("{}: {object}: {}: {}", paint(ERROR, "error"), failure.reason, failure.message);
+    let head = format!(
+        "{}: {object}: {}: {}",
+        paint(ERROR, "error"),
+        failure.reason,
+        plain_lines(&failure.message)
+    );
     let fields = failure.drift.iter().map(|d| format!("    {}", plan::field(d)));
     let hint = format!("{}: {}", paint(HINT, "hint"), hint(failure));
     [head].into_iter().chain(fields).chain([hint]).collect::<Vec<_>>().join("\n")

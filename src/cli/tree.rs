@@ -91,7 +91,8 @@ impl Drawn<'_> {
         };
         let state = trouble.as_deref().unwrap_or("Ready");
         self.troubled += usize::from(trouble.is_some());
-        self.lines.push(format!("{first}{}  {state}\n", self.cluster.name(key)));
+        let shown = output::plain(&format!("{}  {state}", self.cluster.name(key)));
+        self.lines.push(format!("{first}{shown}\n"));
         let children = self.tree.children.get(&Some(key.clone())).map_or(&[][..], Vec::as_slice);
         for (at, child) in children.iter().enumerate() {
             let (branch, below) =

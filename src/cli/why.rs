@@ -57,7 +57,7 @@ fn explained(cluster: &Cluster, object: &Object) -> String {
 
 /// A title with lines below it; without any, nothing.
 fn section(title: &str, lines: impl IntoIterator<Item = String>) -> String {
-    let lines: Vec<String> = lines.into_iter().collect();
+    let lines: Vec<String> = lines.into_iter().map(|line| output::plain(&line)).collect();
     if lines.is_empty() {
         return String::new();
     }

@@ -297,6 +297,14 @@ fn desired<K: Kind>(
     Ok(fields.divide(K::DESCRIPTION.initial))
 }
 
+async fn locks_out<K: Kind>(
+    access: &Access,
+    id: Option<&str>,
+    want: Option<&Fields>,
+) -> Result<Option<&'static str>> {
+    K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
+}
+
 #[async_trait]
 impl<K: Entity> ErasedKind for EntityKind<K> {
     fn description(&self) -> &'static Description {
@@ -322,7 +330,7 @@ impl<K: Entity> ErasedKind for EntityKind<K> {
         id: Option<&str>,
         want: Option<&Fields>,
     ) -> Result<Option<&'static str>> {
-        K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
+        locks_out::<K>(access, id, want).await
     }
 }
 
@@ -348,7 +356,7 @@ impl<K: Setting> ErasedKind for SettingKind<K> {
         id: Option<&str>,
         want: Option<&Fields>,
     ) -> Result<Option<&'static str>> {
-        K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
+        locks_out::<K>(access, id, want).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Leaving;
 use crate::zitadel::{Client, identity::AccountIdentity};
 
 /// Where something is: the instance, an organization, or below things in an organization. The key
@@ -56,6 +57,8 @@ pub struct Access {
     pub client: Client,
     /// As whom the client acts.
     pub account: Arc<AccountIdentity>,
+    /// What is on its way out, for what is about to be done; `None`: it is only planned, or read.
+    pub leaving: Option<Arc<Leaving>>,
     /// Where in the instance.
     pub place: Place,
 }
@@ -63,7 +66,25 @@ pub struct Access {
 impl Access {
     /// By a client of which it is not known whose it is.
     pub fn anonymous(client: Client, place: Place) -> Self {
-        Self { client, account: Arc::default(), place }
+        Self { client, account: Arc::default(), leaving: None, place }
+    }
+
+    /// Whether somebody stays where these go: those count as gone that began to go before. What goes is
+    /// noted, if it is about to.
+    pub fn would_leave<'a>(&self, going: &[&str], staying: impl Iterator<Item = &'a str>) -> bool {
+        if going.is_empty() {
+            return true;
+        }
+        let staying: Vec<&str> = staying.collect();
+        let Some(leaving) = &self.leaving else { return !staying.is_empty() };
+        let gone: Vec<String> = going.iter().flat_map(|id| leaving.begin(id)).collect();
+        let stays = staying.iter().any(|id| !gone.iter().any(|gone| gone == id));
+        if !stays {
+            for id in going {
+                leaving.stay(id);
+            }
+        }
+        stays
     }
 
     /// The organization's id; `None`: the instance itself.

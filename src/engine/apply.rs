@@ -12,6 +12,7 @@ use super::{
     error::{Doing, Error, Lost, NotConverged, Result, WhileDoing},
     host::Host,
     inputs::{self, InputSecret, SecretChange},
+    lock_out,
     observe::{self, MAX_LAG, current},
     report::{Outcome, Removed, setting_id},
     resolve::Target,
@@ -66,6 +67,10 @@ impl Writer<'_> {
         // Somebody may have begun a draft since it was planned.
         let drafts = session.drafts(declared).await.doing("read the draft of")?;
         refuse_drafts(drafts)?;
+        // What was planned is as old as what it was planned of.
+        let access = self.target.connection.acting(self.target.place.clone());
+        let id = plan.subject.id();
+        lock_out::refuse(self.entry, self.object, &access, id, Some(&plan.want)).await?;
         let secrets = inputs::values(&self.target.inputs, &plan.secrets);
         let mut written = call(&session, &plan, &secrets, declared).await;
         if plan.effect() == Action::Create

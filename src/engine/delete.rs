@@ -363,7 +363,7 @@ async fn remove(
         provenance: binding.provenance,
     };
     let removed = async {
-        let access = connection.access(binding.place.clone());
+        let access = connection.acting(binding.place.clone());
         lock_out::refuse(entry, object, &access, Some(&binding.id), None).await?;
         if entry.as_entity().is_some_and(EntityDescription::is_key) {
             let place = &binding.place;

@@ -189,7 +189,7 @@ impl Kind for Administrator {
         let stays = want.and_then(|want| want.roles.as_deref()).is_some_and(owner::is_owner);
         match id {
             Some(user) if access.place == Place::instance() && !stays => {
-                owner::is_last(access, user).await
+                owner::needs(access, |member| member.id == user).await
             }
             _ => Ok(None),
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    organization,
+    organization, way_in,
     wire::{self, Created, found},
 };
 use crate::{
@@ -239,6 +239,17 @@ impl Kind for IdentityProvider {
     ) -> std::result::Result<IdentityProviderState, SpecError> {
         let name = self.state.name.clone().unwrap_or_else(|| name.into());
         Ok(IdentityProviderState { name: Some(name), ..self.state.clone() })
+    }
+
+    async fn locks_out(
+        access: &Access,
+        id: Option<&str>,
+        want: Option<&IdentityProviderState>,
+    ) -> Result<Option<&'static str>> {
+        match (id, want) {
+            (Some(id), None) => way_in::needs_provider(access, id).await,
+            _ => Ok(None),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     lifetime::Lifetime,
     organization,
     policy::{self, Endpoint},
+    way_in,
 };
 use crate::{
     api::spec::{Common, ObjectReference, OrganizationScope},
@@ -175,10 +176,8 @@ impl LoginPolicyState {
             );
         }
         let has_no_passkeys = self.passwordless_type == Some(PasswordlessType::NotAllowed);
-        (self.allow_username_password == no && has_no_passkeys && has_no_provider).then_some(
-            "nobody could log in: passwords and passkeys are not allowed, and no identity provider \
-             is offered",
-        )
+        (self.allow_username_password == no && has_no_passkeys && has_no_provider)
+            .then_some(way_in::NONE)
     }
 
     /// With sets in one order: ZITADEL has them in the order in which they came, twice what came
@@ -325,7 +324,7 @@ impl Setting for LoginPolicy {
 }
 
 fn endpoint(access: &Access) -> Endpoint<'_> {
-    Endpoint::new(access, calls::INSTANCE, calls::ORGANIZATION)
+    Endpoint::new(access, way_in::INSTANCE, way_in::ORGANIZATION)
 }
 
 /// Gives the lists of an answer our names. A factor that this version does not know is left alone.

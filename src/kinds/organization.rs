@@ -7,7 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::wire::{Activity, Answer, Dated, Details};
+use super::{
+    owner,
+    wire::{Activity, Answer, Dated, Details},
+};
 use crate::{
     api::spec::{AllowedNamespaces, Common, Identity},
     contract::{
@@ -98,9 +101,14 @@ impl Kind for Organization {
         id: Option<&str>,
         want: Option<&OrganizationState>,
     ) -> Result<Option<&'static str>> {
-        let is_own = id == Some(&access.account.organization);
         let ends = want.is_none_or(|want| want.state == Some(Activity::Inactive));
-        Ok((is_own && ends).then_some("the account that Kastellan itself acts as is in it"))
+        match id {
+            Some(id) if ends && id == access.account.organization => {
+                Ok(Some("the account that Kastellan itself acts as is in it"))
+            }
+            Some(id) if ends => owner::needs(access, |member| member.organization == id).await,
+            _ => Ok(None),
+        }
     }
 }
 

@@ -14,17 +14,25 @@ pub(super) fn is_owner(roles: &[String]) -> bool {
     roles.iter().any(|role| role == "IAM_OWNER")
 }
 
-/// What the instance would lack without a user: somebody besides Kastellan itself who can do
+/// A member of the instance.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Member {
+    #[serde(rename = "userId")]
+    pub(super) id: String,
+    /// The organization that it is in.
+    #[serde(default, rename = "userResourceOwner")]
+    pub(super) organization: String,
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+/// What the instance would lack without these members: somebody besides Kastellan itself who can do
 /// everything in it. An account that may not see who can does not take it away from anybody.
-pub(super) async fn is_last(access: &Access, user: &str) -> Result<Option<&'static str>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Member {
-        #[serde(rename = "userId")]
-        id: String,
-        #[serde(default)]
-        roles: Vec<String>,
-    }
+pub(super) async fn needs(
+    access: &Access,
+    goes: impl Fn(&Member) -> bool,
+) -> Result<Option<&'static str>> {
     let members =
         page::rows::<Member>(&access.client, None, "/admin/v1/members/_search", json!({}));
     let members: Vec<Row<Member>> = match members.try_collect().await {
@@ -34,12 +42,16 @@ pub(super) async fn is_last(access: &Access, user: &str) -> Result<Option<&'stat
         }
         Err(e) => return Err(e),
     };
-    let owners = members.iter().filter_map(|row| match row {
-        Row::Read(member) => is_owner(&member.roles).then_some(member.id.as_str()),
+    let owners = members.into_iter().filter_map(|row| match row {
+        Row::Read(member) => Some(member),
         Row::Odd { .. } => None,
     });
-    let others: Vec<&str> = owners.filter(|id| *id != access.account.id).collect();
-    Ok((others == [user]).then_some(
+    let owners = owners.filter(|member| is_owner(&member.roles) && member.id != access.account.id);
+    let (going, staying): (Vec<Member>, Vec<Member>) = owners.partition(goes);
+    let going: Vec<&str> = going.iter().map(|member| member.id.as_str()).collect();
+    let staying = staying.iter().map(|member| member.id.as_str());
+    let is_needed = !access.would_leave(&going, staying);
+    Ok(is_needed.then_some(
         "nobody but Kastellan itself would have the role IAM_OWNER any more: it could not be got \
          back without it",
     ))

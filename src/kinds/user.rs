@@ -110,7 +110,7 @@ pub(super) async fn locks_out(
     to: UserState,
 ) -> Result<Option<&'static str>> {
     match id {
-        Some(id) if to != UserState::Active => owner::is_last(access, id).await,
+        Some(id) if to != UserState::Active => owner::needs(access, |member| member.id == id).await,
         _ => Ok(None),
     }
 }

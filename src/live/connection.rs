@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     api::instance::FeedStatus,
-    contract::{Access, ConnectionSpec, Entry, Key, NaturalKey, Place, Registry, Remote, Subject},
+    contract::{
+        Access, ConnectionSpec, Entry, Key, Leaving, NaturalKey, Place, Registry, Remote, Subject,
+    },
     zitadel::{
         Client, Result,
         identity::{AccountIdentity, IdentityError, Sight, fetch_account, fetch_instance},
@@ -58,6 +60,7 @@ pub struct Connection {
     pub version: Option<String>,
     /// The account that acts.
     pub account: Arc<AccountIdentity>,
+    leaving: Arc<Leaving>,
     /// What is known of the instance.
     pub informer: Arc<Informer>,
     /// Hash of everything that the client was made of.
@@ -134,6 +137,7 @@ impl Connection {
             instance_id: parts.instance_id,
             version: parts.version,
             account: Arc::new(parts.account),
+            leaving: Arc::default(),
             informer: parts.informer,
             fingerprint: parts.fingerprint,
             spec: parts.spec,
@@ -145,7 +149,12 @@ impl Connection {
 
     /// The access to a place.
     pub fn access(&self, place: Place) -> Access {
-        Access { client: self.client.clone(), account: self.account.clone(), place }
+        Access { client: self.client.clone(), account: self.account.clone(), leaving: None, place }
+    }
+
+    /// The same for what is about to be done there.
+    pub fn acting(&self, place: Place) -> Access {
+        Access { leaving: Some(self.leaving.clone()), ..self.access(place) }
     }
 
     /// Makes sure that it is still the instance that it was: the same address may lead to another

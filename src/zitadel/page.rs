@@ -149,13 +149,13 @@ pub async fn count(
 ) -> Result<Option<u64>> {
     #[derive(Deserialize)]
     struct Counted {
-        #[serde(default)]
-        details: Details,
+        details: Option<Details>,
     }
     let body = json!({"query": {"limit": 1}, "queries": queries});
     let counted: Counted = client.query(organization, endpoint, &body).await?;
-    // None at all is what is omitted.
-    Ok(counted.details.total_result.map_or(Some(0), |total| total.parse().ok()))
+    // None at all is what is omitted; half an answer says nothing.
+    let Some(details) = counted.details else { return Ok(None) };
+    Ok(details.total_result.map_or(Some(0), |total| total.parse().ok()))
 }
 
 #[derive(Deserialize)]

@@ -1,10 +1,13 @@
 //! What would lock everybody out is refused, until the object insists.
 
-use kastellan::{api::ALLOW_LOCK_OUT, contract::Key};
+use std::time::Duration;
+
+use kastellan::{api::ALLOW_LOCK_OUT, contract::Key, engine::report::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
-    inprocess::Lab,
+    inprocess::{Lab, key},
+    line::{Reach, Strike},
     remote::{Place, entry},
 };
 
@@ -138,4 +141,103 @@ async fn a_plan_says_so_before_anything_is_done() {
     );
     let plan = format!("{:?}", lab.plan(&policy).await);
     assert!(plan.contains("LockOut"), "{plan}");
+}
+
+/// Two accounts who own the instance, by objects of this namespace.
+async fn two_owners(lab: &Lab) -> [Key; 2] {
+    lab.declare("ns", "Organization", "home", json!({"deletionPolicy": "Delete"}));
+    let owners = ["ada", "bob"].map(|name| {
+        lab.declare("ns", "MachineUser", name, json!({"organizationRef": {"name": "home"}}));
+        let spec = json!({"userRef": {"name": name}, "roles": ["IAM_OWNER"]});
+        declare(lab, "Administrator", name, spec)
+    });
+    lab.settle().await;
+    owners
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_owners_who_go_at_the_same_time_one_stays() {
+    let lab = Lab::new().await;
+    let [ada, bob] = two_owners(&lab).await;
+    // Each still reads the other one.
+    lab.emulator.faults().lag(Duration::from_secs(10));
+    lab.delete(&ada);
+    lab.delete(&bob);
+    let (first, second) = tokio::join!(lab.attempt(&ada), lab.attempt(&bob));
+    let told = |outcome: &Outcome| {
+        outcome.status.condition("Ready").map(|ready| ready.reason.clone()).unwrap_or_default()
+    };
+    assert!(first.release && !second.release, "{} {}", told(&first), told(&second));
+    assert_eq!(told(&second), "LockOut");
+    assert_eq!(lab.count("instance.member.removed"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_organization_of_all_owners_stays() {
+    let lab = Lab::new().await;
+    two_owners(&lab).await;
+    let home = key("Organization", "ns", "home");
+    lab.edit(&home, |o| o.annotations.clear());
+    lab.edit(&home, |o| o.spec["state"] = json!("Inactive"));
+    is_refused(&lab, &home, "nobody but Kastellan itself").await;
+    lab.minnie(None);
+    lab.look(&home).await;
+    assert!(lab.status(&home).is_ready(), "{:?}", lab.reason(&home));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_provider_of_a_login_without_passwords_stays() {
+    let lab = Lab::new().await;
+    let provider = |name: &str| {
+        let spec = json!({"jwt": {
+            "issuer": "https://id.example", "jwtEndpoint": "https://id.example/jwt",
+            "keysEndpoint": "https://id.example/keys", "headerName": "x-token",
+        }});
+        declare(&lab, "IdentityProvider", name, spec)
+    };
+    let (one, two) = (provider("one"), provider("two"));
+    lab.settle().await;
+    let offered = [&one, &two].map(|provider| lab.status(provider).id.unwrap());
+    let spec = json!({
+        "allowUsernamePassword": false, "passwordlessType": "NotAllowed",
+        "allowExternalIdp": true, "identityProviderIds": offered,
+    });
+    let policy = declare(&lab, "LoginPolicy", "login", spec);
+    lab.look(&policy).await;
+    assert!(lab.status(&policy).is_ready(), "{:?}", lab.reason(&policy));
+
+    lab.delete(&one);
+    lab.look(&one).await;
+    assert!(lab.object(&one).is_none(), "there is another one: {:?}", lab.reason(&one));
+    lab.delete(&two);
+    is_refused(&lab, &two, "no identity provider is offered").await;
+    insists(&lab, &two).await;
+    assert!(lab.object(&two).is_none(), "{:?}", lab.reason(&two));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_may_not_see_the_owners_may_remove_its_own_users() {
+    let lab = Lab::new().await;
+    lab.declare("ns", "Organization", "home", json!({}));
+    let ada = declare(&lab, "MachineUser", "ada", json!({"organizationRef": {"name": "home"}}));
+    lab.settle().await;
+    let pat = lab.emulator.add_user("keeper", "Keeper", &["IAM_ORG_MANAGER"]).pat;
+    lab.act_as(&pat).await;
+    lab.delete(&ada);
+    lab.look(&ada).await;
+    assert!(lab.object(&ada).is_none(), "{:?}", lab.reason(&ada));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_can_not_be_asked_who_stays_nobody_goes() {
+    let lab = Lab::new().await;
+    let [ada, _] = two_owners(&lab).await;
+    lab.delete(&ada);
+    lab.line().strike(Reach::Reads, Strike::Error(500, 13));
+    lab.look(&ada).await;
+    assert_eq!(lab.count("instance.member.removed"), 0);
+    lab.line().heal();
+    lab.look(&key("Instance", "ns", "default")).await;
+    lab.look(&ada).await;
+    assert!(lab.object(&ada).is_none(), "{:?}", lab.reason(&ada));
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Exit, Progress, failed, say,
-    style::{CHANGE, CREATE, STRONG, WARNING, paint},
+    style::{CHANGE, CREATE, STRONG, WARNING, paint, plain_lines},
 };
 use crate::{
     engine::events::EventReason,
@@ -70,7 +70,7 @@ impl Tally {
                 "{} {}: {}",
                 paint(style, sign),
                 paint(STRONG, &done.key),
-                event.message
+                plain_lines(&event.message)
             ));
         }
         match &done.result {

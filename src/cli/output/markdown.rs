@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     hint,
     plan::{Summary, entries, headline, secret_note},
+    style::plain,
 };
 use crate::{
     api::status::Drift,
@@ -174,21 +175,13 @@ fn failure_block(p: &Planned, failure: &Failure) -> String {
     [head].into_iter().chain(fields).chain([hint]).collect()
 }
 
-/// One line, whatever is in it: what would end it, or show it in another order than it has, is
-/// written out.
+/// One line, whatever is in it, of bounded length.
 fn line(text: &str) -> String {
-    let mut line = String::new();
-    for (n, c) in text.chars().enumerate() {
-        if n == MAX_LINE {
-            line.push('…');
-            break;
-        }
-        let is_plain = !c.is_control()
-            && !matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if is_plain { line.push(c) } else { line.extend(c.escape_unicode()) }
+    let mut shown: String = text.chars().take(MAX_LINE).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
     }
-    line.push('\n');
-    line
+    format!("{}\n", plain(&shown))
 }
 
 /// Text in HTML.

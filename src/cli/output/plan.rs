@@ -9,7 +9,7 @@ use super::{
     Exit, Result, data, failed, hint,
     markdown::markdown,
     say,
-    style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, WARNING, paint},
+    style::{CHANGE, CREATE, FAINT, REMOVE, STRONG, WARNING, paint, plain},
 };
 use crate::{
     api::status::Drift,
@@ -213,7 +213,7 @@ fn cut(cut: &Cut) -> String {
         Some(n) => format!("{n} {}s", cut.from),
         None => format!("an unknown number of {}s", cut.from),
     };
-    format!("takes {} from {from}, declared or not", cut.what)
+    format!("takes {} from {from}, declared or not", plain(&cut.what))
 }
 
 fn one(p: &Planned) -> Option<String> {

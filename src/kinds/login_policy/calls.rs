@@ -12,10 +12,6 @@ use crate::{
     zitadel::{Code, Path, Result},
 };
 
-/// Where the policies are.
-pub(super) const INSTANCE: &str = "/admin/v1/policies/login";
-pub(super) const ORGANIZATION: &str = "/management/v1/policies/login";
-
 /// Where the entries of a list are, and one of them.
 struct List {
     instance: [&'static str; 2],
