@@ -4,7 +4,8 @@
 //!
 //! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `packed`, `health`,
 //! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`; `snapshot`;
-//! `permits`, `namespaces`, `sources`, `lease`, `connection`, `host`; `events`, `finalizer`, `context`;
+//! `permits`, `namespaces`, `sources`, `lease`, `connection`, `host`; `events`, `finalizer`, `shards` and
+//! `context`;
 //! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
 
 mod admin;
@@ -32,6 +33,8 @@ mod readiness;
 mod reconcile;
 mod references;
 mod report;
+mod selector;
+mod shards;
 mod snapshot;
 mod sources;
 mod stores;
@@ -48,6 +51,7 @@ pub use self::{
     connection::Connection,
     lease::Options as LeaseOptions,
     options::Options,
+    selector::selector,
     snapshot::{Objects, objects},
 };
 use self::{
@@ -70,10 +74,11 @@ pub enum Error {
     /// The admin port is taken.
     #[error("can't listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-    /// Another operator has taken the Lease since this one had it. What this one knows is not true
-    /// any more: it starts again, and stands by.
+    /// Another operator has taken the Lease since this one had it, or Instances while it had run
+    /// out. What this one knows is not true any more: it starts again.
     #[error(
-        "another operator has taken the Lease: this one ends, and stands by when it is started again"
+        "another operator has taken the Lease, or may have while it had run out: this one ends, and \
+         looks at everything anew when it is started again"
     )]
     Deposed,
 }
@@ -153,6 +158,7 @@ async fn work(context: Arc<Context>, beside: &mut JoinSet<()>) {
         start(beside, &context, "watch", subject, move |c| watch::run(c, watched.clone()));
     }
     start(beside, &context, "opening", "Reconciles".into(), move |c| open(c, lists_count));
+    start(beside, &context, "shards", "Instances".into(), shards::follow);
     let metrics = &context.metrics;
     let controllers = REGISTRY.all().map(|entry| {
         let (kind, context) = (entry.kind(), context.clone());
@@ -227,7 +233,9 @@ async fn open(context: Arc<Context>, mut lists_count: bool) {
             };
             catch_now(&context.metrics, "claims", &object.key.to_string(), remember);
         }
+        context.shards.resume(&context.host);
         context.open(true);
+        context.shards.changed();
         tracing::info!(objects = stores.len(), "ready");
         // Once more: what came meanwhile was not woken.
         let keys = stores.keys();

@@ -35,6 +35,10 @@ pub struct InstanceDetails {
     /// How many objects belong to this Instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub objects: Option<Objects>,
+    /// The Lease whose holder serves it, as `namespace/name`: another operator begins only when
+    /// this one has let go, or has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<String>,
 }
 
 /// How many objects belong to an Instance.

@@ -233,12 +233,13 @@ pub enum Reason {
     LostByZitadel,
     Observing,
     Suspended,
+    NotServed,
     NotConverged,
 }
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::InSync,
         Self::Creating,
         Self::Updating,
@@ -260,6 +261,7 @@ impl Reason {
         Self::LostByZitadel,
         Self::Observing,
         Self::Suspended,
+        Self::NotServed,
         Self::NotConverged,
     ];
 
@@ -309,6 +311,9 @@ impl Reason {
             }
             Self::Observing => "It differs, and is only observed.",
             Self::Suspended => "`suspend: true`: nothing is looked at.",
+            Self::NotServed => {
+                "Only an Instance says this. Its labels do not select the operator any more that served it; the one that they select takes it over, and until then nothing is done for it and what belongs to it."
+            }
             Self::NotConverged => "What was read back is not what was written yet.",
         }
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kube::Config;
+use kube::{Config, core::Selector};
 use tokio::sync::watch;
 
 use super::{
@@ -65,8 +65,13 @@ pub(super) struct Args {
     /// writes no more after two thirds of that.
     #[arg(long, env = "KASTELLAN_LEASE_DURATION", value_parser = lease_duration, default_value = "15s", value_name = "DURATION")]
     lease_duration: Duration,
+    /// Serve only the Instances with these labels, and what belongs to them, as a selector of
+    /// kubectl: `kastellan.dev/shard=eu`, `team in (a,b)`, `!kastellan.dev/shard`. Several
+    /// operators, each with a Lease of its own, share the Instances of a cluster so. Omitted: all.
+    #[arg(long, env = "KASTELLAN_SHARD_SELECTOR", value_parser = operator::selector, value_name = "SELECTOR")]
+    shard_selector: Option<Selector>,
     /// Write without a Lease. Two operators on the same objects then undo each other's work.
-    #[arg(long, conflicts_with_all = ["lease_name", "lease_namespace"])]
+    #[arg(long, conflicts_with_all = ["lease_name", "lease_namespace", "shard_selector"])]
     no_lease: bool,
 }
 
@@ -101,6 +106,7 @@ pub(super) async fn run(args: Args) -> Result {
     let connection = Connection::new(config).map_err(fail)?;
     let options = Options {
         namespaces: args.watch_namespace,
+        shard: args.shard_selector.clone().unwrap_or_default(),
         addresses: AddressPolicy::new(args.allowed_address),
         admin: args.admin_address,
         editors: args.report_editors,
@@ -111,6 +117,7 @@ pub(super) async fn run(args: Args) -> Result {
             name: args.lease_name,
             identity: identity(),
             duration: args.lease_duration,
+            shares: args.shard_selector.is_some(),
         }),
     };
     match operator::run(connection, options, stopped).await {

@@ -77,6 +77,7 @@ fn details(object: &Object, connection: &Connection) -> InstanceDetails {
         account: Some(Account { id: id.clone(), name: name.clone(), scope }),
         feed: connection.feed_status(),
         objects: object.details.objects,
+        served_by: object.details.served_by.clone(),
     }
 }
 

@@ -154,6 +154,13 @@ impl Engine {
         self.claims.release(key)
     }
 
+    /// Forgets what was found out about an object that another operator looks after from now on.
+    /// What it has, others still can't have.
+    pub fn hand_over(&self, key: &Key) {
+        self.memory.forget(key);
+        self.connections.remove(key);
+    }
+
     /// Whether the annotation asks for a reconcile that was not done yet.
     pub(super) fn is_asked(&self, object: &Object) -> bool {
         object.asked_at().is_some_and(|now| self.memory.is_asked(&object.key, now))

@@ -550,6 +550,18 @@ pub fn as_broken(object: &Object) -> Status {
     status
 }
 
+/// The status of an Instance that its operator leaves to another one. What was known of it stays.
+pub fn as_left(object: &Object) -> Status {
+    let mut status = object.status.clone();
+    let message =
+        "its labels do not select the operator any more that served it: the one that they \
+                   select takes it over; if there is none, nothing is done for it"
+            .into();
+    let (ready, reason) = (Ready::Unknown, Reason::NotServed);
+    status.set(&Readiness { ready, reason, message }, object.generation, Timestamp::now());
+    status
+}
+
 /// The sentence of an error about something of a kind.
 pub fn sentence(error: &Error, entry: Entry) -> String {
     messages::sentence(error, entry.noun)

@@ -20,6 +20,7 @@ use super::{
     options::Options,
     permits::Permits,
     readiness::Readiness,
+    shards::Shards,
     sources::Sources,
     wakers::Wakers,
 };
@@ -33,6 +34,7 @@ pub(super) struct Context {
     pub(super) metrics: Arc<Metrics>,
     pub(super) health: Arc<Health>,
     pub(super) lease: Lease,
+    pub(super) shards: Shards,
     pub(super) wakers: Arc<Wakers>,
     pub(super) permits: Arc<Permits>,
     pub(super) readiness: Readiness,
@@ -72,6 +74,7 @@ impl Context {
             host,
             reporter: pod.unwrap_or_else(|_| "kastellan".into()),
             health: Arc::default(),
+            shards: Shards::new(options.shard.clone(), lease.id()),
             lease,
             permits: Arc::new(Permits::new(wakers.clone())),
             readiness: Readiness::new(metrics.clone()),
@@ -135,6 +138,7 @@ impl Context {
         self.host.stores.remove(key);
         self.readiness.forget(key);
         self.permits.forget(key);
+        self.shards.forget(key);
         if Sources::are_read_by(key.kind) {
             self.sources.forget(key);
         }
@@ -150,15 +154,15 @@ impl Context {
     /// Counts the objects of an Instance, once all have been reconciled. Returns whether that is
     /// new.
     pub(super) fn count(&self, instance: &Key) -> bool {
-        if !self.is_open() || self.readiness.len() < self.host.stores.len() {
+        if !self.is_open() {
             return false;
         }
         let mut objects = Objects::default();
         for key in self.host.references.referrers(instance) {
-            if self.readiness.is_ready(&key) {
-                objects.ready += 1;
-            } else {
-                objects.not_ready += 1;
+            match self.readiness.is_known_ready(&key) {
+                Some(true) => objects.ready += 1,
+                Some(false) => objects.not_ready += 1,
+                None => return false,
             }
         }
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,6 +185,24 @@ impl Context {
 
     pub(super) fn open(&self, is_open: bool) {
         self.is_open.store(is_open, Ordering::Release);
+    }
+
+    /// Forgets what was found out about an Instance and what belongs to it: another operator serves
+    /// it.
+    pub(super) fn hand_over(&self, instance: &Key) {
+        let mut keys = self.host.references.referrers(instance);
+        keys.push(instance.clone());
+        for key in &keys {
+            self.engine.hand_over(key);
+            self.readiness.forget(key);
+            self.permits.forget(key);
+            if Sources::are_read_by(key.kind) {
+                self.sources.forget(key);
+            }
+            self.reconciled.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        }
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).remove(instance);
+        self.shards.forget(instance);
     }
 
     /// Returns when the operator has to stop.
@@ -206,6 +228,7 @@ impl Context {
             ("references", self.host.references.len()),
             ("followers", lags.len()),
             ("permits", self.permits.len()),
+            ("served", self.shards.len()),
             ("sources", self.sources.len()),
             ("reported", self.readiness.len()),
             ("reconciled", count(&self.reconciled)),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{ObjectMeta, Patch, PatchParams},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -110,12 +110,29 @@ impl KubeHost {
         object: &Object,
         status: &Value,
     ) -> Result<(), kube::Error> {
+        self.write_status_of(object, status, None).await
+    }
+
+    /// The same for an object that still has this resource version. `Err` with code 409: it has not.
+    pub(super) async fn write_status_of(
+        &self,
+        object: &Object,
+        status: &Value,
+        version: Option<String>,
+    ) -> Result<(), kube::Error> {
         let key = &object.key;
         let Some(api) = self.api(key) else { return Ok(()) };
+        let metadata = ObjectMeta {
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            uid: object.uid.clone(),
+            resource_version: version,
+            ..ObjectMeta::default()
+        };
         let body = json!({
             "apiVersion": api::api_version(),
             "kind": key.kind,
-            "metadata": {"name": key.name, "namespace": key.namespace, "uid": object.uid},
+            "metadata": metadata,
             "status": status,
         });
         let params = PatchParams::apply(MANAGER).force();
@@ -124,7 +141,8 @@ impl KubeHost {
             // An object that was written while another CRD was installed: server-side apply can't
             // read it, a merge need not.
             Err(kube::Error::Api(s)) if matches!(s.code, 422 | 500) => {
-                let body = json!({"metadata": {"uid": object.uid}, "status": status});
+                let metadata = ObjectMeta { name: None, namespace: None, ..metadata };
+                let body = json!({"metadata": metadata, "status": status});
                 api.patch_status(&key.name, &managed(), &Patch::Merge(body)).await?
             }
             other => other?,

@@ -4,7 +4,7 @@
 //! another process may take the Lease: what is under way then is aborted, and what is on its way
 //! has so long to arrive.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease as Object, LeaseSpec},
@@ -25,6 +25,30 @@ const RENEWAL: f64 = 1.0 / 5.0;
 const ATTEMPT: f64 = 1.0 / 3.0;
 const LOOK: f64 = 1.0 / 30.0;
 
+/// The length of a Lease that does not say it.
+const UNKNOWN: Duration = Duration::from_secs(15);
+
+/// A Lease, among all of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LeaseId {
+    pub(super) namespace: String,
+    name: String,
+}
+
+impl LeaseId {
+    /// As it displays itself.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (namespace, name) = text.split_once('/')?;
+        Some(Self { namespace: namespace.into(), name: name.into() })
+    }
+}
+
+impl fmt::Display for LeaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
 /// Which Lease is held, and as whom.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -36,6 +60,8 @@ pub struct Options {
     pub identity: String,
     /// How long after the last renewal another process may take it.
     pub duration: Duration,
+    /// Whether operators with other Leases may take Instances over once this one has run out.
+    pub shares: bool,
 }
 
 /// What a process is among those that want the same Lease.
@@ -52,7 +78,7 @@ pub(super) enum Role {
     },
     /// It can't take the Lease, or renew it. Nobody else is known to have it.
     Unable,
-    /// It was the leader, and another one has been since.
+    /// It was the leader, and another one has been since, or may have been.
     Deposed,
 }
 
@@ -98,6 +124,13 @@ impl Lease {
     /// Whether this process may write now.
     pub(super) fn is_held(&self) -> bool {
         self.fence.is_open()
+    }
+
+    /// Which Lease it is, if there is one.
+    pub(super) fn id(&self) -> Option<LeaseId> {
+        let options = self.options.as_ref()?;
+        let namespace = options.namespace.as_deref().unwrap_or(self.client.default_namespace());
+        Some(LeaseId { namespace: namespace.into(), name: options.name.clone() })
     }
 
     /// What is known of this process.
@@ -160,6 +193,12 @@ impl Lease {
             let pause = match tokio::time::timeout(part(ATTEMPT), attempt).await {
                 Ok(Ok(Attempt::Held)) => {
                     attempts.succeeded();
+                    // Another shard may have taken Instances over meanwhile, and what is under way
+                    // does not know.
+                    if was_held && options.shares && !self.is_held() {
+                        self.fence.close();
+                        return self.set(Role::Deposed);
+                    }
                     was_held = true;
                     // Others count from later on.
                     self.fence.open_until(start + part(VALID));
@@ -233,13 +272,7 @@ async fn attempt(
         return Ok(Attempt::Lost);
     }
     if let Some(leader) = holder(&former).filter(|_| !is_mine) {
-        let version = version.clone().unwrap_or_default();
-        let since = match seen {
-            Some((last, since)) if *last == version => *since,
-            _ => seen.insert((version, Instant::now())).1,
-        };
-        let life = former.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
-        let left = life.map_or(me.duration, Duration::from_secs).saturating_sub(since.elapsed());
+        let left = left(Some(&former), version.clone(), seen);
         if !left.is_zero() {
             return Ok(Attempt::Taken { leader: leader.clone(), left });
         }
@@ -264,6 +297,47 @@ async fn attempt(
         Ok(_) => Ok(Attempt::Held),
         Err(problem) if problem.code == Some(409) => Ok(Attempt::Again),
         Err(problem) => Err(problem),
+    }
+}
+
+/// How long a Lease of another process is valid at least.
+fn left(spec: Option<&LeaseSpec>, version: Option<String>, seen: &mut Seen) -> Duration {
+    let version = version.unwrap_or_default();
+    let since = match seen {
+        Some((last, since)) if *last == version => *since,
+        _ => seen.insert((version, Instant::now())).1,
+    };
+    let life = spec.and_then(|spec| u64::try_from(spec.lease_duration_seconds?).ok());
+    life.map_or(UNKNOWN, Duration::from_secs).saturating_sub(since.elapsed())
+}
+
+/// The Leases of other operators, as far as they are asked for.
+pub(super) struct Others {
+    client: Client,
+    seen: HashMap<LeaseId, Seen>,
+}
+
+impl Others {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, seen: HashMap::new() }
+    }
+
+    /// How often to look.
+    pub(super) fn look(&self) -> Duration {
+        UNKNOWN.mul_f64(LOOK)
+    }
+
+    /// How long somebody holds a Lease at least. Of one that was deleted it is not known: its
+    /// holder may not have noticed.
+    pub(super) async fn left(&mut self, id: &LeaseId) -> Result<Duration, Problem> {
+        let api = Api::<Object>::namespaced(self.client.clone(), &id.namespace);
+        let found = api.get_opt(&id.name).await.map_err(|e| Problem::from(&e))?;
+        let version = found.as_ref().and_then(|lease| lease.metadata.resource_version.clone());
+        let spec = found.and_then(|lease| lease.spec);
+        if spec.as_ref().is_some_and(|spec| holder(spec).is_none()) {
+            return Ok(Duration::ZERO);
+        }
+        Ok(left(spec.as_ref(), version, self.seen.entry(id.clone()).or_default()))
     }
 }
 

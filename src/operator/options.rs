@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use kube::core::Selector;
+
 use super::lease;
 use crate::{live::ReportEditors, zitadel::AddressPolicy};
 
@@ -10,6 +12,8 @@ use crate::{live::ReportEditors, zitadel::AddressPolicy};
 pub struct Options {
     /// Namespaces to watch; empty: all.
     pub namespaces: Vec<String>,
+    /// Which Instances are served, by their labels.
+    pub shard: Selector,
     /// What may be connected to.
     pub addresses: AddressPolicy,
     /// Where health and metrics are served.

@@ -105,6 +105,12 @@ impl Readiness {
         all.get(key).is_some_and(|r| r.ready == "True")
     }
 
+    /// Whether an object was Ready when it was last reconciled; `None`: it was not yet.
+    pub(super) fn is_known_ready(&self, key: &Key) -> Option<bool> {
+        let all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(all.get(key)?.ready == "True")
+    }
+
     /// Whether an object was Ready, and could be looked at, when it was last reconciled.
     pub(super) fn is_settled(&self, key: &Key) -> bool {
         let all = self.reported.lock().unwrap_or_else(PoisonError::into_inner);

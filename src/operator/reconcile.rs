@@ -67,8 +67,9 @@ pub(super) async fn run(
 }
 
 async fn when_permitted(key: &Key, context: &Arc<Context>) -> Action {
-    let group = if is_connection(key) {
-        Some(Group::Connections { namespace: key.namespace.clone() })
+    let (instance, group) = if is_connection(key) {
+        let namespace = key.namespace.clone();
+        (Some(key.clone()), Some(Group::Connections { namespace }))
     } else {
         let Some((_, object)) = context.host.stores.newest(key) else {
             return Action::await_change();
@@ -76,11 +77,21 @@ async fn when_permitted(key: &Key, context: &Arc<Context>) -> Action {
         // Before it is reconciled: what changes meanwhile wakes it again.
         let to = Consents { registry: &REGISTRY, host: &context.host }.references(&object);
         context.host.references.set(key, to.clone());
+        let instance = to.iter().find(|key| is_connection(key)).cloned();
+        if !context.shards.serves(&context.host, instance.as_ref()) {
+            // What others have, they have here too.
+            context.engine.remember_claims(&context.host, &object);
+            return Action::await_change();
+        }
         // After a start nothing is said of what a moment later is known.
         if !object.is_deleting && context.waits_for(&to) {
             return Action::await_change();
         }
-        to.into_iter().find(is_connection).map(Group::Connection)
+        (instance.clone(), instance.map(Group::Connection))
+    };
+    // Until the status is written.
+    let Some(_serving) = context.shards.enter(&context.host, instance.as_ref()) else {
+        return Action::await_change();
     };
     let permit = group.as_ref().map(|group| context.permits.acquire(group, key));
     if matches!(permit, Some(None)) {
@@ -172,6 +183,12 @@ fn refused(context: &Context, problem: &Problem, what: &'static str) -> Action {
 }
 
 async fn after_panic(key: &Key, context: &Arc<Context>) -> Action {
+    let to = context.host.references.of(key);
+    let instance =
+        if is_connection(key) { Some(key) } else { to.iter().find(|k| is_connection(k)) };
+    let Some(_serving) = context.shards.enter(&context.host, instance) else {
+        return Action::await_change();
+    };
     if let Some((_, object)) = context.host.stores.newest(key)
         && let Err(e) = report_panic(context, &object).await
     {

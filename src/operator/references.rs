@@ -42,6 +42,12 @@ impl References {
         former.iter().map(|target| Key::clone(target)).collect()
     }
 
+    /// What an object refers to.
+    pub(super) fn of(&self, key: &Key) -> Vec<Key> {
+        let index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        index.of.get(key).into_iter().flatten().map(|target| Key::clone(target)).collect()
+    }
+
     /// Objects that refer to this one.
     pub(super) fn referrers(&self, key: &Key) -> Vec<Key> {
         let index = self.0.lock().unwrap_or_else(PoisonError::into_inner);

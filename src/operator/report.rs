@@ -63,7 +63,8 @@ async fn write_status(
         let before =
             InstanceStatus { common: object.status.clone(), details: object.details.clone() };
         let objects = context.counted(&object.key).or(object.details.objects);
-        let details = InstanceDetails { objects, ..details.unwrap_or_default() };
+        let served_by = context.shards.claim();
+        let details = InstanceDetails { objects, served_by, ..details.unwrap_or_default() };
         let after = InstanceStatus { common: status, details };
         (serde_json::to_value(before), serde_json::to_value(after))
     } else {

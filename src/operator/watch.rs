@@ -174,6 +174,9 @@ fn changed(context: &Context, key: &Key, o: Packed) {
         if is_news {
             context.wake_referrers(key);
         }
+        if is_connection(key) {
+            context.shards.changed();
+        }
     }
 }
 

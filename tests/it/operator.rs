@@ -9,5 +9,6 @@ mod least_rights;
 mod memory;
 mod panics;
 mod processes;
+mod shards;
 mod stop;
 mod takeover;

@@ -21,7 +21,7 @@ use kube::{
     Api, Client,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
-    core::GroupVersionKind,
+    core::{GroupVersionKind, Selector},
 };
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
@@ -189,6 +189,7 @@ impl World {
         self.admin = Some(admin);
         let options = Options {
             count_unmanaged: true,
+            shard: Selector::default(),
             namespaces,
             addresses: AddressPolicy::new(["127.0.0.1".into(), "localhost".into()]),
             admin,

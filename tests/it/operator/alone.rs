@@ -87,6 +87,7 @@ fn lease() -> LeaseOptions {
         name: "kastellan".into(),
         identity: "test".into(),
         duration: std::time::Duration::from_secs(5),
+        shares: false,
     }
 }
 

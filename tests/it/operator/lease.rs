@@ -19,6 +19,7 @@ fn lease(world: &World, identity: &str) -> LeaseOptions {
         name: "kastellan".into(),
         identity: identity.into(),
         duration: Duration::from_secs(3),
+        shares: false,
     }
 }
 

@@ -62,6 +62,7 @@ async fn everything(
         name: release.clone(),
         identity: "test".into(),
         duration: std::time::Duration::from_secs(5),
+        shares: false,
     });
     world.start();
     world.until_readyz("ready", |text| text == "ok\n").await;

@@ -38,6 +38,11 @@ impl Drop for Process {
 impl Process {
     /// Starts one for the objects of a world.
     pub(super) async fn start(world: &World, name: String, log: &Log) -> Self {
+        Self::with(world, name, log, &[]).await
+    }
+
+    /// Starts one with more arguments.
+    pub(super) async fn with(world: &World, name: String, log: &Log, arguments: &[String]) -> Self {
         let gate = Gate::open(&name, world.client.clone(), log.clone()).await;
         let way = format!("http://{}", gate.address);
         let folder = tempfile::tempdir().unwrap();
@@ -57,6 +62,7 @@ impl Process {
             .arg(format!("--lease-namespace={}", world.namespace))
             .arg(format!("--lease-duration={}s", LEASE.as_secs()))
             .arg("--deletion-pause=0s")
+            .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAME", &name)
             .env("HTTP_PROXY", &way)

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Objects that are changed all the time.
-const PROJECTS: usize = 12;
+pub(super) const PROJECTS: usize = 12;
 
 /// How a leader is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,10 +35,10 @@ enum Loss {
 }
 
 /// Numbers that look random and are the same each time.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -84,7 +84,7 @@ impl Pair {
     }
 }
 
-fn spec(round: u32) -> Value {
+pub(super) fn spec(round: u32) -> Value {
     json!({
         "organizationRef": {"name": "acme"},
         "projectRoleAssertion": round.is_multiple_of(2),
@@ -93,7 +93,7 @@ fn spec(round: u32) -> Value {
 }
 
 /// Changes, deletes and creates objects until it is told to end.
-async fn churn(world: &World, ends: &AtomicBool, round: &AtomicU32) {
+pub(super) async fn churn(world: &World, ends: &AtomicBool, round: &AtomicU32) {
     while !ends.load(Ordering::Relaxed) {
         let round = round.fetch_add(1, Ordering::Relaxed);
         let name = format!("p-{}", round as usize % PROJECTS);
@@ -237,7 +237,7 @@ async fn lose(pair: &mut Pair, leader: usize, loss: Loss, dice: &mut Dice) -> Du
 }
 
 /// Everything is as declared: in Kubernetes and in ZITADEL.
-async fn converges(world: &World, rounds: u32) {
+pub(super) async fn converges(world: &World, rounds: u32) {
     for n in 0..PROJECTS {
         let name = format!("p-{n}");
         // What is just being deleted is declared again when it is gone.
