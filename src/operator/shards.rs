@@ -12,7 +12,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,6 +41,8 @@ use crate::{
 
 /// How long a round of lists may take before it is asked for again.
 const LISTS: Duration = Duration::from_secs(30);
+/// The pause before it is tried again whether a status can say who serves an Instance.
+const DROPPED: Duration = Duration::from_secs(30);
 /// The pause before a failed write to Kubernetes is repeated.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -47,6 +52,8 @@ pub(super) struct Shards {
     /// What a status says while this process, or one that stands by for it, serves the Instance.
     /// `None`: there is no Lease, and whoever selects an Instance serves it.
     lease: Option<LeaseId>,
+    /// The CRD is older than this process, and what a status says of the Lease is dropped.
+    is_dropped: AtomicBool,
     served: Mutex<HashMap<Key, Served>>,
     changed: Arc<Notify>,
 }
@@ -77,7 +84,8 @@ impl Drop for Serving<'_> {
 
 impl Shards {
     pub(super) fn new(selector: Selector, lease: Option<LeaseId>) -> Self {
-        Self { selector, lease, served: Mutex::default(), changed: Arc::default() }
+        let is_dropped = AtomicBool::new(false);
+        Self { selector, lease, is_dropped, served: Mutex::default(), changed: Arc::default() }
     }
 
     /// Permission to reconcile an Instance, or what belongs to it; without one, what belongs to
@@ -129,7 +137,12 @@ impl Shards {
     }
 
     fn is_mine(&self, found: &Found) -> bool {
-        self.lease.is_none() || found.object.details.served_by == self.claim()
+        !self.claims() || found.object.details.served_by == self.claim()
+    }
+
+    /// Whether a status says who serves an Instance.
+    fn claims(&self) -> bool {
+        self.lease.is_some() && !self.is_dropped.load(Ordering::Relaxed)
     }
 
     /// Whether it is served, and `true` if something of it is still under way.
@@ -161,9 +174,26 @@ impl Shards {
                 Some(other) => Step::Await(other),
                 None => Step::Claim,
             },
-            (false, None) if self.is_mine(found) && self.lease.is_some() => Step::Leave,
+            (false, None) if self.claims() && self.is_mine(found) => Step::Leave,
             _ => Step::Nothing,
         }
+    }
+
+    /// Whether a claim that was written is there. Alone, this process needs none.
+    fn is_kept(&self, host: &KubeHost, instance: &Key) -> bool {
+        let newest = host.stores.newest(instance);
+        let is_kept = newest.is_none_or(|(_, object)| object.details.served_by == self.claim());
+        if !is_kept {
+            let is_alone = self.selector.selects_all();
+            self.is_dropped.store(is_alone, Ordering::Relaxed);
+            self.changed();
+            tracing::warn!(
+                is_alone,
+                "the CustomResourceDefinition of Instances is older than this operator and has no \
+                 status.servedBy: upgrade it; with a selector nothing is served until then"
+            );
+        }
+        is_kept
     }
 
     /// The Lease by which another operator serves an Instance. Those of another namespace are
@@ -271,6 +301,9 @@ async fn one(
         Step::Leave => leave(context, found).await,
         Step::Claim => {
             let claimed = claim(context, found).await;
+            if claimed.is_ok() && !shards.is_kept(&context.host, key) {
+                return Some(DROPPED);
+            }
             if claimed.is_ok() {
                 stale.insert(key.clone());
             }
@@ -308,7 +341,7 @@ async fn claim(context: &Context, found: &Found) -> Result<(), kube::Error> {
 async fn leave(context: &Context, found: &Found) -> Result<(), kube::Error> {
     let key = &found.object.key;
     context.shards.leave(key);
-    if context.shards.is_mine(found) && context.shards.lease.is_some() {
+    if context.shards.claims() && context.shards.is_mine(found) {
         let details = InstanceDetails { served_by: None, ..found.object.details.clone() };
         let status = InstanceStatus { common: as_left(&found.object), details };
         let status = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;

@@ -96,6 +96,15 @@ fn what_people_set_is_what_the_chart_makes() {
             }),
         ),
         (
+            "shards",
+            json!({
+                "operator.shards": ["eu", "us"],
+                "replicas": 2,
+                "networkPolicy.enabled": true,
+                "serviceMonitor.enabled": true,
+            }),
+        ),
+        (
             "everything",
             json!({
                 "replicas": 2,

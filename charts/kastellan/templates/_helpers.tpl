@@ -11,8 +11,25 @@
 {{- end -}}
 {{- end -}}
 
+{{/* What serves one shard is named after it: `.shard`, which is empty for the operator that serves the rest. */}}
+{{- define "kastellan.operatorName" -}}
+{{- if .shard -}}
+{{- printf "%s-%s" (include "kastellan.fullname" . | trunc 42 | trimSuffix "-") .shard -}}
+{{- else -}}
+{{- include "kastellan.fullname" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An operator for each shard, and one for the rest: the template of this name for each of them. */}}
+{{- define "kastellan.forEachShard" -}}
+{{- range $shard := concat (list "") .root.Values.operator.shards }}
+---
+{{ include $.template (merge (dict "shard" $shard) $.root) }}
+{{- end }}
+{{- end -}}
+
 {{- define "kastellan.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}{{ with .shard }}-{{ . }}{{ end }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
