@@ -2,11 +2,10 @@
 //! object is the engine's; here is what Kubernetes adds: watches, finalizers, status, events,
 //! health, metrics, shutdown.
 //!
-//! The modules depend on earlier ones only, in this order: `pauses`, `problem`, `packed`, `health`,
+//! The modules depend on earlier ones only, in this order: `selector`, `pauses`, `problem`, `packed`, `health`,
 //! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`; `snapshot`;
-//! `permits`, `namespaces`, `sources`, `lease`, `connection`, `host`; `events`, `finalizer`, `shards` and
-//! `context`;
-//! `report`, `watch`, `feed`, `admin`; `reconcile`; `controller`.
+//! `permits`, `namespaces`, `sources`, `lease`, `connection`, `host`; `events`, `finalizer`, `shards`;
+//! `context`; `report`, `watch`, `feed`, `admin`, `sharing`; `reconcile`; `controller`.
 
 mod admin;
 mod attempts;
@@ -35,6 +34,7 @@ mod references;
 mod report;
 mod selector;
 mod shards;
+mod sharing;
 mod snapshot;
 mod sources;
 mod stores;
@@ -158,7 +158,7 @@ async fn work(context: Arc<Context>, beside: &mut JoinSet<()>) {
         start(beside, &context, "watch", subject, move |c| watch::run(c, watched.clone()));
     }
     start(beside, &context, "opening", "Reconciles".into(), move |c| open(c, lists_count));
-    start(beside, &context, "shards", "Instances".into(), shards::follow);
+    start(beside, &context, "shards", "Instances".into(), sharing::follow);
     let metrics = &context.metrics;
     let controllers = REGISTRY.all().map(|entry| {
         let (kind, context) = (entry.kind(), context.clone());

@@ -11,12 +11,11 @@
 //! has no labels.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use kube::{
@@ -25,26 +24,11 @@ use kube::{
 };
 use tokio::sync::Notify;
 
-use super::{
-    context::Context,
-    host::KubeHost,
-    lease::{LeaseId, Others},
-    packed::Packed,
-    problem::Problem,
-};
+use super::{host::KubeHost, lease::LeaseId, packed::Packed};
 use crate::{
-    api::instance::{InstanceDetails, InstanceStatus},
     contract::{Key, Object},
-    engine::report::as_left,
     kinds::REGISTRY,
 };
-
-/// How long a round of lists may take before it is asked for again.
-const LISTS: Duration = Duration::from_secs(30);
-/// The pause before it is tried again whether a status can say who serves an Instance.
-const DROPPED: Duration = Duration::from_secs(30);
-/// The pause before a failed write to Kubernetes is repeated.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// See the module.
 pub(super) struct Shards {
@@ -55,7 +39,7 @@ pub(super) struct Shards {
     /// The CRD is older than this process, and what a status says of the Lease is dropped.
     is_dropped: AtomicBool,
     served: Mutex<HashMap<Key, Served>>,
-    changed: Arc<Notify>,
+    pub(super) changed: Arc<Notify>,
 }
 
 /// An Instance that this process serves.
@@ -136,27 +120,27 @@ impl Shards {
         self.selector.matches(found.o.labels())
     }
 
-    fn is_mine(&self, found: &Found) -> bool {
+    pub(super) fn is_mine(&self, found: &Found) -> bool {
         !self.claims() || found.object.details.served_by == self.claim()
     }
 
     /// Whether a status says who serves an Instance.
-    fn claims(&self) -> bool {
+    pub(super) fn claims(&self) -> bool {
         self.lease.is_some() && !self.is_dropped.load(Ordering::Relaxed)
     }
 
     /// Whether it is served, and `true` if something of it is still under way.
-    fn running(&self, instance: &Key) -> Option<bool> {
+    pub(super) fn running(&self, instance: &Key) -> Option<bool> {
         let all = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(instance).map(|served| served.running > 0)
     }
 
-    fn serve(&self, instance: &Key) {
+    pub(super) fn serve(&self, instance: &Key) {
         let mut all = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         all.entry(instance.clone()).or_default().is_leaving = false;
     }
 
-    fn leave(&self, instance: &Key) {
+    pub(super) fn leave(&self, instance: &Key) {
         let mut all = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(served) = all.get_mut(instance) {
             served.is_leaving = true;
@@ -164,7 +148,7 @@ impl Shards {
     }
 
     /// What is to be done with an Instance.
-    fn step(&self, found: &Found, is_stale: bool) -> Step {
+    pub(super) fn step(&self, found: &Found, is_stale: bool) -> Step {
         let running = self.running(&found.object.key);
         match (self.selects(found) && self.is_mine(found), running) {
             (true, _) if !is_stale => Step::Serve,
@@ -180,7 +164,7 @@ impl Shards {
     }
 
     /// Whether a claim that was written is there. Alone, this process needs none.
-    fn is_kept(&self, host: &KubeHost, instance: &Key) -> bool {
+    pub(super) fn is_kept(&self, host: &KubeHost, instance: &Key) -> bool {
         let newest = host.stores.newest(instance);
         let is_kept = newest.is_none_or(|(_, object)| object.details.served_by == self.claim());
         if !is_kept {
@@ -205,8 +189,8 @@ impl Shards {
     }
 }
 
-/// See [`Shards::step`].
-enum Step {
+/// See `Shards::step`.
+pub(super) enum Step {
     Nothing,
     Serve,
     /// Nothing begins any more; what is under way comes to its end.
@@ -219,143 +203,13 @@ enum Step {
 }
 
 /// An Instance as it is known.
-struct Found {
-    o: Arc<Packed>,
-    object: Object,
+pub(super) struct Found {
+    pub(super) o: Arc<Packed>,
+    pub(super) object: Object,
 }
 
-fn instances(host: &KubeHost) -> Vec<Found> {
+pub(super) fn instances(host: &KubeHost) -> Vec<Found> {
     let all = host.stores.state(REGISTRY.connection().description().kind).into_iter();
     let newest = all.filter_map(|(key, _)| host.stores.newest(&key));
     newest.map(|(o, object)| Found { o, object }).collect()
-}
-
-/// Serves what is to be served and leaves the rest, until it is aborted.
-pub(super) async fn follow(context: Arc<Context>) {
-    let mut others = Others::new(context.host.client.clone());
-    // What others served until now: what they wrote last is not known yet.
-    let mut stale = HashSet::new();
-    let changed = context.shards.changed.clone();
-    loop {
-        let mut again = None;
-        if context.is_open() {
-            for found in instances(&context.host) {
-                let pause = one(&context, &found, &mut others, &mut stale).await;
-                again = [again, pause].into_iter().flatten().min();
-            }
-        }
-        if !stale.is_empty() && lists_again(&context).await {
-            stale.clear();
-            changed.notify_one();
-        }
-        let pause = async {
-            match again {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = changed.notified() => {}
-            () = pause => {}
-        }
-    }
-}
-
-/// One step with one Instance. Returns when to look at it again, if nothing tells.
-async fn one(
-    context: &Context,
-    found: &Found,
-    others: &mut Others,
-    stale: &mut HashSet<Key>,
-) -> Option<Duration> {
-    let (shards, key) = (&context.shards, &found.object.key);
-    let mut step = shards.step(found, stale.contains(key));
-    if let Step::Await(other) = &step {
-        match others.left(other).await {
-            Ok(left) if left.is_zero() => {
-                tracing::info!(instance = %key, lease = %other, "its operator has ended");
-                step = Step::Claim;
-            }
-            Ok(left) => return Some(left.min(others.look())),
-            Err(problem) => {
-                tracing::warn!(instance = %key, lease = %other, error = %problem, "can't see whether another operator serves this Instance");
-                return Some(others.look());
-            }
-        }
-    }
-    let written = match step {
-        Step::Nothing | Step::Await(_) => return None,
-        Step::Serve => {
-            if shards.running(key).is_none() {
-                begin(context, key);
-            } else {
-                shards.serve(key);
-            }
-            return None;
-        }
-        // The last of what is under way tells.
-        Step::Drain => {
-            shards.leave(key);
-            return None;
-        }
-        Step::Leave => leave(context, found).await,
-        Step::Claim => {
-            let claimed = claim(context, found).await;
-            if claimed.is_ok() && !shards.is_kept(&context.host, key) {
-                return Some(DROPPED);
-            }
-            if claimed.is_ok() {
-                stale.insert(key.clone());
-            }
-            claimed
-        }
-    };
-    let problem = Problem::from(&written.err()?);
-    // Somebody changed it meanwhile: the watch tells, or has told.
-    if problem.is_expected() {
-        tracing::debug!(instance = %key, error = %problem, "who serves it could not be written");
-    } else {
-        tracing::warn!(instance = %key, error = %problem, "who serves it could not be written");
-    }
-    Some(RETRY)
-}
-
-/// From now on this process serves an Instance.
-fn begin(context: &Context, instance: &Key) {
-    tracing::info!(instance = %instance, "this operator serves the Instance");
-    context.shards.serve(instance);
-    context.wake(instance);
-    context.wake_referrers(instance);
-}
-
-/// Takes down that this process serves an Instance, if nobody changed it since it was seen.
-async fn claim(context: &Context, found: &Found) -> Result<(), kube::Error> {
-    let details =
-        InstanceDetails { served_by: context.shards.claim(), ..found.object.details.clone() };
-    let status = InstanceStatus { common: found.object.status.clone(), details };
-    let status = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
-    context.host.write_status_of(&found.object, &status, found.o.resource_version()).await
-}
-
-/// Leaves an Instance to whoever selects it.
-async fn leave(context: &Context, found: &Found) -> Result<(), kube::Error> {
-    let key = &found.object.key;
-    context.shards.leave(key);
-    if context.shards.claims() && context.shards.is_mine(found) {
-        let details = InstanceDetails { served_by: None, ..found.object.details.clone() };
-        let status = InstanceStatus { common: as_left(&found.object), details };
-        let status = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
-        context.host.write_status(&found.object, &status).await?;
-    }
-    tracing::info!(instance = %key, "this operator does not serve the Instance any more");
-    context.hand_over(key);
-    Ok(())
-}
-
-/// Lists all objects again. `false`: that takes too long, or this process may not go on.
-async fn lists_again(context: &Context) -> bool {
-    let stores = &context.host.stores;
-    stores.list_again();
-    let listed = tokio::time::timeout(LISTS, stores.wait_until_listed()).await;
-    listed.is_ok() && context.is_open()
 }
