@@ -1,6 +1,8 @@
 //! The Helm chart, by helm itself, against an API server of its own: it brings the CRDs that the
 //! other tests share.
 
+mod lifecycle;
+
 use std::process::{Command, Output};
 
 use kube::{
@@ -110,6 +112,16 @@ fn what_people_set_is_what_the_chart_makes() {
                 "admission.forbidDevMode.enabled": true,
                 "serviceMonitor.enabled": true,
                 "networkPolicy.enabled": true,
+                "instances": [
+                    {"name": "default", "spec": instance_spec()},
+                    {
+                        "name": "staging",
+                        "namespace": "staging",
+                        "labels": {"example.com/team": "identity", "app.kubernetes.io/version": "1"},
+                        "annotations": {"argocd.argoproj.io/sync-wave": "1"},
+                        "spec": instance_spec(),
+                    },
+                ],
                 "podAnnotations": {"example.com/team": "identity"},
                 "priorityClassName": "system-cluster-critical",
                 "tolerations": [{"key": "control-plane", "operator": "Exists"}],
@@ -128,6 +140,29 @@ fn what_people_set_is_what_the_chart_makes() {
         let text = String::from_utf8(output.stdout).unwrap();
         settings.bind(|| insta::assert_snapshot!(name, text));
     }
+}
+
+/// The spec of an Instance.
+fn instance_spec() -> Value {
+    let secret = json!({"name": "kastellan", "key": "key.json"});
+    json!({
+        "issuer": "https://auth.example.com",
+        "credentials": {"privateKey": {"secretRef": secret}},
+        "maxConcurrency": 4,
+    })
+}
+
+#[test]
+fn an_instance_in_a_namespace_that_is_not_watched_is_refused() {
+    let mut values = json!({
+        "operator.watchNamespaces": ["team-a"],
+        "instances": [{"name": "default", "namespace": "team-b", "spec": instance_spec()}],
+    });
+    let refused = String::from_utf8(template("kastellan", &values, &[]).stderr).unwrap();
+    let says = "instances[0]: the namespace team-b is not one of operator.watchNamespaces";
+    assert!(refused.contains(says), "{refused}");
+    values["operator.watchNamespaces"] = json!(["team-a", "team-b"]);
+    assert_eq!(of_kind(&values, "Instance").len(), 1);
 }
 
 #[test]
