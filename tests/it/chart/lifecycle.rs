@@ -32,6 +32,8 @@ use crate::{
 /// The release's name; its namespace is named after it.
 const RELEASE: &str = "kastellan";
 const NAMESPACE: &str = "kastellan-system";
+/// One that lost its rights can't give its Lease back: the next one waits for so long.
+const VALUES: &str = "operator.allowedAddresses={localhost},operator.leaseDuration=3s";
 /// A field of Instances that the earlier chart does not know.
 const FIELD: &str = "maxConcurrency";
 /// A kind that the later chart alone brings.
@@ -45,8 +47,7 @@ async fn what_is_declared_stays_as_it_is_whatever_happens_to_the_release() {
     };
     let helm = Helm::new(&server.kubeconfig);
     let (earlier, later) = (helm.package("0.0.1", without_field), helm.package("99.0.0", with_kind));
-    let install = ["install", RELEASE, &*earlier, "--create-namespace"];
-    helm.run(&[&install[..], &["--set", "operator.allowedAddresses={localhost}"]].concat());
+    helm.run(&["install", RELEASE, &earlier, "--create-namespace", "--set", VALUES]);
     crds_are_stored_as_they_are_written(&client).await;
 
     let mut world = World::on(client.clone(), "tenant").await;
@@ -83,7 +84,7 @@ async fn what_is_declared_stays_as_it_is_whatever_happens_to_the_release() {
     at_rest.stays_there(&world).await;
     assert_eq!(crd_names(&client).await, names);
 
-    helm.run(&["install", RELEASE, &later, "--set", "operator.allowedAddresses={localhost}"]);
+    helm.run(&["install", RELEASE, &later, "--set", VALUES]);
     let pod = Pod::start(&client, &server.kubeconfig, "4").await;
     pod.leads().await;
     at_rest.stays(&world, &pod).await;
@@ -230,7 +231,7 @@ impl Helm {
         Self { program, folder }
     }
 
-    /// Has the release's namespace.
+    /// Runs it in the release's namespace.
     fn run(&self, args: &[&str]) {
         let mut command = Command::new(&self.program);
         command.args(args).env("KUBECONFIG", self.folder.path().join("config"));
