@@ -44,19 +44,20 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
         "description",
         json!("What is known of the remote side. Written by Kastellan alone."),
     );
-    let column = |name: &str, kind: &str, path: &str| json!({"name": name, "type": kind, "jsonPath": path});
-    let in_wide = |name: &str, path: &str| json!({"name": name, "type": "string", "jsonPath": path, "priority": 1});
+    let column =
+        |name: &str, kind: &str, path: &str| json!({"name": name, "type": kind, "jsonPath": path});
+    let wide_column = |name: &str, path: &str| json!({"name": name, "type": "string", "jsonPath": path, "priority": 1});
     let ready = |what: &str| format!(".status.conditions[?(@.type==\"Ready\")].{what}");
     let all = [
         column("Ready", "string", &ready("status")),
         column("Reason", "string", &ready("reason")),
         column("Id", "string", ".status.id"),
         column("Age", "date", ".metadata.creationTimestamp"),
-        in_wide("Instance", ".status.instanceId"),
-        in_wide("Organization", ".status.organizationId"),
+        wide_column("Instance", ".status.instanceId"),
+        wide_column("Organization", ".status.organizationId"),
     ];
-    let message = in_wide("Message", &ready("message"));
-    let wide = wide.iter().map(|(name, path)| in_wide(name, path));
+    let message = wide_column("Message", &ready("message"));
+    let wide = wide.iter().map(|(name, path)| wide_column(name, path));
     let columns: Vec<Value> = all.into_iter().chain(wide).chain([message]).collect();
     let mut schema = json!({
         "type": "object",

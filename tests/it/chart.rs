@@ -166,6 +166,22 @@ fn an_instance_in_a_namespace_that_is_not_watched_is_refused() {
 }
 
 #[test]
+fn the_versions_that_the_docs_name_are_those_of_the_tests() {
+    let (makefile, page) = (file("Makefile"), file("docs/tasks/install.md"));
+    let row = |name: &str| page.lines().find(|l| l.starts_with(&format!("| {name} |"))).unwrap();
+    for (name, variable) in [("Kubernetes", "KUBERNETES_VERSION"), ("Helm", "HELM_VERSION")] {
+        let head = format!("{variable} := ");
+        let version = makefile.lines().find_map(|l| l.strip_prefix(&*head)).unwrap();
+        assert!(row(name).ends_with(&format!("| {version} |")), "{}", row(name));
+    }
+    let (needed, older) = ("1.29.0", "1.28.0");
+    assert!(template("kastellan", &json!({}), &["--kube-version", needed]).status.success());
+    let refused = template("kastellan", &json!({}), &["--kube-version", older]);
+    let says = String::from_utf8(refused.stderr).unwrap();
+    assert!(says.contains("chart requires kubeVersion: >=1.29.0-0"), "{says}");
+}
+
+#[test]
 fn a_level_of_logs_that_there_is_not_is_refused() {
     for (level, is_one) in
         [("debug", true), ("info,kastellan::live=debug", true), ("loud", false), ("a=loud", false)]

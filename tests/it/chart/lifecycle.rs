@@ -46,7 +46,8 @@ async fn what_is_declared_stays_as_it_is_whatever_happens_to_the_release() {
         return;
     };
     let helm = Helm::new(&server.kubeconfig);
-    let (earlier, later) = (helm.package("0.0.1", without_field), helm.package("99.0.0", with_kind));
+    let (earlier, later) =
+        (helm.package("0.0.1", without_field), helm.package("99.0.0", with_kind));
     helm.run(&["install", RELEASE, &earlier, "--create-namespace", "--set", VALUES]);
     crds_are_stored_as_they_are_written(&client).await;
 

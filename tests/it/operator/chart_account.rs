@@ -57,10 +57,8 @@ async fn as_account(
     name: &str,
 ) -> Client {
     let mut config = world::config(kubeconfig.clone()).await;
-    config.auth_info = AuthInfo {
-        token: Some(token(admin, namespace, name).await.into()),
-        ..AuthInfo::default()
-    };
+    config.auth_info =
+        AuthInfo { token: Some(token(admin, namespace, name).await.into()), ..AuthInfo::default() };
     config.default_namespace = namespace.into();
     let client = Client::try_from(config).unwrap();
     // The API server learns of an account a moment after it was created.
