@@ -18,7 +18,8 @@ pub struct Rule {
     pub message: &'static str,
 }
 
-/// The CRD of a kind with this spec and status.
+/// The CRD of a kind with this spec and status: what the API server stores of it, without what is
+/// empty or a default. Otherwise two who apply the same file conflict with each other.
 ///
 /// `wide`: columns besides those that all kinds have, by name and path, which `kubectl get -o wide`
 /// shows.
@@ -43,19 +44,30 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
         "description",
         json!("What is known of the remote side. Written by Kastellan alone."),
     );
-    let column = |name: &str, kind: &str, path: &str, priority: i32| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
+    let column =
+        |name: &str, kind: &str, path: &str| json!({"name": name, "type": kind, "jsonPath": path});
+    let wide_column = |name: &str, path: &str| json!({"name": name, "type": "string", "jsonPath": path, "priority": 1});
     let ready = |what: &str| format!(".status.conditions[?(@.type==\"Ready\")].{what}");
     let all = [
-        column("Ready", "string", &ready("status"), 0),
-        column("Reason", "string", &ready("reason"), 0),
-        column("Id", "string", ".status.id", 0),
-        column("Age", "date", ".metadata.creationTimestamp", 0),
-        column("Instance", "string", ".status.instanceId", 1),
-        column("Organization", "string", ".status.organizationId", 1),
+        column("Ready", "string", &ready("status")),
+        column("Reason", "string", &ready("reason")),
+        column("Id", "string", ".status.id"),
+        column("Age", "date", ".metadata.creationTimestamp"),
+        wide_column("Instance", ".status.instanceId"),
+        wide_column("Organization", ".status.organizationId"),
     ];
-    let message = column("Message", "string", &ready("message"), 1);
-    let wide = wide.iter().map(|(name, path)| column(name, "string", path, 1));
+    let message = wide_column("Message", &ready("message"));
+    let wide = wide.iter().map(|(name, path)| wide_column(name, path));
     let columns: Vec<Value> = all.into_iter().chain(wide).chain([message]).collect();
+    let mut schema = json!({
+        "type": "object",
+        "description": about,
+        "required": ["spec"],
+        "properties": {"spec": spec, "status": status},
+    });
+    if let Some(rule) = effective_name {
+        set(&mut schema, "x-kubernetes-validations", json!([rule]));
+    }
     let crd = json!({
         "metadata": {"name": format!("{}.{GROUP}", kind.plural)},
         "spec": {
@@ -75,13 +87,7 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
                 "storage": true,
                 "subresources": {"status": {}},
                 "additionalPrinterColumns": columns,
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "description": about,
-                    "required": ["spec"],
-                    "properties": {"spec": spec, "status": status},
-                    "x-kubernetes-validations": effective_name.into_iter().collect::<Vec<_>>(),
-                }},
+                "schema": {"openAPIV3Schema": schema},
             }],
         },
     });

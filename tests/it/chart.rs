@@ -1,6 +1,8 @@
 //! The Helm chart, by helm itself, against an API server of its own: it brings the CRDs that the
 //! other tests share.
 
+mod lifecycle;
+
 use std::process::{Command, Output};
 
 use kube::{
@@ -119,6 +121,16 @@ fn what_people_set_is_what_the_chart_makes() {
                 "admission.forbidDevMode.enabled": true,
                 "serviceMonitor.enabled": true,
                 "networkPolicy.enabled": true,
+                "instances": [
+                    {"name": "default", "spec": instance_spec()},
+                    {
+                        "name": "staging",
+                        "namespace": "staging",
+                        "labels": {"example.com/team": "identity", "app.kubernetes.io/version": "1"},
+                        "annotations": {"argocd.argoproj.io/sync-wave": "1"},
+                        "spec": instance_spec(),
+                    },
+                ],
                 "podAnnotations": {"example.com/team": "identity"},
                 "priorityClassName": "system-cluster-critical",
                 "tolerations": [{"key": "control-plane", "operator": "Exists"}],
@@ -137,6 +149,45 @@ fn what_people_set_is_what_the_chart_makes() {
         let text = String::from_utf8(output.stdout).unwrap();
         settings.bind(|| insta::assert_snapshot!(name, text));
     }
+}
+
+/// The spec of an Instance.
+fn instance_spec() -> Value {
+    let secret = json!({"name": "kastellan", "key": "key.json"});
+    json!({
+        "issuer": "https://auth.example.com",
+        "credentials": {"privateKey": {"secretRef": secret}},
+        "maxConcurrency": 4,
+    })
+}
+
+#[test]
+fn an_instance_in_a_namespace_that_is_not_watched_is_refused() {
+    let mut values = json!({
+        "operator.watchNamespaces": ["team-a"],
+        "instances": [{"name": "default", "namespace": "team-b", "spec": instance_spec()}],
+    });
+    let refused = String::from_utf8(template("kastellan", &values, &[]).stderr).unwrap();
+    let says = "instances[0]: the namespace team-b is not one of operator.watchNamespaces";
+    assert!(refused.contains(says), "{refused}");
+    values["operator.watchNamespaces"] = json!(["team-a", "team-b"]);
+    assert_eq!(of_kind(&values, "Instance").len(), 1);
+}
+
+#[test]
+fn the_versions_that_the_docs_name_are_those_of_the_tests() {
+    let (makefile, page) = (file("Makefile"), file("docs/tasks/install.md"));
+    let row = |name: &str| page.lines().find(|l| l.starts_with(&format!("| {name} |"))).unwrap();
+    for (name, variable) in [("Kubernetes", "KUBERNETES_VERSION"), ("Helm", "HELM_VERSION")] {
+        let head = format!("{variable} := ");
+        let version = makefile.lines().find_map(|l| l.strip_prefix(&*head)).unwrap();
+        assert!(row(name).ends_with(&format!("| {version} |")), "{}", row(name));
+    }
+    let (needed, older) = ("1.29.0", "1.28.0");
+    assert!(template("kastellan", &json!({}), &["--kube-version", needed]).status.success());
+    let refused = template("kastellan", &json!({}), &["--kube-version", older]);
+    let says = String::from_utf8(refused.stderr).unwrap();
+    assert!(says.contains("chart requires kubeVersion: >=1.29.0-0"), "{says}");
 }
 
 #[test]

@@ -258,4 +258,17 @@ async fn servers_without_the_newer_endpoints_are_served_by_the_older_ones() {
         .await;
     world.ready("Project", "p").await;
     assert_eq!(world.count("project.added"), 1);
+
+    let id = world.ready("Organization", "acme").await["id"].as_str().unwrap().to_owned();
+    world.emulator().faults().missing(&format!("/v2/organizations/{id}"), 404);
+    world.apply("Organization", "acme", json!({"name": "renamed"})).await;
+    world.ready("Organization", "acme").await;
+    assert_eq!(world.count("org.changed"), 1);
+
+    // What there is no other way for is missing to those who need it.
+    world.emulator().faults().missing("/admin/v1/restrictions", 404);
+    world.apply("Restrictions", "it", json!({"disallowPublicOrgRegistration": true})).await;
+    world.reason("Restrictions", "it", "Rejected").await;
+    world.apply("Project", "p", json!({"organizationRef": {"name": "acme"}, "name": "last"})).await;
+    world.ready("Project", "p").await;
 }

@@ -3,7 +3,7 @@
 mod alone;
 mod api_server;
 mod availability;
-mod chart_account;
+pub(crate) mod chart_account;
 mod lease;
 mod least_rights;
 mod memory;

@@ -41,21 +41,24 @@ pub(super) async fn without_rights(
     as_account(admin, kubeconfig, namespace, "nobody").await
 }
 
+/// A token of a service account.
+pub(crate) async fn token(admin: &Client, namespace: &str, name: &str) -> String {
+    let api: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
+    let request =
+        TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
+    let granted = api.create_token_request(name, &PostParams::default(), &request).await.unwrap();
+    granted.status.unwrap().token.unwrap()
+}
+
 async fn as_account(
     admin: &Client,
     kubeconfig: &Kubeconfig,
     namespace: &str,
     name: &str,
 ) -> Client {
-    let api: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
-    let request =
-        TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
-    let granted = api.create_token_request(name, &PostParams::default(), &request).await.unwrap();
     let mut config = world::config(kubeconfig.clone()).await;
-    config.auth_info = AuthInfo {
-        token: Some(granted.status.unwrap().token.unwrap().into()),
-        ..AuthInfo::default()
-    };
+    config.auth_info =
+        AuthInfo { token: Some(token(admin, namespace, name).await.into()), ..AuthInfo::default() };
     config.default_namespace = namespace.into();
     let client = Client::try_from(config).unwrap();
     // The API server learns of an account a moment after it was created.
