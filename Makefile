@@ -13,6 +13,10 @@ TESTENV := $(BIN)/testenv
 KUBECTL := $(BIN)/kubectl
 HELM := $(BIN)/helm
 
+# kustomize-controller, and the CRDs that it needs.
+FLUX := $(BIN)/flux
+FLUX_CONTROLLER := $(FLUX)/kustomize-controller
+
 # Those of tests/testenv/go.mod and tools/helm/go.mod.
 KUBERNETES_VERSION := 1.36.3
 HELM_VERSION := 4.2.4
@@ -117,9 +121,11 @@ alerts: $(PROMTOOL) ## Test the chart's alerts with promtool
 	$(PROMTOOL) check rules --lint=all --lint-fatal charts/kastellan/files/rules.yaml
 	$(PROMTOOL) test rules tests/gitops/rules_test.yaml
 
+# The tests of Flux take 2 minutes on two cores, most of it its own pauses and timeouts. They are not part of `make test`.
 .PHONY: test-gitops
-test-gitops: prerequisites ## Ask Argo CD and kstatus what they say of the statuses in tests/gitops/states
+test-gitops: prerequisites $(filter-out $(HELM),$(TEST_TOOLS)) $(FLUX_CONTROLLER) ## Have Flux apply the examples; ask Argo CD and kstatus what they say of statuses
 	go test -C tests/gitops -vet=off ./...
+	KASTELLAN_FLUX=$(FLUX) cargo test --package kastellan --test it flux:: -- --ignored --test-threads 3
 
 .PHONY: lint
 lint: ## Check format and lints
@@ -196,6 +202,17 @@ $(HELM): tools/helm/go.mod tools/helm/go.sum
 	@echo "Building helm $(HELM_VERSION): about 2 minutes on two idle cores the first time." >&2
 	$(call go-build,helm,tools/helm,-X helm.sh/helm/v4/internal/version.version=v$(HELM_VERSION),helm.sh/helm/v4/cmd/helm)
 
+# source-controller is there for its CRDs alone.
+$(FLUX_CONTROLLER): $(foreach name,kustomize source,$(addprefix tools/$(name)-controller/go.,mod sum))
+	@echo "Building Flux's kustomize-controller: about 5 minutes on two idle cores the first time." >&2
+	@mkdir -p $(FLUX)/crds
+	@for name in kustomize source; do \
+		module=github.com/fluxcd/$$name-controller; \
+		go mod download -C tools/$$name-controller $$module; \
+		cat "$$(go list -C tools/$$name-controller -m -f '{{.Dir}}' $$module)"/config/crd/bases/*.yaml >$(FLUX)/crds/$$name.yaml; \
+	done
+	$(call go-build,kustomize-controller,tools/kustomize-controller,,github.com/fluxcd/kustomize-controller)
+
 $(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
 	$(call go-build,actionlint,tools/actionlint,,github.com/rhysd/actionlint/cmd/actionlint)
 
@@ -222,4 +239,4 @@ $(CARGO_CYCLONEDX):
 	$(call cargo-install,cargo-cyclonedx,$(CARGO_CYCLONEDX_VERSION),$(CARGO_CYCLONEDX_ROOT))
 
 # What is missing is said before a build that takes minutes.
-$(TESTENV) $(HELM) $(ACTIONLINT) $(PROMTOOL) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ): | prerequisites
+$(TESTENV) $(HELM) $(FLUX_CONTROLLER) $(ACTIONLINT) $(PROMTOOL) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ): | prerequisites

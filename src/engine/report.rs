@@ -12,7 +12,7 @@ use super::{
     decide::{Action, Plan},
     decide_deletion::Release,
     decide_secret::Cause,
-    error::{Class, Error, NotConverged},
+    error::{Class, Error, NotConverged, Waiting},
     events::{EventReason, EventRecord},
     inputs::InputSecret,
     resolve::Target,
@@ -158,6 +158,8 @@ impl Outcome {
                 asked.unwrap_or_default().max(own).min(LONGEST_PAUSE)
             }
             (_, Class::Terminal) if error.is_refusal() => backoff(failures).min(LONGEST_PAUSE),
+            // Nothing wakes it: a name is not in the events of what somebody declared.
+            (Error::Waiting(Waiting::Name { .. }), _) => backoff(failures).min(LONGEST_PAUSE),
             // Woken earlier by what it waits for.
             (_, Class::Waiting | Class::Terminal) => LONGEST_PAUSE,
         });
@@ -630,6 +632,21 @@ mod tests {
             let mut outcome = Outcome::of(&object());
             outcome.failed(&object(), "the project", rate_limited(asked), failures);
             assert_eq!(outcome.requeue_after, Some(expected), "{asked:?} after {failures}");
+        }
+    }
+
+    #[test]
+    fn what_nothing_wakes_is_looked_for_at_growing_pauses() {
+        let name = || Waiting::Name { field: "userLoginName", name: "ada".into(), found: 0 };
+        for (waiting, failures, expected) in [
+            (name(), 1, Duration::from_millis(200)),
+            (name(), 9, Duration::from_millis(51_200)),
+            (name(), 40, LONGEST_PAUSE),
+            (Waiting::Missing(object_key()), 1, LONGEST_PAUSE),
+        ] {
+            let mut outcome = Outcome::of(&object());
+            outcome.failed(&object(), "the grant", Error::Waiting(waiting), failures);
+            assert_eq!(outcome.requeue_after, Some(expected), "after {failures}");
         }
     }
 

@@ -27,6 +27,7 @@ mod deletion;
 mod examples;
 mod faults;
 mod feed;
+mod flux;
 mod fuzz;
 mod gate;
 mod generated;
