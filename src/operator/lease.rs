@@ -25,6 +25,9 @@ const RENEWAL: f64 = 1.0 / 5.0;
 const ATTEMPT: f64 = 1.0 / 3.0;
 const LOOK: f64 = 1.0 / 30.0;
 
+/// How often to look at the Lease of another operator.
+pub(super) const LOOK_AT_OTHERS: Duration = Duration::from_millis(500);
+
 /// The length of a Lease that does not say it.
 const UNKNOWN: Duration = Duration::from_secs(15);
 
@@ -320,11 +323,6 @@ pub(super) struct Others {
 impl Others {
     pub(super) fn new(client: Client) -> Self {
         Self { client, seen: HashMap::new() }
-    }
-
-    /// How often to look.
-    pub(super) fn look(&self) -> Duration {
-        UNKNOWN.mul_f64(LOOK)
     }
 
     /// How long somebody holds a Lease at least. Of one that was deleted it is not known: its

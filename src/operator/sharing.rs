@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::{
     context::Context,
-    lease::Others,
+    lease::{LOOK_AT_OTHERS, Others},
     problem::Problem,
     shards::{Found, Step, instances},
 };
@@ -69,10 +69,10 @@ async fn one(
                 tracing::info!(instance = %key, lease = %other, "its operator has ended");
                 step = Step::Claim;
             }
-            Ok(left) => return Some(left.min(others.look())),
+            Ok(left) => return Some(left.min(LOOK_AT_OTHERS)),
             Err(problem) => {
                 tracing::warn!(instance = %key, lease = %other, error = %problem, "can't see whether another operator serves this Instance");
-                return Some(others.look());
+                return Some(LOOK_AT_OTHERS);
             }
         }
     }
