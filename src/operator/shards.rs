@@ -103,7 +103,9 @@ impl Shards {
     pub(super) fn resume(&self, host: &KubeHost) {
         let all = instances(host);
         let mine = all.iter().filter(|found| self.selects(found) && self.is_mine(found));
-        mine.for_each(|found| self.serve(&found.object.key));
+        for found in mine {
+            self.serve(&found.object.key);
+        }
     }
 
     /// Forgets an Instance that is gone.
@@ -129,37 +131,38 @@ impl Shards {
         self.lease.is_some() && !self.is_dropped.load(Ordering::Relaxed)
     }
 
-    /// Whether it is served, and `true` if something of it is still under way.
-    pub(super) fn running(&self, instance: &Key) -> Option<bool> {
-        let all = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(instance).map(|served| served.running > 0)
-    }
-
-    pub(super) fn serve(&self, instance: &Key) {
+    /// Lets what belongs to an Instance be reconciled. Returns whether it was not before.
+    pub(super) fn serve(&self, instance: &Key) -> bool {
         let mut all = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = all.get(instance).is_some_and(|served| !served.is_leaving);
         all.entry(instance.clone()).or_default().is_leaving = false;
+        !former
     }
 
-    pub(super) fn leave(&self, instance: &Key) {
+    fn is_served(&self, instance: &Key) -> bool {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner).contains_key(instance)
+    }
+
+    /// Begins nothing more with an Instance. Returns whether nothing is under way either; the last
+    /// to end has it looked at again.
+    pub(super) fn leave(&self, instance: &Key) -> bool {
         let mut all = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(served) = all.get_mut(instance) {
-            served.is_leaving = true;
-        }
+        let Some(served) = all.get_mut(instance) else { return true };
+        served.is_leaving = true;
+        served.running == 0
     }
 
     /// What is to be done with an Instance.
     pub(super) fn step(&self, found: &Found, is_stale: bool) -> Step {
-        let running = self.running(&found.object.key);
-        match (self.selects(found) && self.is_mine(found), running) {
-            (true, _) if !is_stale => Step::Serve,
-            (false, Some(true)) => Step::Drain,
-            (false, Some(false)) => Step::Leave,
-            (false, None) if self.selects(found) => match self.other(found) {
-                Some(other) => Step::Await(other),
-                None => Step::Claim,
-            },
-            (false, None) if self.claims() && self.is_mine(found) => Step::Leave,
-            _ => Step::Nothing,
+        let (is_selected, is_mine) = (self.selects(found), self.is_mine(found));
+        if is_selected && is_mine {
+            if is_stale { Step::Nothing } else { Step::Serve }
+        } else if self.is_served(&found.object.key) || (self.claims() && is_mine) {
+            Step::Leave
+        } else if is_selected {
+            self.other(found).map_or(Step::Claim, Step::Await)
+        } else {
+            Step::Nothing
         }
     }
 
@@ -193,9 +196,7 @@ impl Shards {
 pub(super) enum Step {
     Nothing,
     Serve,
-    /// Nothing begins any more; what is under way comes to its end.
-    Drain,
-    /// Nothing is under way any more: another one may serve it.
+    /// Once what is under way has come to its end, another one may serve it.
     Leave,
     Claim,
     /// Another one serves it while it holds this Lease.

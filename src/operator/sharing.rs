@@ -18,8 +18,8 @@ use crate::{
 
 /// How long a round of lists may take before it is asked for again.
 const LISTS: Duration = Duration::from_secs(30);
-/// The pause before it is tried again whether a status can say who serves an Instance.
-const DROPPED: Duration = Duration::from_secs(30);
+/// The pause while somebody has to do something first.
+const HINDERED: Duration = Duration::from_secs(30);
 /// The pause before a failed write to Kubernetes is repeated.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -36,10 +36,16 @@ pub(super) async fn follow(context: Arc<Context>) {
                 let pause = one(&context, &found, &mut others, &mut stale).await;
                 again = [again, pause].into_iter().flatten().min();
             }
-        }
-        if !stale.is_empty() && lists_again(&context).await {
+        } else {
+            // When it is again, everything was listed.
             stale.clear();
-            changed.notify_one();
+        }
+        if !stale.is_empty() {
+            let is_listed = lists_again(&context).await;
+            if is_listed {
+                stale.clear();
+            }
+            again = Some(if is_listed { Duration::ZERO } else { RETRY });
         }
         let pause = async {
             match again {
@@ -72,30 +78,25 @@ async fn one(
             Ok(left) => return Some(left.min(LOOK_AT_OTHERS)),
             Err(problem) => {
                 tracing::warn!(instance = %key, lease = %other, error = %problem, "can't see whether another operator serves this Instance");
-                return Some(LOOK_AT_OTHERS);
+                return Some(HINDERED);
             }
         }
     }
     let written = match step {
         Step::Nothing | Step::Await(_) => return None,
         Step::Serve => {
-            if shards.running(key).is_none() {
-                begin(context, key);
-            } else {
-                shards.serve(key);
+            if shards.serve(key) {
+                tracing::info!(instance = %key, "this operator serves the Instance");
+                context.wake(key);
+                context.wake_referrers(key);
             }
-            return None;
-        }
-        // The last of what is under way tells.
-        Step::Drain => {
-            shards.leave(key);
             return None;
         }
         Step::Leave => leave(context, found).await,
         Step::Claim => {
             let claimed = claim(context, found).await;
             if claimed.is_ok() && !shards.is_kept(&context.host, key) {
-                return Some(DROPPED);
+                return Some(HINDERED);
             }
             if claimed.is_ok() {
                 stale.insert(key.clone());
@@ -113,14 +114,6 @@ async fn one(
     Some(RETRY)
 }
 
-/// From now on this process serves an Instance.
-fn begin(context: &Context, instance: &Key) {
-    tracing::info!(instance = %instance, "this operator serves the Instance");
-    context.shards.serve(instance);
-    context.wake(instance);
-    context.wake_referrers(instance);
-}
-
 /// Takes down that this process serves an Instance, if nobody changed it since it was seen.
 async fn claim(context: &Context, found: &Found) -> Result<(), kube::Error> {
     let details =
@@ -130,10 +123,12 @@ async fn claim(context: &Context, found: &Found) -> Result<(), kube::Error> {
     context.host.write_status_of(&found.object, &status, found.o.resource_version()).await
 }
 
-/// Leaves an Instance to whoever selects it.
+/// Leaves an Instance to whoever selects it, if nothing of it is under way any more.
 async fn leave(context: &Context, found: &Found) -> Result<(), kube::Error> {
     let key = &found.object.key;
-    context.shards.leave(key);
+    if !context.shards.leave(key) {
+        return Ok(());
+    }
     if context.shards.claims() && context.shards.is_mine(found) {
         let details = InstanceDetails { served_by: None, ..found.object.details.clone() };
         let status = InstanceStatus { common: as_left(&found.object), details };
@@ -145,7 +140,7 @@ async fn leave(context: &Context, found: &Found) -> Result<(), kube::Error> {
     Ok(())
 }
 
-/// Lists all objects again. `false`: that takes too long, or this process may not go on.
+/// Lists all objects again. `false`: that takes too long, or this process may not write meanwhile.
 async fn lists_again(context: &Context) -> bool {
     let stores = &context.host.stores;
     stores.list_again();
