@@ -5,7 +5,7 @@
 //! The modules depend on earlier ones only, in this order: `selector`, `pauses`, `problem`, `packed`, `health`,
 //! `metrics`; `attempts`, `tasks`, `wakers`, `references`, `followers`, `readiness`, `stores`; `snapshot`;
 //! `permits`, `namespaces`, `sources`, `lease`, `connection`, `host`; `events`, `finalizer`, `shards`;
-//! `context`; `report`, `watch`, `feed`, `admin`, `sharing`; `reconcile`; `controller`.
+//! `context`; `report`, `watch`, `feed`, `overview`, `status_page`, `admin`, `sharing`; `reconcile`; `controller`.
 
 mod admin;
 mod attempts;
@@ -24,6 +24,7 @@ mod namespaces;
 mod options;
 mod output;
 mod outputs;
+mod overview;
 mod packed;
 mod pauses;
 mod permits;
@@ -37,6 +38,7 @@ mod shards;
 mod sharing;
 mod snapshot;
 mod sources;
+mod status_page;
 mod stores;
 mod tasks;
 mod wakers;

@@ -21,7 +21,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Where /livez, /readyz and /metrics are served.
+    /// Where /livez, /readyz, /metrics and, with --status-page, /status are served.
     #[arg(
         long,
         env = "KASTELLAN_ADMIN_ADDRESS",
@@ -29,6 +29,10 @@ pub(super) struct Args {
         value_name = "IP:PORT"
     )]
     admin_address: SocketAddr,
+    /// Serve a page for people under /status: Instances, what is not Ready and why, what differs.
+    /// It needs no login: whoever reaches the port sees it.
+    #[arg(long, env = "KASTELLAN_STATUS_PAGE")]
+    status_page: bool,
     /// Host name (`*.example.com` for all below), IP address, or `*`, that Instances may connect
     /// to; may be repeated. Omitted: whatever is not internal (loopback, link-local, metadata
     /// services of clouds), and no proxy is used.
@@ -109,6 +113,7 @@ pub(super) async fn run(args: Args) -> Result {
         shard: args.shard_selector.clone().unwrap_or_default(),
         addresses: AddressPolicy::new(args.allowed_address),
         admin: args.admin_address,
+        status_page: args.status_page,
         editors: args.report_editors,
         count_unmanaged: args.count_unmanaged,
         deletion_pause: args.deletion_pause,

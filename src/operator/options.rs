@@ -18,6 +18,8 @@ pub struct Options {
     pub addresses: AddressPolicy,
     /// Where health and metrics are served.
     pub admin: SocketAddr,
+    /// Whether a page for people is served there too.
+    pub status_page: bool,
     /// How editors are named in reports.
     pub editors: ReportEditors,
     /// Whether what is declared nowhere is counted.

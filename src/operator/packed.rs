@@ -56,6 +56,16 @@ impl Packed {
         self.resource_version().and_then(|v| v.parse().ok()).unwrap_or_default()
     }
 
+    /// What is read of the status, and nothing else; a status that can't be read is none.
+    pub(super) fn status<T: DeserializeOwned + Default>(&self) -> T {
+        #[derive(Deserialize)]
+        struct Only<T> {
+            status: Option<T>,
+        }
+        let only = serde_json::from_str::<Only<T>>(&self.content).ok();
+        only.and_then(|only| only.status).unwrap_or_default()
+    }
+
     /// Spec and status.
     pub(super) fn content(&self) -> Content {
         serde_json::from_str(&self.content).unwrap_or_default()

@@ -13,6 +13,7 @@ use kube::{
         watcher::Event,
     },
 };
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -167,6 +168,23 @@ impl Stores {
         all.into_iter().map(|o| (o.key(kind), o)).collect()
     }
 
+    /// What the newest statuses of a kind say, by namespace and name.
+    pub(super) fn said<T: DeserializeOwned + Default>(&self, kind: &'static str) -> Vec<Said<T>> {
+        let mut all = self.state(kind);
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let said = |(key, o): (Key, Arc<Packed>)| {
+            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let newer = written.get(&key).filter(|ours| ours.version() > o.version());
+            Said {
+                status: newer.unwrap_or(&o).status(),
+                generation: o.metadata.generation.unwrap_or_default(),
+                is_deleting: o.metadata.deletion_timestamp.is_some(),
+                key,
+            }
+        };
+        all.into_iter().map(said).collect()
+    }
+
     /// All objects.
     pub(super) fn keys(&self) -> Vec<Key> {
         let kinds = REGISTRY.all().map(|e| e.kind());
@@ -191,6 +209,14 @@ impl Stores {
     pub(super) fn written_len(&self) -> usize {
         self.written.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
+}
+
+/// What is read of an object without its spec.
+pub(super) struct Said<T> {
+    pub(super) key: Key,
+    pub(super) generation: i64,
+    pub(super) is_deleting: bool,
+    pub(super) status: T,
 }
 
 /// An object as the engine sees it, with the status that was written last.

@@ -112,6 +112,7 @@ fn what_people_set_is_what_the_chart_makes() {
                 "replicas": 2,
                 "operator.allowedAddresses": ["auth.example.com"],
                 "operator.countUnmanaged": true,
+                "operator.statusPage": true,
                 "operator.extraArgs": ["--no-lease"],
                 "operator.env": [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"}],
                 "imagePullSecrets": [{"name": "registry"}],

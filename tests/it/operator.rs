@@ -10,5 +10,6 @@ mod memory;
 mod panics;
 mod processes;
 mod shards;
+mod status_page;
 mod stop;
 mod takeover;

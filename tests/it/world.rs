@@ -107,6 +107,8 @@ pub(crate) struct World {
     pub(crate) deletion_pause: Duration,
     /// The operator's client, where it is not the tests' own; before it starts.
     pub(crate) operator_client: Option<Client>,
+    /// Whether the operator serves its status page; before it starts.
+    pub(crate) status_page: bool,
     /// The operator's Lease; before it starts.
     pub(crate) lease: Option<LeaseOptions>,
     /// The namespaces that the operator watches, where they are not this world's own.
@@ -166,6 +168,7 @@ impl World {
             fresh,
             deletion_pause: Duration::ZERO,
             operator_client: None,
+            status_page: false,
             lease: None,
             watched: None,
         }
@@ -193,6 +196,7 @@ impl World {
             namespaces,
             addresses: AddressPolicy::new(["127.0.0.1".into(), "localhost".into()]),
             admin,
+            status_page: self.status_page,
             editors: ReportEditors::Name,
             deletion_pause: self.deletion_pause,
             lease: self.lease.clone(),
@@ -218,6 +222,11 @@ impl World {
         if let Some(o) = self.operator.take() {
             o.task.abort();
         }
+    }
+
+    /// What the operator answers to a request for its status page.
+    pub(crate) async fn status_page(&self) -> reqwest::Response {
+        reqwest::get(format!("http://{}/status", self.admin.unwrap())).await.unwrap()
     }
 
     /// What the operator serves under `/metrics`.
