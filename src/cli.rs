@@ -7,6 +7,7 @@ mod crds;
 #[cfg(feature = "demo")]
 mod demo;
 mod diff;
+mod events;
 mod export;
 mod operator;
 mod output;
@@ -89,6 +90,8 @@ enum Command {
     Tree(tree::Args),
     /// Explain one object of a cluster: what it waits for, what differs, who changed it, what to do.
     Why(why::Args),
+    /// Show what ZITADEL's own log says of the thing behind an object of a cluster: when, what, who.
+    Events(events::Args),
     /// Print, write or check the custom resource definitions (CRDs).
     Crds(crds::Args),
     /// Show it at work, without a cluster and without a ZITADEL.
@@ -143,6 +146,7 @@ impl Cli {
             Command::Validate(args) => validate::run(&args),
             Command::Tree(args) => tree::run(args).await,
             Command::Why(args) => why::run(args).await,
+            Command::Events(args) => events::run(args).await,
             Command::Crds(args) => crds::run(&args),
             #[cfg(feature = "demo")]
             Command::Demo(args) => demo::run(args).await,

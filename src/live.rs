@@ -19,6 +19,7 @@ mod permissions;
 mod permits;
 mod query;
 mod store;
+mod trail;
 mod write;
 
 pub use connection::{Connection, Connections, Informer, Parts, VerifyError};
@@ -27,4 +28,5 @@ pub use follower::{Follower, Polled};
 pub use history::{is_leftover, may_be_recreated, owner};
 pub use permissions::CREDIT;
 pub use store::{Absence, Observation, Touched};
+pub use trail::{Happened, trail};
 pub use write::WriteSession;

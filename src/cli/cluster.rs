@@ -1,4 +1,4 @@
-//! What `kastellan tree` and `kastellan why` know: the custom resources of a cluster as they are.
+//! What `kastellan tree`, `kastellan why` and `kastellan events` know: the custom resources of a cluster as they are.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +31,7 @@ pub(super) struct Cluster {
     pub(super) objects: BTreeMap<Key, Object>,
     /// The namespace that is meant where none is named.
     pub(super) namespace: String,
+    pub(super) client: Client,
 }
 
 impl Cluster {
@@ -81,7 +82,7 @@ impl Cluster {
             output::warn(format!("the cluster does not know {unknown}; {install}"));
         }
         let objects = found.into_iter().map(|object| (object.key.clone(), object)).collect();
-        Ok(Self { objects, namespace })
+        Ok(Self { objects, namespace, client })
     }
 
     /// An object as people see it from a namespace: without the namespace that they are in.

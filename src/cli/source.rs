@@ -52,7 +52,7 @@ pub(super) struct Files {
 }
 
 /// Which ZITADEL.
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Connection {
     /// Where the Secrets are that objects name: DIR/NAME/KEY or DIR/NAMESPACE/NAME/KEY. If

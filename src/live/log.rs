@@ -64,6 +64,11 @@ impl Event {
         self.aggregate.kind.name == filter.aggregate && filter.types.contains(&self.name())
     }
 
+    /// The names that its payload has.
+    pub(super) fn payload_fields(&self) -> Vec<String> {
+        self.payload.as_object().into_iter().flat_map(|fields| fields.keys().cloned()).collect()
+    }
+
     /// What it says of the thing that it touched.
     pub(super) fn facts(&self) -> EventFacts<'_> {
         EventFacts {

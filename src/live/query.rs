@@ -13,7 +13,7 @@ use crate::contract::Registry;
 /// Most aggregate types of a query (11: 400, recording `events-filters`).
 const MOST_AGGREGATES: usize = 10;
 /// Most event types of a query (31: 400, recording `events-filters`).
-const MOST_TYPES: usize = 30;
+pub(super) const MOST_TYPES: usize = 30;
 /// Aggregates that carry every login.
 const BUSY: [&str; 3] = ["user", "session", "oidc_session"];
 

@@ -1,4 +1,4 @@
-//! `kastellan tree` and `kastellan why`, against a real API server.
+//! `kastellan tree`, `kastellan why` and `kastellan events`, against a real API server.
 
 use std::process::Command;
 
@@ -77,4 +77,29 @@ async fn an_object_is_explained_down_to_the_cause() {
     world.until("Project", "shop", "drift", |o| o["status"]["lastDrift"]["by"].is_string()).await;
     world.ready("Project", "shop").await;
     shown(&world, "why-changed", &run(&world, &["why", "Project/shop"]).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_events_of_what_is_behind_an_object_are_shown_with_who_caused_them() {
+    let world = declared().await;
+    let project = world.ready("Project", "shop").await;
+    let organization = project["organizationId"].as_str().unwrap().to_owned();
+    let id = project["id"].as_str().unwrap().to_owned();
+    world.tamper("Project", Some(organization.as_str()), &id, json!({"name": "Webshop"})).await;
+    world.until("Project", "shop", "drift", |o| o["status"]["lastDrift"]["by"].is_string()).await;
+    world.ready("Project", "shop").await;
+    shown(&world, "events", &run(&world, &["events", "Project/shop"]).await);
+    // A role shares the aggregate with its project.
+    shown(&world, "events-of-a-role", &run(&world, &["events", "projectroles/reader"]).await);
+    let newest = ["events", "Project/shop", "--limit", "1"];
+    shown(&world, "events-newest", &run(&world, &newest).await);
+    let ran = run(&world, &[&newest[..], &["-o", "json"]].concat()).await;
+    let data: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(
+        (&data["older"], &data["events"][0]["by"]["isKastellan"]),
+        (&json!(2), &json!(true))
+    );
+    shown(&world, "events-not-bound", &run(&world, &["events", "ProjectRole/nobody"]).await);
+    shown(&world, "events-of-nothing", &run(&world, &["events", "Project/nothing"]).await);
+    shown(&world, "events-of-an-instance", &run(&world, &["events", "Instance/default"]).await);
 }

@@ -445,7 +445,8 @@ async fn a_failure_says_what_differs_and_does_not_stop_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_help_teaches() {
     let desk = Desk::new().await;
-    for verb in ["plan", "apply", "export", "diff", "validate", "tree", "why", "operator"] {
+    for verb in ["plan", "apply", "export", "diff", "validate", "tree", "why", "events", "operator"]
+    {
         snapshot(&format!("help-{verb}"), &desk.run(&[verb, "--help"]).await);
     }
     snapshot("help", &desk.run(&["--help"]).await);
