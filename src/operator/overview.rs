@@ -73,7 +73,7 @@ pub(super) struct Instance {
 }
 
 pub(super) struct Kind {
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     pub(super) ready: usize,
     pub(super) not_ready: usize,
 }
@@ -128,8 +128,8 @@ impl Overview {
         };
         let (mut not_ready, mut differing, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for entry in REGISTRY.all() {
-            let mut kind = Kind { kind: entry.kind(), ready: 0, not_ready: 0 };
-            for said in context.host.stores.said::<Status>(kind.kind) {
+            let mut kind = Kind { name: entry.kind(), ready: 0, not_ready: 0 };
+            for said in context.host.stores.said::<Status>(kind.name) {
                 match trouble(&said) {
                     None => kind.ready += 1,
                     Some(trouble) => {

@@ -113,7 +113,7 @@ fn kinds(kinds: &[Kind]) -> Markup {
                 tbody {
                     @for kind in kinds {
                         tr {
-                            td { (kind.kind) }
+                            td { (kind.name) }
                             td.number { (kind.ready) }
                             td.number.bad[kind.not_ready > 0] { (kind.not_ready) }
                         }
