@@ -229,16 +229,18 @@ impl World {
         reqwest::get(format!("http://{}/status", self.admin.unwrap())).await.unwrap()
     }
 
-    /// What the operator serves under `/metrics`.
+    /// What the operator serves under `/metrics`; empty: nothing yet.
     pub(crate) async fn metrics(&self) -> String {
-        let url = format!("http://{}/metrics", self.admin.unwrap());
-        reqwest::get(url).await.unwrap().text().await.unwrap()
+        self.served("metrics").await
     }
 
     /// What the operator answers under `/readyz`; empty: nothing yet.
     pub(crate) async fn readyz(&self) -> String {
-        let url = format!("http://{}/readyz", self.admin.unwrap());
-        match reqwest::get(url).await {
+        self.served("readyz").await
+    }
+
+    async fn served(&self, path: &str) -> String {
+        match reqwest::get(format!("http://{}/{path}", self.admin.unwrap())).await {
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
