@@ -28,9 +28,6 @@ const LOOK: f64 = 1.0 / 30.0;
 /// How often to look at the Lease of another operator.
 pub(super) const LOOK_AT_OTHERS: Duration = Duration::from_millis(500);
 
-/// The length of a Lease that does not say it.
-const UNKNOWN: Duration = Duration::from_secs(15);
-
 /// A Lease, among all of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct LeaseId {
@@ -39,10 +36,15 @@ pub(super) struct LeaseId {
 }
 
 impl LeaseId {
-    /// As it displays itself.
+    /// As it displays itself. `None`: no Lease can have such a name.
     pub(super) fn parse(text: &str) -> Option<Self> {
+        let is_name = |text: &str| {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+            text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_part)
+        };
         let (namespace, name) = text.split_once('/')?;
-        Some(Self { namespace: namespace.into(), name: name.into() })
+        let is_id = is_name(namespace) && is_name(name);
+        is_id.then(|| Self { namespace: namespace.into(), name: name.into() })
     }
 }
 
@@ -275,7 +277,7 @@ async fn attempt(
         return Ok(Attempt::Lost);
     }
     if let Some(leader) = holder(&former).filter(|_| !is_mine) {
-        let left = left(Some(&former), version.clone(), seen);
+        let left = left(Some(&former), version.clone(), seen, me.duration);
         if !left.is_zero() {
             return Ok(Attempt::Taken { leader: leader.clone(), left });
         }
@@ -303,26 +305,35 @@ async fn attempt(
     }
 }
 
-/// How long a Lease of another process is valid at least.
-fn left(spec: Option<&LeaseSpec>, version: Option<String>, seen: &mut Seen) -> Duration {
+/// How long a Lease of another process is valid at least; one that does not say its length is taken
+/// for one of the `unknown`.
+fn left(
+    spec: Option<&LeaseSpec>,
+    version: Option<String>,
+    seen: &mut Seen,
+    unknown: Duration,
+) -> Duration {
     let version = version.unwrap_or_default();
     let since = match seen {
         Some((last, since)) if *last == version => *since,
         _ => seen.insert((version, Instant::now())).1,
     };
     let life = spec.and_then(|spec| u64::try_from(spec.lease_duration_seconds?).ok());
-    life.map_or(UNKNOWN, Duration::from_secs).saturating_sub(since.elapsed())
+    life.map_or(unknown, Duration::from_secs).saturating_sub(since.elapsed())
 }
 
 /// The Leases of other operators, as far as they are asked for.
 pub(super) struct Others {
     client: Client,
+    /// The length of a Lease that does not say it.
+    length: Duration,
     seen: HashMap<LeaseId, Seen>,
 }
 
 impl Others {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, seen: HashMap::new() }
+    pub(super) fn new(client: Client, own: Option<&Options>) -> Self {
+        let length = own.map_or(Duration::ZERO, |own| own.duration);
+        Self { client, length, seen: HashMap::new() }
     }
 
     /// How long somebody holds a Lease at least. Of one that was deleted it is not known: its
@@ -335,7 +346,8 @@ impl Others {
         if spec.as_ref().is_some_and(|spec| holder(spec).is_none()) {
             return Ok(Duration::ZERO);
         }
-        Ok(left(spec.as_ref(), version, self.seen.entry(id.clone()).or_default()))
+        let seen = self.seen.entry(id.clone()).or_default();
+        Ok(left(spec.as_ref(), version, seen, self.length))
     }
 }
 
@@ -352,4 +364,18 @@ fn api(client: &Client, options: &Options) -> Api<Object> {
 
 fn params() -> PostParams {
     PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_be_a_lease_is_asked_for() {
+        let id = LeaseId::parse("kastellan-system/kastellan-eu").expect("a name");
+        assert_eq!(id.to_string(), "kastellan-system/kastellan-eu");
+        for text in ["", "kastellan", "a/", "/a", "a/b/c", "a/../secrets/b", "a/..", "a/b?x=y"] {
+            assert_eq!(LeaseId::parse(text), None, "{text}");
+        }
+    }
 }

@@ -25,7 +25,8 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// Serves what is to be served and leaves the rest, until it is aborted.
 pub(super) async fn follow(context: Arc<Context>) {
-    let mut others = Others::new(context.host.client.clone());
+    let own = context.options.lease.as_ref();
+    let mut others = Others::new(context.host.client.clone(), own);
     // What others served until now: what they wrote last is not known yet.
     let mut stale = HashSet::new();
     let changed = context.shards.changed.clone();
