@@ -169,6 +169,8 @@ pub struct EntityDescription {
     pub unique_in: Breadth,
     /// Whether ZITADEL refuses a second one with the same natural key.
     pub is_unique: bool,
+    /// Whether there is none of it in what was just created.
+    pub starts_empty: bool,
     /// The secret that it has, or is.
     pub issues: Option<&'static Issues>,
     /// A field and the value that it has of at most one thing at a place: whichever gets it takes it
@@ -208,6 +210,7 @@ impl EntityDescription {
         listed_by: Breadth::Place,
         unique_in: Breadth::Place,
         is_unique: true,
+        starts_empty: false,
         issues: None,
         only_one: None,
         comes_along: None,

@@ -14,9 +14,9 @@ use super::{
 use crate::{
     api::spec::{Adoption, Common},
     contract::{
-        Access, Breadth, Description, Entity, EntityDescription, EventFilter, EventPlace,
-        EventSubject, IdSource, Inputs, Kind, Names, NaturalKey, Permissions, Place, RemoteEntity,
-        Row, SpecError, Written,
+        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
+        IdSource, Inputs, Kind, Names, NaturalKey, Permissions, Place, RemoteEntity, Row,
+        SpecError, Written,
     },
     zitadel::{Path, Result, page},
 };
@@ -137,7 +137,7 @@ impl Entity for ProjectRole {
     const ENTITY: EntityDescription = EntityDescription {
         id: IdSource::Key,
         natural_key: NaturalKey::Field("key"),
-        listed_by: Breadth::Place,
+        starts_empty: true,
         ..EntityDescription::NAMED
     };
 

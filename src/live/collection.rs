@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,7 +11,7 @@ use futures::TryStreamExt;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{lock::lock, pending::PendingWrite, permits::WritePermits};
+use super::{lock::lock, pending::PendingWrite, permits::Writers};
 use crate::{
     contract::{Access, Entry, NaturalKey, Place, Remote, Row, Subject},
     zitadel::{Error, Result},
@@ -28,6 +28,8 @@ pub(super) struct Collection {
     /// The place that its list covers.
     place: Place,
     data: Mutex<Data>,
+    /// Those who write something of it.
+    pub(super) writers: Arc<Writers>,
     /// Held while something is fetched: whoever waits for it finds the result.
     fetching: tokio::sync::Mutex<()>,
     /// Held by the one who waits for further own writes before they are read back.
@@ -87,6 +89,7 @@ impl Collection {
         Self {
             place,
             data: Mutex::default(),
+            writers: Arc::default(),
             fetching: tokio::sync::Mutex::default(),
             coalescing: tokio::sync::Mutex::default(),
         }
@@ -100,15 +103,13 @@ impl Collection {
         access: &Access,
         subject: Option<&Subject>,
         resync: Duration,
-        permits: &WritePermits,
     ) -> Result<()> {
         if self.need(subject, resync) == Need::Nothing {
             return Ok(());
         }
         let is_own = !entry.is_setting()
             && subject.is_some_and(|s| lock(&self.data).pending.contains_key(s));
-        let _coalescing =
-            if is_own { Some(self.coalesce(subject, resync, permits).await) } else { None };
+        let _coalescing = if is_own { Some(self.coalesce(subject, resync).await) } else { None };
         // Before the lock is taken: who holds it makes others wait.
         if let (Need::List(pause), false) = (self.need(subject, resync), is_own) {
             tokio::time::sleep(pause).await;
@@ -134,21 +135,32 @@ impl Collection {
         &self,
         subject: Option<&Subject>,
         resync: Duration,
-        permits: &WritePermits,
     ) -> tokio::sync::MutexGuard<'_, ()> {
         let coalescing = self.coalescing.lock().await;
-        while self.need(subject, resync) != Need::Nothing && !self.is_due(permits) {
+        while self.need(subject, resync) != Need::Nothing && !self.is_due() {
             tokio::time::sleep(STEP).await;
         }
         coalescing
     }
 
-    fn is_due(&self, permits: &WritePermits) -> bool {
+    fn is_due(&self) -> bool {
         let data = lock(&self.data);
         let Some(last) = data.read_back.max(data.listed) else { return true };
         // What was read back and does not show yet is asked for one by one, or with the next list.
-        let is_new = data.stale.len() <= FEW || permits.last().is_some_and(|write| write > last);
-        last.elapsed() >= LIST_PAUSE || (permits.are_quiet() && is_new)
+        let is_new =
+            data.stale.len() <= FEW || self.writers.last().is_some_and(|write| write > last);
+        if self.writers.are_quiet() && is_new {
+            return true;
+        }
+        let is_all = data.pending.len() <= 1 && self.writers.are_done();
+        let mut pending = data.pending.values();
+        let has_waited = pending.any(|(_, since)| since.elapsed() >= LIST_PAUSE);
+        last.elapsed() >= LIST_PAUSE && (is_all || has_waited)
+    }
+
+    /// It is in something that was just created, and nothing is in it yet.
+    pub(super) fn begin_empty(&self) {
+        lock(&self.data).listed.get_or_insert_with(Instant::now);
     }
 
     /// Reads one item now.

@@ -170,6 +170,14 @@ impl Feed {
         }
     }
 
+    /// Whether no event of a kind is missed from now on. Who does not follow believes for as long as
+    /// they last what they once read.
+    pub(super) fn covers(&self, entry: Entry) -> bool {
+        let started = lock(&self.started);
+        let mut all = self.queries.iter().enumerate();
+        !self.is_followed() || all.all(|(n, q)| !q.serves(entry.kind()) || started.contains(&n))
+    }
+
     /// Asks the feed, and marks as stale what others changed. Starts to follow where that failed
     /// before, and again where the feed has a gap; what was listed before that is stale.
     pub(super) async fn poll(&self, client: &Client, store: &Store) -> Result<Changes> {

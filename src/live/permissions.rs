@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::lock::lock;
 use crate::{
@@ -26,12 +26,14 @@ pub const CREDIT: Duration = Duration::from_secs(60);
 
 /// What was told a moment ago, by organization; `None`: the account's own.
 #[derive(Default)]
-pub(super) struct Permitted(Mutex<HashMap<Option<String>, Told>>);
+pub(super) struct Permitted(Mutex<HashMap<Option<String>, Answer>>);
 
-#[derive(Clone)]
+/// Held by the one who asks: whoever waits for it finds the answer.
+type Answer = Arc<AsyncMutex<Option<Told>>>;
+
 struct Told {
     at: Instant,
-    permissions: Arc<BTreeSet<String>>,
+    permissions: BTreeSet<String>,
 }
 
 impl Permitted {
@@ -52,28 +54,33 @@ impl Permitted {
         let Some(needed) = entry.permissions_at(place).filter(|_| is_filtered) else {
             return Ok(Vec::new());
         };
-        let organization = &place.organization;
+        let now = Instant::now();
         let lacks = |told: &Told| -> Vec<&'static str> {
             needed.reads().filter(|one| !told.permissions.contains(*one)).collect()
         };
         // That something is missing is soon asked again: it may just have been given.
         let counts = |told: &&Told| {
-            let is_enough = lacks(told).is_empty();
-            told.at.elapsed() < if is_enough { age } else { age.min(TRUST) }
+            let age = if lacks(told).is_empty() { age } else { age.min(TRUST) };
+            told.at + age >= now
         };
-        let known = lock(&self.0).get(organization).filter(counts).cloned();
-        let told = match known {
-            Some(told) => told,
-            None => {
-                let at = Instant::now();
-                let permissions = fetch_permissions(client, organization.as_deref()).await?;
-                let told = Told { at, permissions: Arc::new(permissions) };
-                let mut all = lock(&self.0);
-                all.retain(|_, told| told.at.elapsed() < CREDIT);
-                all.insert(organization.clone(), told.clone());
-                told
-            }
-        };
-        Ok(lacks(&told))
+        let organization = &place.organization;
+        let answer = self.answer(organization);
+        let mut answer = answer.lock().await;
+        if let Some(told) = answer.as_ref().filter(counts) {
+            return Ok(lacks(told));
+        }
+        let at = Instant::now();
+        let permissions = fetch_permissions(client, organization.as_deref()).await?;
+        Ok(lacks(answer.insert(Told { at, permissions })))
+    }
+
+    /// Forgets what is too old to count, and nobody is asking for.
+    fn answer(&self, organization: &Option<String>) -> Answer {
+        let is_old = |told: &Option<Told>| told.as_ref().is_none_or(|t| t.at.elapsed() >= CREDIT);
+        let mut all = lock(&self.0);
+        all.retain(|_, answer| {
+            Arc::strong_count(answer) > 1 || !answer.try_lock().is_ok_and(|told| is_old(&told))
+        });
+        all.entry(organization.clone()).or_default().clone()
     }
 }

@@ -19,48 +19,56 @@ use super::lock::lock;
 /// This long after the last write no further one is expected to follow at once.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// The permits for writes of one kind.
+/// Whose turn it is to write something of a kind.
+pub(super) type Turn = Arc<AsyncMutex<()>>;
+
+/// Those who write something that one list covers.
 #[derive(Default)]
-pub(super) struct WritePermits {
-    only: Arc<AsyncMutex<()>>,
-    /// Those who write or wait for their permit.
+pub(super) struct Writers {
+    /// Those who write or wait for their turn.
     queue: AtomicUsize,
     last: Mutex<Option<Instant>>,
 }
 
-impl WritePermits {
-    pub(super) async fn acquire(self: Arc<Self>) -> WritePermit {
-        self.queue.fetch_add(1, Ordering::Relaxed);
-        let only = self.only.clone();
-        // Made before it is waited for, so that one who gives up is not counted for ever.
-        let mut permit = WritePermit { permits: self, guard: None };
-        permit.guard = Some(only.lock_owned().await);
-        permit
-    }
-
+impl Writers {
     /// When something was written last.
     pub(super) fn last(&self) -> Option<Instant> {
         *lock(&self.last)
     }
 
+    /// Nobody writes or is about to.
+    pub(super) fn are_done(&self) -> bool {
+        self.queue.load(Ordering::Relaxed) == 0
+    }
+
     /// Nobody writes, and nobody has just written.
     pub(super) fn are_quiet(&self) -> bool {
-        let nobody = self.queue.load(Ordering::Relaxed) == 0;
-        nobody && self.last().is_none_or(|last| last.elapsed() >= QUIET)
+        self.are_done() && self.last().is_none_or(|last| last.elapsed() >= QUIET)
     }
 }
 
 /// The permit of one writer, until it is dropped.
 pub(super) struct WritePermit {
-    permits: Arc<WritePermits>,
+    writers: Arc<Writers>,
     guard: Option<OwnedMutexGuard<()>>,
+}
+
+impl WritePermit {
+    /// Waits for its turn.
+    pub(super) async fn acquire(turn: Turn, writers: Arc<Writers>) -> Self {
+        writers.queue.fetch_add(1, Ordering::Relaxed);
+        // Made before it is waited for, so that one who gives up is not counted for ever.
+        let mut permit = Self { writers, guard: None };
+        permit.guard = Some(turn.lock_owned().await);
+        permit
+    }
 }
 
 impl Drop for WritePermit {
     fn drop(&mut self) {
         if self.guard.is_some() {
-            *lock(&self.permits.last) = Some(Instant::now());
+            *lock(&self.writers.last) = Some(Instant::now());
         }
-        self.permits.queue.fetch_sub(1, Ordering::Relaxed);
+        self.writers.queue.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -12,7 +12,7 @@ use super::{
     collection::{Collection, Known, unreadable},
     lock::lock,
     pending::PendingWrite,
-    permits::{WritePermit, WritePermits},
+    permits::{Turn, WritePermit},
 };
 use crate::{
     contract::{Access, Entry, Issued, NaturalKey, Place, Registry, Remote, Subject, Version},
@@ -29,7 +29,7 @@ type CollectionKey = (&'static str, Place);
 pub(super) struct Store {
     pub(super) registry: &'static Registry,
     collections: Mutex<HashMap<CollectionKey, Arc<Collection>>>,
-    permits: Mutex<HashMap<&'static str, Arc<WritePermits>>>,
+    turns: Mutex<HashMap<&'static str, Turn>>,
     /// Own writes that the feed has not shown yet, or shows again: dates, by ZITADEL's clock.
     own: Mutex<BTreeSet<(Timestamp, Touched)>>,
     resync: Duration,
@@ -76,7 +76,7 @@ impl Store {
         Self {
             registry,
             collections: Mutex::default(),
-            permits: Mutex::default(),
+            turns: Mutex::default(),
             own: Mutex::default(),
             resync,
         }
@@ -98,7 +98,7 @@ impl Store {
         absence: Absence,
     ) -> Result<Observation> {
         let collection = self.collection(entry, &access.place);
-        self.refresh(&collection, entry, access, Some(subject)).await?;
+        collection.refresh(entry, access, Some(subject), self.resync).await?;
         let is_absent = !entry.is_setting() && collection.is_absent(subject);
         if is_absent && absence == Absence::Confirmed {
             collection.refetch(entry, access, subject).await?;
@@ -120,17 +120,6 @@ impl Store {
         }
     }
 
-    async fn refresh(
-        &self,
-        collection: &Collection,
-        entry: Entry,
-        access: &Access,
-        subject: Option<&Subject>,
-    ) -> Result<()> {
-        let permits = self.permits(entry);
-        collection.refresh(entry, access, subject, self.resync, &permits).await
-    }
-
     /// Reads one thing now, whatever is believed of it. Never waits for other writes.
     pub(super) async fn refetch(
         &self,
@@ -150,10 +139,10 @@ impl Store {
         value: &str,
     ) -> Result<Vec<Remote>> {
         let collection = self.collection(entry, &access.place);
-        self.refresh(&collection, entry, access, None).await?;
+        collection.refresh(entry, access, None, self.resync).await?;
         // What others have touched may have this name, or have lost it.
         for subject in collection.edited_by_others() {
-            self.refresh(&collection, entry, access, Some(&subject)).await?;
+            collection.refresh(entry, access, Some(&subject), self.resync).await?;
         }
         Ok(collection.find(natural_key, value))
     }
@@ -166,8 +155,26 @@ impl Store {
     ) -> Result<Option<Timestamp>> {
         let collection = self.collection(entry, &access.place);
         collection.invalidate_all();
-        self.refresh(&collection, entry, access, None).await?;
+        collection.refresh(entry, access, None, self.resync).await?;
         Ok(collection.newest_change())
+    }
+
+    /// We have just created a thing: what is empty by then need not be listed. Only while nothing
+    /// that others put into it from now on is missed.
+    pub(super) fn created(
+        &self,
+        entry: Entry,
+        place: &Place,
+        id: &str,
+        is_followed: impl Fn(Entry) -> bool,
+    ) {
+        let is_empty = |inner: &Entry| {
+            inner.as_entity().is_some_and(|entity| entity.starts_empty)
+                && inner.parents().any(|parent| parent.kinds.contains(&entry.kind()))
+        };
+        for inner in self.registry.all().filter(is_empty).filter(|inner| is_followed(*inner)) {
+            self.collection(inner, &place.below(id)).begin_empty();
+        }
     }
 
     /// An own write took place: until a read shows it, nothing older is believed.
@@ -392,13 +399,11 @@ impl Store {
         self.collection(entry, place).take_editor(subject)
     }
 
-    /// The permit to write something of a kind, once it is free.
-    pub(super) async fn permit(&self, entry: Entry) -> WritePermit {
-        self.permits(entry).acquire().await
-    }
-
-    fn permits(&self, entry: Entry) -> Arc<WritePermits> {
-        lock(&self.permits).entry(entry.kind()).or_default().clone()
+    /// The permit to write something of a kind at a place, once it is free.
+    pub(super) async fn permit(&self, entry: Entry, place: &Place) -> WritePermit {
+        let turn = lock(&self.turns).entry(entry.kind()).or_default().clone();
+        let writers = self.collection(entry, place).writers.clone();
+        WritePermit::acquire(turn, writers).await
     }
 
     /// Kinds of which something was asked for.

@@ -30,7 +30,7 @@ impl Connection {
         entry: Entry,
         place: &Place,
     ) -> std::result::Result<WriteSession<'_>, VerifyError> {
-        let permit = self.informer.store.permit(entry).await;
+        let permit = self.informer.store.permit(entry, place).await;
         self.verify_instance().await?;
         let access = self.access(place.clone());
         Ok(WriteSession { connection: self, entry, access, _permit: permit })
@@ -56,6 +56,11 @@ impl WriteSession<'_> {
             Ok(Written { id: Some(id), .. }) => id.clone(),
             _ => id.to_owned(),
         });
+        if let (Ok(_), Some(id)) = (&answer, subject.id()) {
+            let informer = &self.connection.informer;
+            let is_followed = |entry| informer.feed.covers(entry);
+            informer.store.created(self.entry, &self.access.place, id, is_followed);
+        }
         self.conclude(&subject, answer, |version| PendingWrite::State(want.clone(), version))
     }
 

@@ -75,6 +75,8 @@ impl Bench {
                 p.entry.write(&at, &have, &have.state.overlay(live)).await.unwrap();
             }
         }
+        // It was there long before.
+        lab.engine.connections.all()[0].1.invalidate_all();
         Self { lab, at, id, scope, kind: p.entry.kind() }
     }
 

@@ -17,6 +17,7 @@ mod attacks;
 mod bad_input;
 mod binding;
 mod branding;
+mod calls;
 mod chart;
 mod cli;
 mod conflicts;
