@@ -130,6 +130,10 @@ impl Writer<'_> {
             Subject::Entity(id) if plan.action == Action::Create && !has_own_id => {
                 outcome.bind(self.target, id, plan.provenance);
             }
+            // What an attempt has created was found by its name, and may get another one now.
+            Subject::Entity(id) if self.object.status.creating.is_some() => {
+                outcome.bind(self.target, id, plan.provenance);
+            }
             Subject::New => {
                 let entity = self.entry.as_entity();
                 let name = entity.and_then(|entity| entity.natural_key.of(&plan.want));

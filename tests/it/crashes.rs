@@ -61,6 +61,19 @@ fn made(lab: &Lab, p: Placed) -> usize {
     creates.map(|event| lab.count(event)).sum()
 }
 
+/// When it dies that has just created something, and does not know of it yet.
+async fn creation(p: Placed) -> Crash {
+    for after in 0..100 {
+        let Bench { mut lab, it, .. } = declare(p).await;
+        let (before, crash) = (made(&lab, p), Crash { after, sent: true });
+        lab.crash(&it, crash).await;
+        if made(&lab, p) > before {
+            return crash;
+        }
+    }
+    panic!("{p:?} is not created")
+}
+
 /// All of the kind. Where one takes something from another, and gives it back, that is a change of
 /// the other too.
 async fn list(p: Placed, at: &Access) -> Vec<Remote> {
@@ -111,6 +124,35 @@ async fn between_any_two_calls_of_a_creation_and_renamed_afterwards() {
             let told = format!("{p:?} after {after} calls");
             assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
             assert_eq!(made(&lab, p), before + 1, "{told}");
+        }
+    }
+}
+
+/// Even if it dies again while it is renamed, and gets its former name back.
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_renaming_of_what_was_just_created() {
+    let is_first = |p: &Placed| p.form.is_none() || p.form.as_ref() == p.entry.forms.first();
+    for p in entities().filter(|p| p.has_server_id() && is_first(p)) {
+        let Some(name) = p.natural_key() else { continue };
+        let creation = creation(p).await;
+        for after in 0.. {
+            let Bench { mut lab, it, spec, .. } = declare(p).await;
+            let before = made(&lab, p);
+            lab.crash(&it, creation).await;
+            assert_eq!(made(&lab, p), before + 1, "{p:?}");
+            let mut renamed = spec.clone();
+            renamed[name] = "Renamed".into();
+            lab.declare("ns", p.entry.kind(), "it", renamed);
+            lab.look(&key("Instance", "ns", "default")).await;
+            let died = lab.crash(&it, Crash { after, sent: true }).await;
+            lab.declare("ns", p.entry.kind(), "it", spec);
+            recover(&lab).await;
+            let told = format!("{p:?} after {after} calls");
+            assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
+            assert_eq!(made(&lab, p), before + 1, "{told}");
+            if !died {
+                break;
+            }
         }
     }
 }
