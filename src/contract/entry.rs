@@ -36,8 +36,8 @@ pub enum Entry {
 pub trait ErasedKind: Send + Sync {
     /// What it is.
     fn description(&self) -> &'static Description;
-    /// Its custom resource definition.
-    fn crd(&self) -> CustomResourceDefinition;
+    /// Its custom resource definition; of an entity, by what that is besides.
+    fn crd(&self, entity: Option<&'static EntityDescription>) -> CustomResourceDefinition;
     /// The declared fields of a spec, and those that only count at a creation, or why it can't be
     /// read.
     fn desired(
@@ -140,20 +140,18 @@ pub struct Declared<'a> {
     pub moment: Moment<'a>,
 }
 
-/// An entity's line of the registry.
-pub struct EntityKind<K>(PhantomData<K>);
-/// A setting's line of the registry.
-pub struct SettingKind<K>(PhantomData<K>);
+/// A kind's line of the registry.
+pub struct Line<K>(PhantomData<K>);
 
 impl Entry {
     /// The entry of an entity.
     pub const fn entity<K: Entity>() -> Self {
-        Self::Entity(&EntityKind::<K>(PhantomData))
+        Self::Entity(&Line::<K>(PhantomData))
     }
 
     /// The entry of a setting.
     pub const fn setting<K: Setting>() -> Self {
-        Self::Setting(&SettingKind::<K>(PhantomData))
+        Self::Setting(&Line::<K>(PhantomData))
     }
 
     /// Its name.
@@ -174,8 +172,8 @@ impl Entry {
     pub fn crd(&self) -> CustomResourceDefinition {
         match self {
             Self::Connection(kind) => kind.crd(),
-            Self::Entity(kind) => kind.crd(),
-            Self::Setting(kind) => kind.crd(),
+            Self::Entity(kind) => kind.crd(Some(kind.entity())),
+            Self::Setting(kind) => kind.crd(None),
         }
     }
 
@@ -198,7 +196,12 @@ impl Entry {
     ) -> std::result::Result<(Fields, Fields), SpecError> {
         match self {
             Self::Connection(kind) => kind.read(spec).map(|_| Default::default()),
-            Self::Entity(kind) => kind.desired(spec, name, inputs),
+            Self::Entity(kind) => {
+                if let Some(issues) = kind.entity().issues {
+                    secret::declared(issues, spec)?;
+                }
+                kind.desired(spec, name, inputs)
+            }
             Self::Setting(kind) => kind.desired(spec, name, inputs),
         }
     }
@@ -282,81 +285,38 @@ trait DescribedEntity: Entity {
 
 impl<K: Entity> DescribedEntity for K {}
 
-/// The fields that are declared, and those that only count at a creation.
-fn desired<K: Kind>(
-    spec: &Value,
-    name: &str,
-    inputs: &Inputs,
-) -> std::result::Result<(Fields, Fields), SpecError> {
-    let Description { inputs: secrets, reported, .. } = K::DESCRIPTION;
-    let state = decode::<K>(spec)?.desired(name, inputs)?;
-    let fields = Fields::of(&state).map_err(|e| SpecError::new("", e.to_string()))?;
-    // Where a secret comes from is nothing that ZITADEL knows.
-    let sources: Vec<&str> = secrets.iter().map(|secret| secret.reference).collect();
-    let fields = fields.split(reported).0.without(&sources);
-    Ok(fields.divide(K::DESCRIPTION.initial))
-}
-
-async fn locks_out<K: Kind>(
-    access: &Access,
-    id: Option<&str>,
-    want: Option<&Fields>,
-) -> Result<Option<&'static str>> {
-    K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
-}
-
 #[async_trait]
-impl<K: Entity> ErasedKind for EntityKind<K> {
+impl<K: Kind> ErasedKind for Line<K> {
     fn description(&self) -> &'static Description {
         <K as Described>::DATA
     }
-    fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<K, Status>(<K as Described>::DATA, Some(<K as DescribedEntity>::DATA), DRIFT)
+
+    fn crd(&self, entity: Option<&'static EntityDescription>) -> CustomResourceDefinition {
+        crd::crd::<K, Status>(<K as Described>::DATA, entity, DRIFT)
     }
+
     fn desired(
         &self,
         spec: &Value,
         name: &str,
         inputs: &Inputs,
     ) -> std::result::Result<(Fields, Fields), SpecError> {
-        if let Some(issues) = K::ENTITY.issues {
-            secret::declared(issues, spec)?;
-        }
-        desired::<K>(spec, name, inputs)
+        let Description { inputs: secrets, reported, .. } = K::DESCRIPTION;
+        let state = decode::<K>(spec)?.desired(name, inputs)?;
+        let fields = Fields::of(&state).map_err(|e| SpecError::new("", e.to_string()))?;
+        // Where a secret comes from is nothing that ZITADEL knows.
+        let sources: Vec<&str> = secrets.iter().map(|secret| secret.reference).collect();
+        let fields = fields.split(reported).0.without(&sources);
+        Ok(fields.divide(K::DESCRIPTION.initial))
     }
-    async fn locks_out(
-        &self,
-        access: &Access,
-        id: Option<&str>,
-        want: Option<&Fields>,
-    ) -> Result<Option<&'static str>> {
-        locks_out::<K>(access, id, want).await
-    }
-}
 
-#[async_trait]
-impl<K: Setting> ErasedKind for SettingKind<K> {
-    fn description(&self) -> &'static Description {
-        <K as Described>::DATA
-    }
-    fn crd(&self) -> CustomResourceDefinition {
-        crd::crd::<K, Status>(<K as Described>::DATA, None, DRIFT)
-    }
-    fn desired(
-        &self,
-        spec: &Value,
-        name: &str,
-        inputs: &Inputs,
-    ) -> std::result::Result<(Fields, Fields), SpecError> {
-        desired::<K>(spec, name, inputs)
-    }
     async fn locks_out(
         &self,
         access: &Access,
         id: Option<&str>,
         want: Option<&Fields>,
     ) -> Result<Option<&'static str>> {
-        locks_out::<K>(access, id, want).await
+        K::locks_out(access, id, want.map(typed).transpose()?.as_ref()).await
     }
 }
 
@@ -436,7 +396,7 @@ fn rows<K: Kind>(
 }
 
 #[async_trait]
-impl<K: Entity> ErasedEntity for EntityKind<K> {
+impl<K: Entity> ErasedEntity for Line<K> {
     fn entity(&self) -> &'static EntityDescription {
         <K as DescribedEntity>::DATA
     }
@@ -499,7 +459,7 @@ impl<K: Entity> ErasedEntity for EntityKind<K> {
 }
 
 #[async_trait]
-impl<K: Setting> ErasedSetting for SettingKind<K> {
+impl<K: Setting> ErasedSetting for Line<K> {
     async fn read(&self, access: &Access) -> Result<Remote> {
         let r = K::read(access).await?;
         let (state, reported) = fields::<K>(&r.state)?;
