@@ -9,6 +9,7 @@ mod cluster;
 mod entities;
 mod feed;
 mod ghosts;
+mod instances;
 mod meter;
 mod operator;
 mod plot;
@@ -55,6 +56,9 @@ struct Arguments {
         default_value = "idle,converge,rest,drift,outage,plan,restart,change,delete,ghosts,feed"
     )]
     scenarios: Vec<Scenario>,
+    /// How many Instances `instances` has.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    instances: usize,
     /// Length of `rest`.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     rest_seconds: u64,
@@ -121,6 +125,9 @@ enum Scenario {
     /// As `converge` and `rest`, in a world of its own, in which the read side of ZITADEL loses one
     /// in 700 events; of fewer projects, one in a quarter of their number.
     Ghosts,
+    /// So many projects of `--instances` Instances in one operator, while one of these is of no use;
+    /// then three operators that share them. Not done unless it is asked for.
+    Instances,
     /// Eight writers, late commits, a follower of the feed and nothing else: are events missed?
     Feed,
 }
@@ -144,7 +151,8 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.out)?;
     let mut results = Vec::new();
-    let has_own_world = |s: &Scenario| matches!(s, Scenario::Feed | Scenario::Ghosts);
+    let has_own_world =
+        |s: &Scenario| matches!(s, Scenario::Feed | Scenario::Ghosts | Scenario::Instances);
     let (apart, others): (Vec<_>, Vec<_>) =
         arguments.scenarios.iter().copied().partition(has_own_world);
     for n in arguments.objects.iter().copied() {
@@ -157,6 +165,10 @@ async fn run(arguments: Arguments) -> Result<()> {
         }
         if apart.contains(&Scenario::Ghosts) && arguments.url.is_none() {
             results.push(ghosts::run(&arguments, n).await?);
+            report::write(&arguments, &results)?;
+        }
+        if apart.contains(&Scenario::Instances) && arguments.url.is_none() {
+            results.extend(instances::run(&arguments, n).await?);
             report::write(&arguments, &results)?;
         }
     }

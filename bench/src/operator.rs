@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::Result;
+use crate::{Result, cluster::NAMESPACE};
 
 /// Clock ticks a second in `/proc`: 100 on every Linux that people run.
 const TICKS: f64 = 100.0;
@@ -20,19 +20,32 @@ pub(crate) struct Operator {
 
 impl Operator {
     pub(crate) fn start(binary: &Path, kubeconfig: &Path, log: &Path) -> Result<Self> {
+        // It is killed and started again, and nobody else is there.
+        Self::start_as(binary, kubeconfig, log, &["--no-lease"], "kastellan")
+    }
+
+    /// With further arguments, as the Pod with this name.
+    pub(crate) fn start_as(
+        binary: &Path,
+        kubeconfig: &Path,
+        log: &Path,
+        more: &[&str],
+        pod: &str,
+    ) -> Result<Self> {
         let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let log = File::options().create(true).append(true).open(log)?;
         let child = Command::new(binary)
             .args([
                 "operator",
-                // It is killed and started again, and nobody else is there.
-                "--no-lease",
                 "--allowed-address",
                 "*",
                 "--admin-address",
                 &format!("127.0.0.1:{admin}"),
             ])
+            .args(more)
             .env("KUBECONFIG", kubeconfig)
+            .env("POD_NAME", pod)
+            .env("POD_NAMESPACE", NAMESPACE)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -42,7 +42,7 @@ pub(crate) async fn run(
         Scenario::Delete => vec![delete(world).await?],
         Scenario::Plan => plan(world).await?.into_iter().collect(),
         // In worlds of their own.
-        Scenario::Feed | Scenario::Ghosts => Vec::new(),
+        Scenario::Feed | Scenario::Ghosts | Scenario::Instances => Vec::new(),
     };
     for figures in &done {
         let calls = figures.total().map_or_else(|| "?".to_owned(), |c| c.to_string());
@@ -202,13 +202,13 @@ async fn drift(world: &mut World, arguments: &Arguments) -> Result<Option<Figure
     clippy::cast_precision_loss,
     reason = "hundreds"
 )]
-fn rank(len: usize, q: f64) -> usize {
+pub(crate) fn rank(len: usize, q: f64) -> usize {
     ((len as f64 * q).ceil() as usize).saturating_sub(1)
 }
 
 /// Seconds from each foreign event to our next one of the same aggregate, by the dates in ZITADEL's
 /// log; sorted.
-fn latencies(
+pub(crate) fn latencies(
     emulator: &Emulator,
     before: usize,
     changed: &BTreeMap<String, (String, String)>,
