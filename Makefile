@@ -35,6 +35,8 @@ CARGO_FUZZ := $(CARGO_FUZZ_ROOT)/bin/cargo-fuzz
 
 ACTIONLINT := $(BIN)/actionlint
 PROMTOOL := $(BIN)/promtool
+# The server, of the distribution.
+PROMETHEUS ?= prometheus
 
 # $(call go-build,NAME,DIRECTORY,LINKER FLAGS,PACKAGE,OPTIONS): the same bytes from the same sources, wherever it is built.
 go-build = @CGO_ENABLED=0 scripts/go-build '$(1)' $(2) $(4) $(5) -trimpath -buildvcs=false -ldflags '-s -w $(3)' -o $@
@@ -86,6 +88,11 @@ MINUTES ?= 60
 soak: $(TEST_TOOLS) ## Watch what a process keeps through an hour of changes and faults (MINUTES=10)
 	KASTELLAN_SOAK_MINUTES=$(MINUTES) cargo test --profile long --package kastellan --test it crash::soak:: -- --ignored --nocapture
 
+ROUNDS ?= 4
+.PHONY: latency
+latency: $(TEST_TOOLS) ## Measure how long changes by others last, of every kind: about 3 minutes (ROUNDS=4)
+	KASTELLAN_LATENCY_ROUNDS=$(ROUNDS) cargo test --package kastellan --test it crash::latency:: -- --ignored --nocapture
+
 TAKEOVERS ?= 200
 .PHONY: takeover-long
 takeover-long: prerequisites $(TEST_TOOLS) ## Have two operators take over from each other 200 times: about half an hour
@@ -120,6 +127,11 @@ fuzz: $(CARGO_FUZZ) ## Give libFuzzer what reads what others wrote, for FUZZ_SEC
 alerts: $(PROMTOOL) ## Test the chart's alerts with promtool
 	$(PROMTOOL) check rules --lint=all --lint-fatal charts/kastellan/files/rules.yaml
 	$(PROMTOOL) test rules tests/gitops/rules_test.yaml
+
+.PHONY: test-prometheus
+test-prometheus: prerequisites $(TEST_TOOLS) ## Have a Prometheus scrape the operator, and ask it what dashboard and alerts ask (PROMETHEUS=path)
+	@command -v '$(PROMETHEUS)' >/dev/null || { echo "There is no $(PROMETHEUS): apt-get install prometheus, or PROMETHEUS=path" >&2; exit 1; }
+	KASTELLAN_PROMETHEUS='$(PROMETHEUS)' cargo test --package kastellan --test it prometheus:: -- --ignored
 
 # The tests of Flux take 2 minutes on two cores, most of it its own pauses and timeouts. They are not part of `make test`.
 .PHONY: test-gitops

@@ -6,6 +6,7 @@
 //! a seed that was printed, if not its every moment.
 
 mod history;
+mod latency;
 mod process;
 mod soak;
 

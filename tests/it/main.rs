@@ -52,6 +52,7 @@ mod onboarding;
 mod operator;
 mod people;
 mod permissions;
+mod prometheus;
 mod promises;
 mod remote;
 mod rest;

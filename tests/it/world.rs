@@ -224,6 +224,11 @@ impl World {
         }
     }
 
+    /// Where the operator serves its metrics.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.unwrap()
+    }
+
     /// What the operator answers to a request for its status page.
     pub(crate) async fn status_page(&self) -> reqwest::Response {
         reqwest::get(format!("http://{}/status", self.admin.unwrap())).await.unwrap()

@@ -451,20 +451,31 @@ impl History {
         let delete = self.pick(0..4) == 0;
         let slot = &self.slots[n];
         let At::Placed(p) = slot.at else { return };
+        if !(delete && slot.is_entity()) {
+            self.change(world, n).await;
+        } else if let Some((place, id)) = self.whereabouts(world, n).await {
+            p.entry.delete(&world.minnie_at(&place), &id).await.ok();
+        }
+    }
+
+    /// Somebody else changes what is declared; whether that is so.
+    async fn change(&self, world: &World, n: usize) -> bool {
+        let slot = &self.slots[n];
+        let At::Placed(p) = slot.at else { return false };
+        let Some((place, id)) = self.whereabouts(world, n).await else { return false };
+        let at = world.minnie_at(&place);
+        let Ok(Some(have)) = p.entry.read(&at, &id).await else { return false };
+        let want = have.state.overlay(&slot.fields(p, 1 - self.states[n].spec));
+        p.entry.write(&at, &have, &want).await.is_ok()
+    }
+
+    /// Where something is that is bound, and its id.
+    async fn whereabouts(&self, world: &World, n: usize) -> Option<(Place, String)> {
+        let slot = &self.slots[n];
         let object = world.get_in(self.namespace(slot, world), slot.kind, &slot.name).await;
         let id = object["status"]["id"].as_str().unwrap_or_default().to_owned();
-        let Some(place) = slot.place(world).await else { return };
-        let at = world.minnie_at(&place);
-        if slot.is_entity() && id.is_empty() {
-            return;
-        }
-        if delete && slot.is_entity() {
-            p.entry.delete(&at, &id).await.ok();
-        } else if let Ok(Some(have)) = p.entry.read(&at, &id).await {
-            let other = 1 - self.states[n].spec;
-            let want = have.state.overlay(&slot.fields(p, other));
-            p.entry.write(&at, &have, &want).await.ok();
-        }
+        let is_known = !slot.is_entity() || !id.is_empty();
+        slot.place(world).await.filter(|_| is_known).map(|place| (place, id))
     }
 
     /// Somebody else made something of this name, before it is declared.
@@ -509,6 +520,47 @@ impl History {
                 self.declare(world, n).await;
             }
         }
+    }
+
+    /// All of it is declared.
+    pub(super) async fn declare_all(&mut self, world: &World) {
+        for n in 0..self.slots.len() {
+            self.states[n] = State { is_declared: true, ..State::default() };
+            self.declare(world, n).await;
+        }
+    }
+
+    /// Somebody else changes each thing that can differ, all within this time; how long each of these
+    /// changes lasted, by kind, and of whom the status says that it was.
+    pub(super) async fn changes(
+        &mut self,
+        world: &World,
+        within: Duration,
+    ) -> Vec<(&'static str, Duration, Value)> {
+        let moments = 0..self.slots.len();
+        let moments: Vec<Duration> = moments.map(|_| within.mul_f64(self.pick(0.0..1.0))).collect();
+        let changes = moments.into_iter().enumerate().map(async |(n, moment)| {
+            tokio::time::sleep(moment).await;
+            let slot = &self.slots[n];
+            let (place, id) = self.whereabouts(world, n).await?;
+            if !self.change(world, n).await {
+                return None;
+            }
+            let start = Instant::now();
+            // Not all that is declared can be changed.
+            slot.differs(world, &place, &id, self.states[n].spec).await?;
+            while slot.differs(world, &place, &id, self.states[n].spec).await.is_some() {
+                assert!(start.elapsed() < Duration::from_secs(60), "{} stays so", slot.name);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            let lasted = start.elapsed();
+            let namespace = self.namespace(slot, world);
+            let get = async || world.get_in(namespace, slot.kind, &slot.name).await;
+            let is_told = |o: &Value| o["status"]["lastDrift"]["corrected"] == true;
+            let object = eventually(&format!("{} told", slot.name), get, is_told).await;
+            Some((slot.kind, lasted, object["status"]["lastDrift"]["by"].clone()))
+        });
+        futures::future::join_all(changes).await.into_iter().flatten().collect()
     }
 
     /// All of it goes.
