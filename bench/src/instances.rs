@@ -13,7 +13,7 @@ use zitadel_emulator::{Action, Emulator, Outage, Rule, Running};
 
 use crate::{
     Arguments, Result,
-    cluster::Cluster,
+    cluster::{Cluster, NAMESPACE},
     entities::{entity, organization},
     meter::{Figures, counted},
     operator::Operator,
@@ -64,7 +64,8 @@ pub(crate) async fn run(arguments: &Arguments, objects: usize) -> Result<Vec<Fig
     let began = Instant::now();
     for shard in 0..SHARDS {
         let selector = format!("--shard-selector=shard={shard}");
-        many.operators.push(start(&many, &[&selector], &format!("shard-{shard}"))?);
+        let more = [selector.as_str(), "--lease-namespace", NAMESPACE];
+        many.operators.push(start(&many, &more, &format!("shard-{shard}"))?);
     }
     until_each_has_looked(&many).await?;
     let figures = many.figures("instances: start of three shards", began, 0.0);

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{Result, cluster::NAMESPACE};
+use crate::Result;
 
 /// Clock ticks a second in `/proc`: 100 on every Linux that people run.
 const TICKS: f64 = 100.0;
@@ -45,7 +45,6 @@ impl Operator {
             .args(more)
             .env("KUBECONFIG", kubeconfig)
             .env("POD_NAME", pod)
-            .env("POD_NAMESPACE", NAMESPACE)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

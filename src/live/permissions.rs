@@ -63,24 +63,24 @@ impl Permitted {
             let age = if lacks(told).is_empty() { age } else { age.min(TRUST) };
             told.at + age >= now
         };
-        let organization = &place.organization;
+        let organization = place.organization.as_deref();
         let answer = self.answer(organization);
         let mut answer = answer.lock().await;
         if let Some(told) = answer.as_ref().filter(counts) {
             return Ok(lacks(told));
         }
         let at = Instant::now();
-        let permissions = fetch_permissions(client, organization.as_deref()).await?;
+        let permissions = fetch_permissions(client, organization).await?;
         Ok(lacks(answer.insert(Told { at, permissions })))
     }
 
     /// Forgets what is too old to count, and nobody is asking for.
-    fn answer(&self, organization: &Option<String>) -> Answer {
+    fn answer(&self, organization: Option<&str>) -> Answer {
         let is_old = |told: &Option<Told>| told.as_ref().is_none_or(|t| t.at.elapsed() >= CREDIT);
         let mut all = lock(&self.0);
         all.retain(|_, answer| {
             Arc::strong_count(answer) > 1 || !answer.try_lock().is_ok_and(|told| is_old(&told))
         });
-        all.entry(organization.clone()).or_default().clone()
+        all.entry(organization.map(ToOwned::to_owned)).or_default().clone()
     }
 }
