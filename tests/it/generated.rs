@@ -1,10 +1,10 @@
 //! Files that are generated from the registry are current. `UPDATE=1 cargo test generated` writes
 //! them anew.
 
+mod coverage;
 mod docs;
 mod permissions;
 mod states;
-mod terraform;
 
 use std::{fs, path::Path};
 
@@ -107,9 +107,9 @@ fn generated_documentation_is_current() {
     check(&docs.join("reference.md"), &docs::reference());
     check(&docs.join("reasons.md"), &docs::reasons());
     check(&docs.join("permissions.md"), &permissions::page());
+    check(&docs.join("coverage.md"), &coverage::page());
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     check_part(&readme, "kinds", &docs::kinds());
-    check_part(&docs.join("tasks/from-terraform.md"), "resources", &terraform::tables());
 }
 
 #[tokio::test(start_paused = true)]
