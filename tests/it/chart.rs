@@ -1,7 +1,7 @@
 //! The Helm chart, by helm itself, against an API server of its own: it brings the CRDs that the
 //! other tests share.
 
-mod lifecycle;
+pub(crate) mod lifecycle;
 
 use std::process::{Command, Output};
 

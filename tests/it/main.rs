@@ -25,6 +25,7 @@ mod contract;
 mod crash;
 mod crashes;
 mod deletion;
+mod documented;
 mod examples;
 mod faults;
 mod feed;

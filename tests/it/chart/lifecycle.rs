@@ -267,7 +267,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// What a kubelet makes of the release's Deployment: a process with its arguments, environment and
 /// account. It is killed when it is dropped.
-struct Pod {
+pub(crate) struct Pod {
     child: Child,
     admin: SocketAddr,
     folder: TempDir,
@@ -285,7 +285,7 @@ impl Drop for Pod {
 }
 
 impl Pod {
-    async fn start(client: &Client, kubeconfig: &Kubeconfig, name: &str) -> Self {
+    pub(crate) async fn start(client: &Client, kubeconfig: &Kubeconfig, name: &str) -> Self {
         let api: Api<Deployment> = Api::namespaced(client.clone(), NAMESPACE);
         let pod = api.get(RELEASE).await.unwrap().spec.template.spec.unwrap();
         let account = pod.service_account_name.unwrap();
@@ -348,7 +348,7 @@ impl Pod {
         }
     }
 
-    async fn leads(&self) {
+    pub(crate) async fn leads(&self) {
         self.metrics("it leads", |text| text.contains("kastellan_leader 1")).await;
         eventually("ready", async || self.get("readyz").await, |text| text == "ok\n").await;
     }
