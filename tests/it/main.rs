@@ -48,6 +48,7 @@ mod matrix;
 mod metadata;
 mod metrics;
 mod modes;
+mod moved;
 mod older;
 mod onboarding;
 mod operator;
