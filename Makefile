@@ -33,6 +33,10 @@ CARGO_FUZZ_VERSION := 0.13.2
 CARGO_FUZZ_ROOT := $(CURDIR)/.cache/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 CARGO_FUZZ := $(CARGO_FUZZ_ROOT)/bin/cargo-fuzz
 
+MDBOOK_VERSION := 0.5.4
+MDBOOK_ROOT := $(CURDIR)/.cache/mdbook-$(MDBOOK_VERSION)
+MDBOOK := $(MDBOOK_ROOT)/bin/mdbook
+
 ACTIONLINT := $(BIN)/actionlint
 PROMTOOL := $(BIN)/promtool
 # The server, of the distribution.
@@ -155,6 +159,10 @@ fmt: ## Format the code
 doc: ## Build the documentation of the code
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --workspace
 
+.PHONY: site
+site: $(MDBOOK) ## Build the site of the documentation (.cache/site) and check its links
+	scripts/site $(MDBOOK) .cache/site
+
 .PHONY: generate
 generate: $(TEST_TOOLS) ## Rewrite the generated files: CRDs, reference, tables, states of objects
 	UPDATE=1 cargo test generated
@@ -250,5 +258,8 @@ $(CARGO_FUZZ):
 $(CARGO_CYCLONEDX):
 	$(call cargo-install,cargo-cyclonedx,$(CARGO_CYCLONEDX_VERSION),$(CARGO_CYCLONEDX_ROOT))
 
+$(MDBOOK):
+	$(call cargo-install,mdbook,$(MDBOOK_VERSION),$(MDBOOK_ROOT))
+
 # What is missing is said before a build that takes minutes.
-$(TESTENV) $(HELM) $(FLUX_CONTROLLER) $(ACTIONLINT) $(PROMTOOL) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ): | prerequisites
+$(TESTENV) $(HELM) $(FLUX_CONTROLLER) $(ACTIONLINT) $(PROMTOOL) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ) $(MDBOOK): | prerequisites

@@ -150,9 +150,9 @@ fn links_of_the_documentation_lead_somewhere() {
     }
 }
 
-/// Whatever `docs/security.md` says is proved is proved by tests that exist.
+/// Whatever a page says is proved is proved by tests that exist.
 #[test]
-fn the_tests_that_the_security_model_names_exist() {
+fn the_tests_that_pages_name_exist() {
     fn collect(dir: &Path, into: &mut String) {
         for entry in fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
             if entry.is_dir() {
@@ -167,12 +167,14 @@ fn the_tests_that_the_security_model_names_exist() {
     for dir in ["src", "tests"] {
         collect(&root.join(dir), &mut code);
     }
-    let text = fs::read_to_string(root.join("docs/security.md")).unwrap();
-    let names = text.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 1);
-    let names: Vec<&str> = names.collect();
-    assert!(names.len() > 30, "{names:?}");
-    for name in names {
-        assert!(code.contains(&format!("fn {name}(")), "docs/security.md: there is no {name}");
+    for (page, least) in [("docs/security.md", 30), ("docs/operations.md", 9)] {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        let names = text.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() > 1);
+        let names: Vec<&str> = names.collect();
+        assert!(names.len() > least, "{page}: {names:?}");
+        for name in names {
+            assert!(code.contains(&format!("fn {name}(")), "{page}: there is no {name}");
+        }
     }
 }
 
