@@ -196,3 +196,25 @@ func TestUnfinishedStatusesAreNoErrors(t *testing.T) {
 		}
 	}
 }
+
+// The tutorial's Application has no field that Argo CD does not know.
+func TestTheTutorialsApplicationIsOne(t *testing.T) {
+	for _, block := range strings.Split(string(read(t, "../../docs/tutorial.md")), "```yaml\n") {
+		block, _, _ = strings.Cut(block, "```")
+		if !strings.Contains(block, "\nkind: Application\n") {
+			continue
+		}
+		var application v1alpha1.Application
+		if err := yaml.UnmarshalStrict([]byte(block), &application); err != nil {
+			t.Fatal(err)
+		}
+		if source := application.Spec.GetSource(); source.Path != "zitadel" || source.RepoURL == "" {
+			t.Errorf("it has another source: %+v", source)
+		}
+		if !application.Spec.SyncPolicy.Automated.Prune {
+			t.Error("it does not prune")
+		}
+		return
+	}
+	t.Fatal("the tutorial shows no Application")
+}

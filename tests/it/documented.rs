@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
@@ -423,4 +423,24 @@ fn no_page_on_a_task_is_passed_over() {
         let path = format!("docs/tasks/{}", entry.unwrap().file_name().to_str().unwrap());
         assert!(PAGES.iter().any(|page| page.path == path), "the commands of {path} are not run");
     }
+}
+
+/// The tutorial's Kustomization is, but for where it looks, the one that Flux itself is tested with.
+#[test]
+fn the_tutorials_kustomization_is_that_of_the_page_on_gitops() {
+    let specs = ["docs/tutorial.md", "docs/tasks/gitops.md"].map(|page| {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let documents = blocks
+            .filter(|block| block.contains("\nkind: Kustomization"))
+            .flat_map(|block| serde_saphyr::from_multiple::<Value>(block).unwrap());
+        let found = documents.into_iter().find(|d| d["kind"] == "Kustomization");
+        let mut spec = found.unwrap()["spec"].take();
+        for field in ["path", "dependsOn"] {
+            spec.as_object_mut().unwrap().remove(field);
+        }
+        spec["sourceRef"].as_object_mut().unwrap().remove("name");
+        spec
+    });
+    assert_eq!(specs[0], specs[1]);
 }

@@ -150,6 +150,29 @@ fn links_of_the_documentation_lead_somewhere() {
     }
 }
 
+#[test]
+fn the_picture_of_what_is_in_what_has_every_kind() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images/kinds.svg");
+    let picture = fs::read_to_string(path).unwrap();
+    let words: Vec<&str> = picture.split(|c: char| !c.is_alphanumeric()).collect();
+    for entry in kastellan::kinds::REGISTRY.all() {
+        assert!(words.contains(&entry.kind()), "{} is not in it", entry.kind());
+    }
+}
+
+#[test]
+fn every_page_is_in_the_summary_of_the_site() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let summary = fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    for dir in ["", "tasks/"] {
+        for entry in fs::read_dir(docs.join(dir)).unwrap() {
+            let page = format!("{dir}{}", entry.unwrap().file_name().to_str().unwrap());
+            let is_page = page.ends_with(".md") && page != "SUMMARY.md";
+            assert!(!is_page || summary.contains(&format!("({page})")), "{page} is not in it");
+        }
+    }
+}
+
 /// Whatever a page says is proved is proved by tests that exist.
 #[test]
 fn the_tests_that_pages_name_exist() {
