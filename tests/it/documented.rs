@@ -396,7 +396,7 @@ async fn every_command_of_the_tutorial_and_of_the_tasks_runs() {
                 goes_on = !is_here && line.ends_with('\\');
                 is_here
             });
-            let here = lines.map(|line| format!("{line}\n")).collect::<String>();
+            let here = format!("{}\n", lines.collect::<Vec<_>>().join("\n"));
             if page.path == "docs/tutorial.md" && begins("kubectl events") {
                 somebody_changes_the_project(&world).await;
             }
