@@ -1,4 +1,5 @@
-//! What `kastellan tree`, `kastellan why` and `kastellan events` know: the custom resources of a cluster as they are.
+//! What `kastellan tree`, `why`, `events` and `plan --cluster` know: the custom resources of a cluster
+//! as they are.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,13 @@ pub(super) struct Place {
     /// Context of the kubeconfig. Omitted: the current one; inside a cluster, the service account.
     #[arg(long, value_name = "CONTEXT", help_heading = "Cluster")]
     pub(super) context: Option<String>,
+}
+
+impl Place {
+    /// Whether it says anything.
+    pub(super) fn is_given(&self) -> bool {
+        self.namespace.is_some() || self.context.is_some()
+    }
 }
 
 /// The custom resources of a cluster.

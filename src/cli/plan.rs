@@ -1,9 +1,11 @@
 //! `kastellan plan`
 
 use super::{
+    cluster::{Cluster, Place},
     output::{self, Exit, Format, Result},
     source::{self, Connection, Files},
 };
+use crate::files::Folder;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,6 +18,9 @@ Examples:
   What an overlay of kustomize would change; or what any other program prints, from stdin:
     kastellan plan -f overlays/production
     helm template tenant | kastellan plan -f -
+
+  What merging a change would have the operator do, which knows what it has created:
+    kastellan plan -f tenant --cluster --namespace tenant
 
   In CI, fail if Git and ZITADEL differ:
     kastellan plan -f tenant || exit 1
@@ -49,6 +54,13 @@ pub(super) struct Args {
     send_secrets: bool,
     #[command(flatten)]
     connection: Connection,
+    /// Plan what the operator would do: which thing in ZITADEL is whose is in the statuses of the
+    /// cluster's objects of the same names. Without it, what the operator has created is what
+    /// somebody else has created: a change of it is refused, and a new name is another thing.
+    #[arg(long, help_heading = "Cluster")]
+    cluster: bool,
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(super) async fn run(args: Args) -> Result {
@@ -56,7 +68,14 @@ pub(super) async fn run(args: Args) -> Result {
 }
 
 async fn planned(args: &Args) -> Result {
-    let (_, mut session) = source::begin(&args.files, &args.connection).await?;
+    let mut folder = source::folder(&args.files).await?;
+    if args.cluster {
+        bind(&mut folder, &Cluster::read(&args.place).await?);
+    } else if args.place.is_given() {
+        let hint = "add --cluster, which reads the statuses there";
+        return Err(output::fail("--namespace and --context say where in a cluster", Some(hint)));
+    }
+    let mut session = args.connection.session(&folder).await?;
     if args.send_secrets {
         session.send_secrets();
     }
@@ -64,4 +83,19 @@ async fn planned(args: &Args) -> Result {
     let unmanaged = args.unmanaged.then(|| session.unmanaged());
     let exit = output::plan(&planned, unmanaged.as_deref(), args.output)?;
     if session.unconnected() == 0 { Ok(exit) } else { Err(Exit::Failed) }
+}
+
+/// Has each object know what the object of its name in the cluster is bound to. One without a
+/// namespace is in the namespace that is meant where none is named.
+fn bind(folder: &mut Folder, cluster: &Cluster) {
+    for manifest in &mut folder.manifests {
+        let mut key = manifest.object.key.clone();
+        let namespace = manifest.document.value.pointer("/metadata/namespace");
+        if namespace.is_none_or(serde_json::Value::is_null) {
+            key.namespace.clone_from(&cluster.namespace);
+        }
+        if let Some(live) = cluster.objects.get(&key) {
+            manifest.bind(live);
+        }
+    }
 }

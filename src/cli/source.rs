@@ -223,16 +223,13 @@ pub(super) fn no_connection(e: &NoConnection) -> Exit {
     )
 }
 
-/// The beginning of every command that works on a folder and a ZITADEL: files without errors, and a
-/// connection.
-pub(super) async fn begin(files: &Files, connection: &Connection) -> Result<(Folder, Session)> {
+/// Files without errors.
+pub(super) async fn folder(files: &Files) -> Result<Folder> {
     let files = files.clone();
-    let folder = aside(move || files.read()).await?;
-    let session = connection.session(&folder).await?;
-    Ok((folder, session))
+    aside(move || files.read()).await
 }
 
-/// [`begin`], and then work that only reads, all within `--timeout`.
+/// Work that only reads, all within `--timeout`.
 pub(super) async fn read_within<T>(
     timeout: Option<Duration>,
     work: impl Future<Output = Result<T>>,

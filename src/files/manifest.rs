@@ -36,6 +36,34 @@ impl Manifest {
         let object = Arc::new(object(entry, &document, findings));
         Self { entry, object, document }
     }
+
+    /// Has the binding and the age of the same object of a cluster, which is in this namespace there.
+    pub fn bind(&mut self, live: &Object) {
+        let mut status = binding(live.status.clone());
+        if let Some(instance) =
+            status.instance.as_mut().filter(|i| i.namespace == live.key.namespace)
+        {
+            instance.namespace.clone_from(&self.object.key.namespace);
+        }
+        let object = Arc::make_mut(&mut self.object);
+        object.uid.clone_from(&live.uid);
+        object.created = live.created;
+        object.status = status;
+    }
+}
+
+/// What a status says of which thing an object is bound to.
+fn binding(status: Status) -> Status {
+    Status {
+        id: status.id,
+        instance_id: status.instance_id,
+        instance: status.instance,
+        parents: status.parents,
+        organization_id: status.organization_id,
+        provenance: status.provenance,
+        original: status.original,
+        ..Status::default()
+    }
 }
 
 /// `metadata.name`, or nothing.
@@ -95,16 +123,7 @@ fn object(entry: Entry, document: &Document, findings: &mut Vec<Finding>) -> Obj
         is_deleting: false,
         annotations: typed(document, "/metadata/annotations", "metadata.annotations", findings),
         spec,
-        status: Status {
-            id: status.id,
-            instance_id: status.instance_id,
-            instance: status.instance,
-            parents: status.parents,
-            organization_id: status.organization_id,
-            provenance: status.provenance,
-            original: status.original,
-            ..Status::default()
-        },
+        status: binding(status),
         details: InstanceDetails::default(),
     }
 }

@@ -9,6 +9,11 @@ use crate::{apiserver, world::World};
 
 /// What a command says of the namespace of a world.
 async fn run(world: &World, args: &[&str]) -> Ran {
+    run_with(world, args, &[]).await
+}
+
+/// The same, with variables of the environment.
+async fn run_with(world: &World, args: &[&str], env: &[(&str, String)]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("config");
     std::fs::write(&kubeconfig, serde_json::to_string(&apiserver::shared().kubeconfig).unwrap())
@@ -17,7 +22,10 @@ async fn run(world: &World, args: &[&str]) -> Ran {
     let plugin = folder.path().join("kubectl-kastellan");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kastellan"), &plugin).unwrap();
     let mut command = Command::new(plugin);
-    command.args(args).args(["--namespace", &world.namespace]).env("KUBECONFIG", kubeconfig);
+    command.args(args).env("KUBECONFIG", kubeconfig).envs(env.iter().map(|(k, v)| (*k, v)));
+    if args.first() != Some(&"plan") || args.contains(&"--cluster") {
+        command.args(["--namespace", &world.namespace]);
+    }
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Ran {
@@ -102,4 +110,39 @@ async fn the_events_of_what_is_behind_an_object_are_shown_with_who_caused_them()
     shown(&world, "events-not-bound", &run(&world, &["events", "ProjectRole/nobody"]).await);
     shown(&world, "events-of-nothing", &run(&world, &["events", "Project/nothing"]).await);
     shown(&world, "events-of-an-instance", &run(&world, &["events", "Instance/default"]).await);
+}
+
+/// What is bound is known by its binding: changed, given another name, or recreated by nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plan_knows_what_the_operator_has_created() {
+    let world = declared().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tenant.yaml");
+    let write = |project: Value, namespace: Value| {
+        let object = |kind: &str, name: &str, spec: Value| {
+            let metadata = json!({"name": name, "namespace": namespace});
+            json!({"apiVersion": kastellan::api::api_version(), "kind": kind, "metadata": metadata, "spec": spec})
+        };
+        let acme = object("Organization", "acme", json!({"name": world.namespace}));
+        let mut spec = json!({"organizationRef": {"name": "acme"}});
+        spec.as_object_mut().unwrap().extend(project.as_object().unwrap().clone());
+        let all = [acme, object("Project", "shop", spec)];
+        std::fs::write(&file, all.map(|o| o.to_string()).join("\n---\n")).unwrap();
+    };
+    let plan = async |more: &[&str]| {
+        let env = [("ZITADEL_ISSUER", world.issuer()), ("ZITADEL_TOKEN", world.emulator().pat())];
+        let args = [&["plan", "-f", file.to_str().unwrap()], more].concat();
+        run_with(&world, &args, &env).await
+    };
+    let events = world.events();
+    for namespace in [json!(world.namespace), Value::Null] {
+        write(json!({"name": "Shop"}), namespace.clone());
+        assert_eq!(plan(&["--cluster"]).await.code, 0);
+        write(json!({"name": "Webshop", "projectRoleCheck": true}), namespace.clone());
+        let of = if namespace.is_null() { "plan-of-the-cluster" } else { "plan-of-a-namespace" };
+        shown(&world, of, &plan(&["--cluster"]).await);
+    }
+    // Without it these are new, or somebody else's.
+    shown(&world, "plan-without-the-cluster", &plan(&[]).await);
+    assert_eq!(world.events(), events);
 }
