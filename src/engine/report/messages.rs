@@ -100,6 +100,11 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
         Error::TooOld { since, source } => {
             format!("{noun} needs ZITADEL {since}, and this server is older: {source}")
         }
+        Error::NoEndpoint { doing, source } => format!(
+            "{}. This ZITADEL has no such endpoint, or what is before it does not let it through: \
+             upgrade ZITADEL, or ask who runs the proxy",
+            call(*doing, source, noun)
+        ),
         Error::Lost(lost) => self::lost(lost, noun),
         Error::NotConverged(pending) => not_converged(pending, noun),
         Error::NoSight { id } => format!(
