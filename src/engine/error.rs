@@ -112,6 +112,14 @@ pub enum Error {
         /// What is answered.
         source: zitadel::Error,
     },
+    /// What proves that it belongs to who declares it is not where ZITADEL looks for it.
+    Unproven {
+        /// Where that is, in words, and the text that has to be there; `None`: it was asked for, and
+        /// what it is, is not known here.
+        wanted: Option<(String, String)>,
+        /// How long until it is looked for again.
+        left: Duration,
+    },
     /// The thing is the account that Kastellan itself acts as.
     OwnAccount {
         /// Its id.
@@ -535,7 +543,10 @@ impl Error {
     /// What happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Waiting(_) | Self::NotConnected { .. } | Self::Scheduled { .. } => Class::Waiting,
+            Self::Waiting(_)
+            | Self::NotConnected { .. }
+            | Self::Scheduled { .. }
+            | Self::Unproven { .. } => Class::Waiting,
             Self::Spec(_)
             | Self::NoConsent(_)
             | Self::UnknownHost
@@ -604,6 +615,7 @@ impl Error {
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
             Self::Taken { .. } | Self::TooOld { .. } | Self::NoEndpoint { .. } => Reason::Rejected,
             Self::Scheduled { .. } => Reason::Updating,
+            Self::Unproven { .. } => Reason::NotVerified,
             Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } | Self::Drafted { .. } => Reason::Contested,
             Self::LockOut { .. } => Reason::LockOut,

@@ -24,6 +24,7 @@ mod contract;
 mod crash;
 mod crashes;
 mod deletion;
+mod domains;
 mod endpoints;
 mod examples;
 mod faults;
