@@ -143,6 +143,11 @@ test-gitops: prerequisites $(filter-out $(HELM),$(TEST_TOOLS)) $(FLUX_CONTROLLER
 	go test -C tests/gitops -vet=off ./...
 	KASTELLAN_FLUX=$(FLUX) cargo test --package kastellan --test it flux:: -- --ignored --test-threads 3
 
+# It took 5 minutes on two busy cores. It is not part of `make test`.
+.PHONY: test-versions
+test-versions: prerequisites $(TEST_TOOLS) ## Move every kind to another version of the API, on an API server of its own
+	cargo test --package kastellan --test it versions:: -- --ignored
+
 .PHONY: lint
 lint: ## Check format and lints
 	cargo fmt --all --check

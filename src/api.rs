@@ -9,8 +9,11 @@ pub mod status;
 
 /// API group of all kinds.
 pub const GROUP: &str = "zitadel.kastellan.dev";
-/// The only version so far.
+/// The version in which Kastellan reads and writes objects.
 pub const VERSION: &str = "v1alpha1";
+/// The versions that the CRDs have; all of them have the same schema. `docs/compatibility.md` says
+/// what follows what.
+pub const VERSIONS: &[Version] = &[Version { name: VERSION, served: true, stored: true }];
 /// Keeps an object until its remote side is settled.
 pub const FINALIZER: &str = "zitadel.kastellan.dev/finalizer";
 /// Any new value: reconcile now, whatever is believed to be so.
@@ -23,6 +26,23 @@ pub const ABANDON: &str = "kastellan.dev/abandon";
 pub const ALLOW_LOCK_OUT: &str = "kastellan.dev/allow-lock-out";
 /// Field manager of everything that is written to Kubernetes.
 pub const MANAGER: &str = "kastellan";
+
+/// A version of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Such as `v1alpha1`.
+    pub name: &'static str,
+    /// Whether objects can be read and written in it.
+    pub served: bool,
+    /// Whether the API server stores objects in it: one of them.
+    pub stored: bool,
+}
+
+/// Whether manifests may have this `apiVersion`.
+pub fn is_served(api_version: &str) -> bool {
+    let name = api_version.strip_prefix(GROUP).and_then(|rest| rest.strip_prefix('/'));
+    VERSIONS.iter().any(|version| version.served && Some(version.name) == name)
+}
 
 /// `zitadel.kastellan.dev/v1alpha1`
 pub fn api_version() -> String {

@@ -33,6 +33,7 @@ mod memory;
 pub mod observe;
 pub mod ownership;
 pub mod plan;
+mod proof;
 pub mod reconcile;
 mod replacement;
 pub mod report;

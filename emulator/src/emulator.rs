@@ -207,6 +207,11 @@ impl Emulator {
         sent.any(is_it)
     }
 
+    /// Somebody publishes a text: in the TXT record of a name, or at an address.
+    pub fn publish(&self, location: &str, text: &str) {
+        self.state().published.insert(location.to_owned(), text.to_owned());
+    }
+
     /// Time passes for the keys that sign tokens: what was done to them was done so much earlier.
     pub fn age_web_keys(&self, by: Duration) {
         let mut state = self.state();

@@ -90,6 +90,8 @@ pub(crate) struct State {
     pub(crate) admin: String,
     /// Organizations that calls are told not to exist.
     pub(crate) refused_organizations: HashSet<String>,
+    /// What can be found elsewhere: texts by the names of TXT records and the addresses of files.
+    pub(crate) published: BTreeMap<String, String>,
     /// What roles permit that were given other permissions.
     pub(crate) changed_roles: BTreeMap<String, Vec<String>>,
     /// The files that policies name: by their owner, and by their name in the storage.
@@ -117,6 +119,7 @@ impl State {
             domain: domain.to_owned(),
             admin: String::new(),
             refused_organizations: HashSet::new(),
+            published: BTreeMap::new(),
             changed_roles: BTreeMap::new(),
             assets: HashMap::new(),
             signing_keys: HashMap::new(),

@@ -42,6 +42,9 @@ pub struct Status {
     /// Of keys that are used in turn: which is in use, and what comes next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
+    /// What has to be published before ZITADEL believes that it belongs to who declares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<ChallengeStatus>,
     /// The Secret that holds what ZITADEL issued for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretStatus>,
@@ -94,6 +97,22 @@ pub struct Reported {
     /// Whether it is proved that a domain belongs to its organization, or nobody asks for a proof.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
+}
+
+/// What ZITADEL looks for. It is no secret: who declares the thing publishes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChallengeStatus {
+    /// In which way it is published: `Dns` or `Http`.
+    #[serde(rename = "type")]
+    pub way: String,
+    /// Where it is looked for: the name of a TXT record, or the address of a file.
+    pub location: String,
+    /// The text that is to be there.
+    pub token: String,
+    /// When it was asked for, by ZITADEL's clock; absent: that does not show yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<String>,
 }
 
 /// Keys that are used in turn.
@@ -229,6 +248,7 @@ pub enum Reason {
     Unreachable,
     RateLimited,
     Rejected,
+    NotVerified,
     InstanceChanged,
     LostByZitadel,
     Observing,
@@ -239,7 +259,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::InSync,
         Self::Creating,
         Self::Updating,
@@ -257,6 +277,7 @@ impl Reason {
         Self::Unreachable,
         Self::RateLimited,
         Self::Rejected,
+        Self::NotVerified,
         Self::InstanceChanged,
         Self::LostByZitadel,
         Self::Observing,
@@ -303,6 +324,9 @@ impl Reason {
             Self::Unreachable => "ZITADEL can't be reached or does not answer. It is tried again.",
             Self::RateLimited => "ZITADEL asked to wait.",
             Self::Rejected => "ZITADEL refused the write; the message is ZITADEL's.",
+            Self::NotVerified => {
+                "ZITADEL has not found yet what proves that it belongs to who declares it. Publish what the message says; it is looked for at growing pauses."
+            }
             Self::InstanceChanged => {
                 "Another ZITADEL instance answers now. Nothing is written. Point the Instance at the former one, or delete the objects and create them again."
             }

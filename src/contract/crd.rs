@@ -1,13 +1,15 @@
 //! CRDs from the Rust types of specs: structural schema, CEL rules, names, columns, and a default
 //! for the status alone.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceDefinitionVersion,
+};
 use kube::core::schema::{OptionalEnum, OptionalIntOrString, StructuralSchemaRewriter};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::{Description, EntityDescription, IdSource, List, ListOrder, Reference, Role};
-use crate::api::{GROUP, VERSION};
+use crate::api::{GROUP, VERSION, VERSIONS, Version};
 
 /// A CEL rule on the spec.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +93,25 @@ pub fn crd<Spec: JsonSchema, Status: JsonSchema>(
             }],
         },
     });
-    as_crd(crd)
+    with_versions(as_crd(crd), VERSIONS)
+}
+
+/// The CRD with these versions: each with the schema, columns and subresources of its first. Without
+/// a webhook the API server changes nothing of an object but its `apiVersion`, so no other is
+/// possible.
+#[must_use]
+pub fn with_versions(
+    mut crd: CustomResourceDefinition,
+    versions: &[Version],
+) -> CustomResourceDefinition {
+    let first = crd.spec.versions.first().cloned();
+    let version = |version: &Version| {
+        let Version { name, served, stored } = *version;
+        let same = first.clone()?;
+        Some(CustomResourceDefinitionVersion { name: name.into(), served, storage: stored, ..same })
+    };
+    crd.spec.versions = versions.iter().filter_map(version).collect();
+    crd
 }
 
 #[expect(clippy::expect_used, reason = "what is built here has the shape of a CRD")]

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Access, CheckError, ConnectionKind, Cut, Declaration, Description, Entity, EntityDescription,
-    Fields, Files, Inputs, Issued, Kind, Moment, Place, Reference, Remote, RemoteEntity,
-    RemoteSetting, Role, Row, Schedule, Secrets, Setting, SpecError, Subject, Written, crd, decode,
-    secret,
+    Access, Challenge, CheckError, ConnectionKind, Cut, Declaration, Description, Entity,
+    EntityDescription, Fields, Files, Inputs, Issued, Kind, Moment, Place, Reference, Remote,
+    RemoteEntity, RemoteSetting, Role, Row, Schedule, Secrets, Setting, SpecError, Subject,
+    Verified, Written, crd, decode, secret,
 };
 use crate::{
     api::status::Status,
@@ -92,6 +92,10 @@ pub trait ErasedEntity: ErasedKind {
     async fn proves(&self, access: &Access, remote: &Remote, value: &SecretString) -> Result<bool>;
     /// See [`Entity::cuts`].
     async fn cuts(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Vec<Cut>>;
+    /// See [`Entity::challenge`].
+    async fn challenge(&self, access: &Access, id: &str, way: &str) -> Result<Challenge>;
+    /// See [`Entity::verify`].
+    async fn verify(&self, access: &Access, id: &str) -> Result<Verified>;
     /// See [`Entity::issue`].
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued>;
 }
@@ -451,6 +455,14 @@ impl<K: Entity> ErasedEntity for Line<K> {
 
     async fn cuts(&self, access: &Access, have: &Remote, want: &Fields) -> Result<Vec<Cut>> {
         K::cuts(access, &typed_entity(have)?, &typed(want)?).await
+    }
+
+    async fn challenge(&self, access: &Access, id: &str, way: &str) -> Result<Challenge> {
+        K::challenge(access, id, way).await
+    }
+
+    async fn verify(&self, access: &Access, id: &str) -> Result<Verified> {
+        K::verify(access, id).await
     }
 
     async fn issue(&self, access: &Access, id: &str) -> Result<Issued> {

@@ -9,9 +9,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    Access, Cut, EventFilter, Fields, FileInput, Files, Inputs, Issued, Issues, List, Moment,
-    Permissions, Place, Reference, Remote, RemoteEntity, RemoteSetting, Renewal, Row, Schedule,
-    SecretInput, Secrets, SpecError, Written, crd::Rule,
+    Access, Challenge, Cut, EventFilter, Fields, FileInput, Files, Inputs, Issued, Issues, List,
+    Moment, Permissions, Place, Proof, Reference, Remote, RemoteEntity, RemoteSetting, Renewal,
+    Row, Schedule, SecretInput, Secrets, SpecError, Verified, Written, crd::Rule,
 };
 use crate::zitadel::{Error, Result};
 
@@ -179,6 +179,8 @@ pub struct EntityDescription {
     /// A field that is `true` of what ZITADEL makes by itself along with what it is in, and takes
     /// with it: no export has it, and it is not missed where nobody declares it.
     pub comes_along: Option<&'static str>,
+    /// What has to be published to prove that a thing belongs to who declares it.
+    pub proof: Option<&'static Proof>,
     /// Fields that ZITADEL can't change: where one differs, another thing is created in the place of
     /// the former one.
     pub by_another: &'static [&'static str],
@@ -214,6 +216,7 @@ impl EntityDescription {
         issues: None,
         only_one: None,
         comes_along: None,
+        proof: None,
         by_another: &[],
     };
 }
@@ -391,6 +394,20 @@ pub trait Entity: Kind {
     ) -> impl Future<Output = Result<Vec<Cut>>> + Send {
         let _ = (access, have, want);
         async { Ok(Vec::new()) }
+    }
+    /// Has ZITADEL ask for another proof, given in this way: it ends the former one.
+    fn challenge(
+        access: &Access,
+        id: &str,
+        way: &str,
+    ) -> impl Future<Output = Result<Challenge>> + Send {
+        let _ = (access, id, way);
+        async { Err(Error::Malformed { endpoint: "(no call)".into(), what: "no proof".into() }) }
+    }
+    /// Has ZITADEL look for the proof.
+    fn verify(access: &Access, id: &str) -> impl Future<Output = Result<Verified>> + Send {
+        let _ = (access, id);
+        async { Err(Error::Malformed { endpoint: "(no call)".into(), what: "no proof".into() }) }
     }
     /// Gives it another secret, which ends the former one.
     fn issue(access: &Access, id: &str) -> impl Future<Output = Result<Issued>> + Send {

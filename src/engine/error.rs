@@ -105,6 +105,21 @@ pub enum Error {
         /// What it answers.
         source: zitadel::Error,
     },
+    /// The server has no such endpoint, or what is before it does not let it through.
+    NoEndpoint {
+        /// What was tried.
+        doing: Doing,
+        /// What is answered.
+        source: zitadel::Error,
+    },
+    /// What proves that it belongs to who declares it is not where ZITADEL looks for it.
+    Unproven {
+        /// Where that is, in words, and the text that has to be there; `None`: it was asked for, and
+        /// what it is, is not known here.
+        wanted: Option<(String, String)>,
+        /// How long until it is looked for again.
+        left: Duration,
+    },
     /// The thing is the account that Kastellan itself acts as.
     OwnAccount {
         /// Its id.
@@ -457,6 +472,9 @@ impl Error {
             {
                 Self::TooOld { since: entry.since, source }
             }
+            (Self::Zitadel { doing, source }, _) if source.is_missing_endpoint() => {
+                Self::NoEndpoint { doing, source }
+            }
             (error, _) => error,
         }
     }
@@ -525,7 +543,10 @@ impl Error {
     /// What happens next.
     pub fn class(&self) -> Class {
         match self {
-            Self::Waiting(_) | Self::NotConnected { .. } | Self::Scheduled { .. } => Class::Waiting,
+            Self::Waiting(_)
+            | Self::NotConnected { .. }
+            | Self::Scheduled { .. }
+            | Self::Unproven { .. } => Class::Waiting,
             Self::Spec(_)
             | Self::NoConsent(_)
             | Self::UnknownHost
@@ -537,6 +558,7 @@ impl Error {
             | Self::CannotEmpty { .. }
             | Self::Taken { .. }
             | Self::TooOld { .. }
+            | Self::NoEndpoint { .. }
             | Self::NotPermitted { .. }
             | Self::Secret { .. }
             | Self::Output(
@@ -591,8 +613,9 @@ impl Error {
             | Self::MayNotRead { .. }
             | Self::NotPermitted { .. } => Reason::Forbidden,
             Self::AdoptionRefused(_) => Reason::AdoptionRefused,
-            Self::Taken { .. } | Self::TooOld { .. } => Reason::Rejected,
+            Self::Taken { .. } | Self::TooOld { .. } | Self::NoEndpoint { .. } => Reason::Rejected,
             Self::Scheduled { .. } => Reason::Updating,
+            Self::Unproven { .. } => Reason::NotVerified,
             Self::Conflict { .. } => Reason::Conflict,
             Self::Contested { .. } | Self::Drafted { .. } => Reason::Contested,
             Self::LockOut { .. } => Reason::LockOut,
@@ -608,13 +631,14 @@ impl Error {
         matches!(self, Self::Zitadel { source, .. } if source.is_down())
     }
 
-    /// Whether ZITADEL refuses who we are, or what we may: somebody may lift that there, which nobody
-    /// tells us, and which a server that has just started says too.
+    /// Whether ZITADEL refuses who we are, or what we may, or what it is asked for at all: somebody may
+    /// lift that there, which nobody tells us, and which a server that has just started says too.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::NoRole { .. }
             | Self::NoSight { .. }
             | Self::MayNotRead { .. }
+            | Self::NoEndpoint { .. }
             | Self::NotPermitted { .. } => true,
             Self::Zitadel { source, .. } => {
                 matches!(reason_of(source), Reason::Forbidden | Reason::Unauthenticated)

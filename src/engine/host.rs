@@ -79,6 +79,10 @@ pub trait Host: Send + Sync {
     fn issues_into(&self, _namespace: &str, _name: &str) -> bool {
         true
     }
+    /// Whether statuses are there again in the next process.
+    fn keeps_statuses(&self) -> bool {
+        true
+    }
     /// Keeps a status before a call is made that it has to survive.
     async fn remember(&self, object: &Object, status: &Status) -> Result<(), String>;
 }

@@ -41,6 +41,8 @@ struct Record {
     recreated: bool,
     /// Since when its Secret does not hold what was written into it.
     secret_absent: Option<Instant>,
+    /// When its proof was last looked for, or asked for, and how often it was looked for since then.
+    looked_for: Option<(Instant, u32)>,
     /// Since when it is looked for what an attempt may have created.
     sought: Option<Instant>,
     /// Hashes of the secrets that were sent last, by field.
@@ -52,6 +54,11 @@ struct Record {
     /// What another object has handed over to it.
     inherited: Option<Status>,
 }
+
+/// The first pause between two looks for a proof, and how often it is doubled: each look that finds
+/// none is an event in ZITADEL.
+const PROOF_PAUSE: Duration = Duration::from_mins(1);
+const DOUBLED: u32 = 6;
 
 /// How long a list may not show what was created.
 const LAG: Duration = Duration::from_secs(10);
@@ -112,6 +119,33 @@ impl Memory {
     /// Whether what the last attempt may have created may not show yet.
     pub(super) fn is_sought(&self, key: &Key) -> bool {
         self.with(key, |r| r.sought.get_or_insert_with(Instant::now).elapsed() < LAG)
+    }
+
+    /// How long until a proof is looked for again; `None`: now.
+    pub(super) fn proof_due_in(&self, key: &Key) -> Option<Duration> {
+        let (last, looks) = self.known(key, |r| r.looked_for)?;
+        let pause = PROOF_PAUSE * 2_u32.pow(looks.min(DOUBLED));
+        Some(pause.saturating_sub(last.elapsed())).filter(|left| !left.is_zero())
+    }
+
+    /// A proof was asked for: there can be none yet.
+    pub(super) fn proof_asked(&self, key: &Key) {
+        self.with(key, |r| r.looked_for = Some((Instant::now(), 0)));
+    }
+
+    /// A proof was looked for in vain.
+    pub(super) fn proof_missed(&self, key: &Key) {
+        self.with(key, |r| {
+            let looks = r.looked_for.map_or(0, |(_, looks)| looks);
+            r.looked_for = Some((Instant::now(), looks.saturating_add(1)));
+        });
+    }
+
+    /// Somebody asks for a look at once.
+    pub(super) fn proof_forgotten(&self, key: &Key) {
+        if let Some(r) = self.lock().get_mut(key) {
+            r.looked_for = None;
+        }
     }
 
     /// Keeps which secret was sent last for a field.

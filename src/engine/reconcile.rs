@@ -15,6 +15,7 @@ use super::{
     lock_out,
     observe::{self, provenance},
     ownership::Claim,
+    proof,
     report::{Outcome, Remedy, setting_id},
     resolve::{self, PlannedIds, Target},
     schedule::schedule,
@@ -98,6 +99,7 @@ async fn manage(
         Err(e) => return fail(engine, entry, object, outcome, e),
     };
     if engine.is_asked(object) {
+        engine.memory.proof_forgotten(&object.key);
         pass.target.connection.invalidate_collection(entry, &pass.target.place);
     }
     let result = pass.run(outcome).await;
@@ -277,7 +279,8 @@ impl<'a> Pass<'a> {
             let connections = &engine.connections;
             self.target.inputs = inputs::read(connections, self.host, entry, object, true).await?;
         }
-        plan = plan.and_then(|plan| self.with_secrets(plan, entity));
+        plan =
+            plan.and_then(|plan| self.with_secrets(plan, entity)).map(|plan| self.unproven(plan));
         if matches!(plan, Err(Error::AdoptionRefused(_) | Error::NoConsent(_))) {
             self.watch(&found, outcome);
         }
@@ -285,6 +288,16 @@ impl<'a> Pass<'a> {
             && let Some(remote) = found.remote()
         {
             outcome.differs(self.declared().changes(&remote.state));
+        }
+        plan
+    }
+
+    /// The same plan, where what exists is to be proved first.
+    fn unproven(&self, mut plan: Plan) -> Plan {
+        let lacks = |have| proof::lacks(self.entry, self.object, have);
+        if let Some(lacks) = plan.have.as_ref().and_then(lacks) {
+            plan.action = Action::Update;
+            plan.changes.push(lacks);
         }
         plan
     }
@@ -490,6 +503,13 @@ impl<'a> Pass<'a> {
         outcome.bind(&self.target, &id, plan.provenance);
         outcome.reported(&remote);
         outcome.differs(left.clone());
+        let remote = match Box::pin(self.writer().prove(&remote, outcome)).await? {
+            Some(proved) => proved,
+            None => remote,
+        };
+        let left = self.declared().changes(&remote.state);
+        outcome.reported(&remote);
+        outcome.differs(left.clone());
         let schedule =
             schedule(self.entry, self.object, self.target.declared(self.object), &remote)?;
         if let Some(schedule) = &schedule {
@@ -527,6 +547,10 @@ impl<'a> Pass<'a> {
         match (plan.action, &plan.have) {
             (Action::Nothing, Some(remote)) => Ok(remote.clone()),
             (_, Some(remote)) if plan.waits => Ok(remote.clone()),
+            // What belongs to nobody yet is not changed.
+            (_, Some(remote)) if proof::lacks(self.entry, self.object, remote).is_some() => {
+                Ok(remote.clone())
+            }
             (_, None) if let Some(key) = secret.filter(|secret| secret.is_key()) => {
                 Box::pin(key.create(plan, outcome)).await
             }

@@ -152,7 +152,7 @@ impl Outcome {
         self.requeue_after = Some(match (&error, class) {
             (Error::NotConverged(NotConverged::Sought), _) => SEARCH_PAUSE,
             (Error::Contested { retry_after, .. }, _) => *retry_after,
-            (Error::Scheduled { left, .. }, _) => *left,
+            (Error::Scheduled { left, .. } | Error::Unproven { left, .. }, _) => *left,
             (_, Class::Transient(asked)) => {
                 let own = backoff(failures).min(LONGEST_RETRY);
                 asked.unwrap_or_default().max(own).min(LONGEST_PAUSE)

@@ -111,7 +111,9 @@ impl Session {
                 return done(events, result);
             }
             let failure = failure(&outcome, &object);
-            let is_transient = is("Reconciling") && failure.reason != Reason::WaitingForReference;
+            // What waits for people, or for what comes later, takes longer than anybody waits here.
+            let waits = matches!(failure.reason, Reason::WaitingForReference | Reason::NotVerified);
+            let is_transient = is("Reconciling") && !waits;
             let pause = outcome.requeue_after.unwrap_or(RETRY).min(Duration::from_secs(5));
             let goes_on = is_transient && begun.elapsed() + pause <= RETRY;
             if goes_on && unless_stopped(&mut stop, tokio::time::sleep(pause)).await.is_some() {

@@ -20,7 +20,7 @@ use super::{
     place::{Origin, Place, Source},
 };
 use crate::{
-    api::{GROUP, api_version},
+    api::{GROUP, api_version, is_served},
     contract::Key,
     files::finding::{Finding, closest, did_you_mean},
     kinds::REGISTRY,
@@ -193,7 +193,7 @@ impl Folder {
     }
 
     fn own(&mut self, version: &str, kind: &str, document: Document) {
-        if version != api_version() {
+        if !is_served(version) {
             let finding = Finding::error(
                 "kind",
                 format!("there is no apiVersion {version}"),

@@ -146,6 +146,10 @@ impl Host for FileHost {
         Ok(HeldValue { value, version })
     }
 
+    fn keeps_statuses(&self) -> bool {
+        false
+    }
+
     fn sends_unknown_secrets(&self) -> bool {
         self.sends_secrets
     }

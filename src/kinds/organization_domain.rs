@@ -14,9 +14,9 @@ use super::{
 use crate::{
     api::spec::{Adoption, Common, OrganizationScope},
     contract::{
-        Access, Description, Entity, EntityDescription, EventFilter, EventPlace, EventSubject,
-        IdSource, Inputs, Kind, NaturalKey, Permissions, Place, RemoteEntity, Row, SpecError,
-        Written,
+        Access, Challenge, Description, Entity, EntityDescription, EventFilter, EventPlace,
+        EventSubject, IdSource, Inputs, Kind, NaturalKey, Permissions, Place, Proof, RemoteEntity,
+        Row, SpecError, Verified, Written,
     },
     zitadel::{Error, Path, Result, page},
 };
@@ -32,7 +32,37 @@ pub struct OrganizationDomain {
     organization: OrganizationScope,
     #[serde(flatten)]
     state: OrganizationDomainState,
+    /// How it is proved that the organization has the domain, where ZITADEL asks for a proof
+    /// (`validateOrgDomains` of its DomainPolicy): `Dns` by a TXT record, `Http` by a file on a web
+    /// server. ZITADEL is asked once for the text, which then is in `status.challenge` and in the
+    /// message of the condition, and looks for it at pauses from a minute to an hour. It is Ready when
+    /// it is verified. Omitted: no proof is given from here, and whether it is verified makes no
+    /// difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verification: Option<Verification>,
 }
+
+/// A way to prove that somebody has a domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Verification {
+    /// A TXT record.
+    Dns,
+    /// A file on the web server.
+    Http,
+}
+
+impl Verification {
+    fn wire(way: &str) -> &'static str {
+        if way == "Http" { "DOMAIN_VALIDATION_TYPE_HTTP" } else { "DOMAIN_VALIDATION_TYPE_DNS" }
+    }
+}
+
+const PROOF: Proof = Proof {
+    field: "verification",
+    proved: "verified",
+    asked: "asked",
+    ways: &[("Dns", "in a TXT record of"), ("Http", "in what is served at")],
+};
 
 /// The fields that can be managed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,8 +71,8 @@ pub struct OrganizationDomainState {
     /// The domain, such as `acme.example`; upper case is lower case. At most one organization of the
     /// instance has it verified: where its domain policy does not ask for a proof
     /// (`validateOrgDomains`), it is so at once, and **users of other organizations whose names end
-    /// with it lose these**. Where a proof is asked for, it is given in ZITADEL's console. Omitted:
-    /// the name of this object. Immutable.
+    /// with it lose these**. Where a proof is asked for, see `verification`. Omitted: the name of this
+    /// object. Immutable.
     #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<String>,
@@ -59,12 +89,17 @@ pub struct OrganizationDomainState {
     #[schemars(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     generated: Option<bool>,
+    /// In which way a proof has to be given, if one was asked for.
+    #[schemars(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Verification>,
 }
 
 const EVENTS: EventFilter = EventFilter {
     aggregate: "org",
     types: &[
         "org.domain.added",
+        "org.domain.verification.added",
         "org.domain.verified",
         "org.domain.primary.set",
         "org.domain.removed",
@@ -96,7 +131,8 @@ impl Kind for OrganizationDomain {
                 ..EVENTS
             },
         ],
-        reported: &["verified", "generated"],
+        options: &["verification"],
+        reported: &["verified", "generated", "asked"],
         permissions: &[Permissions::in_organization(&["org.read", "org.write"])],
         ..Description::EMPTY
     };
@@ -122,6 +158,8 @@ struct Wire {
     is_verified: bool,
     #[serde(default)]
     is_primary: bool,
+    #[serde(default)]
+    validation_type: Option<String>,
 }
 
 impl Wire {
@@ -131,6 +169,11 @@ impl Wire {
         // A label of its name, below the domain of the instance.
         let label = domain.strip_suffix(host).and_then(|label| label.strip_suffix('.'));
         let is_generated = label.is_some_and(|label| !label.contains('.'));
+        let asked = match self.validation_type.as_deref() {
+            Some("DOMAIN_VALIDATION_TYPE_DNS") => Some(Verification::Dns),
+            Some("DOMAIN_VALIDATION_TYPE_HTTP") => Some(Verification::Http),
+            _ => None,
+        };
         RemoteEntity {
             id: self.domain_name,
             place: place.clone(),
@@ -139,6 +182,7 @@ impl Wire {
                 primary: Some(self.is_primary),
                 verified: Some(self.is_verified),
                 generated: Some(is_generated),
+                asked,
             },
             version,
         }
@@ -159,6 +203,7 @@ impl Entity for OrganizationDomain {
         natural_key: NaturalKey::Field("domain"),
         only_one: Some(("primary", "true")),
         comes_along: Some("generated"),
+        proof: Some(&PROOF),
         ..EntityDescription::NAMED
     };
 
@@ -221,6 +266,30 @@ impl Entity for OrganizationDomain {
                 wire::delete(access, &path).await
             }
             deleted => deleted,
+        }
+    }
+
+    async fn challenge(access: &Access, domain: &str, way: &str) -> Result<Challenge> {
+        #[derive(Deserialize)]
+        struct Generated {
+            token: String,
+            url: String,
+        }
+        let path = Path::new("/management/v1/orgs/me/domains/{}/validation/_generate", &[domain])?;
+        let body = json!({"type": Verification::wire(way)});
+        let organization = access.organization();
+        let Generated { token, url } =
+            access.client.write(Method::POST, organization, &path, &body).await?;
+        Ok(Challenge { location: url, token })
+    }
+
+    async fn verify(access: &Access, domain: &str) -> Result<Verified> {
+        let path = Path::new("/management/v1/orgs/me/domains/{}/validation/_validate", &[domain])?;
+        match wire::write(access, Method::POST, &path, &json!({})).await {
+            Err(e) if e.id() == Some("ORG-GH3s") => Ok(Verified::No),
+            Err(e) if e.id() == Some("ORG-SFBB3") => Ok(Verified::NotAsked),
+            Err(e) if e.id() == Some("ORG-HGw21") => Ok(Verified::Yes),
+            answer => answer.map(|_| Verified::Yes),
         }
     }
 }

@@ -261,6 +261,14 @@ impl Connection {
         self.informer.store.invalidate(entry, place, subject);
     }
 
+    /// What a read shows is what a call of ours did, whose answer did not say when.
+    pub fn remember_own(&self, entry: Entry, remote: &Remote) {
+        if let Some(version) = &remote.version {
+            let store = &self.informer.store;
+            store.remember_own(entry, &remote.place, &remote.subject, version.changed);
+        }
+    }
+
     /// All that one list covers is stale.
     pub fn invalidate_collection(&self, entry: Entry, place: &Place) {
         self.informer.store.invalidate_collection(entry, place);

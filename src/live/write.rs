@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     contract::{
-        Access, Entry, Fields, Issued, Place, Remote, Secrets, Subject, Written, entry::Declared,
+        Access, Challenge, Entry, Fields, Issued, Place, Remote, Secrets, Subject, Verified,
+        Written, entry::Declared,
     },
     zitadel::{self, Result},
 };
@@ -126,6 +127,26 @@ impl WriteSession<'_> {
         };
         let store = &self.connection.informer.store;
         store.secret_issued(entry, place, &subject, answer.as_ref().ok());
+        answer
+    }
+
+    /// Has ZITADEL ask for another proof of an entity.
+    pub async fn challenge(&self, id: &str, way: &str) -> Result<Challenge> {
+        let answer = match self.entry {
+            Entry::Entity(kind) => kind.challenge(&self.access, id, way).await,
+            _ => Err(not_this_shape()),
+        };
+        self.connection.invalidate(self.entry, &self.access.place, &Subject::from(id));
+        answer
+    }
+
+    /// Has ZITADEL look for the proof of an entity.
+    pub async fn verify(&self, id: &str) -> Result<Verified> {
+        let answer = match self.entry {
+            Entry::Entity(kind) => kind.verify(&self.access, id).await,
+            _ => Err(not_this_shape()),
+        };
+        self.connection.invalidate(self.entry, &self.access.place, &Subject::from(id));
         answer
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Domain {
     pub(crate) verified: bool,
     /// The number of the kind of proof that was asked for last; 0: none was.
     pub(crate) challenge: u64,
+    /// The hash of what has to be found.
+    pub(crate) code: String,
 }
 
 impl Row for Organization {
@@ -100,7 +102,8 @@ pub(super) fn apply(table: &mut Table<Organization>, position: Position, event: 
         // Domains have a table of their own: the organization's dates stay.
         "org.domain.added" => {
             let stamp = Stamp::new(event);
-            let domain = Domain { position, stamp, verified: false, challenge: 0 };
+            let domain =
+                Domain { position, stamp, verified: false, challenge: 0, code: String::new() };
             organization.domains.insert(field("domain"), domain);
             return;
         }
@@ -108,6 +111,8 @@ pub(super) fn apply(table: &mut Table<Organization>, position: Position, event: 
             organization.domains.remove(&field("domain"));
             return;
         }
+        // The read side does not know it.
+        "org.domain.verification.failed" => return,
         domain_event => {
             if let Some(domain) = organization.domains.get_mut(&field("domain")) {
                 domain.stamp.touch(event);
@@ -116,6 +121,11 @@ pub(super) fn apply(table: &mut Table<Organization>, position: Position, event: 
                 let challenge = payload.and_then(|payload| payload.get("validationType"));
                 domain.challenge =
                     challenge.and_then(serde_json::Value::as_u64).unwrap_or(domain.challenge);
+                let code =
+                    payload.and_then(|payload| payload.get("validationCode")?.get("Crypted"));
+                if let Some(code) = code.and_then(serde_json::Value::as_str) {
+                    code.clone_into(&mut domain.code);
+                }
             }
             return;
         }

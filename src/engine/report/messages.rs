@@ -100,6 +100,8 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
         Error::TooOld { since, source } => {
             format!("{noun} needs ZITADEL {since}, and this server is older: {source}")
         }
+        Error::Unproven { wanted, .. } => unproven(wanted.as_ref(), noun),
+        Error::NoEndpoint { doing, source } => no_endpoint(*doing, source, noun),
         Error::Lost(lost) => self::lost(lost, noun),
         Error::NotConverged(pending) => not_converged(pending, noun),
         Error::NoSight { id } => format!(
@@ -107,10 +109,7 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
              told whether it still exists. Give the account the role that it had, or one in the \
              instance"
         ),
-        Error::Taken { source } => format!(
-            "ZITADEL refuses to create {noun}, because something that has to be unique is taken, be \
-             it by what this account does not see: {source}. Change it here, or remove what has it"
-        ),
+        Error::Taken { source } => taken(source, noun),
         Error::MayNotRead { noun, lacks } => format!(
             "the account may not see whether {noun} exists, as it lacks {}",
             lacks.join(", ")
@@ -121,6 +120,38 @@ pub(super) fn sentence(error: &Error, noun: &str) -> String {
         Error::Zitadel { doing, source } => call(*doing, source, noun),
         Error::Host(e) => format!("the cluster did not accept the status: {e}"),
     }
+}
+
+/// What has to be published. Nothing of when: that would be another message after each look.
+fn unproven(wanted: Option<&(String, String)>, noun: &str) -> String {
+    match wanted {
+        Some((place, token)) => format!(
+            "{noun} is not verified: ZITADEL looks for {token} {place}. Publish it; it is looked for \
+             at pauses from a minute to an hour, and at once where the annotation \
+             kastellan.dev/reconcile-at is changed"
+        ),
+        None => format!(
+            "{noun} is not verified: what was asked for earlier is not where ZITADEL looks for it, \
+             and what that is can't be read. Declare another way to have something else asked for"
+        ),
+    }
+}
+
+/// The server is older, or hides something.
+fn no_endpoint(doing: Doing, source: &zitadel::Error, noun: &str) -> String {
+    format!(
+        "{}. This ZITADEL has no such endpoint, or what is before it does not let it through: \
+         upgrade ZITADEL, or ask who runs the proxy",
+        call(doing, source, noun)
+    )
+}
+
+/// Something else has what has to be unique.
+fn taken(source: &zitadel::Error, noun: &str) -> String {
+    format!(
+        "ZITADEL refuses to create {noun}, because something that has to be unique is taken, be it \
+         by what this account does not see: {source}. Change it here, or remove what has it"
+    )
 }
 
 /// What comes true by steps.
