@@ -23,7 +23,7 @@ fn it() -> Key {
     key("OrganizationDomain", "ns", "acme.example")
 }
 
-fn declare(lab: &Lab, more: Value) {
+fn declare(lab: &Lab, more: &Value) {
     let mut spec = json!({"organizationRef": {"name": "home"}});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     lab.declare("ns", "OrganizationDomain", "acme.example", spec);
@@ -36,7 +36,7 @@ async fn declared(more: Value) -> Lab {
     let policy = json!({"organizationRef": {"name": "home"}, "validateOrgDomains": true});
     lab.declare("ns", "DomainPolicy", "home", policy);
     lab.settle().await;
-    declare(&lab, more);
+    declare(&lab, &more);
     lab.settle().await;
     lab
 }
@@ -128,7 +128,7 @@ async fn a_domain_is_asked_for_once_and_ready_when_it_is_verified() {
 async fn whoever_changes_the_way_or_asks_for_another_text_gets_another_one() {
     let lab = declared(json!({"verification": "Dns"})).await;
     let first = challenge(&lab);
-    declare(&lab, json!({"verification": "Http"}));
+    declare(&lab, &json!({"verification": "Http"}));
     lab.settle().await;
     let second = challenge(&lab);
     let address =
@@ -164,16 +164,16 @@ async fn whoever_changes_the_way_or_asks_for_another_text_gets_another_one() {
 async fn who_asks_for_no_proof_gets_none_and_who_only_observes_asks_for_none() {
     let lab = declared(json!({})).await;
     assert!(lab.status(&it()).is_ready(), "{:?}", lab.reason(&it()));
-    declare(&lab, json!({"verification": "Dns", "mode": "Observe"}));
+    declare(&lab, &json!({"verification": "Dns", "mode": "Observe"}));
     lab.settle().await;
     let (reason, message) = lab.reason(&it());
     assert!(reason == "Observing" && message.contains("verified"), "{reason}: {message}");
     assert_eq!((lab.count(ASKED), lab.count(MISSED)), (0, 0));
-    declare(&lab, json!({"verification": "Dns"}));
+    declare(&lab, &json!({"verification": "Dns"}));
     lab.settle().await;
     assert_eq!(lab.count(ASKED), 1);
     // Nobody asks any more.
-    declare(&lab, json!({}));
+    declare(&lab, &json!({}));
     lab.settle().await;
     let status = lab.status(&it());
     assert!(status.is_ready() && status.challenge.is_none());
@@ -183,7 +183,7 @@ async fn who_asks_for_no_proof_gets_none_and_who_only_observes_asks_for_none() {
 async fn where_nobody_asks_for_a_proof_none_is_asked_for() {
     let lab = Lab::new().await;
     lab.declare("ns", "Organization", "home", json!({}));
-    declare(&lab, json!({"verification": "Dns"}));
+    declare(&lab, &json!({"verification": "Dns"}));
     lab.settle().await;
     assert!(lab.status(&it()).is_ready(), "{:?}", lab.reason(&it()));
     assert_eq!((lab.count(ASKED), lab.count(MISSED)), (0, 0));
