@@ -121,8 +121,19 @@ const PAGES: &[Page] = &[
         elsewhere: &[],
     },
     Page {
+        path: "docs/tasks/domains.md",
+        given: &[(
+            "kubectl get",
+            "object OrganizationDomain acme.example '{organizationRef: {name: acme}}' | kubectl apply --filename -",
+        )],
+        elsewhere: &[],
+    },
+    Page {
         path: "docs/tasks/admission.md",
-        given: &[("kubectl annotate", "kubectl create namespace team-acme")],
+        given: &[
+            ("", "kubectl delete zdomain acme.example --namespace team-a"),
+            ("kubectl annotate", "kubectl create namespace team-acme"),
+        ],
         elsewhere: &[
             ("namespace team-acme may not", "a message"),
             ("admission.instanceOwners", "a message"),
