@@ -297,7 +297,7 @@ impl Connection {
         if known.is_some() || !feed.is_followed() {
             return known;
         }
-        feed.catch_up(&self.client, store).await;
+        feed.catch_up(&self.client, &self.account.id, store).await;
         store.take_editor(entry, place, subject)
     }
 
@@ -325,7 +325,7 @@ impl Connection {
 
     /// Asks the event feed what others changed.
     pub async fn poll_feed(&self) -> Result<Changes> {
-        self.informer.feed.poll(&self.client, &self.informer.store).await
+        self.informer.feed.poll(&self.client, &self.account.id, &self.informer.store).await
     }
 
     /// How changes are found, as far as that was tried.

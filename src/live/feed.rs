@@ -180,26 +180,37 @@ impl Feed {
 
     /// Asks the feed, and marks as stale what others changed. Starts to follow where that failed
     /// before, and again where the feed has a gap; what was listed before that is stale.
-    pub(super) async fn poll(&self, client: &Client, store: &Store) -> Result<Changes> {
+    pub(super) async fn poll(
+        &self,
+        client: &Client,
+        account: &str,
+        store: &Store,
+    ) -> Result<Changes> {
         let mut following = self.following.lock().await;
-        self.ask(&mut following, client, store).await?;
+        self.ask(&mut following, client, account, store).await?;
         Ok(std::mem::take(&mut following.untold))
     }
 
     /// Knows of every event whose effects show by now: it may be that a read came before the poll.
     /// What else is new, the next poll tells, and if this fails, so does the next poll.
-    pub(super) async fn catch_up(&self, client: &Client, store: &Store) {
+    pub(super) async fn catch_up(&self, client: &Client, account: &str, store: &Store) {
         let asked = self.asked.load(Ordering::Relaxed);
         let mut following = self.following.lock().await;
         if self.asked.load(Ordering::Relaxed) > asked {
             return;
         }
-        if let Err(e) = self.ask(&mut following, client, store).await {
+        if let Err(e) = self.ask(&mut following, client, account, store).await {
             tracing::debug!(error = %e, "event feed");
         }
     }
 
-    async fn ask(&self, following: &mut Following, client: &Client, store: &Store) -> Result<()> {
+    async fn ask(
+        &self,
+        following: &mut Following,
+        client: &Client,
+        account: &str,
+        store: &Store,
+    ) -> Result<()> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let Following { cursors, untold: changes } = following;
         let in_use = store.kinds_in_use();
@@ -217,7 +228,8 @@ impl Feed {
                 tracing::debug!(query = n, events = events.len(), "event feed");
                 for event in events {
                     let mut touched = BTreeSet::new();
-                    route(store, &event, self.editors, &mut touched);
+                    let by = By { account, editors: self.editors };
+                    route(store, &event, by, &mut touched);
                     if !touched.is_empty() {
                         lock(&self.again).push_back((Instant::now(), event));
                     }
@@ -284,8 +296,16 @@ fn concerned(store: &Store, event: &Event) -> Vec<Touched> {
     concerned
 }
 
+/// How it is told who caused an event.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    /// The account that acts. What it did may be a call of ours that is not answered yet.
+    account: &'a str,
+    editors: ReportEditors,
+}
+
 /// Marks what an event touched. Our own writes mark what they change themselves.
-fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTreeSet<Touched>) {
+fn route(store: &Store, event: &Event, by: By<'_>, touched: &mut BTreeSet<Touched>) {
     for entry in store.registry.all() {
         for filter in entry.events.iter().filter(|f| event.matches(f)) {
             let (place, subject) = filter.touched(event.facts());
@@ -319,7 +339,7 @@ fn route(store: &Store, event: &Event, editors: ReportEditors, touched: &mut BTr
                 for subject in things {
                     let thing = Touched { kind: entry.kind(), place: place.clone(), subject };
                     if !store.is_own(event.creation_date, &thing) {
-                        touch(store, entry, event, editors, thing, touched);
+                        touch(store, entry, event, by, thing, touched);
                     }
                 }
             }
@@ -332,17 +352,22 @@ fn touch(
     store: &Store,
     entry: Entry,
     event: &Event,
-    editors: ReportEditors,
+    by: By<'_>,
     thing: Touched,
     touched: &mut BTreeSet<Touched>,
 ) {
-    let by = editors.name(event);
+    let is_ours = event.editor.user_id == by.account && store.is_writing(thing.kind);
+    let by = by.editors.name(event);
     let issues = entry.as_entity().and_then(|e| e.issues);
     let issued = issues.filter(|issues| issues.events.contains(&event.name()));
     let set = entry.inputs.iter().filter(|i| i.is_carried_by(event.name(), event.facts().payload));
     for secret in issued.map(|issues| issues.value).into_iter().chain(set.map(|i| i.field)) {
         touched.extend(store.secret_changed(&thing, secret, by));
     }
-    store.edited(&thing, by);
+    if is_ours {
+        store.look_again(&thing);
+    } else {
+        store.edited(&thing, by);
+    }
     touched.insert(thing);
 }

@@ -406,6 +406,11 @@ impl Store {
         WritePermit::acquire(turn, writers).await
     }
 
+    /// Whether something of a kind is being written, so that its events may be there before its answer.
+    pub(super) fn is_writing(&self, kind: &str) -> bool {
+        lock(&self.turns).get(kind).is_some_and(|turn| turn.try_lock().is_err())
+    }
+
     /// Kinds of which something was asked for.
     pub(super) fn kinds_in_use(&self) -> HashSet<&'static str> {
         lock(&self.collections).keys().map(|(kind, _)| *kind).collect()

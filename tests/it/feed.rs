@@ -409,3 +409,28 @@ async fn what_is_read_before_its_event_is_told_with_a_name() {
     assert_eq!(lab.poll().await.unwrap().touched, BTreeSet::from([touched(&at.place, id)]));
     assert!(lab.poll().await.unwrap().touched.is_empty());
 }
+
+/// The next change by somebody else is theirs.
+#[tokio::test(start_paused = true)]
+async fn the_event_of_a_call_that_is_not_answered_yet_is_nobody_elses() {
+    let lab = Lab::new().await;
+    let at = home(&lab).await;
+    let shop = project(&lab, "shop", false);
+    lab.settle().await;
+    lab.poll().await.unwrap();
+    let delay = Action::DelayAnswer { milliseconds: 500 };
+    lab.emulator.faults().add(Rule::new(delay).method("PUT").times(1));
+    project(&lab, "shop", true);
+    let poll = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        lab.poll().await.unwrap()
+    };
+    let (outcome, changes) = tokio::join!(lab.look(&shop), poll);
+    assert!(outcome.status.is_ready() && !changes.touched.is_empty(), "{changes:?}");
+
+    let id = lab.status(&shop).id.unwrap();
+    change("Project", &at, &id, json!({"projectRoleCheck": false})).await;
+    lab.engine.connections.all()[0].1.invalidate_all();
+    let drift = lab.look(&shop).await.status.last_drift.unwrap();
+    assert_eq!(drift.by.as_deref(), Some("minnie.mouse"));
+}
