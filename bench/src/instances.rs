@@ -2,7 +2,7 @@
 //! while; then the same Instances shared by several operators.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
@@ -64,8 +64,10 @@ pub(crate) async fn run(arguments: &Arguments, objects: usize) -> Result<Vec<Fig
     let began = Instant::now();
     for shard in 0..SHARDS {
         let selector = format!("--shard-selector=shard={shard}");
-        let more = [selector.as_str(), "--lease-namespace", NAMESPACE];
-        many.operators.push(start(&many, &more, &format!("shard-{shard}"))?);
+        let name = format!("shard-{shard}");
+        let more =
+            [selector.as_str(), "--lease-name", name.as_str(), "--lease-namespace", NAMESPACE];
+        many.operators.push(start(&many, &more, &name)?);
     }
     until_each_has_looked(&many).await?;
     let figures = many.figures("instances: start of three shards", began, 0.0);
@@ -302,9 +304,7 @@ async fn until_each_has_looked(many: &Many) -> Result<()> {
         #[allow(clippy::cast_precision_loss, reason = "thousands")]
         let is_all = all >= many.objects as f64;
         if is_all && last.1.elapsed() > Duration::from_secs(4) {
-            let lists: HashSet<String> =
-                last.0.as_array().into_iter().flatten().map(Value::to_string).collect();
-            say(&format!("reconciles of each: {lists:?}"));
+            say(&format!("reconciles of each: {}", last.0));
             return Ok(());
         }
         if began.elapsed() > PATIENCE {

@@ -16,7 +16,7 @@ use crate::{
     samples::{Object, Placed, placed},
 };
 
-/// How often each law is tried a kind: `PROPTEST_CASES`, else 24.
+/// How often each law is tried a kind: `PROPTEST_CASES`, else 16.
 pub(crate) fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(16);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
