@@ -171,6 +171,9 @@ pub struct EntityDescription {
     pub is_unique: bool,
     /// Whether there is none of it in what was just created.
     pub starts_empty: bool,
+    /// Whether ZITADEL may accept to create a second one under the same id, by another name or in
+    /// another organization: one of the names is taken for good then.
+    pub takes_ids_twice: bool,
     /// The secret that it has, or is.
     pub issues: Option<&'static Issues>,
     /// A field and the value that it has of at most one thing at a place: whichever gets it takes it
@@ -213,6 +216,7 @@ impl EntityDescription {
         unique_in: Breadth::Place,
         is_unique: true,
         starts_empty: false,
+        takes_ids_twice: false,
         issues: None,
         only_one: None,
         comes_along: None,

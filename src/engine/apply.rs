@@ -113,12 +113,14 @@ impl Writer<'_> {
     }
 
     /// What has to survive a crash between the call and the end of this reconcile is in the status
-    /// before the call: the former values of a setting, and that what is created under an id which
-    /// does not follow from the object's UID is ours.
+    /// before the call: the former values of a setting, that what is created under an id which does
+    /// not follow from the object's UID is ours, and the name of what must not be created twice.
     async fn remember(&self, plan: &Plan, outcome: &mut Outcome) -> Result<()> {
         let is_new_here = outcome.status.original != self.object.status.original;
-        let has_own_id = self.entry.as_entity().is_some_and(|e| e.id == IdSource::Chosen)
+        let entity = self.entry.as_entity();
+        let has_own_id = entity.is_some_and(|e| e.id == IdSource::Chosen)
             && self.target.shared.identity.id.is_none();
+        let name = entity.and_then(|entity| entity.natural_key.of(&plan.want));
         match &plan.subject {
             Subject::Setting if is_new_here || plan.due.is_some() => {
                 outcome.bind(self.target, &setting_id(self.target), plan.provenance);
@@ -127,16 +129,23 @@ impl Writer<'_> {
                     self.engine.memory.attempt(&self.object.key);
                 }
             }
-            Subject::Entity(id) if plan.action == Action::Create && !has_own_id => {
-                outcome.bind(self.target, id, plan.provenance);
+            Subject::Entity(id) if plan.action == Action::Create => {
+                let is_noted = entity.is_some_and(|entity| entity.takes_ids_twice);
+                if !has_own_id {
+                    outcome.bind(self.target, id, plan.provenance);
+                } else if is_noted && self.target.binding.is_none() {
+                    outcome.creating(self.target, None);
+                }
+                if is_noted {
+                    outcome.status.creating = name;
+                    self.engine.memory.attempt(&self.object.key);
+                }
             }
             // What an attempt has created was found by its name, and may get another one now.
             Subject::Entity(id) if self.object.status.creating.is_some() => {
                 outcome.bind(self.target, id, plan.provenance);
             }
             Subject::New => {
-                let entity = self.entry.as_entity();
-                let name = entity.and_then(|entity| entity.natural_key.of(&plan.want));
                 outcome.creating(self.target, name);
                 self.engine.memory.attempt(&self.object.key);
             }

@@ -174,6 +174,9 @@ impl Observer<'_> {
                 }
                 id = self.object.id_after(&id);
             }
+            if let Some(remote) = self.hidden(&self.object.derived_id()).await? {
+                return Ok(Found::Derived(remote));
+            }
         }
         self.by_name().await
     }
@@ -204,6 +207,29 @@ impl Observer<'_> {
         read(self.entry, self.target, &Subject::from(id), Absence::AsListed).await
     }
 
+    /// What an attempt may have created under an id, by another name or in another organization than
+    /// declared now, and what does not show yet: of a kind that ZITADEL would create once more.
+    async fn hidden(&self, id: &str) -> Result<Option<Remote>> {
+        let status = &self.object.status;
+        let declared = self.entity.natural_key.of(&self.target.declared);
+        let is_as_noted = status.creating.is_none()
+            || (status.creating == declared && binding::place(status) == self.target.place);
+        if !self.entity.takes_ids_twice || is_as_noted {
+            return Ok(None);
+        }
+        let Target { connection, place, instance_binding, .. } = self.target;
+        if status.instance.as_ref() != Some(instance_binding) {
+            return Ok(None);
+        }
+        connection.invalidate(self.entry, place, &Subject::from(id));
+        match self.peek(id).await? {
+            None if self.engine.memory.is_sought(&self.object.key) => {
+                Err(Error::NotConverged(NotConverged::Sought))
+            }
+            seen => Ok(seen),
+        }
+    }
+
     /// It was deleted behind our back, or its place was: if the account would see it. An id that is
     /// dead is not used again, unless it was asked for.
     async fn gone(&self, former: &str, given: Option<String>) -> Result<Found> {
@@ -221,6 +247,11 @@ impl Observer<'_> {
         };
         if let Some(id) = id.as_deref().filter(|id| *id != former)
             && let Some(remote) = self.peek(id).await?
+        {
+            return Ok(Found::Derived(remote));
+        }
+        if let Some(id) = &id
+            && let Some(remote) = self.hidden(id).await?
         {
             return Ok(Found::Derived(remote));
         }

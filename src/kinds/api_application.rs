@@ -119,6 +119,7 @@ impl Application for ApiApplication {
     const DATA: EntityDescription = EntityDescription {
         defaults: &[("authMethod", "Basic"), ("state", "Active")],
         rivals: &["OidcApplication", "SamlApplication"],
+        takes_ids_twice: true,
         issues: Some(&ISSUES),
         ..application::LISTED
     };

@@ -207,6 +207,7 @@ impl Entity for MachineUser {
         exists: &["COMMAND-k2una"],
         listed_by: Breadth::Instance,
         unique_in: Breadth::Instance,
+        takes_ids_twice: true,
         issues: Some(&Issues {
             renewal: Renewal::InPlace,
             value: "clientSecret",

@@ -7,9 +7,11 @@ use kastellan::{
     contract::{Access, Fields, Key, Remote},
 };
 
+use serde_json::json;
+
 use crate::{
     contract::merged,
-    inprocess::{Crash, Lab, key},
+    inprocess::{Crash, DEAD, Lab, key},
     line::{Reach, Strike},
     samples::{Object, Placed, placed},
 };
@@ -125,6 +127,57 @@ async fn between_any_two_calls_of_a_creation_and_renamed_afterwards() {
             assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
             assert_eq!(made(&lab, p), before + 1, "{told}");
         }
+    }
+}
+
+/// What has the same id again is created once, even if it got another name before it could be seen.
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_creation_and_renamed_before_it_shows() {
+    for p in entities().filter(|p| p.has_chosen_id()) {
+        let Some(name) = p.natural_key() else { continue };
+        for after in 0.. {
+            let Bench { mut lab, it, mut spec, .. } = declare(p).await;
+            let before = made(&lab, p);
+            let lag = Duration::from_secs(2);
+            lab.emulator.faults().lag(DEAD + lag);
+            if !lab.crash(&it, Crash { after, sent: true }).await {
+                break;
+            }
+            lab.emulator.faults().lag(lag);
+            spec[name] = "Renamed".into();
+            lab.declare("ns", p.entry.kind(), "it", spec);
+            recover(&lab).await;
+            let told = format!("{p:?} after {after} calls");
+            assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
+            assert_eq!(made(&lab, p), before + 1, "{told}");
+        }
+    }
+}
+
+/// An id that is taken in one organization can be taken in another too.
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_object_moves_before_it_shows_is_not_made_twice() {
+    for after in 0.. {
+        let mut lab = Lab::new().await;
+        for organization in ["one", "two"] {
+            lab.declare("ns", "Organization", organization, json!({}));
+        }
+        lab.settle().await;
+        let lag = Duration::from_secs(2);
+        lab.emulator.faults().lag(DEAD + lag);
+        let spec = |organization| json!({"organizationRef": {"name": organization}, "name": "bot"});
+        let it = lab.declare("ns", "MachineUser", "it", spec("one"));
+        if !lab.crash(&it, Crash { after, sent: true }).await {
+            assert!(after > 1, "it takes some calls");
+            break;
+        }
+        lab.emulator.faults().lag(lag);
+        let was_made = lab.count("user.machine.added") > 1;
+        lab.declare("ns", "MachineUser", "it", spec("two"));
+        recover(&lab).await;
+        let reason = if was_made { "InvalidSpec" } else { "InSync" };
+        assert_eq!(lab.reason(&it).0, reason, "after {after} calls: {:?}", lab.reason(&it));
+        assert_eq!(lab.count("user.machine.added"), 2, "after {after} calls");
     }
 }
 

@@ -51,6 +51,9 @@ pub(crate) struct Crash {
     pub(crate) sent: bool,
 }
 
+/// How long it takes until that is noticed.
+pub(crate) const DEAD: Duration = Duration::from_hours(1);
+
 /// What answers at the two addresses that there are.
 #[derive(Clone)]
 struct Net {
@@ -618,7 +621,7 @@ impl Lab {
     /// Has the operator die while it looks at an object. Gives whether it did.
     pub(crate) async fn crash(&mut self, key: &Key, crash: Crash) -> bool {
         *self.crash.lock().unwrap() = Some(crash);
-        let died = tokio::time::timeout(Duration::from_secs(3600), self.look(key)).await.is_err();
+        let died = tokio::time::timeout(DEAD, self.look(key)).await.is_err();
         *self.crash.lock().unwrap() = None;
         if died {
             self.restart();
