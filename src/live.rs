@@ -14,6 +14,7 @@ mod follower;
 mod history;
 mod lock;
 mod log;
+mod past;
 mod pending;
 mod permissions;
 mod permits;

@@ -13,7 +13,7 @@ use super::{
     Access, Challenge, CheckError, ConnectionKind, Cut, Declaration, Description, Entity,
     EntityDescription, Fields, Files, Inputs, Issued, Kind, Moment, Place, Reference, Remote,
     RemoteEntity, RemoteSetting, Role, Row, Schedule, Secrets, Setting, SpecError, Subject,
-    Verified, Written, crd, decode, secret,
+    Verified, Version, Written, crd, decode, secret,
 };
 use crate::{
     api::status::Status,
@@ -64,6 +64,8 @@ pub trait ErasedEntity: ErasedKind {
     fn list(&self, access: &Access) -> BoxStream<'static, Result<Row<Remote>>>;
     /// See [`Entity::read`].
     async fn read(&self, access: &Access, id: &str) -> Result<Option<Remote>>;
+    /// See [`Entity::told`].
+    fn told(&self, id: String, place: Place, version: Version, payload: Value) -> Option<Remote>;
     /// See [`Entity::create_with`].
     async fn create(
         &self,
@@ -411,6 +413,11 @@ impl<K: Entity> ErasedEntity for Line<K> {
 
     async fn read(&self, access: &Access, id: &str) -> Result<Option<Remote>> {
         K::read(access, id).await?.map(erased::<K>).transpose()
+    }
+
+    fn told(&self, id: String, place: Place, version: Version, payload: Value) -> Option<Remote> {
+        let state = K::told(payload)?;
+        erased::<K>(RemoteEntity { id, place, state, version: Some(version) }).ok()
     }
 
     async fn create(

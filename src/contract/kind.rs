@@ -171,6 +171,9 @@ pub struct EntityDescription {
     pub is_unique: bool,
     /// Whether there is none of it in what was just created.
     pub starts_empty: bool,
+    /// Type of the event that ends one, of a kind whose events tell all that it is: see
+    /// [`Entity::told`].
+    pub ended_by: Option<&'static str>,
     /// Whether ZITADEL may accept to create a second one under the same id, by another name or in
     /// another organization: one of the names is taken for good then.
     pub takes_ids_twice: bool,
@@ -216,6 +219,7 @@ impl EntityDescription {
         unique_in: Breadth::Place,
         is_unique: true,
         starts_empty: false,
+        ended_by: None,
         takes_ids_twice: false,
         issues: None,
         only_one: None,
@@ -329,6 +333,12 @@ pub trait Entity: Kind {
         access: &Access,
         id: &str,
     ) -> impl Future<Output = Result<Option<RemoteEntity<Self::State>>>> + Send;
+    /// What it is by the payloads of its events, each laid over those before: of a kind that has
+    /// [`EntityDescription::ended_by`].
+    fn told(payload: Value) -> Option<Self::State> {
+        let _ = payload;
+        None
+    }
     /// Creates it, under the id where the server lets the client choose. The id in the answer
     /// counts. Of a key the answer holds the secret.
     fn create(

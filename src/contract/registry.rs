@@ -56,6 +56,22 @@ impl Registry {
             .find(|e| matches!(e, Entry::Entity(_)) && e.parents().next().is_none() && is_parent(e))
     }
 
+    /// All kinds in which one of a kind is, however far up.
+    pub fn ancestors(&self, entry: Entry) -> Vec<Entry> {
+        let mut found = vec![entry];
+        let mut next = 0;
+        while let Some(inner) = found.get(next).copied() {
+            let kinds = inner.parents().flat_map(|parent| parent.kinds);
+            for outer in kinds.filter_map(|kind| self.find(kind)) {
+                if !found.contains(&outer) {
+                    found.push(outer);
+                }
+            }
+            next += 1;
+        }
+        found.split_off(1)
+    }
+
     /// The place of what is in the thing with this id.
     pub fn place_below(&self, entry: Entry, at: &Place, id: &str) -> Place {
         if self.root() == Some(entry) { Place::organization(id) } else { at.below(id) }

@@ -106,15 +106,14 @@ impl Wire {
     /// A search through an organization that does not have the project finds nothing.
     fn at(self, place: &Place) -> RemoteEntity<ProjectRoleState> {
         let version = self.details.version();
-        RemoteEntity {
-            id: self.key.clone(),
-            place: place.clone(),
-            state: ProjectRoleState {
-                key: Some(self.key),
-                display_name: Some(self.display_name),
-                group: Some(self.group),
-            },
-            version,
+        RemoteEntity { id: self.key.clone(), place: place.clone(), state: self.state(), version }
+    }
+
+    fn state(self) -> ProjectRoleState {
+        ProjectRoleState {
+            key: Some(self.key),
+            display_name: Some(self.display_name),
+            group: Some(self.group),
         }
     }
 }
@@ -138,6 +137,7 @@ impl Entity for ProjectRole {
         id: IdSource::Key,
         natural_key: NaturalKey::Field("key"),
         starts_empty: true,
+        ended_by: Some("project.role.removed"),
         ..EntityDescription::NAMED
     };
 
@@ -159,6 +159,10 @@ impl Entity for ProjectRole {
         let (organization, path) = (access.organization(), searched(access)?);
         let found = page::one::<Wire>(&access.client, organization, &path, &query).await?;
         Ok(found.map(|wire| wire.at(&access.place)))
+    }
+
+    fn told(payload: Value) -> Option<ProjectRoleState> {
+        serde_json::from_value(payload).ok().map(Wire::state)
     }
 
     async fn create(access: &Access, key: &str, want: &ProjectRoleState) -> Result<Written> {

@@ -67,6 +67,8 @@ struct Data {
     read_back: Option<Instant>,
     /// All of it is stale.
     is_stale: bool,
+    /// Only some of it is known: what is not among it has to be listed.
+    is_partial: bool,
     /// Stale items, with the epoch in which they became so.
     stale: HashMap<Subject, u64>,
     epoch: u64,
@@ -163,6 +165,26 @@ impl Collection {
         lock(&self.data).listed.get_or_insert_with(Instant::now);
     }
 
+    /// Whether something is known of all of it.
+    pub(super) fn is_listed(&self) -> bool {
+        lock(&self.data).listed.is_some()
+    }
+
+    /// Takes what events tell, if nothing was listed yet.
+    pub(super) fn learn(&self, things: Vec<Remote>) {
+        let mut data = lock(&self.data);
+        if data.listed.is_some() {
+            return;
+        }
+        data.listed = Some(Instant::now());
+        data.is_partial = true;
+        for thing in things {
+            let subject = thing.subject.clone();
+            // What became stale before stays so.
+            data.accept(&subject, Some(Item::Readable(Box::new(thing))), 0);
+        }
+    }
+
     /// Reads one item now.
     pub(super) async fn refetch(
         &self,
@@ -179,6 +201,9 @@ impl Collection {
         match data.listed {
             None => Need::List(Duration::ZERO),
             Some(at) if data.is_stale || at.elapsed() >= resync => Need::List(Duration::ZERO),
+            Some(_) if data.is_partial && subject.is_none_or(|s| !data.items.contains_key(s)) => {
+                Need::List(Duration::ZERO)
+            }
             Some(_) if subject.is_none_or(|s| !data.stale.contains_key(s)) => Need::Nothing,
             Some(_) if data.stale.len() <= FEW => Need::Read,
             Some(at) => Need::List(LIST_PAUSE.saturating_sub(at.elapsed())),
@@ -214,6 +239,7 @@ impl Collection {
         let mut data = lock(&self.data);
         let rows = rows.inspect_err(|_| data.is_stale = true)?;
         data.listed = Some(Instant::now());
+        data.is_partial = false;
         let mut found = HashMap::new();
         for row in rows {
             match row {

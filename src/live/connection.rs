@@ -233,9 +233,11 @@ impl Connection {
         subject: &Subject,
         absence: Absence,
     ) -> Result<Observation> {
-        self.informer.feed.serve(&self.client, entry).await;
+        let Informer { store, feed } = &*self.informer;
+        feed.serve(&self.client, entry).await;
+        feed.learn(&self.client, store, entry, place).await;
         let access = self.access(place.clone());
-        self.informer.store.observe(entry, &access, subject, absence).await
+        store.observe(entry, &access, subject, absence).await
     }
 
     /// Everything that the list of this place covers and that has this natural key, regardless of

@@ -21,7 +21,7 @@ const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
 /// Events of one answer: as many as ZITADEL gives at most. More are asked for at once.
 const PAGE: usize = 1000;
 /// Pages of one poll: a server that never ends is not followed for ever.
-const MOST_PAGES: usize = 1000;
+pub(super) const MOST_PAGES: usize = 1000;
 
 /// Where the answers to a question have been read up to.
 pub(super) struct Cursor {
@@ -46,11 +46,20 @@ impl Cursor {
     pub(super) async fn start(client: &Client, query: &EventQuery) -> Result<(Self, Vec<Event>)> {
         let newest = log::search(client, &query.body(json!({"limit": 1}))).await?;
         let last = newest.first().map_or(Timestamp::UNIX_EPOCH, |e| e.creation_date);
-        let (known, overfull) = (BTreeSet::new(), BTreeSet::new());
-        let mut cursor = Self { last, newest: None, known, overfull };
+        let mut cursor = Self { last, ..Self::beginning() };
         // What is in the overlap now is not new.
-        let last = cursor.advance(client, query).await?;
+        let last = cursor.advance(client, query, MOST_PAGES).await?;
         Ok((cursor, last.unwrap_or_default()))
+    }
+
+    /// Starts before the first event.
+    pub(super) fn beginning() -> Self {
+        Self {
+            last: Timestamp::UNIX_EPOCH,
+            newest: None,
+            known: BTreeSet::new(),
+            overfull: BTreeSet::new(),
+        }
     }
 
     /// The newest date that was seen, less the time in which others may still appear.
@@ -58,17 +67,19 @@ impl Cursor {
         self.last.checked_sub(OVERLAP + OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// Events that were not seen before; `None`: those seen before are gone, or some can't be seen.
+    /// Events that were not seen before; `None`: those seen before are gone, some can't be seen, or
+    /// there are more than so many pages.
     pub(super) async fn advance(
         &mut self,
         client: &Client,
         query: &EventQuery,
+        most_pages: usize,
     ) -> Result<Option<Vec<Event>>> {
         let mut all = Vec::new();
         let mut from = self.last.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut overfull = BTreeSet::new();
         let mut is_complete = false;
-        for _ in 0..MOST_PAGES {
+        for _ in 0..most_pages {
             let body = query.body(json!({"asc": true, "limit": PAGE, "from": from.to_string()}));
             let page = log::search(client, &body).await?;
             let (full, newest) = (page.len() >= PAGE, page.last().map(|e| e.creation_date));

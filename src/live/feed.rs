@@ -1,7 +1,7 @@
 //! The event feed: what others changed, and who did it.
 
 use std::{
-    collections::{BTreeSet, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -13,15 +13,16 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{
-    cursor::Cursor,
+    cursor::{Cursor, MOST_PAGES},
     lock::lock,
     log::Event,
+    past::{self, Past},
     query::EventQuery,
     store::{Store, Touched},
 };
 use crate::{
     api::instance::{FeedMode, FeedStatus},
-    contract::{Entry, EventPlace, EventSubject, Registry, Subject},
+    contract::{Entry, EventPlace, EventSubject, Place, Registry, Subject},
     zitadel::{Client, Result},
 };
 
@@ -81,6 +82,8 @@ struct Following {
     cursors: Vec<Option<Cursor>>,
     /// What nobody was told yet.
     untold: Changes,
+    /// By kind.
+    past: HashMap<&'static str, Past>,
 }
 
 /// When the effects of an event are looked for once more: reads of ZITADEL were seen to lag behind by
@@ -98,7 +101,7 @@ impl Feed {
         Self {
             queries,
             editors,
-            following: AsyncMutex::new(Following { cursors, untold: Changes::default() }),
+            following: AsyncMutex::new(Following { cursors, ..Following::default() }),
             asked: AtomicU64::default(),
             started: Mutex::default(),
             status: Mutex::default(),
@@ -170,6 +173,28 @@ impl Feed {
         }
     }
 
+    /// Learns from the events of their past what things of a kind are, before yet another place is
+    /// listed for the first time.
+    pub(super) async fn learn(&self, client: &Client, store: &Store, entry: Entry, place: &Place) {
+        let is_told = entry.as_entity().is_some_and(|entity| entity.ended_by.is_some());
+        if !is_told || !self.is_followed() || store.is_listed(entry, place) {
+            return;
+        }
+        // What happens meanwhile is told afterwards.
+        let mut following = self.following.lock().await;
+        let is_listed = store.is_listed(entry, place);
+        let past = following.past.entry(entry.kind()).or_default();
+        if is_listed || !self.covers(entry) || !past.is_due(place) {
+            return;
+        }
+        match past::read(client, store.registry, entry).await {
+            Ok(Some(things)) => store.learn(entry, things),
+            Ok(None) => tracing::debug!(kind = entry.kind(), "too many events to learn from"),
+            // They are listed, then.
+            Err(e) => tracing::debug!(kind = entry.kind(), error = %e, "nothing is learnt"),
+        }
+    }
+
     /// Whether no event of a kind is missed from now on. Who does not follow believes for as long as
     /// they last what they once read.
     pub(super) fn covers(&self, entry: Entry) -> bool {
@@ -212,7 +237,7 @@ impl Feed {
         store: &Store,
     ) -> Result<()> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let Following { cursors, untold: changes } = following;
+        let Following { cursors, untold: changes, .. } = following;
         let in_use = store.kinds_in_use();
         let mut settled: Option<Timestamp> = None;
         self.look_again(store, &mut changes.again);
@@ -221,7 +246,7 @@ impl Feed {
                 continue;
             }
             let new = match cursor.as_mut() {
-                Some(cursor) => cursor.advance(client, query).await?,
+                Some(cursor) => cursor.advance(client, query, MOST_PAGES).await?,
                 None => None,
             };
             if let Some(events) = new {

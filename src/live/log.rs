@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
-    contract::{EventFilter, event::EventFacts},
+    contract::{EventFilter, Version, event::EventFacts},
     zitadel::{Client, Result},
 };
 
@@ -67,6 +67,12 @@ impl Event {
     /// The names that its payload has.
     pub(super) fn payload_fields(&self) -> Vec<String> {
         self.payload.as_object().into_iter().flat_map(|fields| fields.keys().cloned()).collect()
+    }
+
+    /// How new what it touched is by it.
+    pub(super) fn version(&self) -> Version {
+        let owner = Some(self.aggregate.resource_owner.clone()).filter(|owner| !owner.is_empty());
+        Version { aggregate: owner, changed: self.creation_date }
     }
 
     /// What it says of the thing that it touched.

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::contract::Registry;
+use super::past::removals;
+use crate::contract::{Entry, Registry};
 
 /// Most aggregate types of a query (11: 400, recording `events-filters`).
 const MOST_AGGREGATES: usize = 10;
@@ -64,6 +65,21 @@ impl EventQuery {
         by_aggregate.chain(by_type).collect()
     }
 
+    /// The query for all that has become of what there is of a kind.
+    pub(super) fn past(registry: &Registry, entry: Entry) -> Self {
+        let own = entry.events.iter().map(|filter| (filter.aggregate, filter.types));
+        let around = removals(registry, entry).map(|filter| (filter.aggregate, filter.removes));
+        let asked: Vec<_> = own.chain(around).collect();
+        let aggregates: BTreeSet<_> = asked.iter().map(|(aggregate, _)| *aggregate).collect();
+        let types: BTreeSet<_> =
+            asked.iter().flat_map(|(_, types)| types.iter().copied()).collect();
+        Self {
+            aggregates: aggregates.into_iter().collect(),
+            types: types.into_iter().collect(),
+            kinds: BTreeSet::from([entry.kind()]),
+        }
+    }
+
     /// Whether it has to be asked while these kinds are in use.
     pub(super) fn is_needed(&self, in_use: &HashSet<&'static str>) -> bool {
         self.types.is_empty() || self.kinds.iter().any(|kind| in_use.contains(kind))
@@ -100,6 +116,16 @@ mod tests {
         }
         for entry in REGISTRY.all().filter(|e| !e.is_connection()) {
             assert!(queries.iter().any(|q| q.serves(entry.kind())), "{entry:?}");
+        }
+    }
+
+    #[test]
+    fn the_past_of_a_kind_is_one_query_within_the_limits() {
+        let told = REGISTRY.all().filter(|e| e.as_entity().is_some_and(|e| e.ended_by.is_some()));
+        for entry in told {
+            let query = EventQuery::past(&REGISTRY, entry);
+            assert!(query.aggregates.len() <= MOST_AGGREGATES && query.types.len() <= MOST_TYPES);
+            assert!(query.types.contains(&"org.removed"), "{query:?}");
         }
     }
 

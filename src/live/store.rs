@@ -177,6 +177,23 @@ impl Store {
         }
     }
 
+    /// Whether something is known of all that one list covers.
+    pub(super) fn is_listed(&self, entry: Entry, place: &Place) -> bool {
+        let collections = lock(&self.collections);
+        collections.get(&key(entry, place)).is_some_and(|collection| collection.is_listed())
+    }
+
+    /// Takes what events tell of things, wherever nothing was listed yet.
+    pub(super) fn learn(&self, entry: Entry, things: Vec<Remote>) {
+        let mut by_place: HashMap<Place, Vec<Remote>> = HashMap::new();
+        for thing in things {
+            by_place.entry(thing.place.clone()).or_default().push(thing);
+        }
+        for (place, things) in by_place {
+            self.collection(entry, &place).learn(things);
+        }
+    }
+
     /// An own write took place: until a read shows it, nothing older is believed.
     pub(super) fn expect(
         &self,

@@ -54,6 +54,7 @@ mod moved;
 mod older;
 mod onboarding;
 mod operator;
+mod past;
 mod people;
 mod permissions;
 mod prometheus;
