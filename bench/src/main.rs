@@ -7,6 +7,7 @@
 
 mod cluster;
 mod entities;
+mod everything;
 mod feed;
 mod ghosts;
 mod instances;
@@ -41,13 +42,20 @@ enum Command {
 
 #[derive(clap::Args, Clone)]
 struct Arguments {
-    /// How many Projects, over ten Organizations; several: one world after the other.
+    /// How many Projects, over the Organizations; several: one world after the other.
     #[arg(long, value_delimiter = ',', default_value = "100,1000,10000", value_name = "N")]
     objects: Vec<usize>,
+    /// How many Organizations.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    organizations: usize,
     /// Each Project has five roles, three applications, and a service account with a key: eleven
     /// objects.
     #[arg(long)]
     mixed: bool,
+    /// There are things of all kinds: eighteen objects a project, fifteen an organization, and nine
+    /// of the instance.
+    #[arg(long, conflicts_with = "mixed")]
+    all_kinds: bool,
     /// What to do, in the order in which it is done.
     #[arg(
         long,

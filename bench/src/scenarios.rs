@@ -18,7 +18,7 @@ use crate::{
     entities::{entity, organization, projects},
     meter::{Figures, Meter, counted},
     say, until,
-    world::{ORGANIZATIONS, World},
+    world::World,
 };
 
 /// How long anything may take.
@@ -72,7 +72,7 @@ async fn converge(world: &mut World, arguments: &Arguments) -> Result<Figures> {
     until("all objects are Ready", PATIENCE, || world.ready() == n).await?;
     let figures = meter.stop(world, "converge", &[]).await?;
     #[allow(clippy::cast_precision_loss, reason = "thousands")]
-    let creates = ((n + ORGANIZATIONS) as f64) * (arguments.write_ms as f64) / 1000.0;
+    let creates = ((n + world.organizations) as f64) * (arguments.write_ms as f64) / 1000.0;
     let ratio = figures.wall_seconds / creates;
     Ok(figures.with("sumOfCreatesSeconds", creates).with("wallToCreates", ratio))
 }

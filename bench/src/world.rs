@@ -1,14 +1,17 @@
 //! An API server, a ZITADEL, and an operator between them.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 use zitadel_emulator::{Emulator, Options, Running};
 
-use crate::{Arguments, Result, cluster::Cluster, operator::Operator, say};
-
-/// Organizations of every world.
-pub(crate) const ORGANIZATIONS: usize = 10;
+use crate::{
+    Arguments, Result,
+    cluster::Cluster,
+    everything::{self, Objects},
+    operator::Operator,
+    say,
+};
 
 pub(crate) enum Zitadel {
     Emulated(Box<Running>),
@@ -32,9 +35,17 @@ impl Zitadel {
     }
 }
 
+/// What projects and organizations have.
+enum Parts {
+    None,
+    Mixed,
+    All,
+}
+
 pub(crate) struct World {
     pub(crate) n: usize,
-    is_mixed: bool,
+    pub(crate) organizations: usize,
+    parts: Parts,
     pub(crate) cluster: Cluster,
     pub(crate) zitadel: Zitadel,
     pub(crate) operator: Option<Operator>,
@@ -59,7 +70,12 @@ impl World {
         let cluster = Cluster::start().await?;
         Ok(Self {
             n,
-            is_mixed: arguments.mixed,
+            organizations: arguments.organizations,
+            parts: match (arguments.all_kinds, arguments.mixed) {
+                (true, _) => Parts::All,
+                (_, true) => Parts::Mixed,
+                _ => Parts::None,
+            },
             cluster,
             zitadel,
             operator: None,
@@ -69,29 +85,39 @@ impl World {
     }
 
     /// What is declared besides the Instance.
-    pub(crate) fn objects(&self) -> Vec<(&'static str, Vec<(String, Value)>)> {
-        let project = |i: usize| -> (String, Value) {
+    pub(crate) fn objects(&self) -> Objects {
+        let declared = |i: usize| -> (String, Value) {
             (
-                format!("project-{i:05}"),
-                json!({"organizationRef": {"name": organization(i % ORGANIZATIONS)}, "projectRoleCheck": true}),
+                project(i),
+                json!({"organizationRef": {"name": organization(i % self.organizations)}, "projectRoleCheck": true}),
             )
         };
-        let organizations = (0..ORGANIZATIONS).map(|o| (organization(o), json!({}))).collect();
-        let mut all =
-            vec![("Organization", organizations), ("Project", (0..self.n).map(project).collect())];
-        if self.is_mixed {
-            all.extend(PARTS.map(|(kind, count)| {
-                let of = |i: usize| (0..count).map(move |part| part_of(kind, i, part));
-                (kind, (0..self.n).flat_map(of).collect())
-            }));
-        }
+        let organizations = (0..self.organizations).map(|o| (organization(o), json!({}))).collect();
+        let mut all: Objects =
+            vec![("Organization", organizations), ("Project", (0..self.n).map(declared).collect())];
+        all.extend(self.parts());
         all
     }
 
-    /// How many objects there are below the organizations.
+    /// What there is besides organizations and projects.
+    fn parts(&self) -> Objects {
+        match self.parts {
+            Parts::None => Vec::new(),
+            Parts::Mixed => PARTS
+                .map(|(kind, count)| {
+                    let of = |i: usize| {
+                        (0..count).map(move |part| part_of(kind, i, part, i % self.organizations))
+                    };
+                    (kind, (0..self.n).flat_map(of).collect())
+                })
+                .into(),
+            Parts::All => everything::objects(self.n, self.organizations),
+        }
+    }
+
+    /// How many objects there are besides the organizations.
     pub(crate) fn count(&self) -> usize {
-        let parts: usize = PARTS.iter().map(|(_, count)| count).sum();
-        if self.is_mixed { self.n * (1 + parts) } else { self.n }
+        self.n + self.parts().iter().map(|(_, objects)| objects.len()).sum::<usize>()
     }
 
     /// Declares everything.
@@ -104,10 +130,12 @@ impl World {
             "pollInterval": arguments.poll,
         });
         self.cluster.create("Instance", [("default".to_owned(), instance)]).await?;
+        let (name, key, value) = everything::SECRET;
+        self.cluster.secret(name, key, value).await?;
         for (kind, objects) in self.objects() {
             self.cluster.create(kind, objects).await?;
         }
-        for (kind, _) in PARTS.iter().filter(|_| self.is_mixed) {
+        for kind in self.parts().iter().map(|(kind, _)| *kind).collect::<BTreeSet<_>>() {
             self.cluster.follow_others(kind)?;
         }
         self.cluster.follow()
@@ -125,7 +153,7 @@ impl World {
             .ok_or_else(|| "this scenario needs one before it: idle, converge, ...".into())
     }
 
-    /// How many objects below the organizations are Ready.
+    /// How many objects besides the organizations are Ready.
     pub(crate) fn ready(&self) -> usize {
         let projects = self.cluster.projects().values().filter(|p| p.ready).count();
         projects + self.cluster.others_ready()
@@ -141,12 +169,12 @@ const PARTS: [(&str, usize); 5] = [
     ("MachineKey", 1),
 ];
 
-/// One of them: of project `i` the one with the number `part`.
-fn part_of(kind: &str, i: usize, part: usize) -> (String, Value) {
-    let project = json!({"name": format!("project-{i:05}")});
+/// One of them: of project `i`, in this organization, the one with the number `part`.
+fn part_of(kind: &str, i: usize, part: usize, home: usize) -> (String, Value) {
+    let project = json!({"name": project(i)});
     let (name, account) = (format!("of-{i:05}-{part}"), format!("of-{i:05}-0"));
     let spec = match kind {
-        "MachineUser" => json!({"organizationRef": {"name": organization(i % ORGANIZATIONS)}}),
+        "MachineUser" => json!({"organizationRef": {"name": organization(home)}}),
         "MachineKey" => {
             json!({"userRef": {"name": account}, "secret": {"name": format!("key-{i:05}")}})
         }
@@ -169,6 +197,10 @@ pub(crate) fn options(arguments: &Arguments) -> Options {
     }
 }
 
-fn organization(o: usize) -> String {
+pub(crate) fn organization(o: usize) -> String {
     format!("bench-{o}")
+}
+
+pub(crate) fn project(i: usize) -> String {
+    format!("project-{i:05}")
 }
