@@ -302,10 +302,14 @@ impl Kind for LabelPolicy {
 
 impl Setting for LabelPolicy {
     async fn read(access: &Access) -> Result<RemoteSetting<LabelPolicyState>> {
-        let (active, draft) = both(access).await?;
+        let active = seen(access, PATHS).await?;
+        // Where the draft has another file, or none, the active one may have been deleted.
+        let has_files = ASSETS.iter().any(|asset| !active.url(asset).is_empty());
+        let draft = if has_files { Some(seen(access, DRAFT).await?) } else { None };
         let mut state = active.look.clone();
         for asset in &ASSETS {
-            let may_be_gone = active.url(asset) != draft.url(asset);
+            let may_be_gone =
+                draft.as_ref().is_some_and(|draft| active.url(asset) != draft.url(asset));
             let found = assets::fingerprint(access, active.url(asset), may_be_gone).await?;
             state = state.overlay(&Fields::from(Value::from(Map::from_iter([(
                 asset.field.to_owned(),
