@@ -421,13 +421,13 @@ impl World {
     ) -> Value {
         let start = Instant::now();
         loop {
-            let found = self
-                .api(kind)
-                .get_opt(name)
-                .await
-                .unwrap()
-                .map(|o| serde_json::to_value(o).unwrap())
-                .unwrap_or_default();
+            let found = match self.api(kind).get_opt(name).await {
+                // A connection that ends says nothing of the object.
+                Err(kube::Error::Service(_)) if start.elapsed() < PATIENCE => continue,
+                found => {
+                    found.unwrap().map(|o| serde_json::to_value(o).unwrap()).unwrap_or_default()
+                }
+            };
             if is_so(&found) {
                 return found;
             }
