@@ -9,7 +9,11 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::{cursor::Cursor, log::Event, query::EventQuery};
+use super::{
+    cursor::Cursor,
+    log::Event,
+    query::{EventQuery, removals},
+};
 use crate::{
     contract::{Entry, EventFilter, Place, Registry, Remote, Subject, Version},
     zitadel::{Client, Result},
@@ -82,15 +86,6 @@ fn replay(registry: &Registry, entry: Entry, events: &[Event]) -> Vec<Remote> {
     let told = things.into_iter();
     told.filter_map(|((place, id), (payload, version))| kind.told(id, place, version, payload))
         .collect()
-}
-
-/// The events that remove what a kind is in.
-pub(super) fn removals(
-    registry: &Registry,
-    entry: Entry,
-) -> impl Iterator<Item = EventFilter> + use<> {
-    let filters = registry.ancestors(entry).into_iter().flat_map(|entry| entry.events);
-    filters.filter(|filter| !filter.removes.is_empty()).copied()
 }
 
 fn overlay(payload: &mut Value, changes: &Value) {

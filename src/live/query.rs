@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Value, json};
 
-use super::past::removals;
-use crate::contract::{Entry, Registry};
+use crate::contract::{Entry, EventFilter, Registry};
 
 /// Most aggregate types of a query (11: 400, recording `events-filters`).
 const MOST_AGGREGATES: usize = 10;
@@ -100,6 +99,15 @@ impl EventQuery {
         }
         more
     }
+}
+
+/// The events that remove what a kind is in.
+pub(super) fn removals(
+    registry: &Registry,
+    entry: Entry,
+) -> impl Iterator<Item = EventFilter> + use<> {
+    let filters = registry.ancestors(entry).into_iter().flat_map(|entry| entry.events);
+    filters.filter(|filter| !filter.removes.is_empty()).copied()
 }
 
 #[cfg(test)]
