@@ -564,13 +564,23 @@ pub(crate) async fn eventually<T: std::fmt::Debug>(
     get: impl AsyncFn() -> T,
     is_so: impl Fn(&T) -> bool,
 ) -> T {
+    eventually_within(PATIENCE, what, get, is_so).await
+}
+
+/// The same, with more patience.
+pub(crate) async fn eventually_within<T: std::fmt::Debug>(
+    patience: Duration,
+    what: &str,
+    get: impl AsyncFn() -> T,
+    is_so: impl Fn(&T) -> bool,
+) -> T {
     let start = Instant::now();
     loop {
         let found = get().await;
         if is_so(&found) {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "not {what}: {found:#?}");
+        assert!(start.elapsed() < patience, "not {what}: {found:#?}");
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
 }

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
+use zitadel_emulator::{Emulator, Options};
 
 use super::{Ran, snapshots::snapshot};
 use crate::{apiserver, world::World};
@@ -110,6 +111,28 @@ async fn the_events_of_what_is_behind_an_object_are_shown_with_who_caused_them()
     shown(&world, "events-not-bound", &run(&world, &["events", "ProjectRole/nobody"]).await);
     shown(&world, "events-of-nothing", &run(&world, &["events", "Project/nothing"]).await);
     shown(&world, "events-of-an-instance", &run(&world, &["events", "Instance/default"]).await);
+}
+
+/// With an account of one's own, wherever that leads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_are_shown_to_who_may_read_them_and_of_the_instance_that_it_is() {
+    let world = declared().await;
+    let as_who = async |issuer: Option<String>, token: String| {
+        let mut env = vec![("ZITADEL_TOKEN", token)];
+        env.extend(issuer.map(|issuer| ("ZITADEL_ISSUER", issuer)));
+        run_with(&world, &["events", "Project/shop"], &env).await
+    };
+    let viewer = world.emulator().add_user("viewer", "Viewer", &["IAM_OWNER_VIEWER"]).pat;
+    let ran = as_who(Some(world.issuer()), viewer).await;
+    assert_eq!((ran.code, ran.stdout.contains("project.added")), (0, true), "{}", ran.text());
+    let owner = world.emulator().add_user("owner", "Owner", &["ORG_OWNER"]).pat;
+    shown(&world, "events-forbidden", &as_who(Some(world.issuer()), owner).await);
+    shown(&world, "events-token-without-issuer", &as_who(None, "token".into()).await);
+    let other = Emulator::start(Options::default()).await.unwrap();
+    let mut ran = as_who(Some(other.url()), other.emulator().pat()).await;
+    ran.stderr = ran.stderr.replace(&other.emulator().instance_id(), "THIS");
+    ran.stderr = ran.stderr.replace(&world.emulator().instance_id(), "ITS OWN");
+    shown(&world, "events-of-another-instance", &ran);
 }
 
 /// What is bound is known by its binding: changed, given another name, or recreated by nobody.

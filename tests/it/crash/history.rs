@@ -22,7 +22,7 @@ use crate::{
     contract::{Case, merged},
     remote::{Place, entry},
     samples::{Object, Placed, placed},
-    world::{World, condition, eventually, is_current},
+    world::{World, condition, eventually, eventually_within, is_current},
 };
 
 /// Something that is declared now and then.
@@ -75,6 +75,10 @@ impl Moment {
 
 /// How far reads lag behind at most.
 const LONGEST_LAG: Duration = Duration::from_millis(1_500);
+
+/// How long it waits for something while faults go on: one that ends after some calls lasts as long
+/// as those take, and during an outage there is one each five seconds.
+const OUTAGES: Duration = Duration::from_mins(5);
 
 /// The account and the application that the keys are of.
 const KEEPERS: [(&str, &str); 2] = [("MachineUser", "keeper"), ("ApiApplication", "keyed")];
@@ -424,7 +428,7 @@ impl History {
         // What is being deleted would take the declaration with it.
         let get = async || world.get_in(namespace, slot.kind, &slot.name).await;
         let is_open = |o: &Value| o["metadata"]["deletionTimestamp"].is_null();
-        eventually(&format!("{} free", slot.name), get, is_open).await;
+        eventually_within(OUTAGES, &format!("{} free", slot.name), get, is_open).await;
         // What is declared at random may well lock everybody out.
         let insists = json!({ALLOW_LOCK_OUT: "true"});
         let (kind, name, spec) = (slot.kind, &slot.name, self.spec(world, n));
@@ -484,7 +488,7 @@ impl History {
         let slot = &self.slots[n];
         // What was deleted is gone before.
         let get = async || world.get_in(&world.namespace, slot.kind, &slot.name).await;
-        eventually(&format!("{} gone", slot.name), get, Value::is_null).await;
+        eventually_within(OUTAGES, &format!("{} gone", slot.name), get, Value::is_null).await;
         if let At::Placed(p) = slot.at
             && p.natural_key().is_some()
             && let Some(place) = slot.place(world).await
