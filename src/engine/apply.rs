@@ -114,7 +114,8 @@ impl Writer<'_> {
 
     /// What has to survive a crash between the call and the end of this reconcile is in the status
     /// before the call: the former values of a setting, that what is created under an id which does
-    /// not follow from the object's UID is ours, and the name of what must not be created twice.
+    /// not follow from the object's UID is ours, and the name of what must not be created twice, or
+    /// is created in the place of what was deleted.
     async fn remember(&self, plan: &Plan, outcome: &mut Outcome) -> Result<()> {
         let is_new_here = outcome.status.original != self.object.status.original;
         let entity = self.entry.as_entity();
@@ -130,7 +131,8 @@ impl Writer<'_> {
                 }
             }
             Subject::Entity(id) if plan.action == Action::Create => {
-                let is_noted = entity.is_some_and(|entity| entity.takes_ids_twice);
+                let is_noted = entity.is_some_and(|entity| entity.takes_ids_twice)
+                    || (has_own_id && plan.former.is_some());
                 if !has_own_id {
                     outcome.bind(self.target, id, plan.provenance);
                 } else if is_noted && self.target.binding.is_none() {

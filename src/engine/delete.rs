@@ -10,7 +10,7 @@ use super::{
     decide_deletion::{
         self, DeletionFacts, Ending, InstanceFacts, Release, Way, default_policy, ending, way,
     },
-    error::{Class, Error, Result, Waiting, WhileDoing},
+    error::{Class, Error, NotConverged, Result, Waiting, WhileDoing},
     host::Host,
     lock_out, observe,
     ownership::Thing,
@@ -25,8 +25,8 @@ use crate::{
         status::Provenance,
     },
     contract::{
-        EntityDescription, Entry, Fields, IdSource, Inputs, Key, Object, Subject, decode,
-        reference::Referent,
+        EntityDescription, Entry, EventSubject, Fields, IdSource, Inputs, Key, Object, Subject,
+        decode, reference::Referent,
     },
     live::{self, Absence},
 };
@@ -217,6 +217,11 @@ async fn own(
             let Some(id) = remote.id() else { return Ok(None) };
             id.to_owned()
         }
+        // It may not show yet, and nobody else has this id.
+        _ if binding::was_creating(&object.status, &target.instance_binding) => {
+            let place = binding::place(&object.status);
+            return Ok(Some(Binding { place, ..target.created(object.derived_id()) }));
+        }
         _ => object.derived_id(),
     };
     let subject = Subject::from(id.as_str());
@@ -226,6 +231,11 @@ async fn own(
         let client = &target.connection.client;
         let owner = live::owner(client, entry.events, &id).await;
         if owner.doing("find out what became of")?.is_none() {
+            // The events of what has no aggregate of its own are not found by its id.
+            let is_told = entry.events.iter().any(|f| f.subject == EventSubject::Aggregate);
+            if !is_told && engine.memory.is_sought(&object.key) {
+                return Err(Error::NotConverged(NotConverged::Sought));
+            }
             return Ok(None);
         }
     }
@@ -281,6 +291,7 @@ async fn hand_over(
     object: &Object,
     successor: &Key,
 ) -> Result<()> {
+    let object = &followed(engine, entry, object).await?;
     let missing = || Error::Waiting(Waiting::Missing(successor.clone()));
     let successor = host.object(successor).ok_or_else(missing)?;
     let has_it_already = Binding::of(&successor.status).is_some_and(|b| {
@@ -302,6 +313,44 @@ async fn hand_over(
     let status = report::inheritance(&successor, object, original, instance);
     engine.memory.set_inherited(&successor.key, status.clone());
     host.remember(&successor, &status).await.map_err(Error::Host)
+}
+
+/// The id under which an attempt that was cut off may have created again what the object is bound to.
+fn recreated(entry: Entry, object: &Object) -> Option<String> {
+    let entity = entry.as_entity().filter(|entity| entity.id == IdSource::Chosen);
+    let bound = object.status.id.as_deref().filter(|_| object.status.creating.is_some());
+    entity.and(bound).map(|id| object.id_after(id))
+}
+
+/// The object as it would be bound if that attempt had come to its end.
+async fn followed(engine: &Engine, entry: Entry, object: &Object) -> Result<Object> {
+    let mut followed = object.clone();
+    let binding = Binding::of(&object.status);
+    let connection = binding.as_ref().and_then(|b| engine.connections.get(&instance_of(engine, b)));
+    if let (Some(id), Some(binding), Some(connection)) =
+        (recreated(entry, object), binding, connection)
+    {
+        let subject = Subject::from(id.as_str());
+        connection.invalidate(entry, &binding.place, &subject);
+        let seen = connection.observe(entry, &binding.place, &subject, Absence::Confirmed).await;
+        match observe::current(&subject, seen.doing("read")?)? {
+            Some(_) => followed.status.id = Some(id),
+            None if engine.memory.is_sought(&object.key) => {
+                return Err(Error::NotConverged(NotConverged::Sought));
+            }
+            None => {}
+        }
+    }
+    Ok(followed)
+}
+
+/// The Instance object that a binding was made through.
+fn instance_of(engine: &Engine, binding: &Binding) -> Key {
+    Key {
+        kind: engine.registry.connection().description().kind,
+        namespace: binding.instance.namespace.clone(),
+        name: binding.instance.name.clone(),
+    }
 }
 
 /// What the fields of a setting held before both objects: where the one that goes found what the
@@ -326,11 +375,7 @@ async fn remove(
     object: &Object,
     binding: &Binding,
 ) -> End {
-    let instance = Key {
-        kind: engine.registry.connection().description().kind,
-        namespace: binding.instance.namespace.clone(),
-        name: binding.instance.name.clone(),
-    };
+    let instance = instance_of(engine, binding);
     let facts = host.object(&instance).filter(|o| binding.is_through(o)).map(|o| InstanceFacts {
         is_deleting: o.is_deleting,
         is_suspended: is_suspended(&o.spec),
@@ -371,7 +416,8 @@ async fn remove(
                 remover.remove(&id, Fields::default()).await?;
             }
         }
-        for id in replacement::remains(&connection, entry, object, &binding.place).await? {
+        let cut_off = replacement::remains(&connection, entry, object, &binding.place).await?;
+        for id in cut_off.into_iter().chain(recreated(entry, object)) {
             remover.remove(&id, Fields::default()).await?;
         }
         remover.remove(&binding.id, original).await

@@ -73,8 +73,8 @@ struct Data {
     stale: HashMap<Subject, u64>,
     epoch: u64,
     pending: HashMap<Subject, (PendingWrite, Instant)>,
-    /// Who else changed something since it was read.
-    editors: HashMap<Subject, String>,
+    /// Who else changed something since it was read, and when.
+    editors: HashMap<Subject, (String, Timestamp)>,
     /// Who else gave something another secret since we did, by the secret's name.
     secret_editors: HashMap<(Subject, &'static str), String>,
 }
@@ -306,10 +306,10 @@ impl Collection {
     }
 
     /// Somebody else changed an item.
-    pub(super) fn edited(&self, subject: &Subject, by: &str) {
+    pub(super) fn edited(&self, subject: &Subject, by: &str, date: Timestamp) {
         let mut data = lock(&self.data);
         data.invalidate(subject);
-        data.editors.insert(subject.clone(), by.into());
+        data.editors.insert(subject.clone(), (by.into(), date));
         // A foreign event after our write: from now on any value may be true.
         if data.pending.get(subject).is_some_and(|(write, _)| !write.is_versioned()) {
             data.pending.remove(subject);
@@ -374,8 +374,21 @@ impl Collection {
         lock(&self.data).secret_editors.remove(&(subject.clone(), secret));
     }
 
+    /// Who changed an item last, if it was somebody else and nobody asked yet.
     pub(super) fn take_editor(&self, subject: &Subject) -> Option<String> {
-        lock(&self.data).editors.remove(subject)
+        lock(&self.data).editors.remove(subject).map(|(by, _)| by)
+    }
+
+    /// Whether it is known who made what was read of an item as it is: somebody who changed it
+    /// before may not have been the last.
+    pub(super) fn knows_editor(&self, subject: &Subject) -> bool {
+        let data = lock(&self.data);
+        let changed = match data.items.get(subject) {
+            Some(Item::Readable(remote)) => remote.version.as_ref().map(|v| v.changed),
+            _ => None,
+        };
+        let editor = data.editors.get(subject);
+        editor.is_some_and(|(_, date)| changed.is_none_or(|changed| *date >= changed))
     }
 }
 
@@ -477,7 +490,7 @@ mod tests {
     #[test]
     fn a_list_forgets_who_changed_what_is_gone() {
         let mut data = Data::default();
-        data.editors.insert(Subject::from("1"), "minnie".into());
+        data.editors.insert(Subject::from("1"), ("minnie".into(), Timestamp::UNIX_EPOCH));
         data.invalidate(&Subject::from("1"));
         let epoch = data.epoch;
         data.accept_list(HashMap::new(), epoch);

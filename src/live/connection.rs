@@ -295,11 +295,9 @@ impl Connection {
         subject: &Subject,
     ) -> Option<String> {
         let Informer { store, feed } = &*self.informer;
-        let known = store.take_editor(entry, place, subject);
-        if known.is_some() || !feed.is_followed() {
-            return known;
+        if feed.is_followed() && !store.knows_editor(entry, place, subject) {
+            feed.catch_up(&self.client, &self.account.id, store).await;
         }
-        feed.catch_up(&self.client, &self.account.id, store).await;
         store.take_editor(entry, place, subject)
     }
 

@@ -76,11 +76,14 @@ impl Cursor {
         most_pages: usize,
     ) -> Result<Option<Vec<Event>>> {
         let mut all = Vec::new();
-        let mut from = self.last.checked_sub(OVERLAP).unwrap_or(Timestamp::UNIX_EPOCH);
+        // From the beginning, nothing is asked for.
+        let mut from =
+            self.last.checked_sub(OVERLAP).ok().filter(|from| *from > Timestamp::UNIX_EPOCH);
         let mut overfull = BTreeSet::new();
         let mut is_complete = false;
         for _ in 0..most_pages {
-            let body = query.body(json!({"asc": true, "limit": PAGE, "from": from.to_string()}));
+            let after = from.map(|from| from.to_string());
+            let body = query.body(json!({"asc": true, "limit": PAGE, "from": after}));
             let page = log::search(client, &body).await?;
             let (full, newest) = (page.len() >= PAGE, page.last().map(|e| e.creation_date));
             all.extend(page);
@@ -91,11 +94,11 @@ impl Cursor {
             // `from` is strictly greater-than and dates may repeat: step back by one microsecond;
             // where a single date fills a page, nothing shows what else it has.
             let next = newest.checked_sub(SignedDuration::from_micros(1)).unwrap_or(newest);
-            if next > from {
-                from = next;
+            if from.is_none_or(|from| next > from) {
+                from = Some(next);
             } else {
                 overfull.insert(newest);
-                from = newest;
+                from = Some(newest);
             }
         }
         // All pages are there: what came before one that fails must not be taken for known.

@@ -392,7 +392,7 @@ fn touch(
     if is_ours {
         store.look_again(&thing);
     } else {
-        store.edited(&thing, by);
+        store.edited(&thing, by, event.creation_date);
     }
     touched.insert(thing);
 }

@@ -331,8 +331,8 @@ impl Store {
     }
 
     /// Somebody else touched a thing. What was never read needs no mark.
-    pub(super) fn edited(&self, touched: &Touched, by: &str) {
-        self.mark(touched, |collection, subject| collection.edited(subject, by));
+    pub(super) fn edited(&self, touched: &Touched, by: &str, date: Timestamp) {
+        self.mark(touched, |collection, subject| collection.edited(subject, by, date));
     }
 
     /// Whether what was read of a thing is as new as this.
@@ -404,6 +404,11 @@ impl Store {
         for ((kind, _), collection) in lock(&self.collections).iter() {
             collection.each(|remote| visit(kind, remote));
         }
+    }
+
+    /// Whether it is known who made what was read of a thing as it is.
+    pub(super) fn knows_editor(&self, entry: Entry, place: &Place, subject: &Subject) -> bool {
+        self.collection(entry, place).knows_editor(subject)
     }
 
     /// Who changed this thing last, if it was somebody else and nobody asked yet.

@@ -154,6 +154,30 @@ async fn between_any_two_calls_of_a_creation_and_renamed_before_it_shows() {
     }
 }
 
+/// Nor is it left behind where its object goes before it could be seen.
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_creation_and_deleted_before_it_shows() {
+    for p in entities().filter(|p| p.has_chosen_id()) {
+        for after in 0.. {
+            let Bench { mut lab, it, at, .. } = declare(p).await;
+            let before = list(p, &at).await;
+            let lag = Duration::from_secs(2);
+            lab.emulator.faults().lag(DEAD + lag);
+            if !lab.crash(&it, Crash { after, sent: true }).await {
+                break;
+            }
+            lab.emulator.faults().lag(lag);
+            lab.delete(&it);
+            recover(&lab).await;
+            // What was deleted shows as long.
+            tokio::time::sleep(lag).await;
+            let told = format!("{p:?} after {after} calls");
+            assert!(lab.object(&it).is_none(), "{told}: {:?}", lab.reason(&it));
+            assert_eq!(list(p, &at).await, before, "{told}");
+        }
+    }
+}
+
 /// An id that is taken in one organization can be taken in another too.
 #[tokio::test(start_paused = true)]
 async fn an_account_whose_object_moves_before_it_shows_is_not_made_twice() {
@@ -266,6 +290,42 @@ async fn between_any_two_calls_of_a_recreation() {
             }
             recover(&lab).await;
             assert!(lab.status(&it).is_ready(), "{told}: {:?}", lab.reason(&it));
+        }
+    }
+}
+
+/// Nor is what took the place of another one left behind, whatever becomes of its object.
+#[tokio::test(start_paused = true)]
+async fn between_any_two_calls_of_a_recreation_and_deleted_or_moved_afterwards() {
+    for p in entities().filter(|p| p.has_server_id() || p.has_chosen_id()) {
+        for moved in [false, true] {
+            for after in 0.. {
+                let Bench { mut lab, it, spec, at } = declare(p).await;
+                let before = list(p, &at).await;
+                lab.settle().await;
+                let id = lab.status(&it).id.unwrap();
+                let minnie = Access { client: lab.minnie(None).client, ..at.clone() };
+                p.entry.delete(&minnie, &id).await.unwrap();
+                lab.restart();
+                lab.look(&key("Instance", "ns", "default")).await;
+                let died = lab.crash(&it, Crash { after, sent: true }).await;
+                let successor =
+                    moved.then(|| lab.declare("ns", p.entry.kind(), "other", spec.clone()));
+                lab.delete(&it);
+                recover(&lab).await;
+                let told = format!("{p:?} after {after} calls, moved: {moved}");
+                assert!(lab.object(&it).is_none(), "{told}: {:?}", lab.reason(&it));
+                if let Some(successor) = successor {
+                    let reason = lab.reason(&successor);
+                    assert!(lab.status(&successor).is_ready(), "{told}: {reason:?}");
+                    assert_eq!(list(p, &at).await.len(), before.len() + 1, "{told}");
+                } else {
+                    assert_eq!(list(p, &at).await, before, "{told}");
+                }
+                if !died {
+                    break;
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use kastellan::{
     contract::{Fields, Key, Subject},
     live::Touched,
+    zitadel::Credentials,
 };
 use serde_json::{Value, json};
 use zitadel_emulator::{Action, Outage, Rule};
@@ -429,6 +430,27 @@ async fn the_event_of_a_call_that_is_not_answered_yet_is_nobody_elses() {
     assert!(outcome.status.is_ready() && !changes.touched.is_empty(), "{changes:?}");
 
     let id = lab.status(&shop).id.unwrap();
+    change("Project", &at, &id, json!({"projectRoleCheck": false})).await;
+    lab.engine.connections.all()[0].1.invalidate_all();
+    let drift = lab.look(&shop).await.status.last_drift.unwrap();
+    assert_eq!(drift.by.as_deref(), Some("minnie.mouse"));
+}
+
+/// Whoever changed something, and changed it back, is not who changes it next.
+#[tokio::test(start_paused = true)]
+async fn who_was_the_last_but_one_is_not_named() {
+    let lab = Lab::new().await;
+    let at = home(&lab).await;
+    let shop = project(&lab, "shop", true);
+    lab.settle().await;
+    let id = lab.status(&shop).id.unwrap();
+    let donald = lab.emulator.add_user("donald.duck", "donald.duck", &["IAM_OWNER"]).pat;
+    let donald = Access { client: lab.client_as(Credentials::token(&donald.into()).unwrap()), ..at.clone() };
+    for value in [false, true] {
+        change("Project", &donald, &id, json!({"projectRoleCheck": value})).await;
+    }
+    lab.follow().await;
+    assert!(lab.status(&shop).last_drift.is_none());
     change("Project", &at, &id, json!({"projectRoleCheck": false})).await;
     lab.engine.connections.all()[0].1.invalidate_all();
     let drift = lab.look(&shop).await.status.last_drift.unwrap();
