@@ -14,7 +14,7 @@ use crate::{
     auth::Held,
     errors::ApiError,
     message::message,
-    model::{Stamp, grant::Grant, organization::State as Life, project::Project},
+    model::{Stamp, grant::Grant, organization::State as Life, project::Project, user::User},
     proto::{EMPTY, Field, Message, NAME, Request, SHORT},
     state::State,
     store::{Aggregate, Draft, Event},
@@ -40,6 +40,26 @@ static ROLE_QUERY: Message = Message::new(
 );
 static PROJECT_GRANT_QUERY: Message =
     Message::new("UserGrantProjectGrantIDQuery", &[Field::text("projectGrantId").rules(SHORT)]);
+/// A query for a text.
+macro_rules! text_query {
+    ($name:literal, $field:literal) => {
+        Message::new(
+            $name,
+            &[Field::text($field).rules(SHORT), Field::choice("method", TEXT_QUERY)],
+        )
+    };
+}
+
+static USER_NAME_QUERY: Message = text_query!("UserGrantUserNameQuery", "userName");
+static FIRST_NAME_QUERY: Message = text_query!("UserGrantFirstNameQuery", "firstName");
+static LAST_NAME_QUERY: Message = text_query!("UserGrantLastNameQuery", "lastName");
+static EMAIL_QUERY: Message = text_query!("UserGrantEmailQuery", "email");
+static ORGANIZATION_QUERY: Message = text_query!("UserGrantOrgNameQuery", "orgName");
+static DOMAIN_QUERY: Message = text_query!("UserGrantOrgDomainQuery", "orgDomain");
+static PROJECT_NAME_QUERY: Message = text_query!("UserGrantProjectNameQuery", "projectName");
+static DISPLAY_NAME_QUERY: Message = text_query!("UserGrantDisplayNameQuery", "displayName");
+static TYPE_QUERY: Message =
+    Message::new("UserGrantUserTypeQuery", &[Field::choice("type", users::TYPES)]);
 static GRANTED_QUERY: Message =
     Message::new("UserGrantWithGrantedQuery", &[Field::flag("withGranted")]);
 static QUERY: Message = Message::one_of(
@@ -51,6 +71,15 @@ static QUERY: Message = Message::one_of(
         Field::message("roleKeyQuery", &ROLE_QUERY),
         Field::message("withGrantedQuery", &GRANTED_QUERY),
         Field::message("projectGrantIdQuery", &PROJECT_GRANT_QUERY),
+        Field::message("userNameQuery", &USER_NAME_QUERY),
+        Field::message("firstNameQuery", &FIRST_NAME_QUERY),
+        Field::message("lastNameQuery", &LAST_NAME_QUERY),
+        Field::message("emailQuery", &EMAIL_QUERY),
+        Field::message("orgNameQuery", &ORGANIZATION_QUERY),
+        Field::message("orgDomainQuery", &DOMAIN_QUERY),
+        Field::message("projectNameQuery", &PROJECT_NAME_QUERY),
+        Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
+        Field::message("userTypeQuery", &TYPE_QUERY),
     ],
 );
 static SEARCH: Message = Message::new(
@@ -318,6 +347,11 @@ fn view(state: &State, grant: &Grant) -> Option<Value> {
         },
         "userId" => &*user.id,
         "userName" => user.user_name(),
+        // Machines have none of these.
+        "firstName" => user.human.then(|| user.fields.text("firstName")),
+        "lastName" => user.human.then(|| user.fields.text("lastName")),
+        "email" => user.human.then(|| user.fields.text("email")),
+        "displayName" => user.human.then(|| user.display_name()),
         "orgId" => &*owner.id,
         "orgName" => &*owner.name,
         "orgDomain" => &*owner.primary_domain,
@@ -329,6 +363,32 @@ fn view(state: &State, grant: &Grant) -> Option<Value> {
         "grantedOrgId" => &*home.id,
         "grantedOrgName" => &*home.name,
         "grantedOrgDomain" => &*home.primary_domain,
+    })
+}
+
+/// Whether a grant passes the queries about what it names. What only people have, no machine meets.
+fn names_pass(state: &State, grant: &Grant, query: &Request) -> bool {
+    let read = &state.read;
+    let user = read.users.get(&grant.grantee);
+    let person = |field| Some(user.filter(|user| user.human)?.fields.text(field));
+    let owner = read.organizations.get(&grant.stamp.owner);
+    let meets = |name: &str, field: &str, have: Option<&str>| {
+        have.is_some_and(|have| list::matches(have, &query.message(name), field))
+    };
+    query.0.keys().all(|name| match name.as_str() {
+        "userNameQuery" => meets(name, "userName", user.map(User::user_name)),
+        "firstNameQuery" => meets(name, "firstName", person("firstName")),
+        "lastNameQuery" => meets(name, "lastName", person("lastName")),
+        "emailQuery" => meets(name, "email", person("email")),
+        "displayNameQuery" => meets(name, "displayName", person("displayName")),
+        "orgNameQuery" => meets(name, "orgName", owner.map(|owner| &*owner.name)),
+        "orgDomainQuery" => meets(name, "orgDomain", owner.map(|owner| &*owner.primary_domain)),
+        "projectNameQuery" => {
+            meets(name, "projectName", read.projects.get(&grant.project).map(Project::name))
+        }
+        "userTypeQuery" => usize::try_from(query.message(name).number("type"))
+            .is_ok_and(|number| users::TYPES.get(number).copied() == user.map(User::user_type)),
+        _ => true,
     })
 }
 
@@ -360,6 +420,7 @@ fn search(call: &mut Call<'_>) -> Answer {
         .iter()
         .filter(|grant| grant.stamp.owner == call.organization || others && own_project(grant))
         .filter(|grant| queries.iter().all(|query| passes(grant, query)))
+        .filter(|grant| queries.iter().all(|query| names_pass(state, grant, query)))
         .collect();
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     let views = rows.into_iter().filter_map(|grant| view(state, grant));
