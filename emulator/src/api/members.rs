@@ -18,7 +18,7 @@ use crate::{
 mod commands;
 mod queries;
 
-pub(super) use commands::{add, addition_to, change, remove, unique};
+pub(super) use commands::{add, addition_of_new, addition_to, change, remove, unique};
 pub(super) use queries::{memberships, user_of};
 
 const ADD: &[Field] = &[Field::text("userId").rules(NAME), Field::text("roles").repeated()];

@@ -20,6 +20,7 @@ mod states;
 mod v2;
 
 use names::{TAKEN, is_scoped, login_names, unique, user_name_change};
+pub(super) use people::{ADD as ADD_PERSON, add_to as add_person};
 pub(super) use names::{claims, preferred_login_name, user_name_changes};
 use queries::{SEARCH, get, search};
 pub(super) use queries::{TYPES, short_view, view};
@@ -64,6 +65,11 @@ pub(super) fn routes() -> Vec<Route> {
             });
             Ok(message! { "isUnique" => !is_met }.into())
         }),
+        Route::get(
+            "/management/v1/global/users/_by_login_name",
+            Permission("user.global.read"),
+            queries::by_login_name,
+        ),
         Route::get("/management/v1/users/{id}", READ, get),
         Route::delete("/management/v1/users/{id}", Permission("user.delete"), remove),
         Route::put("/management/v1/users/{id}/machine", WRITE, &UPDATE, update),

@@ -30,6 +30,8 @@ static ADD: Message = Message::new(
 );
 static UPDATE: Message =
     Message::new("UpdateUserGrantRequest", &[Field::text("roleKeys").repeated()]);
+static REMOVE: Message =
+    Message::new("BulkRemoveUserGrantRequest", &[Field::text("grantId").repeated()]);
 static USER_QUERY: Message =
     Message::new("UserGrantUserIDQuery", &[Field::text("userId").rules(SHORT)]);
 static PROJECT_QUERY: Message =
@@ -94,6 +96,12 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/management/v1/users/{id}/grants", WRITE, &ADD, add),
         Route::search("/management/v1/users/grants/_search", READ, &SEARCH, search),
+        Route::delete_by(
+            "/management/v1/user_grants/_bulk",
+            Permission("user.grant.delete"),
+            &REMOVE,
+            remove_several,
+        ),
         Route::get("/management/v1/users/{id}/grants/{grant}", READ, get),
         Route::put("/management/v1/users/{id}/grants/{grant}", WRITE, &UPDATE, update),
         Route::post(
@@ -271,8 +279,8 @@ fn update(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
-fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
-    let grant = existing(call, call.param("grant"), place)?;
+fn own(call: &Call<'_>, id: &str, place: &'static str) -> Result<Grant, ApiError> {
+    let grant = existing(call, id, place)?;
     if grant.stamp.owner == call.organization {
         Ok(grant)
     } else {
@@ -281,7 +289,7 @@ fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
 }
 
 fn step(call: &mut Call<'_>, active: bool) -> Answer {
-    let grant = own(call, place_of_step(active))?;
+    let grant = own(call, call.param("grant"), place_of_step(active))?;
     if (grant.state == Life::Active) != active {
         permit(call, "user.grant.write", &grant.project, &grant.through)?;
     }
@@ -303,14 +311,36 @@ pub(super) fn stepped(call: &mut Call<'_>, grant: &Grant, active: bool) -> Resul
 
 /// Removes a grant.
 pub(super) fn push_removed(call: &mut Call<'_>, grant: &Grant) -> Result<Event, ApiError> {
-    let draft = release(grant, "user.grant.removed")
+    call.push(vec![removed(grant)])
+}
+
+fn removed(grant: &Grant) -> Draft {
+    release(grant, "user.grant.removed")
         .with("userId", &*grant.grantee)
-        .with("projectId", &*grant.project);
-    call.push(vec![draft])
+        .with("projectId", &*grant.project)
+}
+
+/// Removes all of some grants, or none; the answer tells nothing.
+fn remove_several(call: &mut Call<'_>) -> Answer {
+    let ids = call.request.texts("grantId");
+    if ids.is_empty() {
+        return Err(ApiError::invalid("COMMAND-5M0sd", "Errors.UserGrant.IDMissing"));
+    }
+    let mut drafts = Vec::new();
+    for id in ids {
+        if id.is_empty() {
+            return Err(ApiError::invalid("COMMAND-J9sc5", "Errors.UserGrant.IDMissing"));
+        }
+        let grant = own(call, &id, "COMMAND-1My0t")?;
+        permit(call, "user.grant.delete", &grant.project, &grant.through)?;
+        drafts.push(removed(&grant));
+    }
+    call.push(drafts)?;
+    Ok(json!({}).into())
 }
 
 fn remove(call: &mut Call<'_>) -> Answer {
-    let grant = own(call, "COMMAND-1My0t")?;
+    let grant = own(call, call.param("grant"), "COMMAND-1My0t")?;
     permit(call, "user.grant.delete", &grant.project, &grant.through)?;
     let event = push_removed(call, &grant)?;
     Ok(json!({ "details": change_details(&event) }).into())

@@ -61,7 +61,13 @@ static LINK: Message = Message::new(
 const REQUIRED: &[Rule] = &[Rule::Required];
 static PASSWORD: Message =
     Message::new("Password", &[Field::text("password").rules(NAME), Field::flag("changeRequired")]);
-static ORGANIZATION: Message = Message::new("Organization", &[Field::text("orgId").rules(NAME)]);
+static ORGANIZATION: Message = Message::new(
+    "Organization",
+    &[
+        Field::text("orgId").in_group("org"),
+        Field::text("orgDomain").in_group("org"),
+    ],
+);
 /// What the newer creation calls a human.
 pub(super) static PERSON: Message = Message::new(
     "CreateUserRequest_Human",
@@ -75,7 +81,7 @@ pub(super) static PERSON: Message = Message::new(
         Field::message("idpLinks", &LINK).repeated(),
     ],
 );
-static ADD: Message = Message::new(
+pub(in super::super) static ADD: Message = Message::new(
     "AddHumanUserRequest",
     &[
         Field::text("userId").rules(OPTIONAL_NAME),
@@ -102,12 +108,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 fn add(call: &mut Call<'_>) -> Answer {
-    let organization = match call.request.message("organization").text("orgId") {
-        "" => call.organization.clone(),
-        // A removed one is accepted.
-        id if call.state.write.organizations.get(id).is_some() => id.to_owned(),
-        _ => return Err(ApiError::denied("AUTH-Bs7Ds", "Organisation doesn't exist")),
-    };
+    let organization = organization(call)?;
     let id = match call.request.text("userId") {
         "" => call.state.clock.id(),
         id => id.to_owned(),
@@ -122,6 +123,44 @@ fn add(call: &mut Call<'_>) -> Answer {
         "emailCode" => returned_code(&request, &id),
     }
     .into())
+}
+
+/// The organization that a request names, by its id or by a domain, or the one that the call acts
+/// in. A removed one is accepted by its id.
+fn organization(call: &Call<'_>) -> Result<String, ApiError> {
+    let named = call.request.message("organization");
+    let (id, domain) = (named.text("orgId"), named.text("orgDomain"));
+    let organizations = &call.state.write.organizations;
+    let of_domain = || {
+        organizations.iter().find(|organization| {
+            organization.state.exists()
+                && organization.domains.get(domain).is_some_and(|known| known.verified)
+        })
+    };
+    match (id.is_empty(), domain.is_empty()) {
+        (true, true) => return Ok(call.organization.clone()),
+        (true, false) => of_domain(),
+        (false, _) => organizations.get(id),
+    }
+    .map(|organization| organization.id.clone())
+    .ok_or_else(|| ApiError::denied("AUTH-Bs7Ds", "Organisation doesn't exist"))
+}
+
+/// Adds the events that make a person in an organization that is about to be made; returns the id,
+/// and the code for the e-mail address where it is asked for.
+pub(in super::super) fn add_to(
+    call: &mut Call<'_>,
+    organization: &str,
+    request: &Request,
+    drafts: &mut Vec<Draft>,
+) -> Result<(String, Option<String>), ApiError> {
+    let id = match request.text("userId") {
+        "" => call.state.clock.id(),
+        id => id.to_owned(),
+    };
+    drafts.extend(creation(call, &id, organization, request.text("username"), request)?);
+    let code = returned_code(request, &id);
+    Ok((id, code))
 }
 
 /// The code for the e-mail address, where it is asked for.

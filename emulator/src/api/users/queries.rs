@@ -201,6 +201,19 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "user": view(call.state, user) }).into())
 }
 
+/// A user of any organization by a login name.
+pub(super) fn by_login_name(call: &mut Call<'_>) -> Answer {
+    let name = call.query("loginName");
+    let state = &*call.state;
+    let user = state
+        .read
+        .users
+        .iter()
+        .find(|user| login_names(&state.read, &state.instance_id, user).0.contains(&name))
+        .ok_or_else(|| missing("QUERY-Dfbg2"))?;
+    Ok(json!({ "user": view(state, user) }).into())
+}
+
 /// Whether a user passes a query. What only people have, no machine meets.
 pub(super) fn passes(state: &State, user: &User, query: &Request) -> bool {
     let is = |names: &[&str], number: u64, have: &str| {
