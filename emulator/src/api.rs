@@ -420,15 +420,7 @@ fn serve(
         ));
     }
     let origin = oidc::issuer(state, parts);
-    (route.handler)(&mut Call {
-        state,
-        user,
-        organization,
-        origin,
-        request,
-        params,
-        query,
-    })
+    (route.handler)(&mut Call { state, user, organization, origin, request, params, query })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -20,8 +20,8 @@ mod states;
 mod v2;
 
 use names::{TAKEN, is_scoped, login_names, unique, user_name_change};
-pub(super) use people::{ADD as ADD_PERSON, add_to as add_person};
 pub(super) use names::{claims, preferred_login_name, user_name_changes};
+pub(super) use people::{ADD as ADD_PERSON, add_to as add_person};
 use queries::{SEARCH, get, search};
 pub(super) use queries::{TYPES, short_view, view};
 pub(super) use v2::may_read;

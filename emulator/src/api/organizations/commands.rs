@@ -83,9 +83,13 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         let user = admin.text("userId").to_owned();
         if admin.has("human") {
             let person = admin.message("human");
-            let (user, code) = users::add_person(call, &id, &person, &mut drafts)?;
+            let (user, codes) = users::add_person(call, &id, &person, &mut drafts)?;
             drafts.push(members::addition_of_new(call, &id, &user, admin.texts("roles"))?);
-            created.push(message! { "userId" => user, "emailCode" => code });
+            created.push(message! {
+                "userId" => user,
+                "emailCode" => codes.email,
+                "phoneCode" => codes.phone,
+            });
             continue;
         }
         let draft = members::addition_to(call, &id, &user, admin.texts("roles"))?;

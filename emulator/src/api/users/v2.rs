@@ -34,8 +34,8 @@ static CREATE: Message = Message::new(
         Field::text("organizationId").rules(NAME),
         Field::text("userId").rules(OPTIONAL_NAME),
         Field::text("username").rules(OPTIONAL_NAME),
-        Field::message("machine", &CREATE_MACHINE),
-        Field::message("human", &people::PERSON),
+        Field::message("machine", &CREATE_MACHINE).in_group("user_type"),
+        Field::message("human", &people::PERSON).in_group("user_type"),
     ],
 );
 static UPDATE_MACHINE: Message = Message::new(
@@ -50,8 +50,8 @@ static UPDATE: Message = Message::new(
     "UpdateUserRequest",
     &[
         Field::text("username").rules(OPTIONAL_NAME),
-        Field::message("machine", &UPDATE_MACHINE),
-        Field::message("human", &people::CHANGED_PERSON),
+        Field::message("machine", &UPDATE_MACHINE).in_group("user_type"),
+        Field::message("human", &people::CHANGED_PERSON).in_group("user_type"),
     ],
 );
 static LIST: Message = Message::new(
@@ -95,18 +95,19 @@ fn create(call: &mut Call<'_>) -> Answer {
         id => id.to_owned(),
     };
     let person = call.request.message("human");
-    let drafts = if human {
+    let (drafts, codes) = if human {
         let name = call.request.text("username").to_owned();
         people::creation(call, &id, &organization, &name, &person)?
     } else {
         call.permit("user.write", &organization)?;
-        vec![machine_creation(call, &id, &organization)?]
+        (vec![machine_creation(call, &id, &organization)?], people::Codes::default())
     };
     let event = call.push(drafts)?;
     Ok(message! {
         "id" => &*id,
         "creationDate" => date(&event),
-        "emailCode" => people::returned_code(&person, &id),
+        "emailCode" => codes.email,
+        "phoneCode" => codes.phone,
     }
     .into())
 }
@@ -141,13 +142,18 @@ fn update(call: &mut Call<'_>) -> Answer {
     }
     if human {
         let (name, request) = (call.request.text("username"), call.request.message("human"));
-        let drafts = people::changes(call, &user, name, &request)?;
+        let (drafts, codes) = people::changes(call, &user, name, &request)?;
         let changed = if drafts.is_empty() {
             people::last_change(call, &user, &request)
         } else {
             date(&call.push(drafts)?)
         };
-        return Ok(json!({ "changeDate": changed }).into());
+        return Ok(message! {
+            "changeDate" => changed,
+            "emailCode" => codes.email,
+            "phoneCode" => codes.phone,
+        }
+        .into());
     }
     call.permit("user.write", &user.stamp.owner)?;
     let mut drafts = Vec::new();
