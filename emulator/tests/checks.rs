@@ -715,3 +715,32 @@ async fn a_user_is_of_one_type_with_one_password() {
     let two = json!({ "human": {}, "machine": {} });
     assert_eq!(caller.refusal("PATCH", &path, two).await, refused(400, ""));
 }
+
+// The older form of mail servers is another view of the same providers.
+#[tokio::test]
+async fn mail_servers_have_an_older_form() {
+    let caller = Caller::new();
+    let none = caller.refusal("GET", "/admin/v1/smtp", Value::Null).await;
+    assert_eq!(none, refused(404, "QUERY-fwofw"));
+    let server = json!({
+        "senderAddress": "a@example.com",
+        "senderName": "A",
+        "host": "mail.example.com:25",
+    });
+    let (status, made) = caller.call("POST", "/admin/v1/smtp", server.clone()).await;
+    assert_eq!(status, 200);
+    let id = made["id"].as_str().unwrap();
+    let activated = caller.call("POST", &format!("/admin/v1/smtp/{id}/_activate"), json!({})).await;
+    assert_eq!(activated.0, 200);
+    let (_, read) = caller.call("GET", "/admin/v1/smtp", Value::Null).await;
+    assert_eq!(read["smtpConfig"]["host"], "mail.example.com:25");
+    assert_eq!(read["smtpConfig"]["state"], "SMTP_CONFIG_ACTIVE");
+    let (_, read) = caller.call("GET", &format!("/admin/v1/email/{id}"), Value::Null).await;
+    assert_eq!(read["config"]["smtp"]["host"], "mail.example.com:25");
+    let (_, all) = caller.call("POST", "/admin/v1/smtp/_search", json!({})).await;
+    assert_eq!(ids(&all, "result", "id"), [id]);
+    let path = format!("/admin/v1/smtp/{id}");
+    assert_eq!(caller.call("DELETE", &path, Value::Null).await.0, 200);
+    let gone = caller.refusal("DELETE", &path, Value::Null).await;
+    assert_eq!(gone, refused(404, "COMMAND-09CXlTDL6w"));
+}
