@@ -12,7 +12,7 @@ use crate::{
     clock,
     errors::ApiError,
     message::message,
-    model::{grant::Grant, member::Member, project::Project},
+    model::{grant::Grant, member::Member, project::Project, user::User},
     proto::{Field, Message, NAME, Request, Rule, SHORT},
     roles::Level,
 };
@@ -204,7 +204,7 @@ fn passes_one(call: &Call<'_>, member: &Member, filter: &Request) -> bool {
         && list::is_then(filter, "creationDate", member.stamp.created)
         && list::is_then(filter, "changeDate", member.stamp.changed)
         && is_named("userPreferredLoginName", "preferredLoginName", login.as_deref())
-        && is_named("userDisplayName", "displayName", person.map(|user| user.display_name()))
+        && is_named("userDisplayName", "displayName", person.map(User::display_name))
         && (!filter.has("userOrganizationId")
             || user.is_some_and(|user| {
                 user.stamp.owner == filter.message("userOrganizationId").text("id")
