@@ -9,6 +9,8 @@
     reason = "handlers share one type, whether they can refuse or not"
 )]
 
+use std::sync::Arc;
+
 use axum::{
     body::Bytes,
     http::{HeaderMap, Method, StatusCode, Uri, request::Parts},
@@ -27,6 +29,7 @@ use crate::{
 pub(crate) mod administrators;
 pub(crate) mod applications;
 pub(crate) mod assets;
+mod connect;
 pub(crate) mod credentials;
 pub(crate) mod events;
 pub(crate) mod grants;
@@ -79,7 +82,7 @@ impl Reply {
     }
 }
 
-type Handler = Box<dyn Fn(&mut Call<'_>) -> Answer + Send + Sync>;
+type Handler = Arc<dyn Fn(&mut Call<'_>) -> Answer + Send + Sync>;
 
 /// One route.
 pub(crate) struct Route {
@@ -91,6 +94,8 @@ pub(crate) struct Route {
     /// The part of the path that names the one resource a permission may be for.
     one: Option<&'static str>,
     message: &'static Message,
+    /// Over Connect: the parts of a path that the handler asks for, and the fields that hold them.
+    ids: &'static [(&'static str, &'static str)],
     handler: Handler,
 }
 
@@ -109,7 +114,8 @@ impl Route {
             access,
             one: None,
             message,
-            handler: Box::new(handler),
+            ids: &[],
+            handler: Arc::new(handler),
         }
     }
 
@@ -117,6 +123,25 @@ impl Route {
     /// resource alone may call it.
     pub(crate) fn of_one(self, param: &'static str) -> Self {
         Self { one: Some(param), ..self }
+    }
+
+    /// The same as a method over Connect.
+    fn over_connect(
+        &self,
+        path: &'static str,
+        message: &'static Message,
+        ids: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        Self {
+            method: Method::POST,
+            path,
+            writes: self.writes,
+            access: self.access,
+            one: self.one,
+            message,
+            ids,
+            handler: Arc::clone(&self.handler),
+        }
     }
 
     pub(crate) fn get(
@@ -185,7 +210,7 @@ impl Route {
 
 /// All routes of ZITADEL's own interfaces.
 pub(crate) fn routes() -> Vec<Route> {
-    [
+    let mut routes: Vec<_> = [
         settings::routes(),
         policies::routes(),
         providers::routes(),
@@ -208,7 +233,9 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
     .into_iter()
     .flatten()
-    .collect()
+    .collect();
+    routes.extend(connect::twins(&routes));
+    routes
 }
 
 /// A call on its way through a handler.
@@ -222,7 +249,7 @@ pub(crate) struct Call<'a> {
     pub(crate) origin: String,
     pub(crate) request: Request,
     params: &'a [(String, String)],
-    query: Option<&'a str>,
+    query: Vec<(String, String)>,
 }
 
 impl Call<'_> {
@@ -233,16 +260,17 @@ impl Call<'_> {
 
     /// A parameter of the query, by its JSON name or by the one in the proto file.
     pub(crate) fn query(&self, name: &str) -> String {
-        let query = self.query.unwrap_or_default();
-        query_value(query, name)
-            .or_else(|| query_value(query, &proto::snake(name)))
+        let value = |name: &str| self.query.iter().find(|(key, _)| key == name);
+        value(name)
+            .or_else(|| value(&proto::snake(name)))
+            .map(|(_, value)| value.clone())
             .unwrap_or_default()
     }
 
     /// All values of a parameter of the query.
     pub(crate) fn queries(&self, name: &str) -> Vec<String> {
-        let parameters = oidc::form(self.query.unwrap_or_default().as_bytes());
-        parameters.into_iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect()
+        let values = self.query.iter().filter(|(key, _)| key == name);
+        values.map(|(_, value)| value.clone()).collect()
     }
 
     /// A flag of the query, as Go reads it.
@@ -320,10 +348,6 @@ pub(crate) fn date(event: &Event) -> String {
     clock::text(event.creation_date)
 }
 
-fn query_value(query: &str, name: &str) -> Option<String> {
-    oidc::form(query.as_bytes()).into_iter().find(|(key, _)| key == name).map(|(_, value)| value)
-}
-
 /// Answers a call of one of ZITADEL's own interfaces.
 pub(crate) fn answer(
     state: &mut State,
@@ -345,6 +369,8 @@ pub(crate) fn answer(
             .unwrap_or_default();
     }
     match serve(state, route, parts, params, body, form) {
+        // Methods know no other success.
+        Ok(reply) if form == Form::Connect => json_response(StatusCode::OK, &reply.body),
         Ok(reply) => json_response(reply.status, &reply.body),
         Err(error) => error.response(form),
     }
@@ -362,6 +388,16 @@ fn serve(
         || !route.message.fields.is_empty();
     let request =
         if takes_body { proto::read(route.message, body, form)? } else { Request::default() };
+    let in_body: Vec<_> = route
+        .ids
+        .iter()
+        .map(|(part, field)| ((*part).to_owned(), request.text(field).to_owned()))
+        .collect();
+    let params = if route.ids.is_empty() { params } else { &in_body };
+    let query = match form {
+        Form::Connect => connect::query(&request),
+        Form::Gateway => oidc::form(parts.uri.query().unwrap_or_default().as_bytes()),
+    };
     check_host(&state.domain, &parts.headers, &parts.uri)?;
     let (user, organization) = match route.access {
         Access::Public => (String::new(), String::new()),
@@ -384,15 +420,7 @@ fn serve(
         ));
     }
     let origin = oidc::issuer(state, parts);
-    (route.handler)(&mut Call {
-        state,
-        user,
-        organization,
-        origin,
-        request,
-        params,
-        query: parts.uri.query(),
-    })
+    (route.handler)(&mut Call { state, user, organization, origin, request, params, query })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

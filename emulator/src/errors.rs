@@ -81,6 +81,7 @@ impl ApiError {
         denied => PermissionDenied,
         precondition => FailedPrecondition,
         internal => Internal,
+        unimplemented => Unimplemented,
         unauthenticated => Unauthenticated,
     }
 

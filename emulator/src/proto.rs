@@ -60,6 +60,7 @@ impl Message {
 pub(crate) static EMPTY: Message = Message::new("Empty", &[]);
 
 /// A field of a request.
+#[derive(Clone, Copy)]
 pub(crate) struct Field {
     name: &'static str,
     kind: Kind,

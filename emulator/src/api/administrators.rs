@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Access, Answer, Call, Route,
-    list::{self, ID, IDS, PAGE, Page},
+    list::{self, ID, IDS, PAGE, Page, TEXT_FILTER, TIME},
     members::{self, Place, dated, user_of},
     users,
 };
@@ -12,7 +12,7 @@ use crate::{
     clock,
     errors::ApiError,
     message::message,
-    model::{grant::Grant, member::Member, project::Project},
+    model::{grant::Grant, member::Member, project::Project, user::User},
     proto::{Field, Message, NAME, Request, Rule, SHORT},
     roles::Level,
 };
@@ -54,10 +54,28 @@ static RESOURCE_FILTER: Message = Message::one_of(
         Field::message("projectGrant", &PROJECT_GRANT_FILTER),
     ],
 );
+static LOGIN_NAME: Message = Message::new(
+    "UserPreferredLoginNameFilter",
+    &[Field::text("preferredLoginName").rules(NAME), Field::choice("method", TEXT_FILTER)],
+);
+static DISPLAY_NAME: Message = Message::new(
+    "UserDisplayNameFilter",
+    &[Field::text("displayName").rules(NAME), Field::choice("method", TEXT_FILTER)],
+);
+static AND: Message = Message::new("AndFilter", &[Field::message("queries", &FILTER).repeated()]);
+static OR: Message = Message::new("OrFilter", &[Field::message("queries", &FILTER).repeated()]);
+static NOT: Message = Message::new("NotFilter", &[Field::message("query", &FILTER)]);
 static FILTER: Message = Message::one_of(
     "AdministratorSearchFilter",
     "filter",
     &[
+        Field::message("creationDate", &TIME),
+        Field::message("changeDate", &TIME),
+        Field::message("userPreferredLoginName", &LOGIN_NAME),
+        Field::message("userDisplayName", &DISPLAY_NAME),
+        Field::message("and", &AND),
+        Field::message("or", &OR),
+        Field::message("not", &NOT),
         Field::message("inUserIdsFilter", &IDS),
         Field::message("userOrganizationId", &ID),
         Field::message("resource", &RESOURCE_FILTER),
@@ -159,12 +177,34 @@ fn granted<'a>(call: &'a Call<'_>, member: &Member) -> Option<&'a Grant> {
 }
 
 fn passes(call: &Call<'_>, member: &Member, filter: &Request) -> bool {
+    let all = |name: &str| filter.message(name).messages("queries");
+    match filter.0.keys().next().map(String::as_str) {
+        Some("and") => all("and").iter().all(|filter| passes(call, member, filter)),
+        Some("or") => all("or").iter().any(|filter| passes(call, member, filter)),
+        Some("not") => !passes(call, member, &filter.message("not").message("query")),
+        _ => passes_one(call, member, filter),
+    }
+}
+
+/// As [`passes`], for a filter that holds no others. However one for a name says to compare: the
+/// whole name counts.
+fn passes_one(call: &Call<'_>, member: &Member, filter: &Request) -> bool {
     let user = user_of(call.state, member);
+    let state = &*call.state;
+    let person = user.filter(|user| user.human);
+    let is_named = |name: &str, field: &str, have: Option<&str>| {
+        !filter.has(name) || have == Some(filter.message(name).text(field))
+    };
+    let login = user.map(|user| users::preferred_login_name(&state.read, &state.instance_id, user));
     let resource = filter.message("resource");
     let at = |level, field: &str| {
         !resource.has(field) || (member.level == level && member.scope == resource.text(field))
     };
     list::is_one_of(filter, "inUserIdsFilter", &member.user)
+        && list::is_then(filter, "creationDate", member.stamp.created)
+        && list::is_then(filter, "changeDate", member.stamp.changed)
+        && is_named("userPreferredLoginName", "preferredLoginName", login.as_deref())
+        && is_named("userDisplayName", "displayName", person.map(User::display_name))
         && (!filter.has("userOrganizationId")
             || user.is_some_and(|user| {
                 user.stamp.owner == filter.message("userOrganizationId").text("id")

@@ -133,8 +133,7 @@ fn update(call: &mut Call<'_>) -> Answer {
     let name = call.request.text("instanceName").to_owned();
     let instance = &call.state.write.instance;
     if instance.fields.text("name") == name {
-        let changed = instance.stamp.as_ref().map(|stamp| clock::text(stamp.changed));
-        return Ok(message! { "changeDate" => changed }.into());
+        return Err(ApiError::precondition("INST-alpxism", "Instance not changed"));
     }
     let draft = Draft::new(&call.state.instance(), "instance.changed").with("name", name);
     let event = call.push(vec![draft])?;

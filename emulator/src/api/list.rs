@@ -1,5 +1,6 @@
 //! What all lists have in common: pages, text queries, totals.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
@@ -53,7 +54,7 @@ pub(crate) fn matches(have: &str, query: &Request, field: &str) -> bool {
 /// `query` of the older interfaces, `pagination` of the newer ones.
 pub(crate) static PAGE: Message = Message::new(
     "ListQuery",
-    &[Field::number("offset"), Field::number("limit"), Field::flag("asc")],
+    &[Field::number("offset"), Field::small_number("limit"), Field::flag("asc")],
 );
 
 /// A filter for one id, of the newer interfaces.
@@ -63,6 +64,40 @@ pub(crate) static IDS: Message = Message::new(
     "InIDsFilter",
     &[Field::text("ids").repeated().rules(&[Rule::Unique, Rule::EachLength(1, 200)])],
 );
+
+/// A filter for a time, of the newer interfaces.
+pub(crate) static TIME: Message = Message::new(
+    "TimestampFilter",
+    &[
+        Field::date("timestamp"),
+        Field::choice(
+            "method",
+            &[
+                "TIMESTAMP_FILTER_METHOD_EQUALS",
+                "TIMESTAMP_FILTER_METHOD_AFTER",
+                "TIMESTAMP_FILTER_METHOD_AFTER_OR_EQUALS",
+                "TIMESTAMP_FILTER_METHOD_BEFORE",
+                "TIMESTAMP_FILTER_METHOD_BEFORE_OR_EQUALS",
+            ],
+        ),
+    ],
+);
+
+/// Whether a time passes a filter of [`TIME`], if there is one; 1970 if that tells no time.
+pub(crate) fn is_then(filter: &Request, name: &str, have: Timestamp) -> bool {
+    if !filter.has(name) {
+        return true;
+    }
+    let filter = filter.message(name);
+    let want = filter.date("timestamp").unwrap_or(Timestamp::UNIX_EPOCH);
+    match filter.number("method") {
+        1 => have > want,
+        2 => have >= want,
+        3 => have < want,
+        4 => have <= want,
+        _ => have == want,
+    }
+}
 
 /// Whether an id passes a filter of [`ID`], if there is one.
 pub(crate) fn is(filter: &Request, name: &str, have: &str) -> bool {
@@ -144,6 +179,15 @@ impl Page {
             "totalResult" => count(total),
             "appliedLimit" => self.limit.map(|limit| limit.to_string()),
         }
+    }
+}
+
+/// `pagination` of those answers that tell the limit that was asked for, not the one that counted.
+pub(crate) fn asked_pagination(request: &Request, total: usize) -> Value {
+    let asked = request.message("pagination").number("limit");
+    message! {
+        "totalResult" => count(total),
+        "appliedLimit" => (asked > 0).then(|| asked.to_string()),
     }
 }
 

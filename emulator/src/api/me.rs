@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Access, Route, list::LIST, members, users};
+use super::{Access, Route, members, users};
 use crate::{auth, errors::ApiError, message::message, proto::EMPTY};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -18,10 +18,15 @@ pub(super) fn routes() -> Vec<Route> {
             let permissions = auth::all_permissions(call.state, &call.user, &call.organization)?;
             Ok(message! { "result" => permissions }.into())
         }),
-        Route::search("/auth/v1/memberships/me/_search", Authenticated, &LIST, |call| {
-            let user = call.user.clone();
-            members::memberships(call, &user)
-        }),
+        Route::search(
+            "/auth/v1/memberships/me/_search",
+            Authenticated,
+            &members::MEMBERSHIPS,
+            |call| {
+                let user = call.user.clone();
+                members::memberships(call, &user)
+            },
+        ),
         Route::get("/auth/v1/healthz", Public, |_| Ok(json!({}).into())),
     ]
 }

@@ -18,7 +18,7 @@ use crate::{
 mod commands;
 mod queries;
 
-pub(super) use commands::{add, addition_to, change, remove, unique};
+pub(super) use commands::{add, addition_of_new, addition_to, change, remove, unique};
 pub(super) use queries::{memberships, user_of};
 
 const ADD: &[Field] = &[Field::text("userId").rules(NAME), Field::text("roles").repeated()];
@@ -49,6 +49,28 @@ static QUERY: Message = Message::one_of(
         Field::message("emailQuery", &EMAIL_QUERY),
         Field::message("userIdQuery", &USER_QUERY),
     ],
+);
+static OF_ORGANIZATION: Message =
+    Message::new("MembershipOrgQuery", &[Field::text("orgId").rules(SHORT)]);
+static OF_PROJECT: Message =
+    Message::new("MembershipProjectQuery", &[Field::text("projectId").rules(SHORT)]);
+static OF_PROJECT_GRANT: Message =
+    Message::new("MembershipProjectGrantQuery", &[Field::text("projectGrantId").rules(SHORT)]);
+static OF_INSTANCE: Message = Message::new("MembershipIAMQuery", &[Field::flag("iam")]);
+static MEMBERSHIP_QUERY: Message = Message::one_of(
+    "MembershipQuery",
+    "query",
+    &[
+        Field::message("orgQuery", &OF_ORGANIZATION),
+        Field::message("projectQuery", &OF_PROJECT),
+        Field::message("projectGrantQuery", &OF_PROJECT_GRANT),
+        Field::message("iamQuery", &OF_INSTANCE),
+    ],
+);
+/// A search for what somebody is a member of.
+pub(super) static MEMBERSHIPS: Message = Message::new(
+    "ListMembershipsRequest",
+    &[Field::message("query", &PAGE), Field::message("queries", &MEMBERSHIP_QUERY).repeated()],
 );
 static SEARCH: Message = Message::new(
     "ListMembersRequest",
@@ -131,7 +153,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::search(
             "/management/v1/users/{id}/memberships/_search",
             Permission("user.membership.read"),
-            &LIST,
+            &MEMBERSHIPS,
             |call| {
                 let user = call.param("id").to_owned();
                 memberships(call, &user)

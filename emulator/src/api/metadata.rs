@@ -235,7 +235,7 @@ fn search_organization_v2(call: &mut Call<'_>) -> Answer {
     let page = Page::of_pagination(&call.request)?;
     let (page, total) = page.cut(rows_v2(call, &holder).into_iter());
     Ok(message! {
-        "pagination" => message! { "totalResult" => list::count(total) },
+        "pagination" => list::asked_pagination(&call.request, total),
         "metadata" => page.into_iter().map(view_v2).collect::<Vec<_>>(),
     }
     .into())

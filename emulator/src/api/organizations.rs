@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     Access, Answer, Call, Route, change_details, creation_details, date,
     list::{self, PAGE, Page, TEXT_QUERY},
+    users,
 };
 use crate::{
     errors::ApiError,
@@ -34,7 +35,11 @@ const STATES_V1: &[&str] =
 
 static ADMIN: Message = Message::new(
     "AddOrganizationRequest_Admin",
-    &[Field::text("userId"), Field::text("roles").repeated()],
+    &[
+        Field::text("userId").in_group("user_type"),
+        Field::message("human", &users::ADD_PERSON).in_group("user_type"),
+        Field::text("roles").repeated(),
+    ],
 );
 static CREATE: Message = Message::new(
     "AddOrganizationRequest",
@@ -166,6 +171,12 @@ pub(super) fn routes() -> Vec<Route> {
                 Ok(json!({ "details": change_details(&event) }).into())
             },
         ),
+        Route::get(
+            "/management/v1/global/orgs/_by_domain",
+            Permission("org.global.read"),
+            by_domain,
+        ),
+        Route::get("/admin/v1/orgs/_is_unique", Permission("iam.read"), is_unique),
         Route::search("/admin/v1/orgs/_search", Permission("iam.read"), &LIST_V1, search_v1),
         Route::get("/admin/v1/orgs/default", Permission("iam.read"), |call| {
             one(call, call.state.read.instance.default_organization())
@@ -206,6 +217,33 @@ fn one(call: &Call<'_>, id: &str) -> Answer {
         stamp.touch(event);
     }
     Ok(json!({ "org": view_v1(organization, &stamp) }).into())
+}
+
+/// An active organization by its primary domain, as the read side knows it.
+fn by_domain(call: &mut Call<'_>) -> Answer {
+    let domain = call.query("domain");
+    let mut organizations = call.state.read.organizations.iter();
+    let found = organizations.find(|organization| {
+        organization.state == State::Active && organization.primary_domain == domain
+    });
+    let found = found.ok_or_else(|| missing("QUERY-iTTGJ"))?;
+    Ok(json!({ "org": view_v1(found, &found.stamp) }).into())
+}
+
+/// Whether there is no organization of this name, and none that has this domain, whatever the case
+/// of their letters.
+fn is_unique(call: &mut Call<'_>) -> Answer {
+    let (name, domain) = (call.query("name").to_lowercase(), call.query("domain").to_lowercase());
+    if name.is_empty() && domain.is_empty() {
+        return Err(ApiError::invalid("QUERY-DGqfd", "Errors.Query.InvalidRequest"));
+    }
+    let mut organizations = call.state.read.organizations.iter();
+    let is_met = organizations.any(|organization| {
+        let mut domains = organization.domains.iter().filter(|(_, known)| known.verified);
+        let has = domains.any(|(have, _)| have.to_lowercase() == domain);
+        organization.state.exists() && (has || organization.name.to_lowercase() == name)
+    });
+    Ok(message! { "isUnique" => !is_met }.into())
 }
 
 fn view_v1(organization: &Organization, stamp: &Stamp) -> Value {

@@ -77,6 +77,7 @@ pub(super) fn routes() -> Vec<Route> {
             &SET_RESTRICTIONS,
             set_restrictions,
         ),
+        Route::get("/v2/settings", Permission("policy.read"), general),
         Route::get("/admin/v1/languages", Authenticated, |_| {
             Ok(json!({ "languages": LANGUAGES }).into())
         }),
@@ -261,17 +262,28 @@ fn restrictions(call: &mut Call<'_>) -> Answer {
     .into())
 }
 
+/// The languages that people may choose: all that are known, if nothing restricts them.
+fn allowed(call: &Call<'_>) -> Vec<String> {
+    let restrictions = call.state.read.restrictions.as_ref();
+    let allowed = restrictions.map(|restrictions| restrictions.fields.texts(ALLOWED));
+    allowed
+        .filter(|languages| !languages.is_empty())
+        .unwrap_or_else(|| LANGUAGES.map(str::to_owned).to_vec())
+}
+
 fn allowed_languages(call: &mut Call<'_>) -> Answer {
-    let allowed = call
-        .state
-        .read
-        .restrictions
-        .as_ref()
-        .map(|restrictions| restrictions.fields.texts(ALLOWED))
-        .filter(|languages| !languages.is_empty());
-    Ok(match allowed {
-        Some(languages) => json!({ "languages": languages }),
-        None => json!({ "languages": LANGUAGES }),
+    Ok(json!({ "languages": allowed(call) }).into())
+}
+
+fn general(call: &mut Call<'_>) -> Answer {
+    let instance = &call.state.read.instance;
+    let organization = instance.default_organization();
+    Ok(message! {
+        "defaultOrgId" => organization,
+        "defaultOrganizationId" => organization,
+        "defaultLanguage" => instance.default_language(),
+        "supportedLanguages" => LANGUAGES.to_vec(),
+        "allowedLanguages" => allowed(call),
     }
     .into())
 }

@@ -21,8 +21,9 @@ mod v2;
 
 use names::{TAKEN, is_scoped, login_names, unique, user_name_change};
 pub(super) use names::{claims, preferred_login_name, user_name_changes};
+pub(super) use people::{ADD as ADD_PERSON, add_to as add_person};
 use queries::{SEARCH, get, search};
-pub(super) use queries::{short_view, view};
+pub(super) use queries::{TYPES, short_view, view};
 pub(super) use v2::may_read;
 
 const TOKEN_TYPES: &[&str] = &["ACCESS_TOKEN_TYPE_BEARER", "ACCESS_TOKEN_TYPE_JWT"];
@@ -54,10 +55,21 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/management/v1/users/machine", WRITE, &ADD, add),
         Route::search("/management/v1/users/_search", READ, &SEARCH, search),
         Route::get("/management/v1/users/_is_unique", READ, |call| {
-            let scoped = is_scoped(&call.state.write, &call.state.instance_id, &call.organization);
-            let name = unique(&call.query("userName"), &call.organization, scoped);
-            Ok(message! { "isUnique" => call.state.store.is_free("usernames", &name) }.into())
+            // It is read, not asked of what keeps names unique: letters in another case are others.
+            let scoped = is_scoped(&call.state.read, &call.state.instance_id, &call.organization);
+            let (name, email) = (call.query("userName"), call.query("email"));
+            let is_met = call.state.read.users.iter().any(|user| {
+                (name.is_empty() || user.user_name() == name)
+                    && (email.is_empty() || (user.human && user.fields.text("email") == email))
+                    && (!scoped || user.stamp.owner == call.organization)
+            });
+            Ok(message! { "isUnique" => !is_met }.into())
         }),
+        Route::get(
+            "/management/v1/global/users/_by_login_name",
+            Permission("user.global.read"),
+            queries::by_login_name,
+        ),
         Route::get("/management/v1/users/{id}", READ, get),
         Route::delete("/management/v1/users/{id}", Permission("user.delete"), remove),
         Route::put("/management/v1/users/{id}/machine", WRITE, &UPDATE, update),

@@ -241,9 +241,11 @@ pub(super) fn apply(table: &mut Table<User>, side: Side, position: Position, eve
             return;
         }
         // A code, or what is noted of somebody, is no part of the user.
-        "user.human.email.code.added" | "user.human.phone.code.added" | "user.metadata.set" => {
-            return;
-        }
+        "user.human.email.code.added"
+        | "user.human.phone.code.added"
+        | "user.human.email.verification.failed"
+        | "user.human.phone.verification.failed"
+        | "user.metadata.set" => return,
         _ => {}
     }
     user.stamp.touch(event);

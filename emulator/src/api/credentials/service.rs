@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         Access, Answer, Call, Route, date,
-        list::{self, ID, PAGE, Page},
+        list::{self, ID, PAGE, Page, TIME},
         users::{aggregate, may_read},
     },
     key_user, no_key, no_token, push_key, push_key_removed, push_secret, push_secret_removed,
@@ -29,22 +29,6 @@ static ADD_KEY: Message = Message::new(
 static ADD_TOKEN: Message = Message::new(
     "AddPersonalAccessTokenRequest",
     &[Field::date("expirationDate").rules(&[Rule::Required])],
-);
-static TIME: Message = Message::new(
-    "TimestampFilter",
-    &[
-        Field::date("timestamp"),
-        Field::choice(
-            "method",
-            &[
-                "TIMESTAMP_FILTER_METHOD_EQUALS",
-                "TIMESTAMP_FILTER_METHOD_AFTER",
-                "TIMESTAMP_FILTER_METHOD_AFTER_OR_EQUALS",
-                "TIMESTAMP_FILTER_METHOD_BEFORE",
-                "TIMESTAMP_FILTER_METHOD_BEFORE_OR_EQUALS",
-            ],
-        ),
-    ],
 );
 static KEY_FILTER: Message = Message::one_of(
     "KeysSearchFilter",
@@ -208,15 +192,15 @@ struct Listed<'a> {
 impl Listed<'_> {
     fn passes(&self, filter: &Request, id: &str) -> bool {
         let Credential { stamp, expires, .. } = self.credential;
-        let time = |name: &str, have: Timestamp| {
-            let filter = filter.0.contains_key(name).then(|| filter.message(name));
-            filter.is_none_or(|filter| is_then(have, &filter))
-        };
         list::is(filter, id, &self.credential.id)
             && list::is(filter, "userIdFilter", &self.user.id)
             && list::is(filter, "organizationIdFilter", &stamp.owner)
-            && time("createdDateFilter", stamp.created)
-            && time("expirationDateFilter", expires.parse().unwrap_or(Timestamp::MAX))
+            && list::is_then(filter, "createdDateFilter", stamp.created)
+            && list::is_then(
+                filter,
+                "expirationDateFilter",
+                expires.parse().unwrap_or(Timestamp::MAX),
+            )
     }
 
     fn view(&self) -> Value {
@@ -229,18 +213,6 @@ impl Listed<'_> {
             "organizationId": stamp.owner,
             "expirationDate": expires,
         })
-    }
-}
-
-/// Compares a time with the one that a filter asks for; 1970 if it asks for none.
-fn is_then(have: Timestamp, filter: &Request) -> bool {
-    let want = filter.date("timestamp").unwrap_or(Timestamp::UNIX_EPOCH);
-    match filter.number("method") {
-        1 => have > want,
-        2 => have >= want,
-        3 => have < want,
-        4 => have <= want,
-        _ => have == want,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     auth::Held,
     errors::ApiError,
     message::message,
-    model::{Stamp, grant::Grant, organization::State as Life, project::Project},
+    model::{Stamp, grant::Grant, organization::State as Life, project::Project, user::User},
     proto::{EMPTY, Field, Message, NAME, Request, SHORT},
     state::State,
     store::{Aggregate, Draft, Event},
@@ -30,6 +30,8 @@ static ADD: Message = Message::new(
 );
 static UPDATE: Message =
     Message::new("UpdateUserGrantRequest", &[Field::text("roleKeys").repeated()]);
+static REMOVE: Message =
+    Message::new("BulkRemoveUserGrantRequest", &[Field::text("grantId").repeated()]);
 static USER_QUERY: Message =
     Message::new("UserGrantUserIDQuery", &[Field::text("userId").rules(SHORT)]);
 static PROJECT_QUERY: Message =
@@ -40,6 +42,26 @@ static ROLE_QUERY: Message = Message::new(
 );
 static PROJECT_GRANT_QUERY: Message =
     Message::new("UserGrantProjectGrantIDQuery", &[Field::text("projectGrantId").rules(SHORT)]);
+/// A query for a text.
+macro_rules! text_query {
+    ($name:literal, $field:literal) => {
+        Message::new(
+            $name,
+            &[Field::text($field).rules(SHORT), Field::choice("method", TEXT_QUERY)],
+        )
+    };
+}
+
+static USER_NAME_QUERY: Message = text_query!("UserGrantUserNameQuery", "userName");
+static FIRST_NAME_QUERY: Message = text_query!("UserGrantFirstNameQuery", "firstName");
+static LAST_NAME_QUERY: Message = text_query!("UserGrantLastNameQuery", "lastName");
+static EMAIL_QUERY: Message = text_query!("UserGrantEmailQuery", "email");
+static ORGANIZATION_QUERY: Message = text_query!("UserGrantOrgNameQuery", "orgName");
+static DOMAIN_QUERY: Message = text_query!("UserGrantOrgDomainQuery", "orgDomain");
+static PROJECT_NAME_QUERY: Message = text_query!("UserGrantProjectNameQuery", "projectName");
+static DISPLAY_NAME_QUERY: Message = text_query!("UserGrantDisplayNameQuery", "displayName");
+static TYPE_QUERY: Message =
+    Message::new("UserGrantUserTypeQuery", &[Field::choice("type", users::TYPES)]);
 static GRANTED_QUERY: Message =
     Message::new("UserGrantWithGrantedQuery", &[Field::flag("withGranted")]);
 static QUERY: Message = Message::one_of(
@@ -51,6 +73,15 @@ static QUERY: Message = Message::one_of(
         Field::message("roleKeyQuery", &ROLE_QUERY),
         Field::message("withGrantedQuery", &GRANTED_QUERY),
         Field::message("projectGrantIdQuery", &PROJECT_GRANT_QUERY),
+        Field::message("userNameQuery", &USER_NAME_QUERY),
+        Field::message("firstNameQuery", &FIRST_NAME_QUERY),
+        Field::message("lastNameQuery", &LAST_NAME_QUERY),
+        Field::message("emailQuery", &EMAIL_QUERY),
+        Field::message("orgNameQuery", &ORGANIZATION_QUERY),
+        Field::message("orgDomainQuery", &DOMAIN_QUERY),
+        Field::message("projectNameQuery", &PROJECT_NAME_QUERY),
+        Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
+        Field::message("userTypeQuery", &TYPE_QUERY),
     ],
 );
 static SEARCH: Message = Message::new(
@@ -65,6 +96,12 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/management/v1/users/{id}/grants", WRITE, &ADD, add),
         Route::search("/management/v1/users/grants/_search", READ, &SEARCH, search),
+        Route::delete_by(
+            "/management/v1/user_grants/_bulk",
+            Permission("user.grant.delete"),
+            &REMOVE,
+            remove_several,
+        ),
         Route::get("/management/v1/users/{id}/grants/{grant}", READ, get),
         Route::put("/management/v1/users/{id}/grants/{grant}", WRITE, &UPDATE, update),
         Route::post(
@@ -242,8 +279,8 @@ fn update(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "details": change_details(&event) }).into())
 }
 
-fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
-    let grant = existing(call, call.param("grant"), place)?;
+fn own(call: &Call<'_>, id: &str, place: &'static str) -> Result<Grant, ApiError> {
+    let grant = existing(call, id, place)?;
     if grant.stamp.owner == call.organization {
         Ok(grant)
     } else {
@@ -252,7 +289,7 @@ fn own(call: &Call<'_>, place: &'static str) -> Result<Grant, ApiError> {
 }
 
 fn step(call: &mut Call<'_>, active: bool) -> Answer {
-    let grant = own(call, place_of_step(active))?;
+    let grant = own(call, call.param("grant"), place_of_step(active))?;
     if (grant.state == Life::Active) != active {
         permit(call, "user.grant.write", &grant.project, &grant.through)?;
     }
@@ -274,14 +311,36 @@ pub(super) fn stepped(call: &mut Call<'_>, grant: &Grant, active: bool) -> Resul
 
 /// Removes a grant.
 pub(super) fn push_removed(call: &mut Call<'_>, grant: &Grant) -> Result<Event, ApiError> {
-    let draft = release(grant, "user.grant.removed")
+    call.push(vec![removed(grant)])
+}
+
+fn removed(grant: &Grant) -> Draft {
+    release(grant, "user.grant.removed")
         .with("userId", &*grant.grantee)
-        .with("projectId", &*grant.project);
-    call.push(vec![draft])
+        .with("projectId", &*grant.project)
+}
+
+/// Removes all of some grants, or none; the answer tells nothing.
+fn remove_several(call: &mut Call<'_>) -> Answer {
+    let ids = call.request.texts("grantId");
+    if ids.is_empty() {
+        return Err(ApiError::invalid("COMMAND-5M0sd", "Errors.UserGrant.IDMissing"));
+    }
+    let mut drafts = Vec::new();
+    for id in ids {
+        if id.is_empty() {
+            return Err(ApiError::invalid("COMMAND-J9sc5", "Errors.UserGrant.IDMissing"));
+        }
+        let grant = own(call, &id, "COMMAND-1My0t")?;
+        permit(call, "user.grant.delete", &grant.project, &grant.through)?;
+        drafts.push(removed(&grant));
+    }
+    call.push(drafts)?;
+    Ok(json!({}).into())
 }
 
 fn remove(call: &mut Call<'_>) -> Answer {
-    let grant = own(call, "COMMAND-1My0t")?;
+    let grant = own(call, call.param("grant"), "COMMAND-1My0t")?;
     permit(call, "user.grant.delete", &grant.project, &grant.through)?;
     let event = push_removed(call, &grant)?;
     Ok(json!({ "details": change_details(&event) }).into())
@@ -318,6 +377,11 @@ fn view(state: &State, grant: &Grant) -> Option<Value> {
         },
         "userId" => &*user.id,
         "userName" => user.user_name(),
+        // Machines have none of these.
+        "firstName" => user.human.then(|| user.fields.text("firstName")),
+        "lastName" => user.human.then(|| user.fields.text("lastName")),
+        "email" => user.human.then(|| user.fields.text("email")),
+        "displayName" => user.human.then(|| user.display_name()),
         "orgId" => &*owner.id,
         "orgName" => &*owner.name,
         "orgDomain" => &*owner.primary_domain,
@@ -329,6 +393,32 @@ fn view(state: &State, grant: &Grant) -> Option<Value> {
         "grantedOrgId" => &*home.id,
         "grantedOrgName" => &*home.name,
         "grantedOrgDomain" => &*home.primary_domain,
+    })
+}
+
+/// Whether a grant passes the queries about what it names. What only people have, no machine meets.
+fn names_pass(state: &State, grant: &Grant, query: &Request) -> bool {
+    let read = &state.read;
+    let user = read.users.get(&grant.grantee);
+    let person = |field| Some(user.filter(|user| user.human)?.fields.text(field));
+    let owner = read.organizations.get(&grant.stamp.owner);
+    let meets = |name: &str, field: &str, have: Option<&str>| {
+        have.is_some_and(|have| list::matches(have, &query.message(name), field))
+    };
+    query.0.keys().all(|name| match name.as_str() {
+        "userNameQuery" => meets(name, "userName", user.map(User::user_name)),
+        "firstNameQuery" => meets(name, "firstName", person("firstName")),
+        "lastNameQuery" => meets(name, "lastName", person("lastName")),
+        "emailQuery" => meets(name, "email", person("email")),
+        "displayNameQuery" => meets(name, "displayName", person("displayName")),
+        "orgNameQuery" => meets(name, "orgName", owner.map(|owner| &*owner.name)),
+        "orgDomainQuery" => meets(name, "orgDomain", owner.map(|owner| &*owner.primary_domain)),
+        "projectNameQuery" => {
+            meets(name, "projectName", read.projects.get(&grant.project).map(Project::name))
+        }
+        "userTypeQuery" => usize::try_from(query.message(name).number("type"))
+            .is_ok_and(|number| users::TYPES.get(number).copied() == user.map(User::user_type)),
+        _ => true,
     })
 }
 
@@ -360,6 +450,7 @@ fn search(call: &mut Call<'_>) -> Answer {
         .iter()
         .filter(|grant| grant.stamp.owner == call.organization || others && own_project(grant))
         .filter(|grant| queries.iter().all(|query| passes(grant, query)))
+        .filter(|grant| queries.iter().all(|query| names_pass(state, grant, query)))
         .collect();
     rows.sort_by(|a, b| a.id.cmp(&b.id));
     let views = rows.into_iter().filter_map(|grant| view(state, grant));

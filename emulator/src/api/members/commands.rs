@@ -184,6 +184,25 @@ pub(in crate::api) fn addition_to(
     Ok(added(words, &call.state.write, &place, organization, user, &roles))
 }
 
+/// As [`addition_to`], for a user that the same transaction makes.
+///
+/// # Errors
+/// 400 for roles of another level.
+pub(in crate::api) fn addition_of_new(
+    call: &Call<'_>,
+    organization: &str,
+    user: &str,
+    roles: Vec<String>,
+) -> Result<Draft, ApiError> {
+    let roles = if roles.is_empty() { vec!["ORG_OWNER".to_owned()] } else { roles };
+    let words = &OF_ORGANIZATION;
+    let place = Place { level: Level::Organization, id: organization.to_owned(), owner: None };
+    if !place.level.accepts(&roles) {
+        return Err(ApiError::invalid(words.wrong_roles, words.invalid));
+    }
+    Ok(added(words, &call.state.write, &place, organization, user, &roles))
+}
+
 fn added(
     words: &Words,
     model: &Model,

@@ -74,10 +74,32 @@ pub(super) fn search(call: &mut Call<'_>, place: &Place) -> Answer {
     .into())
 }
 
+/// Whether a membership passes a query.
+fn is_asked_for(member: &Member, query: &Request) -> bool {
+    let id = |name: &str, field: &str| query.message(name).text(field).to_owned();
+    let at = |level| member.level == level;
+    query.0.keys().all(|name| match name.as_str() {
+        "orgQuery" => at(Level::Organization) && member.scope == id(name, "orgId"),
+        // The grants of a project are of the project, too.
+        "projectQuery" => {
+            (at(Level::Project) || at(Level::ProjectGrant))
+                && member.aggregate == id(name, "projectId")
+        }
+        "projectGrantQuery" => {
+            at(Level::ProjectGrant) && member.scope == id(name, "projectGrantId")
+        }
+        "iamQuery" => at(Level::Instance),
+        _ => true,
+    })
+}
+
 /// Where a user is a member.
 pub(in crate::api) fn memberships(call: &mut Call<'_>, user: &str) -> Answer {
     let state = &*call.state;
-    let mut members: Vec<_> = state.read.members.of_user(user).collect();
+    let queries = call.request.messages("queries");
+    let members = state.read.members.of_user(user);
+    let mut members: Vec<_> =
+        members.filter(|member| queries.iter().all(|query| is_asked_for(member, query))).collect();
     members.sort_by_key(|member| {
         let level = match member.level {
             Level::Organization => 0,

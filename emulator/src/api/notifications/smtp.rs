@@ -2,9 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{EMAIL, filled, trimmed};
+use super::{EMAIL, filled, remove, set_active, trimmed};
 use crate::{
-    api::{Access::Permission, Answer, Call, Route, change_details},
+    api::{
+        Access::Permission,
+        Answer, Call, Route, change_details,
+        list::{self, Page},
+    },
     errors::ApiError,
     message::message,
     model::{
@@ -44,6 +48,19 @@ const FIELDS: &[Field] = &[
     Field::message("plain", &PLAIN).in_group("auth"),
     Field::message("xoauth2", &XOAUTH2).in_group("auth"),
 ];
+/// The fields of both requests of the older form, which knows no kind of authentication.
+const OLDER_FIELDS: &[Field] = &[
+    Field::text("senderAddress").rules(NAME),
+    Field::text("senderName").rules(NAME),
+    Field::flag("tls"),
+    Field::text("host").rules(&[Rule::Length(1, 500)]),
+    Field::text("user"),
+    Field::text("password"),
+    Field::text("replyToAddress").rules(SHORT),
+    Field::text("description").rules(SHORT),
+];
+static ADD_OLDER: Message = Message::new("AddSMTPConfigRequest", OLDER_FIELDS);
+static CHANGE_OLDER: Message = Message::new("UpdateSMTPConfigRequest", OLDER_FIELDS);
 static ADD: Message = Message::new("AddEmailProviderSMTPRequest", FIELDS);
 static CHANGE: Message = Message::new("UpdateEmailProviderSMTPRequest", FIELDS);
 static PASSWORD: Message =
@@ -56,6 +73,62 @@ pub(super) fn routes() -> Vec<Route> {
         Route::put("/admin/v1/email/smtp/{id}", write, &CHANGE, change),
         Route::put("/admin/v1/email/smtp/{id}/password", write, &PASSWORD, set_password),
     ]
+    .into_iter()
+    .chain(older_routes())
+    .collect()
+}
+
+/// The older form of the same providers.
+fn older_routes() -> [Route; 9] {
+    const ONE: &str = "/admin/v1/smtp/{id}";
+    let (read, write) = (Permission("iam.read"), Permission("iam.write"));
+    [
+        Route::get("/admin/v1/smtp", read, |call| {
+            older_answer(call.state.read.emails.iter().find(|provider| provider.is_active))
+        }),
+        Route::get(ONE, read, |call| older_answer(call.state.read.emails.get(call.param("id")))),
+        Route::search("/admin/v1/smtp/_search", read, &list::LIST, |call| {
+            let emails = &call.state.read.emails;
+            let (page, total) = Page::of(&call.request).cut(emails.iter().map(older_view));
+            Ok(message! {
+                "details" => list::details(total, &call.state.read.latest(EMAIL.table)),
+                "result" => page,
+            }
+            .into())
+        }),
+        Route::post("/admin/v1/smtp", write, &ADD_OLDER, add),
+        Route::put(ONE, write, &CHANGE_OLDER, change),
+        Route::put("/admin/v1/smtp/{id}/password", write, &PASSWORD, set_password),
+        Route::post("/admin/v1/smtp/{id}/_activate", write, &EMPTY, |call| {
+            set_active(call, &EMAIL, true)
+        }),
+        Route::post("/admin/v1/smtp/{id}/_deactivate", write, &EMPTY, |call| {
+            set_active(call, &EMAIL, false)
+        }),
+        Route::delete(ONE, write, |call| remove(call, &EMAIL)),
+    ]
+}
+
+/// A provider in the older form: what it has of a mail server, next to all else.
+fn older_view(provider: &Provider) -> Value {
+    let fields = &provider.fields;
+    message! {
+        "details" => provider.stamp.details(),
+        "id" => &*provider.id,
+        "state" => if provider.is_active { "SMTP_CONFIG_ACTIVE" } else { "SMTP_CONFIG_INACTIVE" },
+        "description" => fields.text("description"),
+        "senderAddress" => fields.text("senderAddress"),
+        "senderName" => fields.text("senderName"),
+        "tls" => fields.flag("tls"),
+        "host" => fields.text("host"),
+        "user" => fields.text("user"),
+        "replyToAddress" => fields.text("replyToAddress"),
+    }
+}
+
+fn older_answer(provider: Option<&Provider>) -> Answer {
+    let provider = provider.ok_or_else(|| EMAIL.not_found(0))?;
+    Ok(json!({ "smtpConfig": older_view(provider) }).into())
 }
 
 pub(super) fn view(provider: &Provider) -> Value {

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    super::{Answer, Call, Reply, change_details, creation_details, date, members},
+    super::{Answer, Call, Reply, change_details, creation_details, date, members, users},
     missing,
 };
 use crate::{
@@ -68,6 +68,10 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
         .find(|id| !id.is_empty())
         .map(str::to_owned);
     let id = chosen.unwrap_or_else(|| call.state.clock.id());
+    let admins = call.request.messages("admins");
+    if admins.iter().any(|admin| !admin.has("userId") && !admin.has("human")) {
+        return Err(ApiError::unimplemented("ORGv2-SD2r1", "userType oneOf is not implemented"));
+    }
     call.permit("org.create", &id)?;
     if existing(call, &id).is_some() {
         return Err(ApiError::exists("ORG-laho2n", "Errors.Org.AlreadyExisting"));
@@ -75,8 +79,19 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let name = trimmed_name(call, "ORG-mruNY")?;
     let mut drafts = creation(&id, &name, &call.state.domain)?;
     let mut created = Vec::new();
-    for admin in call.request.messages("admins") {
+    for admin in admins {
         let user = admin.text("userId").to_owned();
+        if admin.has("human") {
+            let person = admin.message("human");
+            let (user, codes) = users::add_person(call, &id, &person, &mut drafts)?;
+            drafts.push(members::addition_of_new(call, &id, &user, admin.texts("roles"))?);
+            created.push(message! {
+                "userId" => user,
+                "emailCode" => codes.email,
+                "phoneCode" => codes.phone,
+            });
+            continue;
+        }
         let draft = members::addition_to(call, &id, &user, admin.texts("roles"))?;
         drafts.push(draft);
         created.push(json!({ "userId": user }));

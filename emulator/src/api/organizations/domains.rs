@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         Access, Answer, Call, Route, change_details, creation_details, credentials, date,
-        list::{self, PAGE, Page, TEXT_FILTER, TEXT_QUERY},
+        list::{self, PAGE, Page, TEXT_QUERY},
         users,
     },
     commands::{DOMAIN_TAKEN, existing, generated_domain},
@@ -44,7 +44,8 @@ static LIST: Message = Message::new(
 );
 static DOMAIN_FILTER: Message = Message::new(
     "OrganizationDomainQuery",
-    &[Field::text("domain").rules(NAME), Field::choice("method", TEXT_FILTER)],
+    // Unlike other filters of the newer interfaces, it names the methods as the older ones do.
+    &[Field::text("domain").rules(NAME), Field::choice("method", TEXT_QUERY)],
 );
 static FILTER: Message = Message::one_of(
     "DomainSearchFilter",
@@ -53,7 +54,18 @@ static FILTER: Message = Message::one_of(
 );
 static LIST_V2: Message = Message::new(
     "ListOrganizationDomainsRequest",
-    &[Field::message("pagination", &PAGE), Field::message("filters", &FILTER).repeated()],
+    &[
+        Field::message("pagination", &PAGE),
+        Field::message("filters", &FILTER).repeated(),
+        Field::choice(
+            "sortingColumn",
+            &[
+                "DOMAIN_FIELD_NAME_UNSPECIFIED",
+                "DOMAIN_FIELD_NAME_NAME",
+                "DOMAIN_FIELD_NAME_CREATION_DATE",
+            ],
+        ),
+    ],
 );
 static GENERATE: Message = Message::new("GenerateOrgDomainValidationRequest", &[CHALLENGE]);
 static GENERATE_V2: Message = Message::new(
@@ -199,6 +211,7 @@ fn challenge(domain: &Domain) -> &'static str {
 
 fn search_v2(call: &mut Call<'_>) -> Answer {
     let id = call.param("id").to_owned();
+    let page = Page::of_pagination(&call.request)?;
     call.permit("org.read", &id)?;
     let filters = call.request.messages("filters");
     let passes = |name: &str| {
@@ -207,8 +220,13 @@ fn search_v2(call: &mut Call<'_>) -> Answer {
     };
     let organization = call.state.read.organizations.get(&id);
     let primary = organization.map_or("", |organization| &organization.primary_domain);
-    let rows = rows(organization, passes);
-    let total = rows.len();
+    let mut rows = rows(organization, passes);
+    match call.request.number("sortingColumn") {
+        1 => page.sort(&mut rows, |(name, _)| name.to_lowercase()),
+        2 => page.sort(&mut rows, |(_, domain)| domain.position),
+        _ => {}
+    }
+    let (rows, total) = page.cut(rows.into_iter());
     let view = |(name, domain): (&String, &Domain)| -> Value {
         message! {
             "organizationId" => &*id,
@@ -219,7 +237,7 @@ fn search_v2(call: &mut Call<'_>) -> Answer {
         }
     };
     Ok(message! {
-        "pagination" => message! { "totalResult" => list::count(total) },
+        "pagination" => list::asked_pagination(&call.request, total),
         "domains" => rows.into_iter().map(view).collect::<Vec<_>>(),
     }
     .into())

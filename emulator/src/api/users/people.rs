@@ -10,13 +10,17 @@ use crate::{
     clock,
     errors::ApiError,
     message::message,
-    model::{is_zero, notification::encrypted, policy::COMPLEXITY, user::User},
+    model::{is_zero, policy::COMPLEXITY, user::User},
     proto::{EMPTY, Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
     store::{Aggregate, Draft},
 };
 pub(super) use changes::{PERSON as CHANGED_PERSON, last_change, of as changes};
+use codes::Code;
+pub(in super::super) use codes::Codes;
 
 mod changes;
+mod codes;
+mod parts;
 mod v1;
 
 const GENDERS: &[&str] = &["GENDER_UNSPECIFIED", "GENDER_FEMALE", "GENDER_MALE", "GENDER_DIVERSE"];
@@ -35,13 +39,20 @@ static EMAIL: Message = Message::new(
     "SetHumanEmail",
     &[
         Field::text("email").rules(&[Rule::Length(1, 200), Rule::Email]),
-        Field::message("sendCode", &EMPTY),
-        Field::message("returnCode", &EMPTY),
-        Field::flag("isVerified"),
+        Field::message("sendCode", &codes::SEND).in_group("verification"),
+        Field::message("returnCode", &EMPTY).in_group("verification"),
+        Field::flag("isVerified").in_group("verification"),
     ],
 );
-static PHONE: Message =
-    Message::new("SetHumanPhone", &[Field::text("phone").rules(SHORT), Field::flag("isVerified")]);
+static PHONE: Message = Message::new(
+    "SetHumanPhone",
+    &[
+        Field::text("phone").rules(SHORT),
+        Field::message("sendCode", &EMPTY).in_group("verification"),
+        Field::message("returnCode", &EMPTY).in_group("verification"),
+        Field::flag("isVerified").in_group("verification"),
+    ],
+);
 static METADATA: Message = Message::new(
     "SetMetadataEntry",
     &[Field::text("key").rules(NAME), Field::bytes("value").rules(&[Rule::Bytes(1, 500_000)])],
@@ -61,7 +72,10 @@ static LINK: Message = Message::new(
 const REQUIRED: &[Rule] = &[Rule::Required];
 static PASSWORD: Message =
     Message::new("Password", &[Field::text("password").rules(NAME), Field::flag("changeRequired")]);
-static ORGANIZATION: Message = Message::new("Organization", &[Field::text("orgId").rules(NAME)]);
+static ORGANIZATION: Message = Message::new(
+    "Organization",
+    &[Field::text("orgId").in_group("org"), Field::text("orgDomain").in_group("org")],
+);
 /// What the newer creation calls a human.
 pub(super) static PERSON: Message = Message::new(
     "CreateUserRequest_Human",
@@ -70,12 +84,12 @@ pub(super) static PERSON: Message = Message::new(
         Field::message("email", &EMAIL).rules(REQUIRED),
         Field::message("phone", &PHONE),
         Field::message("metadata", &METADATA).repeated(),
-        Field::message("password", &PASSWORD),
-        Field::message("hashedPassword", &HASHED),
+        Field::message("password", &PASSWORD).in_group("password_type"),
+        Field::message("hashedPassword", &HASHED).in_group("password_type"),
         Field::message("idpLinks", &LINK).repeated(),
     ],
 );
-static ADD: Message = Message::new(
+pub(in super::super) static ADD: Message = Message::new(
     "AddHumanUserRequest",
     &[
         Field::text("userId").rules(OPTIONAL_NAME),
@@ -85,8 +99,8 @@ static ADD: Message = Message::new(
         Field::message("email", &EMAIL).rules(REQUIRED),
         Field::message("phone", &PHONE),
         Field::message("metadata", &METADATA).repeated(),
-        Field::message("password", &PASSWORD),
-        Field::message("hashedPassword", &HASHED),
+        Field::message("password", &PASSWORD).in_group("password_type"),
+        Field::message("hashedPassword", &HASHED).in_group("password_type"),
         Field::message("idpLinks", &LINK).repeated(),
     ],
 );
@@ -98,36 +112,65 @@ pub(super) fn routes() -> Vec<Route> {
         Route::put("/v2/users/human/{id}", Access::Authenticated, update, changes::update),
     ];
     routes.extend(v1::routes());
+    routes.extend(parts::routes());
     routes
 }
 
 fn add(call: &mut Call<'_>) -> Answer {
-    let organization = match call.request.message("organization").text("orgId") {
-        "" => call.organization.clone(),
-        // A removed one is accepted.
-        id if call.state.write.organizations.get(id).is_some() => id.to_owned(),
-        _ => return Err(ApiError::denied("AUTH-Bs7Ds", "Organisation doesn't exist")),
-    };
+    let organization = organization(call)?;
     let id = match call.request.text("userId") {
         "" => call.state.clock.id(),
         id => id.to_owned(),
     };
     let name = call.request.text("username").to_owned();
     let request = call.request.clone();
-    let drafts = creation(call, &id, &organization, &name, &request)?;
+    let (drafts, codes) = creation(call, &id, &organization, &name, &request)?;
     let event = call.push(drafts)?;
     Ok(message! {
         "userId" => &*id,
         "details" => change_details(&event),
-        "emailCode" => returned_code(&request, &id),
+        "emailCode" => codes.email,
+        "phoneCode" => codes.phone,
     }
     .into())
 }
 
-/// The code for the e-mail address, where it is asked for.
-pub(super) fn returned_code(request: &Request, id: &str) -> Option<String> {
-    let code = || id.to_uppercase().chars().rev().take(6).collect();
-    request.message("email").has("returnCode").then(code)
+/// The organization that a request names, by its id or by a domain, or the one that the call acts
+/// in. A removed one is accepted by its id.
+fn organization(call: &Call<'_>) -> Result<String, ApiError> {
+    let named = call.request.message("organization");
+    let (id, domain) = (named.text("orgId"), named.text("orgDomain"));
+    let organizations = &call.state.write.organizations;
+    let of_domain = || {
+        organizations.iter().find(|organization| {
+            organization.state.exists()
+                && organization.domains.get(domain).is_some_and(|known| known.verified)
+        })
+    };
+    match (id.is_empty(), domain.is_empty()) {
+        (true, true) => return Ok(call.organization.clone()),
+        (true, false) => of_domain(),
+        (false, _) => organizations.get(id),
+    }
+    .map(|organization| organization.id.clone())
+    .ok_or_else(|| ApiError::denied("AUTH-Bs7Ds", "Organisation doesn't exist"))
+}
+
+/// Adds the events that make a person in an organization that is about to be made; returns the id,
+/// and the codes that are asked for.
+pub(in super::super) fn add_to(
+    call: &mut Call<'_>,
+    organization: &str,
+    request: &Request,
+    drafts: &mut Vec<Draft>,
+) -> Result<(String, Codes), ApiError> {
+    let id = match request.text("userId") {
+        "" => call.state.clock.id(),
+        id => id.to_owned(),
+    };
+    let (made, codes) = creation(call, &id, organization, request.text("username"), request)?;
+    drafts.extend(made);
+    Ok((id, codes))
 }
 
 /// The events that make a person. Unlike a machine's, its id is taken in all organizations.
@@ -137,7 +180,7 @@ pub(super) fn creation(
     organization: &str,
     user_name: &str,
     request: &Request,
-) -> Result<Vec<Draft>, ApiError> {
+) -> Result<(Vec<Draft>, Codes), ApiError> {
     let phone = request.message("phone");
     let number = match phone.text("phone") {
         "" => String::new(),
@@ -180,16 +223,23 @@ pub(super) fn creation(
     let scoped = is_scoped(&state.write, &state.instance_id, organization);
     let user = Aggregate::new("user", id, organization);
     let mut drafts = vec![added(&user, fields, scoped)];
+    let mut codes = Codes::default();
     drafts.push(if address.flag("isVerified") {
         Draft::new(&user, "user.human.email.verified")
     } else {
-        with_code(call, Draft::new(&user, "user.human.email.code.added"))
+        let code = Code::asked_for(&address)?;
+        let draft = code.on(call, Draft::new(&user, "user.human.email.code.added"));
+        codes.email = code.told();
+        draft
     });
     if !number.is_empty() {
         drafts.push(if phone.flag("isVerified") {
             Draft::new(&user, "user.human.phone.verified")
         } else {
-            with_code(call, Draft::new(&user, "user.human.phone.code.added"))
+            let code = Code::asked_for(&phone)?;
+            let draft = code.on(call, Draft::new(&user, "user.human.phone.code.added"));
+            codes.phone = code.told();
+            draft
         });
     }
     for entry in request.messages("metadata") {
@@ -199,7 +249,7 @@ pub(super) fn creation(
                 .with("value", entry.text("value")),
         );
     }
-    Ok(drafts)
+    Ok((drafts, codes))
 }
 
 /// What a profile says, in the words of the events.
@@ -243,14 +293,6 @@ fn added(user: &Aggregate, fields: Map<String, Value>, scoped: bool) -> Draft {
 /// Where somebody would go to enter a code.
 fn origin(call: &Call<'_>) -> String {
     format!("http://{}:8080", call.state.domain)
-}
-
-/// The event of a code that somebody has to enter.
-fn with_code(call: &Call<'_>, draft: Draft) -> Draft {
-    draft
-        .with("code", encrypted(&call.user, "userKey"))
-        .with("expiry", 3_600_000_000_000_u64)
-        .with("triggerOrigin", origin(call))
 }
 
 fn only_human(user: &User) -> bool {

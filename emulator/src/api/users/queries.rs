@@ -13,27 +13,22 @@ use crate::{
     errors::ApiError,
     message::message,
     model::{organization::State as Life, user::User},
-    proto::{Field, Message, Request, SHORT},
+    proto::{Field, Message, NAME, Request, Rule, SHORT},
     state::State,
 };
 
-pub(super) static USER_NAME_QUERY: Message = Message::new(
-    "UserNameQuery",
-    &[Field::text("userName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
-);
-pub(super) static LOGIN_NAME_QUERY: Message = Message::new(
-    "LoginNameQuery",
-    &[Field::text("loginName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
-);
-pub(super) static DISPLAY_NAME_QUERY: Message = Message::new(
-    "DisplayNameQuery",
-    &[Field::text("displayName").rules(SHORT), Field::choice("method", TEXT_QUERY)],
-);
-pub(super) static EMAIL_QUERY: Message = Message::new(
-    "EmailQuery",
-    &[Field::text("emailAddress").rules(SHORT), Field::choice("method", TEXT_QUERY)],
-);
-pub(super) const STATES: &[&str] = &[
+/// The states of the older interface, in the order of their numbers, which is that of sorting.
+const STATES: &[&str] = &[
+    "USER_STATE_UNSPECIFIED",
+    "USER_STATE_ACTIVE",
+    "USER_STATE_INACTIVE",
+    "USER_STATE_DELETED",
+    "USER_STATE_LOCKED",
+    "USER_STATE_SUSPEND",
+    "USER_STATE_INITIAL",
+];
+/// The states of the newer interface.
+const STATES_V2: &[&str] = &[
     "USER_STATE_UNSPECIFIED",
     "USER_STATE_ACTIVE",
     "USER_STATE_INACTIVE",
@@ -41,28 +36,95 @@ pub(super) const STATES: &[&str] = &[
     "USER_STATE_LOCKED",
     "USER_STATE_INITIAL",
 ];
-pub(super) static STATE_QUERY: Message =
-    Message::new("StateQuery", &[Field::choice("state", STATES)]);
-pub(super) const TYPES: &[&str] = &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"];
-pub(super) static TYPE_QUERY: Message = Message::new("TypeQuery", &[Field::choice("type", TYPES)]);
-static QUERY: Message = Message::one_of(
-    "SearchQuery",
-    "query",
-    &[
-        Field::message("userNameQuery", &USER_NAME_QUERY),
-        Field::message("loginNameQuery", &LOGIN_NAME_QUERY),
-        Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
-        Field::message("emailQuery", &EMAIL_QUERY),
-        Field::message("stateQuery", &STATE_QUERY),
-        Field::message("typeQuery", &TYPE_QUERY),
-    ],
+pub(in super::super) const TYPES: &[&str] = &["TYPE_UNSPECIFIED", "TYPE_HUMAN", "TYPE_MACHINE"];
+static TYPE_QUERY: Message = Message::new("TypeQuery", &[Field::choice("type", TYPES)]);
+static IDS_QUERY: Message = Message::new("InUserIDQuery", &[Field::text("userIds").repeated()]);
+static EMAILS_QUERY: Message =
+    Message::new("InUserEmailsQuery", &[Field::text("userEmails").repeated()]);
+static EMAIL_QUERY: Message = Message::new(
+    "EmailQuery",
+    &[Field::text("emailAddress").rules(SHORT), Field::choice("method", TEXT_QUERY)],
 );
+
+/// A query for a text.
+macro_rules! text_query {
+    ($name:literal, $field:literal, $rules:expr) => {
+        Message::new(
+            $name,
+            &[Field::text($field).rules($rules), Field::choice("method", TEXT_QUERY)],
+        )
+    };
+}
+
+/// The queries of an interface: the rules of its texts, its states, and what it alone has.
+macro_rules! queries {
+    ($texts:expr, $states:expr $(, $more:expr)*) => {
+        use super::{EMAIL_QUERY, EMAILS_QUERY, Field, IDS_QUERY, Message, TEXT_QUERY, TYPE_QUERY};
+
+        static USER_NAME: Message = text_query!("UserNameQuery", "userName", $texts);
+        static FIRST_NAME: Message = text_query!("FirstNameQuery", "firstName", $texts);
+        static LAST_NAME: Message = text_query!("LastNameQuery", "lastName", $texts);
+        static NICK_NAME: Message = text_query!("NickNameQuery", "nickName", $texts);
+        static DISPLAY_NAME: Message = text_query!("DisplayNameQuery", "displayName", $texts);
+        static LOGIN_NAME: Message = text_query!("LoginNameQuery", "loginName", $texts);
+        static STATE: Message = Message::new("StateQuery", &[Field::choice("state", $states)]);
+        static OR: Message =
+            Message::new("OrQuery", &[Field::message("queries", &QUERY).repeated()]);
+        static AND: Message =
+            Message::new("AndQuery", &[Field::message("queries", &QUERY).repeated()]);
+        static NOT: Message = Message::new("NotQuery", &[Field::message("query", &QUERY)]);
+        pub(in super::super) static QUERY: Message = Message::one_of(
+            "SearchQuery",
+            "query",
+            &[
+                Field::message("userNameQuery", &USER_NAME),
+                Field::message("firstNameQuery", &FIRST_NAME),
+                Field::message("lastNameQuery", &LAST_NAME),
+                Field::message("nickNameQuery", &NICK_NAME),
+                Field::message("displayNameQuery", &DISPLAY_NAME),
+                Field::message("emailQuery", &EMAIL_QUERY),
+                Field::message("stateQuery", &STATE),
+                Field::message("typeQuery", &TYPE_QUERY),
+                Field::message("loginNameQuery", &LOGIN_NAME),
+                Field::message("inUserIdsQuery", &IDS_QUERY),
+                Field::message("orQuery", &OR),
+                Field::message("andQuery", &AND),
+                Field::message("notQuery", &NOT),
+                Field::message("inUserEmailsQuery", &EMAILS_QUERY),
+                $($more,)*
+            ],
+        );
+    };
+}
+
+mod older {
+    use super::{SHORT, STATES};
+
+    static OWNER: Message =
+        Message::new("ResourceOwnerQuery", &[Field::text("orgID").rules(SHORT)]);
+    queries!(SHORT, STATES, Field::message("resourceOwner", &OWNER));
+}
+
+pub(super) mod newer {
+    use super::{NAME, Rule, STATES_V2};
+
+    static ORGANIZATION: Message =
+        Message::new("OrganizationIdQuery", &[Field::text("organizationId").rules(NAME)]);
+    static PHONE: Message = text_query!("PhoneQuery", "number", &[Rule::Length(0, 20)]);
+    queries!(
+        NAME,
+        STATES_V2,
+        Field::message("organizationIdQuery", &ORGANIZATION),
+        Field::message("phoneQuery", &PHONE)
+    );
+}
+
 pub(super) static SEARCH: Message = Message::new(
     "ListUsersRequest",
     &[
         Field::message("query", &PAGE),
         Field::choice("sortingColumn", SORTING_COLUMNS),
-        Field::message("queries", &QUERY).repeated(),
+        Field::message("queries", &older::QUERY).repeated(),
     ],
 );
 pub(super) const SORTING_COLUMNS: &[&str] = &[
@@ -139,43 +201,76 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "user": view(call.state, user) }).into())
 }
 
-/// Whether a user passes a query that both interfaces know.
+/// A user of any organization by a login name.
+pub(super) fn by_login_name(call: &mut Call<'_>) -> Answer {
+    let name = call.query("loginName");
+    let state = &*call.state;
+    let user = state
+        .read
+        .users
+        .iter()
+        .find(|user| login_names(&state.read, &state.instance_id, user).0.contains(&name))
+        .ok_or_else(|| missing("QUERY-Dfbg2"))?;
+    Ok(json!({ "user": view(state, user) }).into())
+}
+
+/// Whether a user passes a query. What only people have, no machine meets.
 pub(super) fn passes(state: &State, user: &User, query: &Request) -> bool {
-    let name = query.message("userNameQuery");
-    let login = query.message("loginNameQuery");
-    let display = query.message("displayNameQuery");
-    let email = query.message("emailQuery");
     let is = |names: &[&str], number: u64, have: &str| {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         names.get(index) == Some(&have)
     };
-    (!query.has("userNameQuery") || list::matches(user.user_name(), &name, "userName"))
-        && (!query.has("displayNameQuery")
-            || list::matches(user.display_name(), &display, "displayName"))
-        && (!query.has("emailQuery")
-            || list::matches(user.fields.text("email"), &email, "emailAddress"))
-        && (!query.has("typeQuery")
-            || is(TYPES, query.message("typeQuery").number("type"), user.user_type()))
-        && (!query.has("stateQuery")
-            || is(STATES, query.message("stateQuery").number("state"), state_name(user)))
-        && (!query.has("loginNameQuery")
-            || login_names(&state.read, &state.instance_id, user)
-                .0
-                .iter()
-                .any(|name| list::matches(name, &login, "loginName")))
+    let of_person = |name: &str, field: &str, have: &str| {
+        let have = Some(user.fields.text(have)).filter(|have| user.human && !have.is_empty());
+        have.is_some_and(|have| list::matches(have, &query.message(name), field))
+    };
+    let any = |name: &str, field: &str, have: &str| {
+        query.message(name).list(field).iter().any(|want| want.as_str() == Some(have))
+    };
+    let all = |name: &str| query.message(name).messages("queries");
+    query.0.keys().all(|name| match name.as_str() {
+        "userNameQuery" => list::matches(user.user_name(), &query.message(name), "userName"),
+        "loginNameQuery" => {
+            let login = query.message(name);
+            let names = login_names(&state.read, &state.instance_id, user).0;
+            names.iter().any(|name| list::matches(name, &login, "loginName"))
+        }
+        "firstNameQuery" => of_person(name, "firstName", "firstName"),
+        "lastNameQuery" => of_person(name, "lastName", "lastName"),
+        "nickNameQuery" => of_person(name, "nickName", "nickName"),
+        "displayNameQuery" => of_person(name, "displayName", "displayName"),
+        "emailQuery" => of_person(name, "emailAddress", "email"),
+        "phoneQuery" => of_person(name, "number", "phone"),
+        "typeQuery" => is(TYPES, query.message(name).number("type"), user.user_type()),
+        // The number counts for both interfaces as the older one has it: who asks the newer one for
+        // the initial ones finds nobody.
+        "stateQuery" => is(STATES, query.message(name).number("state"), state_name(user)),
+        "inUserIdsQuery" => any(name, "userIds", &user.id),
+        "inUserEmailsQuery" => user.human && any(name, "userEmails", user.fields.text("email")),
+        "organizationIdQuery" => user.stamp.owner == query.message(name).text("organizationId"),
+        "resourceOwner" => user.stamp.owner == query.message(name).text("orgID"),
+        "orQuery" => all(name).iter().any(|query| passes(state, user, query)),
+        "andQuery" => all(name).iter().all(|query| passes(state, user, query)),
+        "notQuery" => !passes(state, user, &query.message(name).message("query")),
+        _ => true,
+    })
 }
 
-/// Sorts users by a column; by their ids if none is named.
+/// Sorts users by a column; by their ids if none is named. What only people have is greater for a
+/// machine than for anybody.
 pub(super) fn sort(page: &Page, rows: &mut [&User], column: u64) {
-    let text = |user: &&User, field: &str| user.fields.text(field).to_lowercase();
+    let of_person = |user: &&User, field: &str| {
+        let text = user.fields.text(field).to_lowercase();
+        (!user.human || text.is_empty(), text)
+    };
     match column {
         1 => page.sort(rows, |user| user.user_name().to_lowercase()),
-        2 => page.sort(rows, |user| text(user, "firstName")),
-        3 => page.sort(rows, |user| text(user, "lastName")),
-        4 => page.sort(rows, |user| text(user, "nickName")),
-        5 => page.sort(rows, |user| user.display_name().to_lowercase()),
-        6 => page.sort(rows, |user| text(user, "email")),
-        7 => page.sort(rows, |user| state_name(user)),
+        2 => page.sort(rows, |user| of_person(user, "firstName")),
+        3 => page.sort(rows, |user| of_person(user, "lastName")),
+        4 => page.sort(rows, |user| of_person(user, "nickName")),
+        5 => page.sort(rows, |user| of_person(user, "displayName")),
+        6 => page.sort(rows, |user| of_person(user, "email")),
+        7 => page.sort(rows, |user| STATES.iter().position(|state| *state == state_name(user))),
         8 => page.sort(rows, |user| user.user_type()),
         9 => page.sort(rows, |user| user.position),
         _ => page.sort(rows, |user| user.id.clone()),

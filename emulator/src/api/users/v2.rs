@@ -8,10 +8,7 @@ use super::{
         list::{self, PAGE, Page},
     },
     TOKEN_TYPES, aggregate, creation, existing_in, login_names, missing, people,
-    queries::{
-        DISPLAY_NAME_QUERY, EMAIL_QUERY, LOGIN_NAME_QUERY, SORTING_COLUMNS, STATE_QUERY,
-        TYPE_QUERY, USER_NAME_QUERY, machine_view, passes as passes_both, sort, state_name,
-    },
+    queries::{SORTING_COLUMNS, machine_view, newer, passes, sort, state_name},
     removal, user_name_change,
 };
 use crate::{
@@ -19,7 +16,7 @@ use crate::{
     errors::{ApiError, Code},
     message::message,
     model::{difference, user::User},
-    proto::{Field, Message, NAME, OPTIONAL_NAME, Request, Rule, SHORT},
+    proto::{Field, Message, NAME, OPTIONAL_NAME, Rule},
     store::Draft,
 };
 
@@ -37,8 +34,8 @@ static CREATE: Message = Message::new(
         Field::text("organizationId").rules(NAME),
         Field::text("userId").rules(OPTIONAL_NAME),
         Field::text("username").rules(OPTIONAL_NAME),
-        Field::message("machine", &CREATE_MACHINE),
-        Field::message("human", &people::PERSON),
+        Field::message("machine", &CREATE_MACHINE).in_group("user_type"),
+        Field::message("human", &people::PERSON).in_group("user_type"),
     ],
 );
 static UPDATE_MACHINE: Message = Message::new(
@@ -53,25 +50,8 @@ static UPDATE: Message = Message::new(
     "UpdateUserRequest",
     &[
         Field::text("username").rules(OPTIONAL_NAME),
-        Field::message("machine", &UPDATE_MACHINE),
-        Field::message("human", &people::CHANGED_PERSON),
-    ],
-);
-static IDS_QUERY: Message = Message::new("InUserIDQuery", &[Field::text("userIds").repeated()]);
-static ORGANIZATION_QUERY: Message =
-    Message::new("OrganizationIdQuery", &[Field::text("organizationId").rules(SHORT)]);
-static QUERY: Message = Message::one_of(
-    "SearchQuery",
-    "query",
-    &[
-        Field::message("userNameQuery", &USER_NAME_QUERY),
-        Field::message("loginNameQuery", &LOGIN_NAME_QUERY),
-        Field::message("displayNameQuery", &DISPLAY_NAME_QUERY),
-        Field::message("emailQuery", &EMAIL_QUERY),
-        Field::message("stateQuery", &STATE_QUERY),
-        Field::message("typeQuery", &TYPE_QUERY),
-        Field::message("inUserIdsQuery", &IDS_QUERY),
-        Field::message("organizationIdQuery", &ORGANIZATION_QUERY),
+        Field::message("machine", &UPDATE_MACHINE).in_group("user_type"),
+        Field::message("human", &people::CHANGED_PERSON).in_group("user_type"),
     ],
 );
 static LIST: Message = Message::new(
@@ -79,7 +59,7 @@ static LIST: Message = Message::new(
     &[
         Field::message("query", &PAGE),
         Field::choice("sortingColumn", SORTING_COLUMNS),
-        Field::message("queries", &QUERY).repeated(),
+        Field::message("queries", &newer::QUERY).repeated(),
     ],
 );
 
@@ -115,18 +95,19 @@ fn create(call: &mut Call<'_>) -> Answer {
         id => id.to_owned(),
     };
     let person = call.request.message("human");
-    let drafts = if human {
+    let (drafts, codes) = if human {
         let name = call.request.text("username").to_owned();
         people::creation(call, &id, &organization, &name, &person)?
     } else {
         call.permit("user.write", &organization)?;
-        vec![machine_creation(call, &id, &organization)?]
+        (vec![machine_creation(call, &id, &organization)?], people::Codes::default())
     };
     let event = call.push(drafts)?;
     Ok(message! {
         "id" => &*id,
         "creationDate" => date(&event),
-        "emailCode" => people::returned_code(&person, &id),
+        "emailCode" => codes.email,
+        "phoneCode" => codes.phone,
     }
     .into())
 }
@@ -161,13 +142,18 @@ fn update(call: &mut Call<'_>) -> Answer {
     }
     if human {
         let (name, request) = (call.request.text("username"), call.request.message("human"));
-        let drafts = people::changes(call, &user, name, &request)?;
+        let (drafts, codes) = people::changes(call, &user, name, &request)?;
         let changed = if drafts.is_empty() {
             people::last_change(call, &user, &request)
         } else {
             date(&call.push(drafts)?)
         };
-        return Ok(json!({ "changeDate": changed }).into());
+        return Ok(message! {
+            "changeDate" => changed,
+            "emailCode" => codes.email,
+            "phoneCode" => codes.phone,
+        }
+        .into());
     }
     call.permit("user.write", &user.stamp.owner)?;
     let mut drafts = Vec::new();
@@ -226,19 +212,8 @@ fn get(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "details": user.stamp.details(), "user": view(call, user) }).into())
 }
 
-fn passes(call: &Call<'_>, user: &User, query: &Request) -> bool {
-    let ids = query.message("inUserIdsQuery");
-    let owner = query.message("organizationIdQuery");
-    passes_both(call.state, user, query)
-        && (!query.has("inUserIdsQuery")
-            || ids.list("userIds").iter().any(|id| id.as_str() == Some(&*user.id)))
-        && (!query.has("organizationIdQuery") || user.stamp.owner == owner.text("organizationId"))
-}
-
 fn search(call: &mut Call<'_>) -> Answer {
-    let pagination = json!({ "pagination": call.request.message("query").0 });
-    let pagination = Request(pagination.as_object().cloned().unwrap_or_default());
-    let page = Page::of_pagination(&pagination)?;
+    let page = Page::of(&call.request);
     let queries = call.request.messages("queries");
     // Unlike other lists, this one counts only what the caller may see.
     let mut rows: Vec<_> = call
@@ -246,7 +221,7 @@ fn search(call: &mut Call<'_>) -> Answer {
         .read
         .users
         .iter()
-        .filter(|user| queries.iter().all(|query| passes(call, user, query)))
+        .filter(|user| queries.iter().all(|query| passes(call.state, user, query)))
         .filter(|user| may_read(call, user).is_ok())
         .collect();
     sort(&page, &mut rows, call.request.number("sortingColumn"));

@@ -9,11 +9,12 @@ use super::{
         aggregate, missing,
         names::user_name_change,
     },
-    GENDERS, PHONE, check_hash, check_password, normal_phone, only_human, wanted,
+    Code, Codes, GENDERS, PHONE, check_hash, check_password, normal_phone, only_human, wanted,
 };
 use crate::{
     clock,
     errors::ApiError,
+    message::message,
     model::{difference, user::User},
     proto::{Field, Message, NAME, OPTIONAL_NAME, Request, Rule},
     store::Draft,
@@ -37,10 +38,10 @@ static HASHED: Message = Message::new(
 static SET_PASSWORD: Message = Message::new(
     "SetPassword",
     &[
-        Field::message("password", &super::PASSWORD),
-        Field::message("hashedPassword", &HASHED),
-        Field::text("currentPassword").rules(&[Rule::LengthIfSet(1, 200)]),
-        Field::text("verificationCode").rules(&[Rule::LengthIfSet(1, 20)]),
+        Field::message("password", &super::PASSWORD).in_group("password_type"),
+        Field::message("hashedPassword", &HASHED).in_group("password_type"),
+        Field::text("currentPassword").rules(&[Rule::LengthIfSet(1, 200)]).in_group("verification"),
+        Field::text("verificationCode").rules(&[Rule::LengthIfSet(1, 20)]).in_group("verification"),
     ],
 );
 pub(in super::super) static PERSON: Message = Message::new(
@@ -69,12 +70,17 @@ pub(super) fn update(call: &mut Call<'_>) -> Answer {
     let user = user.filter(|user| user.human && user.state.exists()).cloned();
     let user = user.ok_or_else(|| missing("COMMAND-ugjs0upun6"))?;
     let request = call.request.clone();
-    let drafts = of(call, &user, request.text("username"), &request)?;
+    let (drafts, codes) = of(call, &user, request.text("username"), &request)?;
     if drafts.is_empty() {
         return Ok(json!({ "details": user.stamp.change_details() }).into());
     }
     let event = call.push(drafts)?;
-    Ok(json!({ "details": change_details(&event) }).into())
+    Ok(message! {
+        "details" => change_details(&event),
+        "emailCode" => codes.email,
+        "phoneCode" => codes.phone,
+    }
+    .into())
 }
 
 /// When what a request is about changed last: it looks at no other parts.
@@ -97,7 +103,7 @@ pub(in super::super) fn of(
     user: &User,
     user_name: &str,
     request: &Request,
-) -> Result<Vec<Draft>, ApiError> {
+) -> Result<(Vec<Draft>, Codes), ApiError> {
     let phone = request.message("phone");
     let number = match phone.text("phone") {
         "" => String::new(),
@@ -108,6 +114,7 @@ pub(in super::super) fn of(
         check_hash(password.message("hashedPassword").text("hash"))?;
     }
     call.permit("user.write", &user.stamp.owner)?;
+    let mut codes = Codes::default();
     let mut drafts = Vec::new();
     let mut push = |draft: Draft| drafts.push(draft);
     if !user_name.is_empty() && user_name != user.user_name() {
@@ -119,60 +126,68 @@ pub(in super::super) fn of(
     }
     if request.has("email") {
         let email = request.message("email");
-        address(
+        let code = Code::asked_for(&email)?;
+        let (changes, code) = address(
             call,
             user,
             ["email", "emailVerified"],
             email.text("email"),
             email.flag("isVerified"),
-        )
-        .into_iter()
-        .for_each(&mut push);
+            code,
+        );
+        changes.into_iter().for_each(&mut push);
+        codes.email = code;
     }
     if request.has("phone") {
         let verified = phone.flag("isVerified");
         match (number.as_str(), user.fields.text("phone")) {
             ("", "") => {}
             ("", _) => push(Draft::new(&aggregate(user), "user.human.phone.removed")),
-            (number, _) => address(call, user, ["phone", "phoneVerified"], number, verified)
-                .into_iter()
-                .for_each(&mut push),
+            (number, _) => {
+                let fields = ["phone", "phoneVerified"];
+                let code = Code::asked_for(&phone)?;
+                let (changes, code) = address(call, user, fields, number, verified, code);
+                changes.into_iter().for_each(&mut push);
+                codes.phone = code;
+            }
         }
     }
     if request.has("password") {
         push(new_password(call, user, &password)?);
     }
-    Ok(drafts)
+    Ok((drafts, codes))
 }
 
-/// The events that change an e-mail address or a phone number, or verify the one that is there.
+/// The events that change an e-mail address or a phone number, or verify the one that is there; and
+/// the code, if there is one that the answer tells.
 pub(super) fn address(
     call: &Call<'_>,
     user: &User,
     [field, is_verified]: [&'static str; 2],
     address: &str,
     verified: bool,
-) -> Vec<Draft> {
-    let [changed, proven] = match field {
-        "email" => ["user.human.email.changed", "user.human.email.verified"],
-        _ => ["user.human.phone.changed", "user.human.phone.verified"],
+    code: Code,
+) -> (Vec<Draft>, Option<String>) {
+    let [changed, proven, made] = match field {
+        "email" => {
+            ["user.human.email.changed", "user.human.email.verified", "user.human.email.code.added"]
+        }
+        _ => {
+            ["user.human.phone.changed", "user.human.phone.verified", "user.human.phone.code.added"]
+        }
     };
     let aggregate = aggregate(user);
     if address == user.fields.text(field) {
         let is_new = verified && !user.fields.flag(is_verified);
-        return is_new.then(|| Draft::new(&aggregate, proven)).into_iter().collect();
+        let drafts = is_new.then(|| Draft::new(&aggregate, proven)).into_iter().collect();
+        return (drafts, None);
     }
-    let second = if verified { Draft::new(&aggregate, proven) } else { code(call, user, field) };
-    vec![Draft::new(&aggregate, changed).with(field, address), second]
-}
-
-/// The event of a code that is sent to an address.
-pub(super) fn code(call: &Call<'_>, user: &User, field: &str) -> Draft {
-    let event = match field {
-        "email" => "user.human.email.code.added",
-        _ => "user.human.phone.code.added",
-    };
-    super::with_code(call, Draft::new(&aggregate(user), event))
+    let changed = Draft::new(&aggregate, changed).with(field, address);
+    if verified {
+        return (vec![changed, Draft::new(&aggregate, proven)], None);
+    }
+    let made = code.on(call, Draft::new(&aggregate, made));
+    (vec![changed, made], code.told())
 }
 
 fn new_password(call: &Call<'_>, user: &User, password: &Request) -> Result<Draft, ApiError> {

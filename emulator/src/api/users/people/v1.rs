@@ -9,7 +9,9 @@ use super::{
     },
     GENDERS, added,
     changes::{address, existing, set},
-    check_password, normal_phone, with_code,
+    check_password,
+    codes::Code,
+    normal_phone,
 };
 use crate::{
     errors::ApiError,
@@ -147,7 +149,7 @@ fn create(call: &mut Call<'_>, password: &str, change_required: bool) -> Answer 
     let is_verified = email.flag("isEmailVerified");
     if !is_verified || hash.is_empty() {
         let code = Draft::new(&user, "user.human.initialization.code.added");
-        drafts.push(with_code(call, code));
+        drafts.push(Code::sent().on(call, code));
     } else {
         drafts.push(Draft::new(&user, "user.human.email.verified"));
     }
@@ -155,7 +157,7 @@ fn create(call: &mut Call<'_>, password: &str, change_required: bool) -> Answer 
         drafts.push(if phone.flag("isPhoneVerified") {
             Draft::new(&user, "user.human.phone.verified")
         } else {
-            with_code(call, Draft::new(&user, "user.human.phone.code.added"))
+            Code::sent().on(call, Draft::new(&user, "user.human.phone.code.added"))
         });
     }
     let event = call.push(drafts)?;
@@ -206,7 +208,8 @@ fn update_email(call: &mut Call<'_>) -> Answer {
         return Err(ApiError::precondition("COMMAND-J8dsk", "User is not yet initialised"));
     }
     let (email, verified) = (call.request.text("email"), call.request.flag("isEmailVerified"));
-    let drafts = address(call, &user, ["email", "emailVerified"], email, verified);
+    let fields = ["email", "emailVerified"];
+    let (drafts, _) = address(call, &user, fields, email, verified, Code::sent());
     if drafts.is_empty() {
         return Err(ApiError::precondition("COMMAND-2b7fM", "Email not changed"));
     }
@@ -218,7 +221,8 @@ fn update_phone(call: &mut Call<'_>) -> Answer {
     let user =
         existing(call, || ApiError::precondition("COMMAND-3M0fs", "User could not be found"))?;
     let verified = call.request.flag("isPhoneVerified");
-    let drafts = address(call, &user, ["phone", "phoneVerified"], &number, verified);
+    let fields = ["phone", "phoneVerified"];
+    let (drafts, _) = address(call, &user, fields, &number, verified, Code::sent());
     if drafts.is_empty() {
         return Err(ApiError::precondition("COMMAND-wF94r", "Phone not changed"));
     }
