@@ -1,6 +1,7 @@
 # syntax=docker/dockerfile:1
 # The operator's image: one static binary, the CA certificates, and nothing else. `docker build --tag kastellan .` builds it for the
-# machine's own architecture; `docker build --target binary --output out .` writes the binary alone.
+# machine's own architecture; `docker build --target binary --output out .` writes the binary alone; `--build-arg FEATURES=otel` adds
+# what exports traces.
 
 FROM docker.io/library/rust:1.95.0-trixie AS build
 WORKDIR /src
@@ -8,6 +9,7 @@ WORKDIR /src
 ENV RUSTUP_TOOLCHAIN=1.95.0
 COPY . .
 ARG SOURCE_DATE_EPOCH=0
+ARG FEATURES=
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     scripts/build-release /out/kastellan && scripts/rootfs /out/kastellan /rootfs

@@ -37,6 +37,9 @@ MDBOOK_VERSION := 0.5.4
 MDBOOK_ROOT := $(CURDIR)/.cache/mdbook-$(MDBOOK_VERSION)
 MDBOOK := $(MDBOOK_ROOT)/bin/mdbook
 
+# The OpenTelemetry Collector.
+COLLECTOR := $(BIN)/collector
+
 ACTIONLINT := $(BIN)/actionlint
 PROMTOOL := $(BIN)/promtool
 # The server, of the distribution.
@@ -148,17 +151,23 @@ test-gitops: prerequisites $(filter-out $(HELM),$(TEST_TOOLS)) $(FLUX_CONTROLLER
 test-versions: prerequisites $(TEST_TOOLS) ## Move every kind to another version of the API, on an API server of its own
 	cargo test --package kastellan --test it versions:: -- --ignored
 
+# It is not part of `make test`, and neither is this set of features.
+.PHONY: test-otel
+test-otel: prerequisites $(filter-out $(HELM),$(TEST_TOOLS)) $(COLLECTOR) ## Have a Collector of OpenTelemetry receive the traces of what is done, and lint the feature
+	cargo clippy --package kastellan --features otel --all-targets -- -D warnings
+	KASTELLAN_COLLECTOR='$(COLLECTOR)' cargo test --package kastellan --features otel --test it otel::
+
 .PHONY: lint
 lint: ## Check format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo clippy --package kastellan --features demo --all-targets -- -D warnings
-	@unformatted=$$(gofmt -l tests/testenv tests/gitops); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
+	@unformatted=$$(gofmt -l tests/testenv tests/gitops tests/collector); [[ -z $$unformatted ]] || { echo "gofmt -w $$unformatted"; exit 1; }
 
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all
-	gofmt -w tests/testenv tests/gitops
+	gofmt -w tests/testenv tests/gitops tests/collector
 
 .PHONY: doc
 doc: ## Build the documentation of the code
@@ -238,6 +247,10 @@ $(FLUX_CONTROLLER): $(foreach name,kustomize source,$(addprefix tools/$(name)-co
 	done
 	$(call go-build,kustomize-controller,tools/kustomize-controller,,github.com/fluxcd/kustomize-controller)
 
+$(COLLECTOR): tests/collector/go.mod tests/collector/go.sum tests/collector/main.go
+	@echo "Building the OpenTelemetry Collector: about 2 minutes on two idle cores the first time." >&2
+	$(call go-build,Collector,tests/collector,,.)
+
 $(ACTIONLINT): tools/actionlint/go.mod tools/actionlint/go.sum
 	$(call go-build,actionlint,tools/actionlint,,github.com/rhysd/actionlint/cmd/actionlint)
 
@@ -267,4 +280,4 @@ $(MDBOOK):
 	$(call cargo-install,mdbook,$(MDBOOK_VERSION),$(MDBOOK_ROOT))
 
 # What is missing is said before a build that takes minutes.
-$(TESTENV) $(HELM) $(FLUX_CONTROLLER) $(ACTIONLINT) $(PROMTOOL) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ) $(MDBOOK): | prerequisites
+$(TESTENV) $(HELM) $(FLUX_CONTROLLER) $(COLLECTOR) $(ACTIONLINT) $(PROMTOOL) $(CARGO_DENY) $(CARGO_CYCLONEDX) $(CARGO_FUZZ) $(MDBOOK): | prerequisites

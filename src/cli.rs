@@ -15,17 +15,22 @@ mod plan;
 mod secrets;
 mod source;
 mod stop;
+mod telemetry;
 mod tree;
 mod validate;
 mod why;
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::{ExitCode, Termination},
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+pub use telemetry::Telemetry;
+
+use crate::zitadel::span::SPANS;
 
 /// A word that is no level would be taken for the name of a module.
 fn log_level(text: &str) -> Result<String, String> {
@@ -117,22 +122,16 @@ impl Cli {
         })
     }
 
-    /// Starts logging.
-    pub fn log(&self) {
+    /// Starts logging, and the export of traces where one is asked for.
+    pub fn log(&self) -> Telemetry {
         // The spans of kube's controllers repeat what our own fields say, and its watches log each
         // refusal with all that the API server says.
         let default = if matches!(self.command, Command::Operator(_)) { "info" } else { "error" };
-        let quiet = format!("{},kube_runtime=error", self.log_level.as_deref().unwrap_or(default));
-        let filter =
-            EnvFilter::try_new(quiet).unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=error"));
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal());
-        match self.log_format {
-            LogFormat::Text => builder.init(),
-            LogFormat::Json => builder.json().flatten_event(true).init(),
-        }
+        let quiet = format!("kube_runtime=error,{SPANS}=off");
+        let level = self.log_level.as_deref().unwrap_or(default);
+        let filter = EnvFilter::try_new(format!("{level},{quiet}"))
+            .unwrap_or_else(|_| EnvFilter::new(format!("info,{quiet}")));
+        Telemetry::start(filter, self.log_format)
     }
 
     /// Runs the command.

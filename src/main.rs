@@ -23,8 +23,10 @@ async fn run() -> ExitCode {
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     match Cli::read() {
         Ok(cli) => {
-            cli.log();
-            cli.run().await
+            let telemetry = cli.log();
+            let exit = cli.run().await;
+            telemetry.end().await;
+            exit
         }
         Err(exit) => exit,
     }

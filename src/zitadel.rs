@@ -27,6 +27,7 @@ mod proxy;
 pub mod requests;
 mod retry;
 pub mod roles;
+pub mod span;
 pub mod status;
 mod token;
 pub mod transport;

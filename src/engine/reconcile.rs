@@ -2,6 +2,10 @@
 
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
+use tracing::{
+    Instrument, Span,
+    field::{Empty, display},
+};
 
 use super::{
     apply::{Writer, refuse_drafts},
@@ -9,7 +13,7 @@ use super::{
     context::Engine,
     decide::{self, Action, Declared, Plan, fields},
     delete,
-    error::{Error, NoConsent, NotConverged, Purpose, Result, WhileDoing},
+    error::{Class, Error, NoConsent, NotConverged, Purpose, Result, WhileDoing},
     host::Host,
     inputs::{self, SecretChange, SendCause, SentFacts},
     lock_out,
@@ -30,6 +34,7 @@ use crate::{
         EntityDescription, Entry, Fields, NaturalKey, Object, Remote, SecretInput, SpecError,
         Subject, refuse_unknown,
     },
+    zitadel::span::{SPANS, failed},
 };
 
 /// Brings an object and its remote side to agree, or says why not. Never fails: what goes wrong is
@@ -39,7 +44,21 @@ use crate::{
 /// not of the largest.
 pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Outcome {
     let begun = Instant::now();
-    let outcome = Box::pin(stages(engine, host, object)).await;
+    let key = &object.key;
+    let span = tracing::info_span!(
+        target: SPANS,
+        "reconcile",
+        otel.name = %format_args!("reconcile {}", key.kind),
+        otel.status_code = Empty,
+        kastellan.kind = key.kind,
+        k8s.namespace.name = key.namespace,
+        kastellan.name = key.name,
+        kastellan.reason = Empty,
+        kastellan.events = Empty,
+        "error.type" = Empty,
+    );
+    let outcome = Box::pin(stages(engine, host, object).instrument(span.clone())).await;
+    record(&span, &outcome);
     tracing::debug!(
         reason = outcome.status.reason().map(tracing::field::display),
         released = outcome.release,
@@ -48,6 +67,20 @@ pub async fn reconcile(engine: &Engine, host: &dyn Host, object: &Object) -> Out
         "reconciled"
     );
     outcome
+}
+
+/// What came of it. Waiting for something else is no error.
+fn record(span: &Span, outcome: &Outcome) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("kastellan.reason", outcome.status.reason().map(display));
+    let events: Vec<String> = outcome.events.iter().map(|e| e.reason.to_string()).collect();
+    span.record("kastellan.events", (!events.is_empty()).then(|| events.join(",")));
+    let error = outcome.error.as_ref().map(Error::class);
+    if let Some(class) = error.filter(|class| *class != Class::Waiting) {
+        failed(span, class.as_str());
+    }
 }
 
 /// Somebody else's change that is being reverted.

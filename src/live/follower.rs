@@ -4,9 +4,13 @@
 use std::collections::BTreeSet;
 
 use tokio::time::Instant;
+use tracing::{Instrument, field::Empty};
 
 use super::{connection::Connection, feed::Changes, store::Touched};
-use crate::zitadel::Error;
+use crate::zitadel::{
+    Error,
+    span::{SPANS, failed},
+};
 
 /// Follows the feed of one instance, whatever connections lead to it.
 #[derive(Debug, Default)]
@@ -67,7 +71,21 @@ impl Follower {
 
     /// Asks the feed.
     pub async fn poll(&mut self, connection: &Connection) -> Polled {
-        let answer = connection.poll_feed().await;
+        let span = tracing::info_span!(
+            target: SPANS,
+            "poll",
+            zitadel.instance.id = connection.instance_id,
+            kastellan.touched = Empty,
+            otel.status_code = Empty,
+            "error.type" = Empty,
+        );
+        let answer = connection.poll_feed().instrument(span.clone()).await;
+        match &answer {
+            Ok(changes) => {
+                span.record("kastellan.touched", i64::try_from(changes.touched.len()).ok());
+            }
+            Err(e) => failed(&span, e.label()),
+        }
         let mut polled = Polled::default();
         match answer {
             Ok(Changes { mut touched, again, restarted }) => {

@@ -14,7 +14,7 @@ use super::{
     Config, Error, Fence, Requests, Result, Transport, TransportError,
     error::ConfigurationProblem,
     path::{self, Endpoint},
-    retry,
+    retry, span,
     transport::{MAX_BODY, Request, Response},
 };
 
@@ -138,11 +138,12 @@ impl Exchange {
             limit: call.limit,
             fence: call.writes.then(|| self.fence.clone()),
         };
+        let span = span::call(&call.method, &call.template, &self.base, attempt);
         let began = Instant::now();
         let send = self.transport.send(request);
         let answer = if call.writes { self.guarded(send).await } else { send.await };
         let took = began.elapsed();
-        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        let status = answer.as_ref().ok().map(|answer| answer.status);
         let result = match answer {
             Ok(answer) if answer.body.len() > call.limit => {
                 Err(Error::TooLarge { endpoint: call.endpoint(), limit: call.limit })
@@ -157,10 +158,11 @@ impl Exchange {
         let error = result.as_ref().err();
         let code = error.map_or("ok", Error::label);
         self.requests.record(&call.method, &call.template, code, took);
+        span::answered(&span, status, error);
         tracing::debug!(
             method = %call.method,
             endpoint = %call.template,
-            status,
+            status = status.unwrap_or_default(),
             code,
             error_id = error.and_then(Error::id),
             milliseconds = took.as_secs_f64() * 1e3,

@@ -8,6 +8,8 @@ mod files;
 mod inputs;
 mod instance;
 mod laws;
+#[cfg(not(feature = "otel"))]
+mod log;
 mod output;
 mod recipes;
 mod secrets;

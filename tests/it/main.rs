@@ -54,6 +54,8 @@ mod moved;
 mod older;
 mod onboarding;
 mod operator;
+#[cfg(feature = "otel")]
+mod otel;
 mod past;
 mod people;
 mod permissions;
