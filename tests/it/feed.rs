@@ -445,7 +445,8 @@ async fn who_was_the_last_but_one_is_not_named() {
     lab.settle().await;
     let id = lab.status(&shop).id.unwrap();
     let donald = lab.emulator.add_user("donald.duck", "donald.duck", &["IAM_OWNER"]).pat;
-    let donald = Access { client: lab.client_as(Credentials::token(&donald.into()).unwrap()), ..at.clone() };
+    let donald =
+        Access { client: lab.client_as(Credentials::token(&donald.into()).unwrap()), ..at.clone() };
     for value in [false, true] {
         change("Project", &donald, &id, json!({"projectRoleCheck": value})).await;
     }
