@@ -56,8 +56,8 @@ pub struct Status {
     /// another declaration.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files_applied: BTreeMap<String, String>,
-    /// The name of what is being created and whose id is not known yet: left behind only by an
-    /// attempt that was cut off.
+    /// The name of what is being created, where its id is not known yet, or where a second attempt
+    /// could create it twice: left behind only by an attempt that was cut off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub creating: Option<String>,
     /// Id of the thing in whose place another one is being created: left behind only by an attempt

@@ -24,10 +24,15 @@ struct Page {
 }
 
 const TERRAFORM: &str = "terraform is no part of the tests; its states are, in cli/terraform.rs";
+const IMAGE: &str = "images are built by the workflow of a release";
 const POD: &str = "there is no kubelet, and so no container";
 
 const PAGES: &[Page] = &[
-    Page { path: "docs/tasks/install.md", given: &[], elsewhere: &[("kubectl port-forward", POD)] },
+    Page {
+        path: "docs/tasks/install.md",
+        given: &[],
+        elsewhere: &[("kubectl port-forward", POD), ("docker build", IMAGE)],
+    },
     Page {
         path: "docs/tutorial.md",
         given: &[
