@@ -52,8 +52,8 @@ struct Arguments {
     /// objects.
     #[arg(long)]
     mixed: bool,
-    /// There are things of all kinds: eighteen objects a project, fifteen an organization, and nine
-    /// of the instance.
+    /// There are things of all kinds: a project is seventeen objects, an organization sixteen, and
+    /// the instance has nine.
     #[arg(long, conflicts_with = "mixed")]
     all_kinds: bool,
     /// What to do, in the order in which it is done.
