@@ -216,6 +216,47 @@ async fn a_kustomization_is_ready_when_its_objects_are_and_not_before() {
     assert_eq!(not_ready(&world, &onboardings).await, [""; 0]);
 }
 
+/// What a terminal shows, whenever that is.
+fn timeless(text: &str) -> Vec<String> {
+    let since = |word: &str| {
+        let digits = word.trim_end_matches(['s', 'm', 'h', 'd']);
+        digits.len() < word.len() && digits.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let is_id =
+        |word: &str| word.len() > 15 && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    let revision =
+        |word: &str| word.split_once("@sha1:").map(|(branch, _)| format!("{branch}@sha1:…"));
+    let word = |word: &str| match word {
+        word if since(word) || is_id(word) => "…".to_owned(),
+        word => revision(word).unwrap_or_else(|| word.to_owned()),
+    };
+    let line = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect()
+}
+
+/// The page shows it; `UPDATE=1` writes it there.
+#[ignore = "`make test-gitops` builds what it needs"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_synced_is_shown_as_on_the_page() {
+    let (flux, ..) = converged().await;
+    let mut shown = String::new();
+    for command in [
+        "get kustomizations --namespace flux-system",
+        "get organizations,projects,projectroles,machineusers,oidcapplications,apiapplications,usergrants --namespace acme",
+    ] {
+        shown += &format!("$ kubectl {command}\n{}\n", flux.kubectl(command).trim_end());
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tasks/gitops.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("```console\n").unwrap();
+    let (there, after) = rest.split_once("```").unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, format!("{before}```console\n{shown}```{after}")).unwrap();
+    } else {
+        assert_eq!(timeless(there), timeless(&shown), "UPDATE=1 writes it");
+    }
+}
+
 #[ignore = "`make test-gitops` builds what it needs"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn neither_changes_what_the_other_writes() {
