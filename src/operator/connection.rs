@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::http::{Method, Request};
@@ -14,6 +15,10 @@ use kube::{
 use tower::{BoxError, service_fn};
 
 use crate::zitadel::Fence;
+
+/// How long an answer is waited for: one that is lost on its way holds up an object as long. Watches
+/// are answered at once, too.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// How the operator speaks with Kubernetes: it writes by connections that are cut as soon as it must
 /// not write any more, and reads by others.
@@ -45,9 +50,10 @@ impl Connection {
             let client = if is_read { &reads } else { &writes }.clone();
             let fence = fence.clone();
             async move {
-                let send = client.send(request);
+                let send = tokio::time::timeout(ANSWER, client.send(request));
                 let answer = if is_read { send.await } else { fence.guard(send).await? };
-                answer.map_err(BoxError::from)
+                let silent = |_| BoxError::from("the API server does not answer");
+                answer.map_err(silent)?.map_err(BoxError::from)
             }
         });
         Client::new(service, namespace)
@@ -83,6 +89,20 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_never_comes_is_not_waited_for() {
+        let silent = service_fn(|_: Request<Body>| {
+            std::future::pending::<Result<axum::http::Response<Body>, BoxError>>()
+        });
+        let client = Connection::from(Client::new(silent, "default")).fenced();
+        for method in [Method::GET, Method::PATCH] {
+            let request = Request::builder().method(method).uri("/").body(Vec::new()).unwrap();
+            let answer = client.request::<serde_json::Value>(request).await;
+            let said = format!("{:?}", answer.unwrap_err());
+            assert!(said.contains("the API server does not answer"), "{said}");
+        }
+    }
 
     #[tokio::test]
     async fn a_connection_that_should_go_on_too_late_is_cut() {
