@@ -239,13 +239,13 @@ fn timeless(text: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_synced_is_shown_as_on_the_page() {
     let (flux, ..) = converged().await;
-    let mut shown = String::new();
-    for command in [
+    let commands = [
         "get kustomizations --namespace flux-system",
         "get organizations,projects,projectroles,machineusers,oidcapplications,apiapplications,usergrants --namespace acme",
-    ] {
-        shown += &format!("$ kubectl {command}\n{}\n", flux.kubectl(command).trim_end());
-    }
+    ];
+    let shown = commands
+        .map(|command| format!("$ kubectl {command}\n{}\n", flux.kubectl(command).trim_end()))
+        .concat();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tasks/gitops.md");
     let page = fs::read_to_string(&path).unwrap();
     let (before, rest) = page.split_once("```console\n").unwrap();
